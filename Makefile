@@ -1,0 +1,59 @@
+# Every target sets itself up: a virtual environment in the checkout, exact versions from the lock files.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SCENARIO ?= scenarios/cerebras_launch.yaml
+SWEEP ?= scenarios/sweeps/batch_limit.yaml
+ARGS ?=
+CASE ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run check sweep capacity report test test-slow bench lint lock
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || { echo "setting up $(VENV) (once)" >&2; $(PYTHON) -m venv $(VENV); }
+	@$(PIP) install --no-deps -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "installing the test tools (once)" >&2
+	@$(PIP) install --no-deps -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.installed ## simulate SCENARIO, write reports/<scenario>/
+	@$(BIN)/infermodel run "$(SCENARIO)" $(ARGS)
+
+check: $(VENV)/.installed ## read SCENARIO and say whether it is sound, without running it
+	@$(BIN)/infermodel run "$(SCENARIO)" --dry-run $(ARGS)
+
+capacity: $(VENV)/.installed ## the largest load each service of SCENARIO sustains at its objectives
+	@$(BIN)/infermodel capacity "$(SCENARIO)" $(ARGS)
+
+sweep: $(VENV)/.installed ## run the what-ifs of SWEEP
+	@$(BIN)/infermodel sweep "$(SWEEP)" $(ARGS)
+
+report: run ## same as run: the page is reports/<scenario>/report.html
+
+lint: $(VENV)/.installed-dev ## style, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timing
+
+test: lint ## everything that a change must pass, under 10 minutes on 2 cores
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
+	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
+	@$(BIN)/python benchmarks/run.py $(CASE)
+
+lock: ## write both lock files from pyproject.toml (needs a network)
+	@$(PYTHON) tools/lock.py

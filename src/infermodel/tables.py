@@ -1,0 +1,103 @@
+"""Declared shapes of what a simulation hands on: request columns, timeline, histograms. Numpy columns, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FINISHED, UNFINISHED, REJECTED = 0, 1, 2
+"""Values of `RequestTable.status`."""
+
+
+@dataclass(frozen=True)
+class RequestTable:
+    """The primitive times of every request that arrived at a service, in order of arrival. Seconds; NaN: never happened.
+
+    Attributes:
+        arrived_at: sent by the client.
+        admitted_at: accepted by the service's router.
+        first_scheduled_at: start of the first step that worked on it.
+        first_token_at, last_token_at: when the client had them.
+        finished_at: end of the request, last_token_at for a finished one.
+        replica: index of the replica that served it last, -1 if none.
+        preemptions: how often its KV memory was taken and recomputed.
+        cached_tokens: prompt tokens found in the prefix cache when first scheduled.
+        status: FINISHED, UNFINISHED or REJECTED.
+    """
+
+    arrived_at: NDArray[np.float64]
+    prompt_tokens: NDArray[np.int64]
+    output_tokens: NDArray[np.int64]
+    cached_tokens: NDArray[np.int64]
+    admitted_at: NDArray[np.float64]
+    first_scheduled_at: NDArray[np.float64]
+    first_token_at: NDArray[np.float64]
+    last_token_at: NDArray[np.float64]
+    finished_at: NDArray[np.float64]
+    replica: NDArray[np.int64]
+    preemptions: NDArray[np.int64]
+    priority: NDArray[np.int64]
+    status: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.arrived_at)
+
+
+@dataclass(frozen=True)
+class GapHistogram:
+    """Inter-token gaps pooled over all tokens of a run: `counts[i]` gaps lie in [edges_s[i], edges_s[i + 1]).
+
+    `total_s` is the exact sum of all gaps, `gaps` their number.
+    """
+
+    edges_s: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    total_s: float
+    gaps: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Sums over all replicas of a service per bin of time, bin i is [edges_s[i], edges_s[i + 1]).
+
+    Attributes:
+        columns: `output_tokens`, `prompt_tokens` (computed, recomputation included), `busy_s` (replica-seconds),
+            `joules` (of busy time), `flops`, `bytes`, `sequence_s` (decoding sequences x seconds),
+            `kv_block_s` (blocks in use x seconds), `bound_<compute|memory|network|latency|host>_s`.
+    """
+
+    edges_s: NDArray[np.float64]
+    columns: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """All that a simulation says of one service.
+
+    Attributes:
+        replicas: how many replicas the service has.
+        replica_totals: per replica, over the whole run: `steps`, `busy_s`, `joules`, `output_tokens`, `prompt_tokens`,
+            `preemptions`, `up_s`, `peak_w`.
+        idle_w: power of one idle replica.
+        peak_flops, peak_bandwidth: of one replica.
+        kv_blocks, kv_block_tokens: room of one replica, and the block's size.
+        ended_at: when the simulation of this service stopped.
+        events: SimPy events that the whole run took.
+    """
+
+    name: str
+    requests: RequestTable
+    gaps: GapHistogram
+    timeline: Timeline
+    replicas: int
+    replica_totals: Mapping[str, NDArray[np.float64]]
+    idle_w: float
+    peak_flops: float
+    peak_bandwidth: float
+    kv_blocks: int
+    kv_block_tokens: int
+    ended_at: float
+    events: int

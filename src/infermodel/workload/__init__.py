@@ -1,0 +1,1 @@
+"""What clients ask for: arrival processes, token lengths and traces, as columns of requests."""
