@@ -44,7 +44,7 @@ lint: $(VENV)/.installed-dev ## style, types, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports --no-logo
 
 test: lint ## everything that a change must pass, under 10 minutes on 2 cores
 	@$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -96,7 +96,7 @@ class DenseFeedForward:
 
 @dataclass(frozen=True, slots=True)
 class ExpertFeedForward:
-    """A mixture of gated experts with a router; `shared_intermediate` is the width of the always-on experts together."""
+    """A mixture of gated experts with a router; `shared_intermediate` is the width of the always-on ones together."""
 
     experts: int
     top_k: int

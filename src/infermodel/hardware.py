@@ -92,7 +92,8 @@ class WaferDevice:
         effective_clock_hz: clock times kernel quality, fitted to one published speed.
         memory_usable_share: of the SRAM, for weights, KV, head, drafts and buffers.
         region_share: of the cores, in layer regions.
-        cycles_fixed, cycles_per_side, cycles_per_mac: t_layer = (fixed + per_side x sqrt(cores) + per_mac x MACs per core) / clock.
+        cycles_fixed, cycles_per_side, cycles_per_mac: cycles of a layer = fixed +
+            per_side x sqrt(cores) + per_mac x multiply-adds per core.
         mac_width_ratio: kappa, cycles of a multiply-add against the device that the law was fitted on.
         attention_mac_ratio: a, cost of an attention multiply-add against one of a linear operator.
         moe_cycles: extra cycles of a layer with experts.

@@ -14,7 +14,7 @@ FINISHED, UNFINISHED, REJECTED = 0, 1, 2
 
 @dataclass(frozen=True)
 class RequestTable:
-    """The primitive times of every request that arrived at a service, in order of arrival. Seconds; NaN: never happened.
+    """The primitive times of every request that arrived at a service, in order of arrival. Seconds; NaN: never.
 
     Attributes:
         arrived_at: sent by the client.

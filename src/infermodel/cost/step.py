@@ -143,7 +143,7 @@ class StepModel(Protocol):
         ...
 
     def ramp(self, batch: Batch) -> Ramp:
-        """Cost of the next steps of an unchanged batch, exact while it lasts; `ramp(b).first_s == step(b).latency_s`."""
+        """Cost of the next steps of an unchanged batch, exact; `ramp(b).first_s == step(b).latency_s`."""
         ...
 
 
