@@ -1,0 +1,1 @@
+"""Dollars: annuity, power, price per token."""

@@ -1,0 +1,1 @@
+"""Unit strings at the edge, SI floats inside."""
