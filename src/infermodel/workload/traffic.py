@@ -1,0 +1,322 @@
+"""Whole traffics: who sends when, and how long prompts and outputs are, as blocks of request columns.
+
+Three kinds: open (arrivals do not wait for answers; an offline batch is open traffic at time 0), closed (a fixed
+number of users, each sending the next request after the last answer) and trace (replay of a log). Random numbers come
+from generators by name, one stream per quantity, so that changing one law leaves the others' draws alone. `streams` is
+asked once for each name in a call of `blocks`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.workload.arrivals import Arrivals, require_positive
+from infermodel.workload.lengths import Lengths, Tokens, draw_weighted, require_weights
+from infermodel.workload.requests import Requests
+
+Streams = Callable[[str], np.random.Generator]
+BLOCK = 4096  # requests drawn at once: large enough for numpy, small beside a run
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Prompts that come again: request by request one of `distinct_prompts` texts.
+
+    Attributes:
+        distinct_prompts: how many texts there are; each keeps its length.
+        order: `cyclic` sends them in turn (benchmark tools do), `uniform` picks each time at random.
+    """
+
+    distinct_prompts: int
+    order: Literal["cyclic", "uniform"] = "cyclic"
+
+    def __post_init__(self) -> None:
+        require_positive("distinct_prompts", self.distinct_prompts)
+
+
+@dataclass(frozen=True)
+class Priorities:
+    """Shares of requests by priority; lower numbers go first."""
+
+    levels: tuple[int, ...]
+    shares: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise ValueError("priorities need at least one level")
+        require_weights(len(self.levels), self.shares)
+
+
+@dataclass(frozen=True)
+class OpenTraffic:
+    """Requests that come whether or not earlier ones are answered.
+
+    Attributes:
+        arrivals: law of arrival times, stream `arrivals`.
+        prompt: law of prompt tokens, stream `prompt_tokens`.
+        output: law of output tokens, stream `output_tokens`.
+        prefix: prompts that repeat, stream `prompt_id`; None: every prompt its own.
+        priorities: stream `priority`; None: all equal.
+    """
+
+    arrivals: Arrivals
+    prompt: Lengths
+    output: Lengths
+    prefix: Prefix | None = None
+    priorities: Priorities | None = None
+
+    @property
+    def mean_rate_per_s(self) -> float:
+        """Long-run requests a second; NaN for an offline batch."""
+        return self.arrivals.mean_rate_per_s
+
+    @property
+    def mean_prompt_tokens(self) -> float:
+        """Expected prompt tokens of a request."""
+        return self.prompt.mean()
+
+    @property
+    def mean_output_tokens(self) -> float:
+        """Expected output tokens of a request."""
+        return self.output.mean()
+
+    def at_rate(self, rate_per_s: float) -> OpenTraffic:
+        """The same traffic at another mean rate: with equal streams, the same requests, closer or farther apart."""
+        return replace(self, arrivals=self.arrivals.at_rate(rate_per_s))
+
+    def blocks(self, streams: Streams, size: int = BLOCK) -> Iterator[Requests]:
+        """Requests in order of arrival, without end unless the arrivals end."""
+        body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams)
+        for arrived_at in self.arrivals.blocks(streams("arrivals"), size):
+            yield body(arrived_at)
+
+
+@dataclass(frozen=True)
+class ThinkTime:
+    """Seconds that a user waits between an answer and the next request."""
+
+    mean_s: float = 0.0
+    law: Literal["fixed", "exponential"] = "fixed"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mean_s < math.inf:
+            raise ValueError(f"think time must be finite and not negative, not {self.mean_s} s")
+
+
+@dataclass(frozen=True)
+class ClosedTraffic:
+    """A fixed number of users; each sends its first request at time 0 and the next one after the answer and a pause.
+
+    Request i in order of issue takes the i-th prompt, output and pause of the sequences, whichever user sends it, as
+    benchmark tools take prompts off one list. So services that are compared receive the same requests in the same
+    order, at their own pace; the pause belongs to the request that it follows.
+
+    Attributes:
+        users: how many.
+        prompt: law of prompt tokens, stream `prompt_tokens`.
+        output: law of output tokens, stream `output_tokens`.
+        think_time: law of pauses, stream `think_time`.
+        prefix: prompts that repeat, stream `prompt_id`.
+        priorities: stream `priority`.
+    """
+
+    users: int
+    prompt: Lengths
+    output: Lengths
+    think_time: ThinkTime = ThinkTime()
+    prefix: Prefix | None = None
+    priorities: Priorities | None = None
+
+    def __post_init__(self) -> None:
+        require_positive("users", self.users)
+
+    @property
+    def mean_prompt_tokens(self) -> float:
+        """Expected prompt tokens of a request."""
+        return self.prompt.mean()
+
+    @property
+    def mean_output_tokens(self) -> float:
+        """Expected output tokens of a request."""
+        return self.output.mean()
+
+    def with_users(self, users: int) -> ClosedTraffic:
+        """The same users, more or fewer."""
+        return replace(self, users=users)
+
+    def blocks(self, streams: Streams, size: int = BLOCK) -> Iterator[Requests]:
+        """Requests in order of issue, without end; `arrived_at` is NaN, the simulation knows when each is sent."""
+        body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams)
+        while True:
+            yield body(np.full(size, np.nan))
+
+    def think_times(self, streams: Streams, size: int = BLOCK) -> Iterator[NDArray[np.float64]]:
+        """The pause after request i in seconds, in order of issue, without end."""
+        generator = streams("think_time")
+        while True:
+            if self.think_time.law == "fixed":
+                yield np.full(size, self.think_time.mean_s)
+            else:
+                yield generator.standard_exponential(size) * self.think_time.mean_s
+
+
+@dataclass(frozen=True)
+class TraceTraffic:
+    """Replay of a log, cut to a window, faster or slower, once or several times over.
+
+    A window keeps what arrives at `from_s` or later and before `to_s`, and starts the clock at `from_s`. Repetitions
+    follow each other at the window's length; without `to_s` one mean gap after the last request. Each repetition has
+    prompts of its own: replaying the same texts would turn every repeated prompt into a cache hit.
+
+    Attributes:
+        requests: the log in order of arrival.
+        rate_scale: 2 halves every time, so twice the rate.
+        from_s: start of the window, seconds of the log.
+        to_s: its end; None for the end of the log.
+        repeat: how many times the window is played.
+        prompt: replaces the log's prompt tokens; prompts are then all distinct.
+        output: replaces the log's output tokens.
+    """
+
+    requests: Requests
+    rate_scale: float = 1.0
+    from_s: float = 0.0
+    to_s: float | None = None
+    repeat: int = 1
+    prompt: Lengths | None = None
+    output: Lengths | None = None
+
+    def __post_init__(self) -> None:
+        require_positive("rate_scale", self.rate_scale)
+        require_positive("repeat", self.repeat)
+        if not 0 <= self.from_s < math.inf:
+            raise ValueError(f"from must be finite and not negative, not {self.from_s} s")
+        if self.to_s is not None and not self.from_s < self.to_s < math.inf:
+            raise ValueError(f"to ({self.to_s} s) must be after from ({self.from_s} s)")
+        if self._bounds()[0] == self._bounds()[1]:
+            end = "the end" if self.to_s is None else f"{self.to_s:g} s"
+            raise ValueError(f"no request of the trace arrives from {self.from_s:g} s to {end}")
+
+    @property
+    def window_s(self) -> float:
+        """Length of one repetition in seconds as played, rate scale included."""
+        first, last = self._bounds()
+        arrived_at = self.requests.arrived_at
+        if self.to_s is not None:
+            return (self.to_s - self.from_s) / self.rate_scale
+        count = last - first
+        span = float(arrived_at[last - 1] - arrived_at[first])
+        mean_gap = span / (count - 1) if count > 1 else 0.0
+        return (float(arrived_at[last - 1]) - self.from_s + mean_gap) / self.rate_scale
+
+    @property
+    def total_requests(self) -> int:
+        """Requests of all repetitions."""
+        first, last = self._bounds()
+        return (last - first) * self.repeat
+
+    @property
+    def mean_rate_per_s(self) -> float:
+        """Requests a second over the window as played; NaN where all come at one moment."""
+        first, last = self._bounds()
+        return (last - first) / self.window_s if self.window_s > 0 else math.nan
+
+    @property
+    def mean_prompt_tokens(self) -> float:
+        """Mean prompt tokens of the window."""
+        first, last = self._bounds()
+        return self.prompt.mean() if self.prompt else float(self.requests.prompt_tokens[first:last].mean())
+
+    @property
+    def mean_output_tokens(self) -> float:
+        """Mean output tokens of the window."""
+        first, last = self._bounds()
+        return self.output.mean() if self.output else float(self.requests.output_tokens[first:last].mean())
+
+    def at_rate(self, rate_per_s: float) -> TraceTraffic:
+        """The same requests played so that their mean rate is this."""
+        return replace(self, rate_scale=self.rate_scale * rate_per_s / self.mean_rate_per_s)
+
+    def blocks(self, streams: Streams, size: int = BLOCK) -> Iterator[Requests]:
+        """Requests in order of arrival, `repeat` times the window."""
+        first, last = self._bounds()
+        log = self.requests
+        if self.prompt is not None:  # other lengths are other texts
+            log = replace(log, prompt_id=np.full(len(log), -1, dtype=np.int64), block_hashes=None, hash_block_tokens=0)
+        prompt_tokens = drawn_or_logged(self.prompt, log.prompt_tokens, "prompt_tokens", streams)
+        output_tokens = drawn_or_logged(self.output, log.output_tokens, "output_tokens", streams)
+        ids = int(log.prompt_id.max()) + 1
+        hashes = 1 + max((max(blocks, default=-1) for blocks in log.block_hashes or ()), default=-1)
+        for turn in range(self.repeat):
+            for begin in range(first, last, size):
+                part = slice(begin, min(begin + size, last))
+                yield Requests(
+                    arrived_at=turn * self.window_s + (log.arrived_at[part] - self.from_s) / self.rate_scale,
+                    prompt_tokens=prompt_tokens(part),
+                    output_tokens=output_tokens(part),
+                    priority=log.priority[part],
+                    prompt_id=np.where(log.prompt_id[part] < 0, -1, log.prompt_id[part] + turn * ids),
+                    block_hashes=None
+                    if log.block_hashes is None
+                    else tuple(tuple(block + turn * hashes for block in blocks) for blocks in log.block_hashes[part]),
+                    hash_block_tokens=log.hash_block_tokens,
+                )
+
+    def _bounds(self) -> tuple[int, int]:
+        """First request of the window and the first after it."""
+        arrived_at = self.requests.arrived_at
+        first = int(np.searchsorted(arrived_at, self.from_s, side="left"))
+        last = len(arrived_at) if self.to_s is None else int(np.searchsorted(arrived_at, self.to_s, side="left"))
+        return first, last
+
+
+Traffic = OpenTraffic | ClosedTraffic | TraceTraffic
+
+
+def drawn_or_logged(law: Lengths | None, logged: Tokens, stream: str, streams: Streams) -> Callable[[slice], Tokens]:
+    """A source of tokens for part after part of a log: drawn from the law, or as logged where there is none."""
+    if law is None:
+        return lambda part: logged[part]
+    generator = streams(stream)
+    return lambda part: law.draw(generator, part.stop - part.start)
+
+
+def request_bodies(
+    prompt: Lengths, output: Lengths, prefix: Prefix | None, priorities: Priorities | None, streams: Streams
+) -> Callable[[NDArray[np.float64]], Requests]:
+    """A source of everything about requests but their arrival: given the times of the next ones, it draws the rest.
+
+    With `prefix`, one length for each distinct prompt is drawn before the first request.
+    """
+    prompt_generator, output_generator = streams("prompt_tokens"), streams("output_tokens")
+    id_generator, priority_generator = streams("prompt_id"), streams("priority")
+    length_of_prompt = prompt.draw(prompt_generator, prefix.distinct_prompts) if prefix else None
+    sent = 0
+
+    def draw(arrived_at: NDArray[np.float64]) -> Requests:
+        nonlocal sent
+        count = len(arrived_at)
+        if prefix is None or length_of_prompt is None:
+            prompt_id = np.full(count, -1, dtype=np.int64)
+            prompt_tokens = prompt.draw(prompt_generator, count)
+        else:
+            if prefix.order == "cyclic":
+                prompt_id = np.arange(sent, sent + count, dtype=np.int64) % prefix.distinct_prompts
+            else:
+                prompt_id = id_generator.integers(prefix.distinct_prompts, size=count, dtype=np.int64)
+            prompt_tokens = length_of_prompt[prompt_id]
+        sent += count
+        if priorities is None:
+            priority = np.zeros(count, dtype=np.int64)
+        else:
+            levels = np.array(priorities.levels, dtype=np.int64)
+            priority = draw_weighted(levels, priorities.shares, priority_generator, count)
+        return Requests(arrived_at, prompt_tokens, output.draw(output_generator, count), priority, prompt_id)
+
+    return draw
