@@ -1,1 +1,61 @@
-"""catalog"""
+"""What is known of devices, systems, models, engines and prices, every figure with its source.
+
+`load_system("cs-3")` reads one YAML file and the one of its device; a second call reads none.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from infermodel.architecture import ModelArchitecture
+from infermodel.catalog import build, prices, shapes
+from infermodel.catalog.documents import CatalogError, names, read
+from infermodel.catalog.prices import Price, TokenPrice
+from infermodel.engine import Engine
+from infermodel.hardware import Device, System
+
+__all__ = [
+    "CatalogError",
+    "Price",
+    "TokenPrice",
+    "load_device",
+    "load_engine",
+    "load_model",
+    "load_price",
+    "load_system",
+    "names",
+]
+
+
+@cache
+def load_device(name: str) -> Device:
+    """A device by name, such as `h100-sxm`.
+
+    Raises:
+        CatalogError: there is no such device (with the nearest name), or its file is broken. So for all loads.
+    """
+    return build.device(name, read("devices", name), f"devices/{name}.yaml")
+
+
+@cache
+def load_system(name: str) -> System:
+    """A system that one buys, such as `dgx-h100`, with its device."""
+    return build.system(name, read("systems", name), f"systems/{name}.yaml", load_device)
+
+
+@cache
+def load_model(name: str) -> ModelArchitecture:
+    """A model's architecture, such as `llama-3.1-8b`."""
+    return shapes.architecture(name, read("models", name), f"models/{name}.yaml")
+
+
+@cache
+def load_engine(name: str) -> Engine:
+    """A serving engine, such as `vllm`."""
+    return build.engine(name, read("engines", name), f"engines/{name}.yaml")
+
+
+@cache
+def load_price(name: str) -> Price:
+    """A price or a provider's price list, such as `cs-3`, `us-industrial-2024` or `cerebras-2024-08`."""
+    return prices.price(name, read("prices", name), f"prices/{name}.yaml")

@@ -1,0 +1,178 @@
+"""Devices, systems and engines from their files.
+
+In a file a figure carries its unit; a field of the dataclass is the same word with the SI unit as its suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infermodel.catalog.documents import CatalogError
+from infermodel.catalog.quantities import check_keys, quantities, table, whole
+from infermodel.engine import Engine
+from infermodel.hardware import Device, GpuDevice, Link, LpuDevice, Quantity, System, WaferDevice
+
+# field of the dataclass: key in the file, dimension
+_Fields = Mapping[str, tuple[str, str | None]]
+
+_MEMORY: _Fields = {
+    "memory_capacity_bytes": ("memory_capacity", "bytes"),
+    "memory_bandwidth": ("memory_bandwidth", "bandwidth"),
+}
+_GPU: _Fields = {
+    **_MEMORY,
+    "multiprocessors": ("multiprocessors", "count"),
+    "power_idle_w": ("power_idle", "power"),
+    "power_max_w": ("power_max", "power"),
+}
+_DATAFLOW: _Fields = {
+    **_MEMORY,
+    "memory_usable_share": ("memory_usable_share", "share"),
+    "prompt_tokens_per_slot": ("prompt_tokens_per_slot", "count"),
+    "prefill_share": ("prefill_share", "share"),
+    "power_share_on": ("power_share_on", "share"),
+}
+_WAFER: _Fields = {
+    **_DATAFLOW,
+    "cores": ("cores", "count"),
+    "clock_hz": ("clock", "frequency"),
+    "effective_clock_hz": ("effective_clock", "frequency"),
+    "region_share": ("region_share", "share"),
+    "cycles_fixed": ("cycles_fixed", "count"),
+    "cycles_per_side": ("cycles_per_side", "count"),
+    "cycles_per_mac": ("cycles_per_mac", "count"),
+    "mac_width_ratio": ("mac_width_ratio", "count"),
+    "attention_mac_ratio": ("attention_mac_ratio", "count"),
+    "moe_cycles": ("moe_cycles", "count"),
+}
+_LPU: _Fields = {
+    **_DATAFLOW,
+    "weight_install_rate": ("weight_install_rate", "bandwidth"),
+    "layer_fixed_s": ("layer_fixed", "time"),
+    "moe_fixed_s": ("moe_fixed", "time"),
+}
+_SYSTEM: _Fields = {
+    "devices": ("devices", "count"),
+    "power_max_w": ("power_max", "power"),
+    "power_idle_w": ("power_idle", "power"),
+    "rack_units": ("rack_units", "count"),
+}
+_ENGINE: _Fields = {
+    "host_step_s": ("host_step", "time"),
+    "host_sequence_s": ("host_sequence", "time"),
+    "ingress_s": ("ingress", "time"),
+    "egress_s": ("egress", "time"),
+    "max_sequences": ("max_sequences", "count"),
+    "max_batched_tokens": ("max_batched_tokens", "count"),
+    "kv_block_tokens": ("kv_block_tokens", "count"),
+    "memory_utilisation": ("memory_utilisation", "share"),
+    "memory_reserve_bytes": ("memory_reserve", "bytes"),
+}
+_COUNTS = frozenset(
+    {"multiprocessors", "cores", "devices", "max_sequences", "max_batched_tokens", "kv_block_tokens"}
+)  # fields that are whole numbers
+
+_FAMILIES: Mapping[str, tuple[Callable[..., Device], _Fields]] = {
+    "gpu": (GpuDevice, _GPU),
+    "wafer": (WaferDevice, _WAFER),
+    "lpu": (LpuDevice, _LPU),
+}
+
+
+def _figures(content: Mapping[str, Any], fields: _Fields, where: str) -> tuple[dict[str, Any], dict[str, Quantity]]:
+    """Values by field, and the same with their provenance."""
+    by_key = quantities(content, dict(fields.values()), where)
+    provenance = {field: by_key[key] for field, (key, _) in fields.items()}
+    values = {
+        field: whole(figure, f"{where}: {fields[field][0]}") if field in _COUNTS else figure.value
+        for field, figure in provenance.items()
+    }
+    return values, provenance
+
+
+def _named(prefix: str, figures: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    return {f"{prefix}.{name}": figure for name, figure in figures.items()}
+
+
+def _title(content: Mapping[str, Any], where: str) -> str:
+    if "title" not in content:
+        raise CatalogError(f"{where}: title missing")
+    return str(content["title"])
+
+
+def device(name: str, content: Mapping[str, Any], where: str) -> Device:
+    """A GPU, wafer or LPU, as the file's `family` says.
+
+    Raises:
+        CatalogError: the file misses something or holds something unknown.
+    """
+    family = str(content.get("family"))
+    if family not in _FAMILIES:
+        raise CatalogError(f"{where}: family {family!r} is none of {', '.join(_FAMILIES)}")
+    build, fields = _FAMILIES[family]
+    keys = [key for key, _ in fields.values()]
+    check_keys(content, ("title", "family", "peak_flops", *keys, *(("constants",) if family == "gpu" else ())), where)
+    values, provenance = _figures(content, fields, where)
+    peaks = table(content.get("peak_flops"), "flops_rate", f"{where}: peak_flops")
+    values["peak_flops"] = {precision: peak.value for precision, peak in peaks.items()}
+    provenance |= _named("peak_flops", peaks)
+    if family == "gpu":
+        constants = table(content.get("constants") or {}, None, f"{where}: constants")
+        values["constants"] = {constant: figure.value for constant, figure in constants.items()}
+        provenance |= _named("constants", constants)
+    return build(name=name, title=_title(content, where), provenance=provenance, **values)
+
+
+def _link(entry: object, where: str) -> tuple[Link, dict[str, Quantity]]:
+    content = check_keys(entry, ("bandwidth", "latency"), where)
+    figures = quantities(content, {"bandwidth": "bandwidth", "latency": "time"}, where)
+    return Link(figures["bandwidth"].value, figures["latency"].value), figures
+
+
+def system(name: str, content: Mapping[str, Any], where: str, load_device: Callable[[str], Device]) -> System:
+    """What one buys, its device loaded by `load_device`.
+
+    Raises:
+        CatalogError: the file or the device's misses something or holds something unknown.
+    """
+    keys = [key for key, _ in _SYSTEM.values()]
+    check_keys(content, ("title", "device", "link", "network", *keys), where)
+    values, provenance = _figures(content, _SYSTEM, where)
+    for wire in ("link", "network"):
+        values[wire], figures = _link(content.get(wire), f"{where}: {wire}")
+        provenance |= _named(wire, figures)
+    return System(
+        name=name,
+        title=_title(content, where),
+        device=load_device(str(content.get("device"))),
+        provenance=provenance,
+        **values,
+    )
+
+
+def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
+    """A serving engine or dataflow runtime.
+
+    Raises:
+        CatalogError: the file misses something or holds something unknown.
+    """
+    keys = [key for key, _ in _ENGINE.values()]
+    check_keys(content, ("title", "family", "chunked_prefill", "constants", *keys), where)
+    family = content.get("family")
+    if family not in ("batch", "dataflow"):
+        raise CatalogError(f"{where}: family {family!r} is none of batch, dataflow")
+    chunked = content.get("chunked_prefill", True)
+    if not isinstance(chunked, bool):
+        raise CatalogError(f"{where}: chunked_prefill is true or false")
+    values, provenance = _figures(content, _ENGINE, where)
+    constants = table(content.get("constants") or {}, None, f"{where}: constants")
+    return Engine(
+        name=name,
+        title=_title(content, where),
+        family=family,
+        chunked_prefill=chunked,
+        constants={constant: figure.value for constant, figure in constants.items()},
+        provenance=provenance | _named("constants", constants),
+        **values,
+    )

@@ -1,0 +1,81 @@
+"""The YAML files of the catalog: which there are, and their content. A file is read only when its name is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+KINDS: Mapping[str, str] = {
+    "devices": "device",
+    "systems": "system",
+    "models": "model",
+    "engines": "engine",
+    "prices": "price",
+}
+"""Folder of the catalog: the key that names a file's object."""
+
+_FOLDER = Path(__file__).parent
+
+
+class CatalogError(ValueError):
+    """A name that the catalog does not hold, or a file of it that cannot be understood."""
+
+
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A safe loader that refuses a key given twice; PyYAML keeps the last one silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
+        return dict(super().construct_mapping(node, deep))
+
+
+def did_you_mean(unknown: str, known: Iterable[str]) -> str:
+    """`; did you mean 'cs-3'?`, or nothing where no known name is near.
+
+    >>> did_you_mean("cs3", ["cs-3", "dgx-h100"]) + did_you_mean("h100", ["gh200", "h100-sxm"])
+    "; did you mean 'cs-3'?; did you mean 'h100-sxm'?"
+    """
+    candidates = sorted(known)
+    longer = [name for name in candidates if name.startswith(unknown.lower())] if len(unknown) > 2 else []
+    near = longer or get_close_matches(unknown.lower(), candidates, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """Names of all objects of a kind (a key of `KINDS`), sorted; no file is opened.
+
+    Raises:
+        CatalogError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise CatalogError(f"the catalog has no {kind!r}{did_you_mean(kind, KINDS)}")
+    return tuple(sorted(path.stem for path in (_FOLDER / kind).glob("*.yaml")))
+
+
+def read(kind: str, name: str) -> Mapping[str, Any]:
+    """The content of one file, its naming key checked and taken away.
+
+    Raises:
+        CatalogError: no such name, broken YAML, or a file that does not name itself.
+    """
+    known, word = names(kind), KINDS[kind]
+    if name not in known:
+        raise CatalogError(f"no {word} named {name!r}{did_you_mean(name, known)}")
+    where = f"{kind}/{name}.yaml"
+    try:
+        content = yaml.load((_FOLDER / kind / f"{name}.yaml").read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise CatalogError(f"{where}: {error}") from error
+    if not isinstance(content, dict) or content.pop(word, None) != name:
+        raise CatalogError(f"{where}: a file of this name starts with '{word}: {name}'")
+    content.pop("sources", None)  # where a file keeps its anchors
+    return content
