@@ -1,0 +1,107 @@
+"""What contexts cost: attention over keys and values, linear in context tokens and in query-context pairs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from infermodel.architecture import Attention, GroupedAttention
+from infermodel.cost.replica import GpuReplica
+from infermodel.cost.step import Chunk
+from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_context, chunk_pairs, kv_elements_per_token
+
+FOREVER = 1 << 40
+"""Steps of a straight line that nothing ends."""
+
+
+class AttentionRate(NamedTuple):
+    """Cost of contexts in all layers that share a window.
+
+    Attributes:
+        window: index into `Batch.windowed`; -1 for layers that see everything.
+        decode_s, decode_flops, decode_bytes: per context token of a decoding sequence.
+        pair_s, pair_flops: per query-context pair of a prompt chunk.
+        read_s, read_bytes: per context token that a prompt chunk reads.
+    """
+
+    window: int
+    window_tokens: int | None
+    decode_s: float
+    decode_flops: float
+    decode_bytes: float
+    pair_s: float
+    pair_flops: float
+    read_s: float
+    read_bytes: float
+
+
+def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
+    """Per distinct window the cost of a context token, summed over the layers that have it, per replica."""
+    device, constants = replica.device, replica.constants
+    bandwidth = device.memory_bandwidth * constants.decode_attention_memory_efficiency
+    units = device.peak_flops[replica.half]
+    copies = float(replica.deployment.tensor_parallel)
+    sums: dict[int | None, list[float]] = {}
+    for layer, count in replica.architecture.distinct_layers:
+        attention = layer.attention
+        read = replica.kv_bytes * kv_elements_per_token(attention, replica.shard)
+        decode_flops = attention_flops_per_pair(attention, replica.shard, absorbed=True)
+        pair_flops = attention_flops_per_pair(attention, replica.shard, absorbed=False)
+        decode_s = max(read / bandwidth, decode_flops / (units * constants.gemm_efficiency_16bit))
+        row = sums.setdefault(attention.window, [0.0] * 7)
+        for i, value in enumerate(
+            (
+                decode_s,
+                decode_flops * copies,
+                read * copies,
+                pair_flops / (units * constants.prefill_attention_efficiency),
+                pair_flops * copies,
+                read / bandwidth,
+                read * copies,
+            )
+        ):
+            row[i] += count * value
+    return tuple(
+        AttentionRate(-1 if window is None else replica.architecture.windows.index(window), window, *row)
+        for window, row in sums.items()
+    )
+
+
+def kv_heads(attention: Attention, shard: Shard) -> float:
+    """KV heads of one GPU; a latent serves its heads as one."""
+    if isinstance(attention, GroupedAttention):
+        return max(1.0, attention.kv_heads / shard.tensor_parallel)
+    return 1.0
+
+
+def attention_width(attention: Attention, shard: Shard) -> float:
+    """Numbers that enter and leave attention per new token: queries, outputs, keys and values of one GPU."""
+    heads = attention.heads / shard.tensor_parallel
+    if isinstance(attention, GroupedAttention):
+        return (2 * heads + 2 * kv_heads(attention, shard)) * attention.head_dim
+    return heads * 2 * (attention.nope_dim + attention.rope_dim + attention.value_dim)
+
+
+def steps_to_window(window: int, longest: int, growing: int, each: int) -> int:
+    """Steps over which a windowed sum of contexts stays on its straight line.
+
+    Nothing grows: for ever. All sequences are shorter: until the longest fills the window. A mixture says nothing about
+    who fills up next, so two steps are sure.
+    """
+    if growing == 0:
+        return FOREVER
+    if longest < window:
+        return (window - longest) // each + 1
+    return 2 if each == 1 else 1
+
+
+def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, int, int, int, int]:
+    """Pairs and context read of a chunk, how much they grow when it repeats, and for how many steps that is a line."""
+    new, before = chunk
+    pairs, read = chunk_pairs(chunk, window), chunk_context(chunk, window)
+    if window is None:
+        return pairs, new * new, read, new, FOREVER
+    if before >= window:
+        return pairs, 0, read, 0, FOREVER
+    if before + new <= window:
+        return pairs, new * new, read, new, (window - before - new) // new + 1
+    return pairs, 0, read, 0, 1

@@ -1,0 +1,154 @@
+"""The part of a GPU step that does not depend on contexts: linear operators, floors, collectives, the host."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+from infermodel.architecture import ExpertFeedForward
+from infermodel.cost.attention import attention_width, kv_heads
+from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm
+from infermodel.cost.replica import GpuReplica
+from infermodel.cost.step import Bound
+from infermodel.cost.work import attention_operators, feed_forward_operators, head_operator
+
+ACTIVATION_BYTES = 2.0
+"""Of a number between kernels and on the links, whatever the weights' precision."""
+
+
+class FixedPart(NamedTuple):
+    """What of a step does not depend on contexts. Seconds of the replica; FLOPs and bytes of all its devices.
+
+    Attributes:
+        rest_bound, rest_s: the largest of network, latency (floors of kernels) and host.
+        share: of the batch's contexts that one GPU passes over in the step.
+    """
+
+    total_s: float
+    compute_s: float
+    memory_s: float
+    rest_bound: Bound
+    rest_s: float
+    flops: float
+    bytes: float
+    share: float
+
+
+def fixed_part(
+    replica: GpuReplica, sequences: int, decode_tokens: int, prompt_tokens: int, chunks: int, finishing: int
+) -> FixedPart:
+    """The context-free part of a step. Micro-batches and attention-parallel groups share its tokens evenly, but a
+    sequence is in one of them only.
+    """
+    deployment, constants, device = replica.deployment, replica.constants, replica.device
+    stages, groups = deployment.pipeline_parallel, deployment.data_parallel
+    everywhere = ceil((decode_tokens + prompt_tokens) / stages)
+    rows = ceil(everywhere / groups)
+    sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
+    share = 1.0 / min(stages * groups, max(1, sequences + chunks))
+    compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
+    for layer, count in replica.architecture.distinct_layers:
+        kernels = [
+            gemm(
+                operator,
+                everywhere if operator.experts else rows,
+                device,
+                constants,
+                weight_bytes=replica.weight_bytes,
+                compute=replica.compute,
+            )
+            for operator in (
+                *attention_operators(layer.attention, replica.architecture.hidden, replica.shard),
+                *feed_forward_operators(layer.feed_forward, replica.architecture.hidden, replica.shard),
+            )
+        ]
+        kernels.append(elementwise(4, 8 * rows * replica.architecture.hidden * ACTIVATION_BYTES, device, constants))
+        for kernel in kernels:
+            compute_s += count * kernel.compute_s
+            memory_s += count * kernel.memory_s
+            floor_s += count * kernel.floor_s
+            flops += count * kernel.flops
+            moved += count * kernel.bytes
+        floor_s += count * constants.decode_attention_floor_s
+        floor_s += (
+            count
+            * constants.decode_attention_sequence_s
+            * decode_tokens
+            * share
+            * kv_heads(layer.attention, replica.shard)
+        )
+        passed = (
+            ceil(prompt_tokens / (stages * groups)) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
+        )
+        memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
+        moved += count * passed
+        network_s += count * layer_network_s(
+            replica, isinstance(layer.feed_forward, ExpertFeedForward), rows, everywhere
+        )
+    head = gemm(
+        head_operator(replica.architecture, replica.shard),
+        sampled,
+        device,
+        constants,
+        weight_bytes=2.0,
+        compute=replica.half,
+    )
+    logits = elementwise(4, sampled * replica.architecture.vocabulary * 8.0, device, constants)
+    for kernel in (head, logits):
+        compute_s += kernel.compute_s
+        memory_s += kernel.memory_s
+        floor_s += kernel.floor_s
+        flops += kernel.flops
+        moved += kernel.bytes
+    network_s += edges_network_s(replica, rows)
+    host_s = replica.engine.host_step_s + replica.engine.host_sequence_s * (decode_tokens / stages + finishing)
+    rest: tuple[tuple[Bound, float], ...] = (("network", network_s), ("latency", floor_s), ("host", host_s))
+    rest_bound, rest_s = max(rest, key=lambda item: item[1])
+    # FLOPs and bytes above are of one GPU and one micro-batch, over the depth of the model.
+    copies = deployment.tensor_parallel * groups * stages
+    return FixedPart(
+        total_s=compute_s + memory_s + floor_s + network_s + host_s,
+        compute_s=compute_s,
+        memory_s=memory_s,
+        rest_bound=rest_bound,
+        rest_s=rest_s,
+        flops=flops * copies,
+        bytes=moved * copies,
+        share=share,
+    )
+
+
+def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywhere: int) -> float:
+    """Collectives of one layer: an all-reduce after attention and one after the feed-forward.
+
+    With data-parallel attention, experts exchange tokens instead: dispatch and combine by all-to-all where whole
+    experts are dealt out, else everybody's tokens are summed over all GPUs.
+    """
+    deployment, hidden = replica.deployment, replica.architecture.hidden
+    tensor, groups = deployment.tensor_parallel, deployment.data_parallel
+    reduce_s = all_reduce_s(rows * hidden * ACTIVATION_BYTES, tensor, *replica.link(tensor), replica.constants)
+    if not has_experts or groups == 1:
+        return 2 * reduce_s
+    span = tensor * groups
+    if deployment.expert_parallel > 1:
+        top_k = max(
+            layer.feed_forward.top_k
+            for layer, _ in replica.architecture.distinct_layers
+            if isinstance(layer.feed_forward, ExpertFeedForward)
+        )
+        sent = rows / tensor * top_k * hidden * ACTIVATION_BYTES
+        return reduce_s + 2 * all_to_all_s(sent, span, *replica.link(span), replica.constants)
+    return reduce_s + all_reduce_s(everywhere * hidden * ACTIVATION_BYTES, span, *replica.link(span), replica.constants)
+
+
+def edges_network_s(replica: GpuReplica, rows: int) -> float:
+    """Collectives outside layers: the embedding's all-reduce, and one hop from each pipeline stage to the next."""
+    deployment, hidden = replica.deployment, replica.architecture.hidden
+    payload = rows * hidden * ACTIVATION_BYTES
+    tensor, stages = deployment.tensor_parallel, deployment.pipeline_parallel
+    seconds = all_reduce_s(payload, tensor, *replica.link(tensor), replica.constants)
+    if stages > 1:
+        bandwidth, latency_s = replica.link(replica.gpus)
+        hop = replica.constants.all_reduce_floor_s + latency_s
+        seconds += stages * (hop + payload / (bandwidth * replica.constants.link_efficiency))
+    return seconds

@@ -1,0 +1,132 @@
+"""How long the kernels of a step take on one GPU, each a small law with constants of the device."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+from infermodel.architecture import PRECISION_BYTES
+from infermodel.cost.constants import KernelConstants
+from infermodel.cost.work import LinearOperator, experts_hit
+from infermodel.hardware import GpuDevice
+
+TILE = 128
+"""Rows and columns of an output tile that one multiprocessor works on."""
+
+NEXT_FORMAT = {"mxfp4": "fp4", "nvfp4": "fp4", "int4": "fp4", "fp4": "fp8", "fp8": "bf16", "int8": "bf16"}
+"""What a device computes in when it has no units for a format."""
+
+
+class KernelTime(NamedTuple):
+    """Seconds of a kernel by what they are spent on, its useful FLOPs, and its bytes to and from device memory."""
+
+    compute_s: float
+    memory_s: float
+    floor_s: float
+    flops: float
+    bytes: float
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.compute_s + self.memory_s + self.floor_s
+
+
+def native_format(precision: str, device: GpuDevice) -> str:
+    """The format that the device computes `precision` in: itself, or the next wider one that it has units for.
+
+    Raises:
+        ValueError: no wider format is known to the device.
+    """
+    name = precision
+    while name not in device.peak_flops:
+        if name in ("bf16", "fp16"):
+            other = "fp16" if name == "bf16" else "bf16"
+            if other in device.peak_flops:
+                return other
+            raise ValueError(f"{device.name} states no peak for {precision} or anything wider")
+        name = NEXT_FORMAT.get(name, "bf16")
+    return name
+
+
+def gemm_efficiency(precision: str, constants: KernelConstants) -> float:
+    """Share of the format's peak that large multiplications reach."""
+    bits = PRECISION_BYTES[precision] * 8
+    if bits >= 16:
+        return constants.gemm_efficiency_16bit
+    return constants.gemm_efficiency_8bit if bits >= 8 else constants.gemm_efficiency_4bit
+
+
+def gemm(
+    operator: LinearOperator,
+    tokens: float,
+    device: GpuDevice,
+    constants: KernelConstants,
+    *,
+    weight_bytes: float,
+    compute: str,
+) -> KernelTime:
+    """A matrix multiplication, dense or grouped over experts: `t0 + (compute^p + memory^p)^(1/p)`.
+
+    compute = FLOPs / (peak x efficiency) x (1 + penalty x multiprocessors / tiles);
+    memory = (weights + activations) / (bandwidth x efficiency). Experts: those hit are read, and each works on its
+    share of the tokens.
+
+    Args:
+        tokens: rows.
+        weight_bytes: of one weight.
+        compute: format of the multiplication, one that the device has.
+    """
+    if tokens <= 0:
+        return KernelTime(0.0, 0.0, 0.0, 0.0, 0.0)
+    activation_bytes = min(2.0, PRECISION_BYTES[compute])
+    groups = 1.0
+    rows = tokens
+    if operator.experts:
+        share = operator.experts_here / operator.experts
+        groups = max(1e-9, share * experts_hit(operator.experts, operator.top_k, tokens))
+        rows = tokens * operator.top_k * share
+    flops = 2.0 * rows * operator.inputs * operator.outputs
+    moved = groups * operator.inputs * operator.outputs * weight_bytes + rows * (
+        operator.inputs * activation_bytes + 2.0 * operator.outputs
+    )
+    tiles = max(1.0, groups) * ceil(rows / groups / TILE) * max(1.0, operator.outputs / TILE)
+    peak = device.peak_flops[compute] * gemm_efficiency(compute, constants)
+    compute_s = flops / peak * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
+    memory_s = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)
+    less, more = sorted((compute_s, memory_s))
+    p = constants.gemm_smoothness
+    work_s = more * (1.0 + (less / more) ** p) ** (1.0 / p)
+    if compute_s > memory_s:
+        return KernelTime(work_s, 0.0, constants.gemm_floor_s, flops, moved)
+    return KernelTime(0.0, work_s, constants.gemm_floor_s, flops, moved)
+
+
+def elementwise(count: float, moved: float, device: GpuDevice, constants: KernelConstants) -> KernelTime:
+    """`count` small kernels that move `moved` bytes in all: count x floor + bytes / bandwidth."""
+    seconds = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)
+    return KernelTime(0.0, seconds, count * constants.elementwise_floor_s, 0.0, moved)
+
+
+def all_reduce_s(payload: float, gpus: int, bandwidth: float, latency_s: float, constants: KernelConstants) -> float:
+    """Seconds in which `gpus` GPUs sum `payload` bytes held by each.
+
+    latency + 2 (g - 1)/g x bytes / (link x efficiency), the ring's traffic (Patarasuk and Yuan, 2009).
+
+    Args:
+        payload: bytes of the summed tensor.
+        bandwidth: of the link, one direction, bytes/s.
+        latency_s: of the link, on top of what the kernel itself takes.
+    """
+    if gpus <= 1:
+        return 0.0
+    kernel_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus
+    return kernel_s + latency_s + 2 * (gpus - 1) / gpus * payload / (bandwidth * constants.link_efficiency)
+
+
+def all_to_all_s(payload: float, gpus: int, bandwidth: float, latency_s: float, constants: KernelConstants) -> float:
+    """Seconds in which each of `gpus` GPUs sends `payload` bytes, (g - 1)/g of them to others."""
+    if gpus <= 1:
+        return 0.0
+    kernel_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus
+    return kernel_s + latency_s + (gpus - 1) / gpus * payload / (bandwidth * constants.link_efficiency)

@@ -1,0 +1,206 @@
+"""Room for keys and values on GPUs, counted as an engine counts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from infermodel.architecture import (
+    PRECISION_BYTES,
+    ExpertFeedForward,
+    GroupedAttention,
+    Layer,
+    ModelArchitecture,
+)
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.layout import stage_layers
+from infermodel.cost.step import DoesNotFit, KvMemory
+from infermodel.cost.work import Shard, head_operator, kv_elements_per_token, layer_parameters
+from infermodel.engine import Engine
+from infermodel.hardware import GpuDevice
+
+LARGEST_FLEET = 1024
+"""GPUs up to which a fleet that fits is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageMemory:
+    """Bytes on one GPU of a pipeline stage, and the tokens of context that fit beside them (may be negative)."""
+
+    weights_bytes: float
+    activations_bytes: float
+    free_bytes: float
+    kv_bytes_per_token: float
+    tokens: float
+
+
+def shard_of(deployment: Deployment) -> Shard:
+    """How the deployment divides a layer."""
+    return Shard(deployment.tensor_parallel, deployment.expert_parallel, deployment.data_parallel)
+
+
+def weights_bytes(
+    layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment
+) -> float:
+    """Bytes of the layers' weights on one GPU; norms, routers and biases counted at the weights' precision."""
+    shard = shard_of(deployment)
+    parameters = sum(count * layer_parameters(layer, architecture.hidden, shard) for layer, count in layers)
+    return parameters * PRECISION_BYTES[deployment.precision.weights]
+
+
+def embedding_bytes(architecture: ModelArchitecture, deployment: Deployment) -> float:
+    """Bytes of an embedding or output head on one GPU. Engines keep both in 16 bits whatever the layers' precision."""
+    return head_operator(architecture, shard_of(deployment)).parameters * 2.0
+
+
+def activation_bytes(architecture: ModelArchitecture, deployment: Deployment) -> float:
+    """Largest activations of a step on one GPU: one layer's feed-forward of a full token budget, and the logits.
+
+    Residual, its normalised copy, and the two halves and the product of the gated feed-forward (of each expert that a
+    token visits), 2 bytes each; logits of every sequence in 16 and in 32 bits.
+    """
+    widest = 0.0
+    for layer, _ in architecture.distinct_layers:
+        feed_forward = layer.feed_forward
+        if isinstance(feed_forward, ExpertFeedForward):
+            columns = feed_forward.top_k * feed_forward.intermediate / shard_of(deployment).experts_divided_over
+        else:
+            columns = feed_forward.intermediate / deployment.tensor_parallel
+        widest = max(widest, columns)
+    tokens = deployment.max_batched_tokens * 2.0 * (2 * architecture.hidden + 3 * widest)
+    return tokens + deployment.max_sequences * architecture.vocabulary / deployment.tensor_parallel * 6.0
+
+
+def stage_memory(
+    stage: int, architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine
+) -> StageMemory:
+    """Memory of one GPU of pipeline stage `stage`.
+
+    Windowed layers keep what their window sees where that leaves more room than keeping everything: the better of
+    room / (all layers' bytes) and (room - every sequence's windows) / (unwindowed layers' bytes).
+    """
+    stages = deployment.pipeline_parallel
+    layers = stage_layers(architecture, stages)[stage]
+    weights = weights_bytes(layers, architecture, deployment)
+    if stage == 0:
+        weights += embedding_bytes(architecture, deployment)
+    if stage == stages - 1 and not (architecture.tied_embeddings and stages == 1):
+        weights += embedding_bytes(architecture, deployment)
+    activations = activation_bytes(architecture, deployment)
+    usable = device.memory_capacity_bytes * deployment.memory_utilisation
+    free = usable - weights - activations - engine.memory_reserve_bytes
+    number = PRECISION_BYTES[deployment.precision.kv_cache]
+    shard = shard_of(deployment)
+    whole = windowed = held = 0.0
+    for layer, count in layers:
+        per_token = count * number * kv_elements_per_token(layer.attention, shard)
+        if layer.attention.window is None:
+            whole += per_token
+        else:
+            windowed += per_token
+            held += per_token * layer.attention.window
+    tokens = free / (whole + windowed)
+    if whole and windowed:
+        tokens = max(tokens, (free - deployment.max_sequences * held) / whole)
+    return StageMemory(weights, activations, free, whole + windowed, tokens * deployment.data_parallel)
+
+
+def fewest_that_fit(architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine) -> int:
+    """Smallest power of two of tensor-parallel GPUs that leaves room for one sequence of `max_context`; 0 if none."""
+    gpus = 1
+    while gpus <= LARGEST_FLEET:
+        if divides(architecture, gpus):
+            trial = replace(deployment, tensor_parallel=gpus, pipeline_parallel=1, expert_parallel=1, data_parallel=1)
+            if stage_memory(0, architecture, device, trial, engine).tokens >= smallest_context(deployment):
+                return gpus
+        gpus *= 2
+    return 0
+
+
+def smallest_context(deployment: Deployment) -> int:
+    """Tokens of KV cache below which a replica is not worth starting: one block for each sequence of a batch of one."""
+    return deployment.kv_block_tokens
+
+
+def divides(architecture: ModelArchitecture, gpus: int) -> bool:
+    """Whether every layer's heads can be dealt evenly to `gpus` GPUs."""
+    return all(layer.attention.heads % gpus == 0 for layer, _ in architecture.distinct_layers)
+
+
+def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine) -> KvMemory:
+    """Keys and values that fit on a replica, whole blocks, bound by its fullest pipeline stage.
+
+    Raises:
+        DoesNotFit: the weights leave no room, or heads or experts cannot be dealt evenly; says what would do.
+    """
+    check_layout(architecture, deployment)
+    stages = [
+        stage_memory(stage, architecture, device, deployment, engine) for stage in range(deployment.pipeline_parallel)
+    ]
+    tightest = min(stages, key=lambda memory: memory.tokens)
+    if tightest.tokens < smallest_context(deployment):
+        raise DoesNotFit(_no_room(architecture, device, deployment, engine, tightest))
+    block = deployment.kv_block_tokens
+    group = deployment.tensor_parallel * deployment.data_parallel
+    per_token = sum(memory.kv_bytes_per_token for memory in stages) * deployment.tensor_parallel
+    return KvMemory(
+        tokens=int(tightest.tokens // block) * block,
+        block_tokens=block,
+        bytes_per_token=per_token,
+        weights_bytes=sum(memory.weights_bytes for memory in stages) * group,
+    )
+
+
+def check_layout(architecture: ModelArchitecture, deployment: Deployment) -> None:
+    """Whether layers, heads and experts can be dealt to the GPUs.
+
+    Raises:
+        DoesNotFit: they cannot.
+    """
+    title, gpus = architecture.title, deployment.tensor_parallel
+    if deployment.pipeline_parallel > len(architecture.layers):
+        raise DoesNotFit(
+            f"{title} has {len(architecture.layers)} layers,"
+            f" fewer than pipeline_parallel {deployment.pipeline_parallel}"
+        )
+    for layer, _ in architecture.distinct_layers:
+        attention, feed_forward = layer.attention, layer.feed_forward
+        if attention.heads % gpus:
+            raise DoesNotFit(
+                f"the {attention.heads} attention heads of {title} cannot be dealt evenly to tensor_parallel {gpus}"
+            )
+        if isinstance(attention, GroupedAttention) and attention.kv_heads % gpus and gpus % attention.kv_heads:
+            raise DoesNotFit(
+                f"the {attention.kv_heads} KV heads of {title} can be neither dealt nor copied evenly"
+                f" to tensor_parallel {gpus}"
+            )
+        experts = deployment.expert_parallel
+        if experts > 1 and not isinstance(feed_forward, ExpertFeedForward):
+            continue
+        if isinstance(feed_forward, ExpertFeedForward) and feed_forward.experts % experts:
+            raise DoesNotFit(
+                f"the {feed_forward.experts} experts of {title} cannot be dealt evenly to expert_parallel {experts}"
+            )
+    if deployment.expert_parallel > 1 and gpus * deployment.data_parallel % deployment.expert_parallel:
+        raise DoesNotFit(
+            f"expert_parallel {deployment.expert_parallel} does not divide the"
+            f" {gpus * deployment.data_parallel} GPUs of a pipeline stage"
+        )
+
+
+def _no_room(
+    architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine, stage: StageMemory
+) -> str:
+    gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
+    per_gpu = f"{stage.weights_bytes / 1e9:.0f} GB of weights" + (" on each GPU" if gpus > 1 else "")
+    fleet = f"one {device.title}" if gpus == 1 else f"{gpus} {device.title}"
+    usable = device.memory_capacity_bytes * deployment.memory_utilisation
+    beside = stage.activations_bytes + engine.memory_reserve_bytes
+    enough = fewest_that_fit(architecture, device, deployment, engine)
+    advice = (
+        f"tensor_parallel {enough} would do" if enough else "no number of these GPUs that divides its heads would do"
+    )
+    return (
+        f"{architecture.title} in {deployment.precision.weights} does not fit on {fleet}: {per_gpu} and"
+        f" {beside / 1e9:.0f} GB of activations and runtime leave no room for KV cache in the {usable / 1e9:.0f} GB"
+        f" that the engine may use; {advice}"
+    )

@@ -1,0 +1,73 @@
+"""One replica on its GPUs: everything that the laws of its steps need to know, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
+from infermodel.cost.constants import KernelConstants, kernel_constants
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.kernels import native_format
+from infermodel.cost.memory import shard_of
+from infermodel.cost.work import Shard
+from infermodel.engine import Engine
+from infermodel.hardware import GpuDevice, System
+
+
+@dataclass(frozen=True)
+class GpuReplica:
+    """A model laid out on GPUs.
+
+    Attributes:
+        compute: format of the linear operators, one that the device has.
+        half: the device's 16-bit format, of attention and the output head.
+        weight_bytes, kv_bytes: of one weight of a layer, and of one number of the KV cache.
+    """
+
+    architecture: ModelArchitecture
+    system: System
+    device: GpuDevice
+    deployment: Deployment
+    engine: Engine
+    constants: KernelConstants
+    shard: Shard
+    compute: str
+    half: str
+    weight_bytes: float
+    kv_bytes: float
+
+    @property
+    def gpus(self) -> int:
+        """Devices of the replica."""
+        return self.deployment.tensor_parallel * self.deployment.pipeline_parallel * self.deployment.data_parallel
+
+    def link(self, gpus: int) -> tuple[float, float]:
+        """Bandwidth and added latency of a collective over `gpus` neighbours: inside the system or across systems."""
+        if gpus <= self.system.devices:
+            # The latency inside a system is part of the measured floor of its collectives.
+            return self.system.link.bandwidth, 0.0
+        return self.system.network.bandwidth, self.system.network.latency_s
+
+
+def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Deployment, engine: Engine) -> GpuReplica:
+    """Put the parts together.
+
+    Raises:
+        ValueError: the system's devices are no GPUs, or have no peak for the precision or any wider one.
+    """
+    device = system.device
+    if not isinstance(device, GpuDevice):
+        raise ValueError(f"{device.name} is no GPU")
+    return GpuReplica(
+        architecture=architecture,
+        system=system,
+        device=device,
+        deployment=deployment,
+        engine=engine,
+        constants=kernel_constants(device),
+        shard=shard_of(deployment),
+        compute=native_format(deployment.precision.compute, device),
+        half=native_format("bf16", device),
+        weight_bytes=PRECISION_BYTES[deployment.precision.weights],
+        kv_bytes=PRECISION_BYTES[deployment.precision.kv_cache],
+    )

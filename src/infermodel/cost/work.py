@@ -1,0 +1,183 @@
+"""FLOPs and bytes of a step on one GPU, per operator group: what has to be done, not how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from infermodel.architecture import (
+    Attention,
+    ExpertFeedForward,
+    FeedForward,
+    GroupedAttention,
+    Layer,
+    ModelArchitecture,
+)
+from infermodel.cost.step import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """How many GPUs share the parts of a layer.
+
+    Attributes:
+        tensor_parallel: GPUs that divide heads and feed-forward columns.
+        expert_parallel: groups that the experts are dealt to, whole; 1 divides every expert's columns instead.
+        data_parallel: groups that hold attention for their own sequences; experts are spread over all groups.
+    """
+
+    tensor_parallel: int = 1
+    expert_parallel: int = 1
+    data_parallel: int = 1
+
+    @property
+    def experts_divided_over(self) -> int:
+        """GPUs that divide the columns of one expert."""
+        return max(1, self.tensor_parallel * self.data_parallel // self.expert_parallel)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearOperator:
+    """A matrix multiplication on one GPU: tokens x `inputs` by `inputs` x `outputs`.
+
+    Attributes:
+        experts: experts of the whole layer that the operator routes over, 0 for a dense operator.
+        experts_here: of them, those that this GPU holds.
+        top_k: experts that one token visits.
+    """
+
+    name: str
+    inputs: float
+    outputs: float
+    experts: int = 0
+    experts_here: float = 0
+    top_k: int = 0
+
+    @property
+    def parameters(self) -> float:
+        """Weights that this GPU holds."""
+        return self.inputs * self.outputs * (self.experts_here if self.experts else 1)
+
+
+def experts_hit(experts: int, top_k: int, tokens: float) -> float:
+    """Expected number of experts that at least one of `tokens` tokens visits, each choosing `top_k` evenly.
+
+    >>> round(experts_hit(8, 2, 4), 3)  # 8 x (1 - 0.75^4)
+    5.469
+    """
+    return experts * (1.0 - float((1.0 - top_k / experts) ** tokens))
+
+
+def attention_operators(attention: Attention, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
+    """Projections of one attention on one GPU. Grouped: qkv and o; latent: down, query up, key-value up and o.
+
+    KV heads replicate where there are fewer of them than GPUs; the latent's down projection is on every GPU. The
+    absorbed form multiplies queries and outputs with the same weights as the key-value up projection.
+    """
+    heads = attention.heads / shard.tensor_parallel
+    if isinstance(attention, GroupedAttention):
+        kv_heads = max(1.0, attention.kv_heads / shard.tensor_parallel)
+        return (
+            LinearOperator("qkv", hidden, (heads + 2 * kv_heads) * attention.head_dim),
+            LinearOperator("o", heads * attention.head_dim, hidden),
+        )
+    query = heads * (attention.nope_dim + attention.rope_dim)
+    return (
+        LinearOperator("qkv_down", hidden, attention.query_rank + attention.kv_rank + attention.rope_dim),
+        LinearOperator("query_up", attention.query_rank, query),
+        LinearOperator("kv_up", attention.kv_rank, heads * (attention.nope_dim + attention.value_dim)),
+        LinearOperator("o", heads * attention.value_dim, hidden),
+    )
+
+
+def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
+    """Feed-forward of one layer on one GPU: gate_up and down; with experts also router and shared experts."""
+    if not isinstance(feed_forward, ExpertFeedForward):
+        columns = feed_forward.intermediate / shard.tensor_parallel
+        return (LinearOperator("gate_up", hidden, 2 * columns), LinearOperator("down", columns, hidden))
+    columns = feed_forward.intermediate / shard.experts_divided_over
+    routed = {
+        "experts": feed_forward.experts,
+        "experts_here": feed_forward.experts / shard.expert_parallel,
+        "top_k": feed_forward.top_k,
+    }
+    operators = [
+        LinearOperator("router", hidden, feed_forward.experts),
+        LinearOperator("experts_gate_up", hidden, 2 * columns, **routed),  # type: ignore[arg-type]
+        LinearOperator("experts_down", columns, hidden, **routed),  # type: ignore[arg-type]
+    ]
+    if feed_forward.shared_intermediate:
+        shared = feed_forward.shared_intermediate / shard.tensor_parallel
+        operators += [
+            LinearOperator("shared_gate_up", hidden, 2 * shared),
+            LinearOperator("shared_down", shared, hidden),
+        ]
+    return tuple(operators)
+
+
+def head_operator(architecture: ModelArchitecture, shard: Shard) -> LinearOperator:
+    """The output head, its vocabulary divided over the tensor-parallel GPUs."""
+    return LinearOperator("head", architecture.hidden, architecture.vocabulary / shard.tensor_parallel)
+
+
+def layer_parameters(layer: Layer, hidden: int, shard: Shard) -> float:
+    """Weights of one layer on one GPU, norms included (they replicate)."""
+    operators = (
+        *attention_operators(layer.attention, hidden, shard),
+        *feed_forward_operators(layer.feed_forward, hidden, shard),
+    )
+    return sum(operator.parameters for operator in operators) + 2 * hidden
+
+
+def kv_elements_per_token(attention: Attention, shard: Shard) -> float:
+    """Numbers that one GPU keeps per token of one layer: its KV heads, at least one; a latent is on every GPU whole.
+
+    >>> kv_elements_per_token(GroupedAttention(heads=64, kv_heads=8, head_dim=128), Shard(tensor_parallel=16))
+    256.0
+    """
+    if isinstance(attention, GroupedAttention):
+        return 2 * attention.head_dim * max(1.0, attention.kv_heads / shard.tensor_parallel)
+    return attention.kv_elements
+
+
+def attention_flops_per_pair(attention: Attention, shard: Shard, *, absorbed: bool) -> float:
+    """FLOPs of one query token against one context token in one layer on one GPU: scores and weighted values.
+
+    Grouped: 4 x heads x head_dim. Latent, absorbed (decode): each head works on the latent itself, 2 x (rank + rope)
+    for the scores and 2 x rank for the values; not absorbed (prefill): on keys and values of the usual width.
+
+    >>> attention_flops_per_pair(GroupedAttention(heads=32, kv_heads=8, head_dim=128), Shard(), absorbed=True)
+    16384.0
+    """
+    heads = attention.heads / shard.tensor_parallel
+    if isinstance(attention, GroupedAttention):
+        return 4 * heads * attention.head_dim
+    if absorbed:
+        return 2 * heads * (2 * attention.kv_rank + attention.rope_dim)
+    return 2 * heads * (attention.nope_dim + attention.rope_dim + attention.value_dim)
+
+
+def chunk_pairs(chunk: Chunk, window: int | None) -> float:
+    """Query-context pairs of a prompt chunk under causal attention, each token seeing at most `window` back.
+
+    >>> chunk_pairs(Chunk(new=4, before=10), None)  # 11 + 12 + 13 + 14
+    50.0
+    >>> chunk_pairs(Chunk(new=4, before=10), 12)  # 11 + 12 + 12 + 12
+    47.0
+    """
+    new, before = chunk
+    if window is None or before + new <= window:
+        return new * before + new * (new + 1) / 2
+    growing = max(0, window - before)
+    return growing * before + growing * (growing + 1) / 2 + (new - growing) * window
+
+
+def chunks_pairs(chunks: Iterable[Chunk], window: int | None) -> float:
+    """Sum of `chunk_pairs`."""
+    return sum(chunk_pairs(chunk, window) for chunk in chunks)
+
+
+def chunk_context(chunk: Chunk, window: int | None) -> int:
+    """Context tokens whose keys and values a chunk reads: all before and itself, or what its window still sees."""
+    reach = chunk.before + chunk.new
+    return reach if window is None else min(reach, window + chunk.new)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, WINDOWED, node
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infermodel.cost.build import step_model
+from infermodel.cost.deployment import Deployment, Precision
+from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.step import Batch, Chunk, Windowed
+
+MODELS = {
+    "8b": GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE),
+    "70b-tp4": GpuStepModel(LLAMA_70B, node(H100), Deployment(tensor_parallel=4), ENGINE),
+    "70b-pp4": GpuStepModel(LLAMA_70B, node(H100), Deployment(pipeline_parallel=4), ENGINE),
+    "mixtral": GpuStepModel(MIXTRAL, node(H100), Deployment(tensor_parallel=2), ENGINE),
+    "windowed": GpuStepModel(WINDOWED, node(H100), Deployment(precision=Precision("mxfp4")), ENGINE),
+    "r1": GpuStepModel(
+        R1, node(H200), Deployment(tensor_parallel=8, precision=Precision("fp8", "bf16", "fp8")), ENGINE
+    ),
+    "r1-dp": GpuStepModel(
+        R1,
+        node(H200),
+        Deployment(data_parallel=8, expert_parallel=8, precision=Precision("fp8", "bf16", "fp8")),
+        ENGINE,
+    ),
+}
+
+
+def batch_of(model: GpuStepModel, contexts: list[int], chunks: tuple[Chunk, ...], each: int) -> Batch:
+    windowed = tuple(Windowed(sum(min(c, w) for c in contexts), sum(c < w for c in contexts)) for w in model.windows)
+    return Batch(len(contexts), sum(contexts), max(contexts, default=0), windowed, each, chunks, 0)
+
+
+@given(
+    name=st.sampled_from(sorted(MODELS)),
+    contexts=st.lists(st.integers(1, 3000), max_size=30),
+    chunks=st.lists(st.builds(Chunk, st.integers(1, 600), st.integers(0, 3000)), max_size=3),
+    each=st.integers(1, 3),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_ramp_is_the_steps_of_the_batch_advanced(name, contexts, chunks, each) -> None:
+    if not contexts and not chunks:
+        return
+    model = MODELS[name]
+    ramp = model.ramp(batch_of(model, contexts, tuple(chunks), each))
+    assert ramp.steps >= 1
+    for i in {0, 1, 2, ramp.steps // 2, ramp.steps - 1}:
+        if not 0 <= i < min(ramp.steps, 100_000):
+            continue
+        later = tuple(Chunk(chunk.new, chunk.before + i * chunk.new) for chunk in chunks)
+        step = model.step(batch_of(model, [c + i * each for c in contexts], later, each))
+        assert ramp.first_s + i * ramp.slope_s == pytest.approx(step.latency_s, rel=1e-12)
+        assert ramp.first_joules + i * ramp.slope_joules == pytest.approx(step.joules, rel=1e-12)
+        assert ramp.first_flops + i * ramp.slope_flops == pytest.approx(step.flops, rel=1e-12)
+        assert ramp.first_bytes + i * ramp.slope_bytes == pytest.approx(step.bytes, rel=1e-12)
+        assert ramp.bound_by == step.bound_by
+
+
+def decode(model: GpuStepModel, sequences: int, context: int) -> Batch:
+    return batch_of(model, [context] * sequences, (), 1)
+
+
+def test_a_lone_token_of_8b_moves_weights_and_context() -> None:
+    # 7.505e9 weights of layers and head x 2 bytes, and 1,000 tokens x 131,072 bytes.
+    step = MODELS["8b"].step(decode(MODELS["8b"], 1, 1000))
+    assert step.bytes == pytest.approx(2 * 7.505e9 + 131.072e6, rel=5e-3)
+    # 2 FLOPs a weight, and 4 x 32 x 128 x 32 layers a context token.
+    assert step.flops == pytest.approx(2 * 7.505e9 + 524_288_000, rel=1e-3)
+
+
+def test_flops_and_bytes_do_not_depend_on_the_number_of_gpus() -> None:
+    one = GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE).step(decode(MODELS["8b"], 64, 500))
+    four = GpuStepModel(LLAMA_8B, node(H100), Deployment(tensor_parallel=4), ENGINE).step(decode(MODELS["8b"], 64, 500))
+    assert four.flops == pytest.approx(one.flops)
+    assert one.bytes < four.bytes < 1.2 * one.bytes  # each GPU reads the activations
+
+
+def test_a_naive_roofline_is_faster_but_not_by_far() -> None:
+    step = MODELS["70b-tp4"].step(decode(MODELS["70b-tp4"], 1, 1000))
+    roofline_s = step.bytes / MODELS["70b-tp4"].peak_bandwidth
+    assert 1.1 * roofline_s < step.latency_s < 2.0 * roofline_s
+    assert step.bound_by == "memory"
+
+
+def test_prefill_is_bound_by_compute_and_small_steps_by_the_host() -> None:
+    model = MODELS["8b"]
+    assert model.step(batch_of(model, [], (Chunk(8192, 0),), 1)).bound_by == "compute"
+    slow = GpuStepModel(LLAMA_8B, node(H100), Deployment(), replace(ENGINE, host_step_s=50e-3))
+    assert slow.step(decode(slow, 1, 100)).bound_by == "host"
+
+
+def test_the_host_waits_between_steps() -> None:
+    # 1 ms a step and 20 us a sequence against none: 1 ms + 32 x 20 us.
+    free = GpuStepModel(LLAMA_8B, node(H100), Deployment(), replace(ENGINE, host_step_s=0.0, host_sequence_s=0.0))
+    with_host, without = MODELS["8b"].step(decode(free, 32, 100)), free.step(decode(free, 32, 100))
+    assert with_host.latency_s - without.latency_s == pytest.approx(1.64e-3)
+
+
+def test_power_rises_with_the_busier_of_units_and_memory() -> None:
+    model = MODELS["8b"]
+    step = model.step(decode(model, 1, 1000))
+    mbu = step.bytes / (step.latency_s * 3.35e12)
+    assert step.joules == pytest.approx((100.0 + 600.0 * mbu) * step.latency_s)
+
+
+def test_a_lone_sequence_passes_through_all_pipeline_stages() -> None:
+    # Four stages in turn take as long as one GPU with all layers would, and hops: never faster than a quarter of TP4's
+    # bandwidth allows.
+    model = MODELS["70b-pp4"]
+    step = model.step(decode(model, 1, 1000))
+    assert step.latency_s > step.bytes / 3.35e12 / 4
+    assert step.latency_s > 3.5 * MODELS["70b-tp4"].step(decode(model, 1, 1000)).latency_s * 0.8
+
+
+def test_experts_all_hit_make_a_mixture_as_slow_as_its_size() -> None:
+    model = MODELS["mixtral"]
+    few, many = model.step(decode(model, 1, 10)), model.step(decode(model, 64, 10))
+    # One token: 12.7e9 of 46.4e9 weights (without embedding); 64 tokens hit all 8 experts.
+    assert many.bytes / few.bytes == pytest.approx(46.4 / 12.7, rel=0.05)
+
+
+def test_only_sampled_tokens_pass_the_head() -> None:
+    model = MODELS["8b"]
+    silent = model.step(Batch(0, 0, 0, (), 1, (Chunk(512, 0),), 0))
+    sampling = model.step(Batch(31, 31, 1, (), 1, (Chunk(481, 0),), 1))
+    # Same 512 tokens; 32 instead of 1 row of the head: 31 x 2 x 4096 x 128256 FLOPs more, 481^2/2 pairs for 512^2/2.
+    head = 31 * 2 * 4096 * 128_256
+    pairs = (481 * 482 / 2 + 31 - 512 * 513 / 2) * 16_384 * 32
+    assert sampling.flops - silent.flops == pytest.approx(head + pairs)
+
+
+def test_build_dispatches_on_the_family_of_the_device() -> None:
+    assert isinstance(step_model(LLAMA_8B, node(H100), Deployment(), ENGINE), GpuStepModel)

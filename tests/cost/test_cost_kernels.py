@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from gpu_fixtures import H100
+
+from infermodel.cost.constants import KernelConstants, kernel_constants
+from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm, native_format
+from infermodel.cost.work import LinearOperator
+
+IDEAL = KernelConstants(
+    gemm_floor_s=0.0,
+    gemm_memory_efficiency=1.0,
+    gemm_efficiency_16bit=1.0,
+    gemm_tile_penalty=0.0,
+    gemm_smoothness=64.0,
+    all_reduce_floor_s=4e-6,
+    all_reduce_gpu_s=0.5e-6,
+    link_efficiency=0.8,
+)
+
+
+def test_a_gemm_of_one_token_reads_its_weights() -> None:
+    # 8192 x 8192 x 2 bytes = 134.2 MB and 2 x 8192 x 2 bytes in and out, at 3.35 TB/s: 40.07 us.
+    time = gemm(LinearOperator("o", 8192, 8192), 1, H100, IDEAL, weight_bytes=2.0, compute="bf16")
+    assert time.total_s == pytest.approx(40.07e-6, rel=1e-3)
+    assert (time.compute_s, time.floor_s) == (0.0, 0.0)
+
+
+def test_a_gemm_of_many_tokens_is_bound_by_compute() -> None:
+    # 2 x 8192^3 = 1.0995e12 FLOPs at 989e12: 1.1117 ms.
+    time = gemm(LinearOperator("o", 8192, 8192), 8192, H100, IDEAL, weight_bytes=2.0, compute="bf16")
+    assert time.compute_s == pytest.approx(1.1117e-3, rel=1e-3)
+    assert time.flops == 2 * 8192**3
+
+
+def test_few_tiles_leave_multiprocessors_idle() -> None:
+    # 128 rows by 2,048 columns: 16 tiles on 132 multiprocessors; penalty 0.5: compute x (1 + 0.5 x 132/16) = x 5.125.
+    operator = LinearOperator("x", 65536, 2048)
+    plain = gemm(operator, 128, H100, replace(IDEAL, gemm_memory_efficiency=1e6), weight_bytes=2.0, compute="bf16")
+    tiled = gemm(
+        operator,
+        128,
+        H100,
+        replace(IDEAL, gemm_memory_efficiency=1e6, gemm_tile_penalty=0.5),
+        weight_bytes=2.0,
+        compute="bf16",
+    )
+    assert tiled.compute_s / plain.compute_s == pytest.approx(5.125)
+
+
+def test_grouped_experts_read_those_hit() -> None:
+    # 8 experts of 4096 x 28672, 4 tokens of 2: 8 x (1 - 0.75^4) = 5.469 experts x 234.9 MB; FLOPs of 8 rows.
+    operator = LinearOperator("experts_gate_up", 4096, 28672, experts=8, experts_here=8, top_k=2)
+    time = gemm(operator, 4, H100, IDEAL, weight_bytes=2.0, compute="bf16")
+    activations = 8 * (4096 + 28672) * 2
+    assert time.bytes == pytest.approx(5.46875 * 4096 * 28672 * 2 + activations)
+    assert time.flops == 2 * 8 * 4096 * 28672
+
+
+def test_the_weights_of_70b_on_eight_h100() -> None:
+    # 140 GB less embedding and head, over 8 x 3.35 TB/s: (70.55e9 - 2 x 1.05e9) x 2 / 26.8e12 = 5.11 ms a token.
+    shards = [(8192, 1280), (1024, 8192), (8192, 7168), (3584, 8192)]
+    seconds = sum(
+        gemm(LinearOperator("x", k, n), 1, H100, IDEAL, weight_bytes=2.0, compute="bf16").total_s for k, n in shards
+    )
+    assert 80 * seconds == pytest.approx(5.11e-3, rel=2e-3)
+
+
+def test_an_all_reduce_by_hand() -> None:
+    # 8 GPUs, 1 MiB: 4 us + 8 x 0.5 us + 2 x 7/8 x 1048576 / (450e9 x 0.8) = 8 us + 5.097 us.
+    assert all_reduce_s(1048576, 8, 450e9, 0.0, IDEAL) == pytest.approx(13.097e-6, rel=1e-4)
+    assert all_reduce_s(1048576, 1, 450e9, 0.0, IDEAL) == 0.0
+    # Each of 8 sends 7/8 of its MiB: half of the all-reduce's traffic.
+    assert all_to_all_s(1048576, 8, 450e9, 1e-6, IDEAL) == pytest.approx(9e-6 + 2.5487e-6, rel=1e-4)
+    assert all_to_all_s(1048576, 1, 450e9, 0.0, IDEAL) == 0.0
+
+
+def test_elementwise_kernels_have_floors() -> None:
+    # Two kernels of 3 us that move 3.35 GB at full bandwidth: 6 us + 1 ms.
+    time = elementwise(2, 3.35e9, H100, replace(IDEAL, elementwise_floor_s=3e-6))
+    assert time.total_s == pytest.approx(1.006e-3)
+
+
+def test_formats_fall_back_to_the_next_wider() -> None:
+    a100 = replace(H100, name="a100", peak_flops={"bf16": 312e12, "fp16": 312e12, "int8": 624e12})
+    assert native_format("fp8", a100) == "bf16"
+    assert native_format("nvfp4", a100) == "bf16"
+    assert native_format("nvfp4", H100) == "fp8"
+    assert native_format("fp16", replace(a100, peak_flops={"bf16": 312e12})) == "bf16"
+    with pytest.raises(ValueError, match="no peak for bf16"):
+        native_format("bf16", replace(a100, peak_flops={"fp8": 1e15}))
+
+
+def test_constants_are_named_after_equations() -> None:
+    assert kernel_constants(replace(H100, constants={"gemm_floor_s": 5e-6})).gemm_floor_s == 5e-6
+    with pytest.raises(ValueError, match="h100-sxm: no equation uses the constants gemm_flor_s"):
+        kernel_constants(replace(H100, constants={"gemm_flor_s": 5e-6}))
