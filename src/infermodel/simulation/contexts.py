@@ -1,0 +1,108 @@
+"""Contexts of the decoding sequences of a replica, kept as sums that grow by arithmetic, not by a visit to each."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from infermodel.cost.step import Windowed
+
+
+class Contexts:
+    """Every decoding sequence has an offset; in step s (a replica's count of decode steps) its context is offset + s.
+
+    Attributes:
+        offset: of each decoding request, in the order in which they began to decode.
+        total: sum of contexts in the step to come.
+    """
+
+    def __init__(self, windows: tuple[int, ...]) -> None:
+        self.offset: dict[int, int] = {}
+        self.total = 0
+        self._longest = 0  # offset of the longest
+        self._stale = False
+        self._windows = [_Window(width) for width in windows]
+
+    def join(self, request: int, context: int, step: int) -> None:
+        """`request` decodes from step `step` on, where its context is `context`."""
+        offset = context - step
+        self.offset[request] = offset
+        self.total += context
+        if not self._stale and (len(self.offset) == 1 or offset > self._longest):
+            self._longest = offset
+        for window in self._windows:
+            window.join(request, context, step)
+
+    def leave(self, request: int, step: int) -> int:
+        """`request` decodes no more; returns its offset."""
+        offset = self.offset.pop(request)
+        self.total -= offset + step
+        if offset == self._longest:
+            self._stale = True
+        for window in self._windows:
+            window.leave(request, offset + step, step)
+        return offset
+
+    def advance(self, steps: int) -> None:
+        """Every sequence has grown by a token in each of `steps` steps."""
+        self.total += steps * len(self.offset)
+        for window in self._windows:
+            window.advance(steps)
+
+    def longest(self, step: int) -> int:
+        """The longest context in step `step`; 0 without sequences."""
+        if not self.offset:
+            self._stale = False
+            return 0
+        if self._stale:
+            self._longest = max(self.offset.values())
+            self._stale = False
+        return self._longest + step
+
+    def windowed(self) -> tuple[Windowed, ...]:
+        """The sums as each window of the model sees them."""
+        return tuple(Windowed(window.total, window.growing) for window in self._windows)
+
+    def steps_until_full_window(self, step: int, steps: int) -> int:
+        """The most steps, up to `steps`, before some sequence outgrows a window."""
+        for window in self._windows:
+            steps = min(steps, window.steps_left(step, steps))
+        return steps
+
+
+class _Window:
+    """The sum over sequences of min(context, width): those still shorter are `growing`."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.total = 0
+        self._fills_at: dict[int, int] = {}  # request -> step in which its context equals the width
+        self._heap: list[tuple[int, int]] = []
+
+    @property
+    def growing(self) -> int:
+        return len(self._fills_at)
+
+    def join(self, request: int, context: int, step: int) -> None:
+        self.total += min(context, self.width)
+        if context < self.width:
+            fills_at = step + self.width - context
+            self._fills_at[request] = fills_at
+            heappush(self._heap, (fills_at, request))
+
+    def leave(self, request: int, context: int, step: int) -> None:
+        self.total -= min(context, self.width)
+        self._fills_at.pop(request, None)
+
+    def advance(self, steps: int) -> None:
+        self.total += steps * len(self._fills_at)
+
+    def steps_left(self, step: int, steps: int) -> int:
+        heap = self._heap
+        while heap:
+            fills_at, request = heap[0]
+            if self._fills_at.get(request) == fills_at:
+                if fills_at > step:
+                    return min(steps, fills_at - step)
+                del self._fills_at[request]  # it sees its last `width` tokens from now on
+            heappop(heap)
+        return steps

@@ -1,0 +1,237 @@
+"""What a run leaves behind: columns of primitive times per request, and sums over time of what the replicas did.
+
+A leap is one tuple. Full blocks of tuples are folded with numpy into the gap histogram, the timeline and the replicas'
+totals, so that memory does not grow with the number of steps.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from math import nan
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.cost.step import BOUNDS
+from infermodel.tables import FINISHED, REJECTED, UNFINISHED, GapHistogram, RequestTable, Timeline
+from infermodel.workload.requests import Requests
+
+GAP_BINS_PER_OCTAVE = 64
+GAP_EDGES_S: NDArray[np.float64] = np.concatenate(
+    [[0.0], np.exp2(np.arange(-22 * GAP_BINS_PER_OCTAVE, 14 * GAP_BINS_PER_OCTAVE + 1) / GAP_BINS_PER_OCTAVE), [np.inf]]
+)
+"""Edges of the gap histogram: bins 1.1 % wide from a quarter of a microsecond to four and a half hours."""
+
+FIRST_BIN_S = 2.0**-6
+MOST_BINS = 1024
+"""The timeline starts with bins of 1/64 s and doubles their width whenever there are more than this many."""
+
+
+class Leap(NamedTuple):
+    """Consecutive steps of one batch, as they were recorded."""
+
+    replica: int
+    start_s: float
+    end_s: float
+    steps: int
+    sequences: int
+    first_s: float
+    slope_s: float
+    output_tokens: int
+    prompt_tokens: int
+    joules: float
+    flops: float
+    bytes: float
+    kv_blocks: float  # mean over the leap
+    bound: int  # index into BOUNDS
+
+
+class RequestLog:
+    """Columns of a service's requests, in order of arrival; replicas write primitive times into them."""
+
+    def __init__(self) -> None:
+        self.arrived_at = array("d")
+        self.prompt_tokens = array("q")
+        self.output_tokens = array("q")
+        self.priority = array("q")
+        self.prompt_id = array("q")
+        self.admitted_at = array("d")
+        self.first_scheduled_at = array("d")
+        self.first_token_at = array("d")
+        self.last_token_at = array("d")
+        self.replica = array("h")
+        self.preemptions = array("h")
+        self.cached_tokens = array("l")
+        self.rejected: list[int] = []
+        self.block_hashes: dict[int, tuple[int, ...]] = {}
+        self.hash_block_tokens = 0
+
+    def __len__(self) -> int:
+        return len(self.arrived_at)
+
+    def extend(self, block: Requests) -> int:
+        """Append requests; returns the number of the first."""
+        first, count = len(self), len(block)
+        self.arrived_at.frombytes(np.ascontiguousarray(block.arrived_at, np.float64).tobytes())
+        for column, values in (
+            (self.prompt_tokens, block.prompt_tokens),
+            (self.output_tokens, block.output_tokens),
+            (self.priority, block.priority),
+            (self.prompt_id, block.prompt_id),
+        ):
+            column.frombytes(np.ascontiguousarray(values, np.int64).tobytes())
+        never = array("d", [nan]) * count
+        for times in (self.admitted_at, self.first_scheduled_at, self.first_token_at, self.last_token_at):
+            times.extend(never)
+        self.replica.extend(array("h", [-1]) * count)
+        self.preemptions.extend(array("h", [0]) * count)
+        self.cached_tokens.extend(array("l", [0]) * count)
+        if block.block_hashes is not None:
+            self.block_hashes.update(enumerate(block.block_hashes, first))
+            self.hash_block_tokens = block.hash_block_tokens
+        return first
+
+    def table(self, finished: bytearray) -> RequestTable:
+        """The columns as arrays; `finished` flags the requests that ended."""
+        status = np.where(np.frombuffer(bytes(finished), np.uint8) == 1, FINISHED, UNFINISHED).astype(np.int64)
+        status[self.rejected] = REJECTED
+        last = np.array(self.last_token_at)
+        return RequestTable(
+            arrived_at=np.array(self.arrived_at),
+            prompt_tokens=np.array(self.prompt_tokens, np.int64),
+            output_tokens=np.array(self.output_tokens, np.int64),
+            cached_tokens=np.array(self.cached_tokens, np.int64),
+            admitted_at=np.array(self.admitted_at),
+            first_scheduled_at=np.array(self.first_scheduled_at),
+            first_token_at=np.array(self.first_token_at),
+            last_token_at=last,
+            finished_at=np.where(status == FINISHED, last, np.nan),
+            replica=np.array(self.replica, np.int64),
+            preemptions=np.array(self.preemptions, np.int64),
+            priority=np.array(self.priority, np.int64),
+            status=status,
+        )
+
+
+TIMELINE_COLUMNS = (
+    "output_tokens",
+    "prompt_tokens",
+    "busy_s",
+    "joules",
+    "flops",
+    "bytes",
+    "sequence_s",
+    "kv_block_s",
+    *(f"bound_{bound}_s" for bound in BOUNDS),
+)
+
+
+class StepRecorder:
+    """Folds leaps into sums, a block at a time."""
+
+    def __init__(self, replicas: int, block: int = 8192) -> None:
+        self.leaps: list[tuple[int, float, float, int, int, float, float, int, int, float, float, float, float, int]] = []
+        self.block = block
+        self.gap_counts = np.zeros(len(GAP_EDGES_S) - 1, np.int64)
+        self.gap_total_s = 0.0
+        self.gaps = 0
+        self.bin_s = FIRST_BIN_S
+        self.columns = np.zeros((len(TIMELINE_COLUMNS), 0))
+        names = ("steps", "busy_s", "joules", "output_tokens", "prompt_tokens", "step_sum_s", "peak_w")
+        self.totals = {name: np.zeros(replicas) for name in names}
+
+    def single_gap(self, seconds: float) -> None:
+        """A gap of one request alone, such as the one a preemption makes."""
+        self.gap_counts[np.searchsorted(GAP_EDGES_S, seconds, "right") - 1] += 1
+        self.gap_total_s += seconds
+        self.gaps += 1
+
+    def fold(self) -> None:
+        """Add the recorded leaps to the sums and forget them."""
+        if not self.leaps:
+            return
+        columns = Leap(*(np.array(column) for column in zip(*self.leaps, strict=True)))  # type: ignore[arg-type]
+        self.leaps.clear()
+        self._fold_gaps(columns)
+        self._fold_totals(columns)
+        self._fold_timeline(columns)
+
+    def _fold_gaps(self, leap: Leap) -> None:
+        n, k = np.asarray(leap.sequences), np.asarray(leap.steps)
+        first, slope = np.asarray(leap.first_s), np.asarray(leap.slope_s)
+        self.gaps += int((n * k).sum())
+        self.gap_total_s += float((n * (np.asarray(leap.end_s) - np.asarray(leap.start_s))).sum())
+        low = np.searchsorted(GAP_EDGES_S, first, "right") - 1
+        high = np.searchsorted(GAP_EDGES_S, first + slope * (k - 1), "right") - 1
+        below = np.zeros(len(k), np.int64)  # gaps of the leap already counted
+        for depth in range(int((high - low).max()) + 1):
+            inside = low + depth <= high
+            bins = np.minimum(low + depth, high)
+            edge = GAP_EDGES_S[bins + 1]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                upto = np.where(bins == high, k, np.ceil((edge - first) / slope)).astype(np.int64)
+            upto = np.clip(np.maximum(upto, below), 0, k)
+            np.add.at(self.gap_counts, bins[inside], (n * (upto - below))[inside])
+            below = np.where(inside, upto, below)
+
+    def _fold_totals(self, leap: Leap) -> None:
+        replica, count = np.asarray(leap.replica), len(self.totals["steps"])
+        duration = np.asarray(leap.end_s) - np.asarray(leap.start_s)
+        k = np.asarray(leap.steps)
+        step_sum = k * np.asarray(leap.first_s) + np.asarray(leap.slope_s) * (k * (k - 1) / 2)
+        for name, values in (
+            ("steps", k),
+            ("busy_s", duration),
+            ("joules", np.asarray(leap.joules)),
+            ("output_tokens", np.asarray(leap.output_tokens)),
+            ("prompt_tokens", np.asarray(leap.prompt_tokens)),
+            ("step_sum_s", step_sum),
+        ):
+            self.totals[name] += np.bincount(replica, weights=values, minlength=count)
+        np.maximum.at(self.totals["peak_w"], replica, np.asarray(leap.joules) / duration)
+
+    def _fold_timeline(self, leap: Leap) -> None:
+        start, end = np.asarray(leap.start_s), np.asarray(leap.end_s)
+        self._widen(float(end.max()))
+        first = np.floor(start / self.bin_s).astype(np.int64)
+        count = np.maximum(np.ceil(end / self.bin_s).astype(np.int64), first + 1) - first
+        which = np.repeat(np.arange(len(start)), count)
+        bins = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + first[which]
+        inside = np.minimum(end[which], (bins + 1) * self.bin_s) - np.maximum(start[which], bins * self.bin_s)
+        seconds = np.maximum(inside, 0.0)
+        share = seconds / (end - start)[which]
+        rows: list[NDArray[np.float64]] = [
+            share * np.asarray(values)[which]
+            for values in (leap.output_tokens, leap.prompt_tokens)
+        ]
+        rows.append(seconds)
+        rows += [share * np.asarray(values)[which] for values in (leap.joules, leap.flops, leap.bytes)]
+        rows += [seconds * np.asarray(values)[which] for values in (leap.sequences, leap.kv_blocks)]
+        rows += [np.where(np.asarray(leap.bound)[which] == bound, seconds, 0.0) for bound in range(len(BOUNDS))]
+        width = self.columns.shape[1]
+        for row, values in enumerate(rows):
+            self.columns[row] += np.bincount(bins, weights=values, minlength=width)
+
+    def _widen(self, until_s: float) -> None:
+        """Make room up to `until_s`, with wider bins if there would be too many."""
+        while until_s > self.bin_s * MOST_BINS:
+            self.bin_s *= 2
+            odd = self.columns.shape[1] % 2
+            padded = np.pad(self.columns, ((0, 0), (0, odd)))
+            self.columns = padded[:, ::2] + padded[:, 1::2]
+        missing = int(np.ceil(until_s / self.bin_s)) - self.columns.shape[1]
+        if missing > 0:
+            self.columns = np.pad(self.columns, ((0, 0), (0, missing)))
+
+    def gap_histogram(self) -> GapHistogram:
+        """All gaps so far, pooled over tokens."""
+        return GapHistogram(GAP_EDGES_S, self.gap_counts.copy(), self.gap_total_s, self.gaps)
+
+    def timeline(self, until_s: float) -> Timeline:
+        """The sums over time so far, with bins up to `until_s`."""
+        self._widen(until_s)
+        edges = np.arange(self.columns.shape[1] + 1) * self.bin_s
+        columns: Mapping[str, NDArray[np.float64]] = dict(zip(TIMELINE_COLUMNS, self.columns, strict=True))
+        return Timeline(edges, columns)
