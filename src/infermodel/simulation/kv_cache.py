@@ -13,7 +13,7 @@ from infermodel.simulation.batching import blocks
 
 
 class KvCache:
-    """Blocks of one replica. `used` are held by requests, `cached` are free but still hold a prefix of somebody's prompt.
+    """Blocks of one replica: held by requests, or free but still holding a prefix of somebody's prompt, or just free.
 
     Attributes:
         capacity: blocks of the replica.

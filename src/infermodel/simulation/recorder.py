@@ -52,7 +52,7 @@ class RequestLog:
     """Columns of a service's requests, in order of arrival; replicas write primitive times into them."""
 
     def __init__(self) -> None:
-        self.arrived_at = array("d")
+        self.arrived_at: array[float] = array("d")
         self.prompt_tokens = array("q")
         self.output_tokens = array("q")
         self.priority = array("q")
@@ -64,7 +64,9 @@ class RequestLog:
         self.replica = array("h")
         self.preemptions = array("h")
         self.cached_tokens = array("l")
+        self.finished = bytearray()
         self.rejected: list[int] = []
+        self.resumed: dict[int, tuple[int, float]] = {}  # preempted or lost: tokens given so far, time of the last
         self.block_hashes: dict[int, tuple[int, ...]] = {}
         self.hash_block_tokens = 0
 
@@ -85,6 +87,7 @@ class RequestLog:
         never = array("d", [nan]) * count
         for times in (self.admitted_at, self.first_scheduled_at, self.first_token_at, self.last_token_at):
             times.extend(never)
+        self.finished.extend(bytes(count))
         self.replica.extend(array("h", [-1]) * count)
         self.preemptions.extend(array("h", [0]) * count)
         self.cached_tokens.extend(array("l", [0]) * count)
@@ -93,24 +96,32 @@ class RequestLog:
             self.hash_block_tokens = block.hash_block_tokens
         return first
 
-    def table(self, finished: bytearray) -> RequestTable:
-        """The columns as arrays; `finished` flags the requests that ended."""
-        status = np.where(np.frombuffer(bytes(finished), np.uint8) == 1, FINISHED, UNFINISHED).astype(np.int64)
+    def table(self, count: int) -> RequestTable:
+        """The first `count` requests as arrays."""
+        status = np.where(np.frombuffer(bytes(self.finished), np.uint8) == 1, FINISHED, UNFINISHED).astype(np.int64)
         status[self.rejected] = REJECTED
-        last = np.array(self.last_token_at)
+        status = status[:count]
+
+        def times(column: array[float]) -> NDArray[np.float64]:
+            return np.array(column[:count], np.float64)
+
+        def integers(column: array[int]) -> NDArray[np.int64]:
+            return np.array(column[:count], np.int64)
+
+        last = times(self.last_token_at)
         return RequestTable(
-            arrived_at=np.array(self.arrived_at),
-            prompt_tokens=np.array(self.prompt_tokens, np.int64),
-            output_tokens=np.array(self.output_tokens, np.int64),
-            cached_tokens=np.array(self.cached_tokens, np.int64),
-            admitted_at=np.array(self.admitted_at),
-            first_scheduled_at=np.array(self.first_scheduled_at),
-            first_token_at=np.array(self.first_token_at),
+            arrived_at=times(self.arrived_at),
+            prompt_tokens=integers(self.prompt_tokens),
+            output_tokens=integers(self.output_tokens),
+            cached_tokens=integers(self.cached_tokens),
+            admitted_at=times(self.admitted_at),
+            first_scheduled_at=times(self.first_scheduled_at),
+            first_token_at=times(self.first_token_at),
             last_token_at=last,
             finished_at=np.where(status == FINISHED, last, np.nan),
-            replica=np.array(self.replica, np.int64),
-            preemptions=np.array(self.preemptions, np.int64),
-            priority=np.array(self.priority, np.int64),
+            replica=integers(self.replica),
+            preemptions=integers(self.preemptions),
+            priority=integers(self.priority),
             status=status,
         )
 
@@ -132,7 +143,9 @@ class StepRecorder:
     """Folds leaps into sums, a block at a time."""
 
     def __init__(self, replicas: int, block: int = 8192) -> None:
-        self.leaps: list[tuple[int, float, float, int, int, float, float, int, int, float, float, float, float, int]] = []
+        self.leaps: list[
+            tuple[int, float, float, int, int, float, float, int, int, float, float, float, float, int]
+        ] = []
         self.block = block
         self.gap_counts = np.zeros(len(GAP_EDGES_S) - 1, np.int64)
         self.gap_total_s = 0.0
@@ -203,8 +216,7 @@ class StepRecorder:
         seconds = np.maximum(inside, 0.0)
         share = seconds / (end - start)[which]
         rows: list[NDArray[np.float64]] = [
-            share * np.asarray(values)[which]
-            for values in (leap.output_tokens, leap.prompt_tokens)
+            share * np.asarray(values)[which] for values in (leap.output_tokens, leap.prompt_tokens)
         ]
         rows.append(seconds)
         rows += [share * np.asarray(values)[which] for values in (leap.joules, leap.flops, leap.bytes)]
@@ -232,6 +244,6 @@ class StepRecorder:
     def timeline(self, until_s: float) -> Timeline:
         """The sums over time so far, with bins up to `until_s`."""
         self._widen(until_s)
-        edges = np.arange(self.columns.shape[1] + 1) * self.bin_s
+        edges = np.arange(self.columns.shape[1] + 1, dtype=np.float64) * self.bin_s
         columns: Mapping[str, NDArray[np.float64]] = dict(zip(TIMELINE_COLUMNS, self.columns, strict=True))
         return Timeline(edges, columns)

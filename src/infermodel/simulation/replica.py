@@ -52,8 +52,8 @@ class Replica:
     rest of the budget, those in progress first, then the waiting queue.
 
     Between changes of the batch all steps follow one ramp, anchored where the batch changed: step i ends at
-    `anchor + i x first + slope x i (i - 1) / 2`. A leap goes to the ramp's last step at once, `stepping: every` stops at
-    each; both compute times, tokens and joules from the anchor, which makes their tables identical to the bit.
+    `anchor + i x first + slope x i (i - 1) / 2`. A leap goes to the ramp's last step at once, `stepping: every` stops
+    at each; both compute times, tokens and joules from the anchor, which makes their tables identical to the bit.
     """
 
     def __init__(
@@ -85,18 +85,20 @@ class Replica:
         self._egress_s, self._every = egress_s, stepping == "every"
         self._prefills: list[Prefill] = []
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
-        self._resumed: dict[int, tuple[int, float]] = {}  # preempted: tokens produced so far, time of the last
+        self._resumed = log.resumed
         self._shared: dict[int, tuple[tuple[int, ...], int]] = {}  # request -> shared prefix keys, their blocks
         self._step = 0  # decode steps so far
         self._alarm: Event = Event(clock)
         self._asleep = False
         self._in_leap = False
+        self._preempted = False
         self._knocked = False
         self._door_open = False
         self._budget_left = 0
         # The leap under way: steps [0, _steps) of _ramp from _anchor_s; the alarm rings after _rings_at of them.
         self._ramp = Ramp(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "latency")
         self._anchor_s = 0.0
+        self._settled_at = 0.0
         self._steps = 0
         self._rings_at = 0
         clock.process(self.serve())
@@ -107,8 +109,7 @@ class Replica:
         """The queue has got a request at this instant: wake up, or let it join at the next step boundary."""
         if self._asleep:
             self._asleep = False
-            clock = self._clock
-            clock.at(clock.now, START + self._order).supersede(self._alarm)
+            self._wake()
         elif self._in_leap and self._door_open and not self._knocked:
             self._knocked = True
             if not self._every:
@@ -124,12 +125,11 @@ class Replica:
         """Requests in the batch, prefilling ones included."""
         return len(self.contexts.offset) + len(self._prefills)
 
-    def fail(self) -> list[tuple[int, int, float]]:
-        """Power is gone: all requests in the batch are lost, with their KV memory.
+    def fail(self) -> list[int]:
+        """Power is gone: the KV memory and the step under way are lost; completed steps stand.
 
         Returns:
-            (request, tokens produced so far, time of the last of them or NaN), in order of admission. The step under way
-            is lost too; completed steps stand.
+            the requests of the batch in order of admission; another replica can go on from the tokens they have.
         """
         self.up = False
         if self._in_leap:
@@ -137,30 +137,28 @@ class Replica:
             if self._boundary(done) > self._clock.now:
                 done -= 1
             self._settle(done)
+        lost = [*self.contexts.offset, *(prefill.request for prefill in self._prefills)]
         for request in list(self.contexts.offset):
             self._evict_decoding(request)
-        for prefill in self._prefills:
-            self._release(prefill.request, prefill.done)
-        lost = [*(r for r in self._resumed if r not in {p.request for p in self._prefills})]
-        lost += [prefill.request for prefill in self._prefills]
         self._prefills.clear()
+        self._shared.clear()
         self.kv = KvCache(self.kv.capacity, self.kv.block_tokens)
         self._asleep = self._in_leap = False
         parked = Event(self._clock)
-        parked.callbacks, self._alarm.callbacks = self._alarm.callbacks, []  # type: ignore[assignment]
+        parked.callbacks, self._alarm.callbacks = self._alarm.callbacks, []
         self._alarm = parked
-        return [(request, *self._resumed.pop(request, (0, float("nan")))) for request in lost]
-
-    def resume_with(self, request: int, produced: int, last_token_s: float) -> None:
-        """A request that another replica lost comes here with the tokens it had already been given."""
-        if produced:
-            self._resumed[request] = (produced, last_token_s)
+        return lost
 
     def repair(self) -> None:
         """Power is back; the replica starts empty."""
         self.up = True
-        clock = self._clock
-        clock.at(clock.now, START + self._order).supersede(self._alarm)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Go on at this instant, after all that completes and arrives in it."""
+        wake = self._clock.at(self._clock.now, START + self._order)
+        wake.supersede(self._alarm)
+        self._alarm = wake
 
     # ---- the process ----------------------------------------------------------------------------------------------
 
@@ -188,7 +186,8 @@ class Replica:
                     self._alarm = clock.at(self._boundary(self._rings_at), COMPLETE + self._order)
             # Others may complete or arrive at this very instant: let them, before the next step starts.
             if clock.peek() == clock.now:
-                yield clock.at(clock.now, START + self._order)
+                self._alarm = clock.at(clock.now, START + self._order)
+                yield self._alarm
                 if self.halted:
                     return
 
@@ -198,7 +197,7 @@ class Replica:
         """Choose what the next steps work on; False if there is nothing to do."""
         kv, step = self.kv, self._step
         prefills = self._prefills
-        preempted = False
+        self._preempted = False
         while True:
             decoding = len(self.contexts.offset)
             budget = self._budget(decoding)
@@ -209,9 +208,8 @@ class Replica:
             if needed + chunk_blocks <= kv.free:
                 break
             self._preempt()
-            preempted = True
         self._door_open = False
-        if not preempted:
+        if not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
             budget_left = self._admit(budget_left, kv.free - needed - chunk_blocks)
         self._budget_left = budget_left
         return bool(prefills) or bool(self.contexts.offset)
@@ -223,7 +221,7 @@ class Replica:
 
     def _admit(self, budget: int, room: int) -> int:
         """Take from the waiting queue what fits; returns the budget left."""
-        queue, limits, log, kv = self.queue, self._limits, self._log, self.kv
+        queue, limits, log = self.queue, self._limits, self._log
         seats = limits.max_sequences - self.running
         blocked = False
         while queue and budget > 0 and seats > 0:
@@ -249,7 +247,7 @@ class Replica:
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, int, int]:
-        """(tokens to compute in all, first chunk, tokens found in the cache, KV blocks it takes) of a waiting request."""
+        """Of a waiting request: tokens to compute in all, first chunk, tokens found cached, KV blocks it takes."""
         resumed = self._resumed.get(request)
         target = self._log.prompt_tokens[request] + (resumed[0] if resumed else 0)
         kv = self.kv
@@ -259,8 +257,8 @@ class Replica:
             cached = kv.find_prefix(chain, target - 1)
             claim = kv.claim_cost(chain, cached // kv.block_tokens)
         chunk = min(target - cached, budget)
-        if not self._limits.chunked_prefill and chunk < target - cached and target <= self._limits.max_batched_tokens:
-            chunk = 0
+        if chunk < target - cached and not self._limits.chunked_prefill and self.running:
+            chunk = 0  # wait for a step that takes the prompt whole; an empty replica splits what no step could take
         cost = claim + blocks(cached + chunk, kv.block_tokens) - cached // kv.block_tokens
         return target, chunk, cached, cost
 
@@ -288,6 +286,7 @@ class Replica:
         else:
             position = next(i for i, prefill in enumerate(self._prefills) if prefill.request == victim)
             self._release(victim, self._prefills.pop(position).done)
+        self._preempted = True
         self._log.preemptions[victim] += 1
         self.queue.give_back(victim)
 
@@ -295,7 +294,8 @@ class Replica:
         offset = self.contexts.leave(request, self._step)
         self.kv.leave(offset)
         context = offset + self._step  # its next token would have attended to so many
-        self._resumed[request] = (context - self._log.prompt_tokens[request], self._log.last_token_at[request])
+        produced = context - self._log.prompt_tokens[request]
+        self._resumed[request] = (produced, self._settled_at + self._egress_s)
         self._release(request, context - 1)
 
     # ---- leaping --------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ class Replica:
         contexts, step = self.contexts, self._step
         decoding = len(contexts.offset)
         finishing = 0
-        most = 1 << 60
+        most = 1 if self._preempted else 1 << 60
         chunks: tuple[Chunk, ...] = ()
         if self._prefills:
             working = [prefill for prefill in self._prefills if prefill.chunk]
@@ -325,9 +325,7 @@ class Replica:
                 heappop(heap)
             most = min(most, finish_step - step)
             most = contexts.steps_until_full_window(step, most)
-        batch = Batch(
-            decoding, contexts.total, contexts.longest(step), contexts.windowed(), 1, chunks, finishing
-        )
+        batch = Batch(decoding, contexts.total, contexts.longest(step), contexts.windowed(), 1, chunks, finishing)
         ramp = self._model.ramp(batch)
         most = self._steps_that_fit(min(most, ramp.steps), chunks)
         self._ramp, self._steps = ramp, most
@@ -380,7 +378,7 @@ class Replica:
             return
         kv, contexts, ramp = self.kv, self.contexts, self._ramp
         decoding, used_before = len(contexts.offset), kv.used
-        end = self._boundary(steps)
+        self._settled_at = end = self._boundary(steps)
         prompt_tokens, produced = 0, decoding * steps
         if decoding:
             kv.hold(kv.growth(self._step, steps))

@@ -1,0 +1,306 @@
+"""A service: a fleet of replicas behind a router, and the clients that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf, nan
+
+import numpy as np
+from simpy.events import Event
+
+from infermodel.cost.step import StepModel
+from infermodel.simulation.batching import QUEUES, WaitingQueue, blocks
+from infermodel.simulation.clock import ARRIVE, Clock
+from infermodel.simulation.recorder import RequestLog, StepRecorder
+from infermodel.simulation.replica import Limits, Replica, Stepping
+from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
+from infermodel.simulation.streams import Streams
+from infermodel.simulation.system import Outage, SystemProcess
+from infermodel.tables import ServiceRecord
+from infermodel.workload.requests import Requests
+from infermodel.workload.traffic import ClosedTraffic, Traffic
+
+PAUSE_AFTER_REJECTION_S = 1.0
+"""A closed-loop user whose request is refused tries the next one after this."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What is measured, and when the simulation may stop.
+
+    Attributes:
+        duration_s: requests that arrive before this are measured.
+        requests: the first so many requests are measured; with both, whichever ends first.
+        drain_s: how long after the last measured arrival to wait for the measured ones to finish; None: as long as it
+            takes where no more requests come, else as long as arrivals were measured. Arrivals go on meanwhile.
+    """
+
+    duration_s: float = inf
+    requests: float = inf
+    drain_s: float | None = None
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """A service, ready to simulate.
+
+    Attributes:
+        systems: machines; replicas are spread over them evenly, the first ones first.
+        ingress_s: from the client until the scheduler sees a request.
+        egress_s: from the end of a step until the client sees its tokens.
+    """
+
+    name: str
+    step_model: StepModel
+    traffic: Traffic
+    limits: Limits
+    replicas: int = 1
+    systems: int = 1
+    queue: str = "fcfs"
+    router: str = "least_outstanding"
+    outages: tuple[Outage, ...] = field(default=())
+    ingress_s: float = 0.0
+    egress_s: float = 0.0
+
+
+class Service:
+    """The processes of one service: its clients, its router, its systems with their replicas."""
+
+    def __init__(
+        self, clock: Clock, index: int, spec: ServiceSpec, streams: Streams, horizon: Horizon, stepping: Stepping
+    ) -> None:
+        self.spec = spec
+        self.done = Event(clock)
+        self.ended_at = nan
+        self.load = LoadIndex(spec.replicas)
+        self.random = streams("router")
+        self._clock, self._index, self._streams, self._horizon = clock, index, streams, horizon
+        self._log = RequestLog()
+        self._recorder = StepRecorder(spec.replicas)
+        self._route = ROUTERS.get(spec.router)
+        discipline = QUEUES[spec.queue]
+        shared = discipline.queue(self._log.priority) if spec.router == SHARED_QUEUE else None
+        self._queues: list[WaitingQueue] = [
+            shared if shared is not None else discipline.queue(self._log.priority) for _ in range(spec.replicas)
+        ]
+        self.replicas = [
+            Replica(
+                clock,
+                number,
+                (index << 12) + number,
+                spec.step_model,
+                spec.limits,
+                discipline,
+                queue,
+                self._log,
+                self._recorder,
+                self,
+                egress_s=spec.egress_s,
+                stepping=stepping,
+            )
+            for number, queue in enumerate(self._queues)
+        ]
+        self.up: Sequence[int] = range(spec.replicas)
+        self._stranded: list[int] = []  # requests that came while no replica was up
+        self._turn = 0
+        self._sent = 0  # requests that have left their client
+        self._measured = inf  # requests below this number are measured
+        self._pending = 0  # measured requests that have been sent and are neither finished nor rejected
+        self._answers: dict[int, Event] = {}
+        self.systems = [SystemProcess(clock, number, self, spec) for number in range(spec.systems)]
+        if isinstance(spec.traffic, ClosedTraffic):
+            self._bodies = spec.traffic.blocks(streams)
+            self._pauses = (float(pause) for block in spec.traffic.think_times(streams) for pause in block)
+            self._think_s: list[float] = []
+            for _ in range(spec.traffic.users):
+                clock.process(self.user())
+            if horizon.duration_s < inf:
+                clock.at(horizon.duration_s, ARRIVE).callbacks.append(lambda _: self._close_window(more=True))
+        else:
+            clock.process(self.arrivals(spec.traffic.blocks(streams)))
+
+    # ---- clients --------------------------------------------------------------------------------------------------
+
+    def arrivals(self, requests: Iterator[Requests]) -> Generator[Event, None, None]:
+        """Send requests whether or not earlier ones are answered."""
+        clock, horizon, ingress_s = self._clock, self._horizon, self.spec.ingress_s
+        order = ARRIVE + (self._index << 12)
+        for block in requests:
+            number = self._log.extend(block)
+            for arrived_at in block.arrived_at.tolist():
+                if self._measured == inf and (arrived_at >= horizon.duration_s or number >= horizon.requests):
+                    self._close_window(more=True)
+                at = arrived_at + ingress_s
+                if at > clock.now:
+                    yield clock.at(at, order)
+                if self.done.triggered:
+                    return
+                self._sent = number + 1
+                self._pending += number < self._measured
+                self._admit(number)
+                number += 1
+        if self._measured == inf:
+            self._close_window(more=False)
+
+    def user(self) -> Generator[Event, None, None]:
+        """Send a request, wait for the whole answer, think, send the next."""
+        clock, log = self._clock, self._log
+        order = ARRIVE + (self._index << 12)
+        while not self.done.triggered:
+            request = self._sent
+            if request >= self._horizon.requests and self._measured == inf:
+                self._close_window(more=True)
+                if self.done.triggered:
+                    return
+            self._sent += 1
+            if request >= len(log):
+                block = next(self._bodies)
+                log.extend(block)
+                self._think_s.extend(next(self._pauses) for _ in range(len(block)))
+            log.arrived_at[request] = clock.now
+            self._pending += request < self._measured
+            yield clock.at(clock.now + self.spec.ingress_s, order)
+            self._answers[request] = answer = Event(clock)
+            self._admit(request)
+            yield answer
+
+    def on_finished(self, request: int, at: float) -> None:
+        """The last token of `request` left its replica at `at`."""
+        self._log.finished[request] = 1
+        self.load.add(self._log.replica[request], -1)
+        self._settle_account(request)
+        answer = self._answers.pop(request, None)
+        if answer is not None:
+            next_request_s = at + self.spec.egress_s + self._think_s[request]
+            self._clock.at(next_request_s, ARRIVE + (self._index << 12)).supersede(answer)
+
+    # ---- the service ----------------------------------------------------------------------------------------------
+
+    def _admit(self, request: int) -> None:
+        """The scheduler sees a request: refuse it, or route it."""
+        log, limits, kv = self._log, self.spec.limits, self.replicas[0].kv
+        total = log.prompt_tokens[request] + log.output_tokens[request]
+        if total > limits.max_context or blocks(total - 1, kv.block_tokens) > kv.capacity:
+            self._reject(request)
+            return
+        log.admitted_at[request] = self._clock.now
+        self._dispatch(request)
+
+    def _dispatch(self, request: int) -> None:
+        if not self.up:
+            self._stranded.append(request)
+            return
+        if self._route is None:
+            self._queues[0].push(request)
+            idle = next((self.replicas[number] for number in self.up if self.replicas[number].idle), None)
+            for replica in (idle,) if idle else (self.replicas[number] for number in self.up):
+                replica.notice()
+            return
+        number = self._route(self._turn, self)
+        self._turn += 1
+        self._log.replica[request] = number
+        self.load.add(number, 1)
+        self._queues[number].push(request)
+        self.replicas[number].notice()
+
+    def _reject(self, request: int) -> None:
+        self._log.rejected.append(request)
+        self._settle_account(request)
+        answer = self._answers.pop(request, None)
+        if answer is not None:
+            pause_s = max(self._think_s[request], PAUSE_AFTER_REJECTION_S)
+            self._clock.at(self._clock.now + pause_s, ARRIVE + (self._index << 12)).supersede(answer)
+
+    def kv_used(self, replica: int) -> float:
+        """Share of a replica's KV memory in use."""
+        kv = self.replicas[replica].kv
+        return kv.used / kv.capacity
+
+    def take_down(self, replicas: Sequence[int]) -> None:
+        """These replicas fail now; what they held goes to the others."""
+        self.up = [number for number in self.up if number not in replicas]
+        lost: list[int] = []
+        for number in replicas:
+            self.load.set_up(number, up=False)
+            mine = self.replicas[number].fail()
+            if self._route is not None:
+                queue = self._queues[number]
+                mine += [queue.take() for _ in range(len(queue))]
+                for _ in mine:
+                    self.load.add(number, -1)
+            lost += mine
+        for request in sorted(lost):
+            self._dispatch(request)
+
+    def bring_up(self, replicas: Sequence[int]) -> None:
+        """These replicas work again, empty."""
+        self.up = sorted({*self.up, *replicas})
+        for number in replicas:
+            self.load.set_up(number, up=True)
+            self.replicas[number].repair()
+        stranded, self._stranded = self._stranded, []
+        for request in stranded:
+            self._dispatch(request)
+
+    # ---- the end --------------------------------------------------------------------------------------------------
+
+    def _settle_account(self, request: int) -> None:
+        self._pending -= request < self._measured
+        if self._pending == 0 and self._measured < inf:
+            self._end()
+
+    def _close_window(self, *, more: bool) -> None:
+        """No later request is measured; `more`: but they keep coming."""
+        if self._measured < inf:
+            return
+        self._measured = self._sent
+        if self._pending == 0:
+            self._end()
+            return
+        drain_s = self._horizon.drain_s
+        if drain_s is None and more:
+            drain_s = self._clock.now
+        if drain_s is not None:
+            self._clock.at(self._clock.now + drain_s, ARRIVE).callbacks.append(lambda _: self._end())
+
+    def _end(self) -> None:
+        if not self.done.triggered:
+            self.ended_at = self._clock.now
+            for replica in self.replicas:
+                replica.halted = True
+            self.done.succeed()
+
+    def record(self) -> ServiceRecord:
+        """Everything that is known at the end."""
+        recorder, model = self._recorder, self.spec.step_model
+        recorder.fold()
+        table = self._log.table(self._sent)
+        memory = model.kv_memory
+        preemptions = np.bincount(np.maximum(table.replica, 0), weights=table.preemptions, minlength=len(self.replicas))
+        totals = {
+            **recorder.totals,
+            "preemptions": preemptions,
+            "up_s": np.array([self.ended_at - self.systems[s].down_s(self.ended_at) for s in self._system_of]),
+            "kv_blocks_left": np.array([replica.kv.used for replica in self.replicas], np.float64),
+        }
+        return ServiceRecord(
+            name=self.spec.name,
+            requests=table,
+            gaps=recorder.gap_histogram(),
+            timeline=recorder.timeline(self.ended_at),
+            replicas=len(self.replicas),
+            replica_totals=totals,
+            idle_w=model.idle_w,
+            peak_flops=model.peak_flops,
+            peak_bandwidth=model.peak_bandwidth,
+            kv_blocks=memory.tokens // memory.block_tokens,
+            kv_block_tokens=memory.block_tokens,
+            ended_at=self.ended_at,
+            events=self._clock.scheduled,
+        )
+
+    @property
+    def _system_of(self) -> list[int]:
+        """System of each replica."""
+        return [system.number for system in self.systems for _ in system.replicas]

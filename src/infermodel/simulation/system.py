@@ -1,0 +1,61 @@
+"""A machine: it owns replicas, and it is up or down."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simpy.events import Event
+
+from infermodel.simulation.clock import ARRIVE, Clock
+
+if TYPE_CHECKING:
+    from infermodel.simulation.service import Service, ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """System `system` (from 0) is down from `at_s` for `for_s` seconds."""
+
+    system: int
+    at_s: float
+    for_s: float
+
+
+class SystemProcess:
+    """A GPU node, a CS-3 or a rack. When it goes down, its replicas lose their memory and its power is off."""
+
+    def __init__(self, clock: Clock, number: int, service: Service, spec: ServiceSpec) -> None:
+        share, extra = divmod(spec.replicas, spec.systems)
+        first = number * share + min(number, extra)
+        self.number = number
+        self.replicas: Sequence[int] = range(first, first + share + (number < extra))
+        self._clock, self._service = clock, service
+        self._outages = sorted(
+            (outage for outage in spec.outages if outage.system == number), key=lambda outage: outage.at_s
+        )
+        if self._outages and self.replicas:
+            clock.process(self.live())
+
+    def live(self) -> Generator[Event, None, None]:
+        """Go down and come back as planned."""
+        clock = self._clock
+        for outage in self._outages:
+            yield clock.at(max(outage.at_s, clock.now), ARRIVE)
+            if self._service.done.triggered:
+                return
+            self._service.take_down(self.replicas)
+            yield clock.at(clock.now + outage.for_s, ARRIVE)
+            if self._service.done.triggered:
+                return
+            self._service.bring_up(self.replicas)
+
+    def down_s(self, until_s: float) -> float:
+        """Seconds out of service before `until_s`."""
+        seconds, free_from = 0.0, 0.0
+        for outage in self._outages:
+            start = max(outage.at_s, free_from)
+            free_from = start + outage.for_s
+            seconds += max(0.0, min(free_from, until_s) - start)
+        return seconds
