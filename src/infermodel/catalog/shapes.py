@@ -63,9 +63,10 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
         CatalogError: the file misses something or holds something unknown.
     """
     dimensions = ("hidden", "vocabulary", "max_context")
-    figures = ("published_parameters", "published_active_parameters")
     check_keys(
-        content, ("title", "shape", "layers", "tied_embeddings", "default_precision", *dimensions, *figures), where
+        content,
+        ("title", "shape", "layers", "tied_embeddings", "default_precision", "published_parameters", *dimensions),
+        where,
     )
     missing = [key for key in ("title", "shape", "layers", *dimensions) if key not in content]
     if missing:
@@ -77,7 +78,10 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     provenance: dict[str, Quantity] = {
         key: quantity({"value": content[key], **shape}, "count", f"{where}: {key}") for key in dimensions
     }
-    provenance |= {key: quantity(content[key], "count", f"{where}: {key}") for key in figures if key in content}
+    if "published_parameters" in content:
+        provenance["published_parameters"] = quantity(
+            content["published_parameters"], "count", f"{where}: published_parameters"
+        )
     layers = tuple(_layers(content["layers"], f"{where}: layers"))
     provenance["layers"] = quantity({"value": len(layers), **shape}, "count", f"{where}: layers")
     published = provenance.get("published_parameters")
