@@ -52,7 +52,7 @@ def test_figures_by_hand() -> None:
     assert server.devices == 8
     assert server.link.bandwidth == 450e9
     assert server.network.bandwidth == 400e9 / 8
-    assert server.device.memory_capacity_bytes == 81559 * 2**20
+    assert server.device.memory_capacity_bytes == pytest.approx(79.19 * 2**30, rel=1e-15)
     assert server.provenance["power_max_w"] == Quantity(
         10200.0, "kW", "datasheet", "NVIDIA DGX H100 data sheet", "2023"
     )

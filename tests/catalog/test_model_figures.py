@@ -1,0 +1,91 @@
+"""Parameters and KV bytes of every model, against totals that others computed from the same config.json.
+
+The integers are the safetensors totals of the Hugging Face hub, or sums over the config's shapes done elsewhere.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from infermodel import catalog
+
+# model: all parameters, parameters that one token touches, KV bytes of a token at 16 bit
+OUTSIDE = {
+    "llama-3.1-8b": (8030261248, 8030261248, 131072),
+    "llama-3.1-70b": (70553706496, 70553706496, 327680),
+    "llama-3.3-70b": (70553706496, 70553706496, 327680),
+    "llama-3.1-405b": (405853388800, 405853388800, 516096),
+    "mistral-large-2": (122610069504, 122610069504, 360448),
+    "mixtral-8x7b": (46702792704, 12879925248, 131072),
+    "qwen2.5-7b": (7615616512, 7615616512, 57344),
+    "qwen2.5-32b": (32763876352, 32763876352, 262144),
+    "qwen2.5-72b": (72706203648, 72706203648, 327680),
+    "qwen3-8b": (8190735360, 8190735360, 147456),
+    "qwen3-32b": (32762123264, 32762123264, 262144),
+    "qwen3-30b-a3b": (30532122624, 3353032704, 98304),
+    "qwen3-235b-a22b": (235093634560, 22190763520, 192512),
+    "qwen3-coder-480b-a35b": (480154875392, 35474765312, 253952),
+    "deepseek-v3": (671026419200, 37552297472, 70272),
+    "deepseek-r1": (671026419200, 37552297472, 70272),
+    "kimi-k2": (1026408232448, 32861500928, 70272),
+    "gpt-oss-120b": (116829156672, 5711982912, 73728),
+    "gpt-oss-20b": (20914757184, 4187440704, 49152),
+    "llama-4-scout": (107769861120, 17172894720, 196608),
+    "llama-4-maverick": (400711848960, 17184691200, 196608),
+    "glm-4.5": (352797829024, 33632266144, 376832),
+    "glm-4.6": (352797829024, 33632266144, 376832),
+    # 2 x layers x KV heads x head size x 2 bytes, written out where no outside table has it
+    "llama-2-7b": (6738415616, 6738415616, 2 * 32 * 32 * 128 * 2),
+    "llama-2-70b": (68976648192, 68976648192, 2 * 80 * 8 * 128 * 2),
+    "codellama-34b": (33743970304, 33743970304, 2 * 48 * 8 * 128 * 2),
+    "yi-34b": (34388917248, 34388917248, 2 * 60 * 8 * 128 * 2),
+    "mistral-7b": (7248023552, 7248023552, 2 * 32 * 8 * 128 * 2),
+    "mistral-nemo-12b": (12247782400, 12247782400, 2 * 40 * 8 * 128 * 2),
+    "qwen3-14b": (14768307200, 14768307200, 2 * 40 * 8 * 128 * 2),
+    # active: all but 6 of the 8 experts of 3 x 6144 x 16384 in 56 layers: 140630071296 - 56 x 6 x 301989888
+    "mixtral-8x22b": (140630071296, 140630071296 - 56 * 6 * 301989888, 2 * 56 * 8 * 128 * 2),
+}
+
+
+def test_every_model_is_checked() -> None:
+    assert set(OUTSIDE) == set(catalog.names("models"))
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_parameters_and_kv_agree_with_others_sums(name: str) -> None:
+    model = catalog.load_model(name)
+    assert (model.parameters, model.active_parameters, model.kv_bytes_per_token(2)) == OUTSIDE[name]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_parameters_agree_with_the_published_count(name: str) -> None:
+    model = catalog.load_model(name)
+    assert model.published_parameters is not None
+    assert model.parameters == pytest.approx(model.published_parameters, rel=0.005)
+
+
+def test_windows() -> None:
+    # every other layer of gpt-oss keeps 128 tokens, three of four of Llama 4 a chunk of 8,192; the others see all
+    assert catalog.load_model("gpt-oss-120b").windows == (128,)
+    assert catalog.load_model("llama-4-scout").windows == (8192,)
+    assert catalog.load_model("deepseek-v3").windows == ()
+    windowed = [layer.attention.window is not None for layer in catalog.load_model("gpt-oss-20b").layers]
+    assert windowed == [True, False] * 12
+    windowed = [layer.attention.window is not None for layer in catalog.load_model("llama-4-maverick").layers]
+    assert windowed == [True, True, True, False] * 12
+
+
+def test_a_long_context_of_a_windowed_model_costs_half() -> None:
+    # gpt-oss-120b, bf16: 18 of 36 layers keep 2 x 8 x 64 numbers of every token = 36,864 bytes a token
+    model = catalog.load_model("gpt-oss-120b")
+    unwindowed = sum(
+        layer.attention.kv_elements * count for layer, count in model.distinct_layers if layer.attention.window is None
+    )
+    assert unwindowed * 2 == 36864
+
+
+def test_only_some_layers_of_maverick_have_experts() -> None:
+    # 24 layers with 128 experts of 3 x 5120 x 8192 = 386.5e9 of 400.7e9 parameters
+    model = catalog.load_model("llama-4-maverick")
+    assert sum(hasattr(layer.feed_forward, "experts") for layer in model.layers) == 24
+    assert len(model.layers) == 48
