@@ -66,7 +66,8 @@ class Timeline:
     Attributes:
         columns: `output_tokens`, `prompt_tokens` (computed, recomputation included), `busy_s` (replica-seconds),
             `joules` (of busy time), `flops`, `bytes`, `sequence_s` (decoding sequences x seconds),
-            `kv_block_s` (blocks in use x seconds), `bound_<compute|memory|network|latency|host>_s`.
+            `kv_block_s` (blocks in use x seconds), `bound_<compute|memory|network|latency|host>_s`, and where there
+            were outages `up_s` (replica-seconds not in one).
     """
 
     edges_s: NDArray[np.float64]

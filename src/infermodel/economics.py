@@ -1,1 +1,0 @@
-"""Dollars: annuity, power, price per token."""

@@ -1,0 +1,1 @@
+"""Dollars: what a fleet costs an hour, what a token costs, and what is left of its list price. Pure functions."""

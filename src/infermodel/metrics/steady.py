@@ -1,0 +1,185 @@
+"""Which part of a run to measure: the warm-up cut, one window for all services, overload, and too short a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.metrics.confidence import student_t_quantile
+from infermodel.metrics.latency import latencies
+from infermodel.tables import REJECTED, UNFINISHED, RequestTable, ServiceRecord
+
+MSER_BATCH = 5
+"""Observations that MSER-5 averages before it looks for the cut."""
+
+WAITING_SAMPLES = 40
+"""Instants at which overload detection looks at the queue."""
+
+FEWEST_REQUESTS = 100
+"""Requests in the window below which no interval is given."""
+
+FEWEST_TURNOVERS = 10
+"""Windows shorter than so many mean end-to-end times get no interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The measured seconds [start_s, end_s); requests that arrive in it count."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return self.end_s - self.start_s
+
+    def holds(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which times lie in the window; a NaN does not."""
+        return (times >= self.start_s) & (times < self.end_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a series becomes stationary.
+
+    Attributes:
+        index: first observation to keep.
+        settled: False where the best cut lay at the end of the first half, or the series is too short to tell: the
+            warm-up may last longer than the run.
+    """
+
+    index: int
+    settled: bool
+
+
+def mser5(series: NDArray[np.float64]) -> Cut:
+    """The warm-up cut that minimises the standard error of what is left: MSER over means of 5 observations.
+
+    With k batch means y, the cut d <= k/2 minimises sum_(i >= d) (y_i - mean_d)^2 / (k - d)^2; the earliest of equals.
+
+    Source: White, Cobb and Spratt (2000), "A comparison of five steady-state truncation heuristics for simulation".
+
+    >>> mser5(np.concatenate([np.full(10, 9.0), np.tile([1.0, 2.0, 1.0, 2.0, 1.5], 10)]))
+    Cut(index=10, settled=True)
+    """
+    batches = len(series) // MSER_BATCH
+    if batches < 4:
+        return Cut(0, settled=False)
+    means = series[: batches * MSER_BATCH].reshape(batches, MSER_BATCH).mean(axis=1)
+    centred = means - means.mean()
+    scale = float(np.max(np.abs(means)))
+    if float(np.max(np.abs(centred))) <= 1e-9 * scale:  # a deterministic system: only rounding differs
+        return Cut(0, settled=True)
+    left = np.arange(batches, 0, -1)
+    sums = np.cumsum(centred[::-1])[::-1]
+    squares = np.cumsum(centred[::-1] ** 2)[::-1]
+    variance = np.maximum(squares - sums**2 / left, 0.0) / left.astype(np.float64) ** 2
+    last = batches // 2
+    smallest = float(variance[: last + 1].min())
+    noise = 1e-18 * scale**2
+    cut = int(np.argmax(variance[: last + 1] <= smallest * (1 + 1e-9) + noise))
+    return Cut(cut * MSER_BATCH, settled=cut < last)
+
+
+def warm_up(requests: RequestTable) -> tuple[float, bool]:
+    """Seconds after which a service is in steady state, and whether that could be told.
+
+    MSER-5 over the end-to-end times in order of arrival; the time is the arrival of the first request kept.
+    """
+    e2e_s = latencies(requests)["e2e_s"]
+    known = np.isfinite(e2e_s)
+    cut = mser5(e2e_s[known])
+    return (float(requests.arrived_at[known][cut.index]) if cut.index else 0.0), cut.settled
+
+
+def common_window(records: Sequence[ServiceRecord], end_s: float, start_s: float | None = None) -> Window:
+    """One window for all services of a run: from the latest warm-up cut to `end_s`, moved inward to timeline edges.
+
+    Args:
+        records: all services; of their timelines the coarsest gives the edges.
+        end_s: until when arrivals are measured.
+        start_s: given by the user instead of MSER-5.
+
+    Raises:
+        ValueError: no bin edge leaves anything between start and end.
+    """
+    start = max(warm_up(record.requests)[0] for record in records) if start_s is None else start_s
+    edges = min((record.timeline.edges_s for record in records), key=len)
+    after, before = edges[edges >= start - _rounding(start)], edges[edges <= end_s + _rounding(end_s)]
+    if len(after) == 0 or len(before) == 0 or before[-1] <= after[0]:
+        raise ValueError(f"no whole bin of the timeline lies between {start:g} s and {end_s:g} s: run for longer")
+    return Window(float(after[0]), float(before[-1]))
+
+
+def _rounding(time_s: float) -> float:
+    return 1e-9 * max(1.0, abs(time_s))
+
+
+def whole_run(record: ServiceRecord) -> Window:
+    """Everything that a record holds, its last instant included: for offline batches and for whole traces."""
+    return Window(0.0, float(np.nextafter(record.ended_at, np.inf)))
+
+
+def count_at(starts: NDArray[np.float64], ends: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many intervals [start, end) are open at each of `times`; NaN start: never opened, NaN end: never closed.
+
+    >>> count_at(np.array([0.0, 1.0]), np.array([2.0, np.nan]), np.array([0.5, 1.5, 2.0])).tolist()
+    [1, 2, 1]
+    """
+    opened = np.sort(starts[~np.isnan(starts)])
+    closed = np.sort(ends[~np.isnan(starts) & ~np.isnan(ends)])
+    return np.searchsorted(opened, times, side="right") - np.searchsorted(closed, times, side="right")
+
+
+def is_overloaded(requests: RequestTable, window: Window) -> bool:
+    """Whether the queue grew through the window, or requests of the window never finished.
+
+    The queue (arrived, not rejected, not yet scheduled) is looked at 40 times in the window. It grew when all three
+    hold: its regression slope is above zero (t test of neighbouring instants averaged in pairs, 99.9 % one-sided); the
+    growth along that line exceeds 2 sqrt(arrivals), the noise of Poisson counts, and 2 % of the arrivals, and 5; the
+    last quarter's mean exceeds the first quarter's by half of it.
+    """
+    accepted = requests.status != REJECTED
+    inside = window.holds(requests.arrived_at)
+    arrivals = int(inside.sum())
+    if arrivals == 0:
+        return False
+    if bool(np.any(inside & (requests.status == UNFINISHED))):
+        return True
+    times = window.start_s + (np.arange(WAITING_SAMPLES) + 0.5) / WAITING_SAMPLES * window.seconds
+    waiting = count_at(requests.arrived_at[accepted], requests.first_scheduled_at[accepted], times).astype(np.float64)
+    quarter = WAITING_SAMPLES // 4
+    growth, significant = _trend(waiting.reshape(-1, 2).mean(axis=1))
+    enough = growth > max(5.0, 2 * sqrt(arrivals), 0.02 * arrivals)
+    risen = float(waiting[-quarter:].mean() - waiting[:quarter].mean())
+    return enough and significant and risen > growth / 2
+
+
+def _trend(samples: NDArray[np.float64]) -> tuple[float, bool]:
+    """Growth of a regression line from the first instant to the last, and whether it is significantly positive."""
+    n = len(samples)
+    x = np.arange(n) - (n - 1) / 2
+    slope = float(x @ samples) / float(x @ x)
+    residual = samples - samples.mean() - slope * x
+    error = sqrt(float(residual @ residual) / (n - 2) / float(x @ x))
+    return slope * n, slope > student_t_quantile(0.999, n - 2) * error
+
+
+def too_short(requests: RequestTable, window: Window) -> str:
+    """Why the window is too short for an interval, in words; empty where it is long enough."""
+    inside = window.holds(requests.arrived_at)
+    count = int(inside.sum())
+    if count < FEWEST_REQUESTS:
+        return f"{count} requests in the window, fewer than {FEWEST_REQUESTS}"
+    e2e_s = latencies(requests)["e2e_s"][inside]
+    e2e_s = e2e_s[np.isfinite(e2e_s)]
+    if len(e2e_s) and window.seconds < FEWEST_TURNOVERS * float(e2e_s.mean()):
+        return f"the window lasts less than {FEWEST_TURNOVERS} mean end-to-end times"
+    if not warm_up(requests)[1]:
+        return "the warm-up did not end in the first half of the run"
+    return ""

@@ -1,0 +1,233 @@
+"""One row per service: what it delivered in the measured window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.metrics.confidence import Interval, batch_means
+from infermodel.metrics.latency import (
+    PERCENTILES,
+    Column,
+    gap_mean,
+    gap_percentile,
+    latencies,
+    lower_percentile,
+    percentiles,
+)
+from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_columns, meets_all
+from infermodel.metrics.schema import column as _column
+from infermodel.metrics.steady import Window, is_overloaded, too_short
+from infermodel.metrics.throughput import BOUND_NAMES, balance, load, share_of, throughput
+from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
+
+SPEED_PERCENTILES = (50.0, 10.0, 5.0, 1.0)
+"""Speeds that 50, 90, 95 and 99 % of the requests reach."""
+
+MEANS_WITH_INTERVAL = ("queue_time", "ttft", "tpot", "e2e")
+"""Means of which one run gives an interval by batches."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A service over the measured window. Every column states its unit and meaning; see also the tables' document."""
+
+    service: str = _column("", "name of the service")
+    systems: int = _column("", "systems of the fleet, as bought")
+    replicas: int = _column("", "copies of the model that are scheduled on their own")
+    window_start_s: float = _column("s", "the measured window starts")
+    window_end_s: float = _column("s", "the measured window ends")
+    arrived: int = _column("requests", "arrived in the window")
+    finished: int = _column("requests", "of those, finished (also after the window)")
+    unfinished: int = _column("requests", "of those, accepted and never finished")
+    rejected: int = _column("requests", "of those, rejected")
+    overloaded: bool = _column("", "the queue grew through the window, or requests never finished: means are withheld")
+    warning: str = _column("", "why there are no confidence intervals; empty where there are")
+    offered_rpm: float = _column("requests/min", "arrivals in the window")
+    rpm: float = _column("requests/min", "finished inside the window")
+    tpm: float = _column("tokens/min", "input and output tokens of those")
+    itpm: float = _column("tokens/min", "input tokens of those, cached ones included")
+    otpm: float = _column("tokens/min", "output tokens of those")
+    rpm_per_system: float = _column("requests/min", "rpm / systems")
+    tpm_per_system: float = _column("tokens/min", "tpm / systems")
+    otpm_per_system: float = _column("tokens/min", "otpm / systems")
+    rpm_per_replica: float = _column("requests/min", "rpm / replicas")
+    tpm_per_replica: float = _column("tokens/min", "tpm / replicas")
+    otpm_per_replica: float = _column("tokens/min", "otpm / replicas")
+    goodput_rps: float = _column("requests/s", "arrived in the window and kept every per-request limit / window")
+    attainment: float = _column("share", "of the arrived requests that kept every per-request limit; misses count")
+    objectives_met: bool = _column("", "whether every objective is met; true where there is none")
+    missed_objectives: str = _column("", "names of the objectives missed")
+    queue_time_mean_s: float = _column("s", "mean; arrival to the first step that worked on it; NaN where withheld")
+    queue_time_p50_s: float = _column("s", "percentile 50; arrival to the first step that worked on it")
+    queue_time_p90_s: float = _column("s", "percentile 90; arrival to the first step that worked on it")
+    queue_time_p95_s: float = _column("s", "percentile 95; arrival to the first step that worked on it")
+    queue_time_p99_s: float = _column("s", "percentile 99; arrival to the first step that worked on it")
+    ttft_mean_s: float = _column("s", "mean; arrival to the first token; NaN where withheld")
+    ttft_p50_s: float = _column("s", "percentile 50; arrival to the first token")
+    ttft_p90_s: float = _column("s", "percentile 90; arrival to the first token")
+    ttft_p95_s: float = _column("s", "percentile 95; arrival to the first token")
+    ttft_p99_s: float = _column("s", "percentile 99; arrival to the first token")
+    tpot_mean_s: float = _column(
+        "s", "mean time per output token after the first; requests of several tokens; NaN where withheld"
+    )
+    tpot_p50_s: float = _column(
+        "s", "50 % are at most this: time per output token after the first; requests of several tokens"
+    )
+    tpot_p90_s: float = _column(
+        "s", "90 % are at most this: time per output token after the first; requests of several tokens"
+    )
+    tpot_p95_s: float = _column(
+        "s", "95 % are at most this: time per output token after the first; requests of several tokens"
+    )
+    tpot_p99_s: float = _column(
+        "s", "99 % are at most this: time per output token after the first; requests of several tokens"
+    )
+    e2e_mean_s: float = _column("s", "mean; arrival to the end of the request; NaN where withheld")
+    e2e_p50_s: float = _column("s", "percentile 50; arrival to the end of the request")
+    e2e_p90_s: float = _column("s", "percentile 90; arrival to the end of the request")
+    e2e_p95_s: float = _column("s", "percentile 95; arrival to the end of the request")
+    e2e_p99_s: float = _column("s", "percentile 99; arrival to the end of the request")
+    itl_mean_s: float = _column("s", "mean; gap between two tokens, over all tokens of the run; NaN where withheld")
+    itl_p50_s: float = _column("s", "percentile 50; gap between two tokens, to the width of the histogram's bin")
+    itl_p90_s: float = _column("s", "percentile 90; gap between two tokens, to the width of the histogram's bin")
+    itl_p95_s: float = _column("s", "percentile 95; gap between two tokens, to the width of the histogram's bin")
+    itl_p99_s: float = _column("s", "percentile 99; gap between two tokens, to the width of the histogram's bin")
+    output_speed_mean_tok_s: float = _column("tokens/s", "mean over requests of 1 / TPOT; NaN where withheld")
+    output_speed_p50_tok_s: float = _column("tokens/s", "50 % of the requests run at least this fast")
+    output_speed_p10_tok_s: float = _column("tokens/s", "90 % of the requests run at least this fast")
+    output_speed_p5_tok_s: float = _column("tokens/s", "95 % of the requests run at least this fast")
+    output_speed_p1_tok_s: float = _column("tokens/s", "99 % of the requests run at least this fast")
+    prompt_tokens_mean: float = _column("tokens", "mean prompt of the finished requests")
+    output_tokens_mean: float = _column("tokens", "mean output of the finished requests")
+    cached_share: float = _column("share", "of the prompt tokens of finished requests found in the prefix cache")
+    preemptions: int = _column("", "times that a request of the window lost its KV memory and was recomputed")
+    utilisation: float = _column("share", "of the replica-seconds in which a step ran")
+    mfu: float = _column("share", "useful FLOPs / (peak FLOP/s x replica-seconds)")
+    mbu: float = _column("share", "useful bytes / (peak bandwidth x replica-seconds)")
+    bound_compute_share: float = _column("share", "of the busy time bound by arithmetic")
+    bound_memory_share: float = _column("share", "of the busy time bound by memory bandwidth")
+    bound_network_share: float = _column("share", "of the busy time bound by communication between devices")
+    bound_latency_share: float = _column("share", "of the busy time bound by fixed latencies: kernels, hops, layers")
+    bound_host_share: float = _column("share", "of the busy time bound by the engine's host gap")
+    running_mean: float = _column("sequences", "decoding sequences of the whole service, mean over time")
+    kv_use_mean: float = _column("share", "of the KV blocks in use, mean over time")
+    kv_use_peak: float = _column("share", "of the KV blocks in use, highest mean of a timeline bin")
+    power_mean_w: float = _column("W", "of all replicas' devices, idle power included")
+    power_peak_w: float = _column("W", "the same, highest mean of a timeline bin")
+    joules_per_token: float = _column("J/token", "energy of the window / (input and output tokens)")
+    joules_per_output_token: float = _column("J/token", "energy of the window / output tokens")
+    verdicts: tuple[Verdict, ...] = ()
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+
+
+def summarise(
+    record: ServiceRecord, window: Window, promised: tuple[Objective, ...] = (), *, systems: int = 1
+) -> Summary:
+    """Derive a service's row.
+
+    Latencies are of the requests that arrived in the window and were accepted; one that has not come so far counts
+    as infinitely late in percentiles. Means are withheld (NaN) where the service is overloaded: they would grow with
+    the length of the run. Gaps between tokens are pooled over the whole run.
+
+    Args:
+        record: of the simulation.
+        window: the common window of all services of the run.
+        promised: the objectives.
+        systems: what the fleet counts as systems.
+    """
+    requests = record.requests
+    arrived = window.holds(requests.arrived_at)
+    accepted = arrived & (requests.status != REJECTED)
+    done = arrived & (requests.status == FINISHED)
+    counts, rates, loads = balance(requests, window), throughput(requests, window), load(record, window)
+    overloaded, warning = is_overloaded(requests, window), too_short(requests, window)
+    verdicts = evaluate(record, window, promised)
+    good = meets_all(judged_columns(record, window), promised)
+    steady = not overloaded and not warning
+    columns = _per_request(requests, accepted)
+    prompt_tokens, minutes = float(requests.prompt_tokens[done].sum()), window.seconds / 60
+    return Summary(
+        service=record.name,
+        systems=systems,
+        replicas=record.replicas,
+        window_start_s=window.start_s,
+        window_end_s=window.end_s,
+        arrived=counts.arrived,
+        finished=counts.finished,
+        unfinished=counts.unfinished,
+        rejected=counts.rejected,
+        overloaded=overloaded,
+        warning=warning,
+        offered_rpm=counts.arrived / minutes,
+        rpm=rates.rpm,
+        tpm=rates.tpm,
+        itpm=rates.itpm,
+        otpm=rates.otpm,
+        rpm_per_system=rates.rpm / systems,
+        tpm_per_system=rates.tpm / systems,
+        otpm_per_system=rates.otpm / systems,
+        rpm_per_replica=rates.rpm / record.replicas,
+        tpm_per_replica=rates.tpm / record.replicas,
+        otpm_per_replica=rates.otpm / record.replicas,
+        goodput_rps=float(good.sum()) / window.seconds,
+        attainment=share_of(float(good.sum()), counts.arrived),
+        objectives_met=all(each.met for each in verdicts),
+        missed_objectives=" ".join(each.objective.name for each in verdicts if not each.met),
+        **_latency_fields(columns, record, withheld=overloaded),
+        prompt_tokens_mean=share_of(prompt_tokens, counts.finished),
+        output_tokens_mean=share_of(float(requests.output_tokens[done].sum()), counts.finished),
+        cached_share=share_of(float(requests.cached_tokens[done].sum()), prompt_tokens),
+        preemptions=int(requests.preemptions[arrived].sum()),
+        utilisation=loads.utilisation,
+        mfu=loads.mfu,
+        mbu=loads.mbu,
+        **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
+        running_mean=loads.running_mean,
+        kv_use_mean=loads.kv_use_mean,
+        kv_use_peak=loads.kv_use_peak,
+        power_mean_w=loads.power_mean_w,
+        power_peak_w=loads.power_peak_w,
+        joules_per_token=share_of(loads.joules, rates.tpm * minutes),
+        joules_per_output_token=share_of(loads.joules, rates.otpm * minutes),
+        verdicts=verdicts,
+        intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
+    )
+
+
+def _per_request(requests: RequestTable, accepted: NDArray[np.bool_]) -> dict[str, Column]:
+    """Latencies of accepted requests; what has not come yet is infinitely late, one token has no TPOT and no speed."""
+    several = requests.output_tokens > 1
+    columns = {}
+    for name, values in latencies(requests).items():
+        kept = values[accepted & several if name in ("tpot_s", "output_speed_tok_s") else accepted]
+        columns[name] = np.where(np.isnan(kept), 0.0 if name == "output_speed_tok_s" else np.inf, kept)
+    return columns
+
+
+def _latency_fields(columns: Mapping[str, Column], record: ServiceRecord, *, withheld: bool) -> dict[str, float]:
+    """The fields of means and percentiles."""
+    fields_: dict[str, float] = {}
+    for metric in MEANS_WITH_INTERVAL:
+        values = columns[f"{metric}_s"]
+        fields_[f"{metric}_mean_s"] = _mean(values, withheld=withheld)
+        points = zip(PERCENTILES, percentiles(values), strict=True)
+        fields_ |= {f"{metric}_p{percent:g}_s": value for percent, value in points}
+    fields_["itl_mean_s"] = nan if withheld else gap_mean(record.gaps)
+    fields_ |= {f"itl_p{percent:g}_s": gap_percentile(record.gaps, percent) for percent in PERCENTILES}
+    speed = columns["output_speed_tok_s"]
+    fields_["output_speed_mean_tok_s"] = _mean(speed, withheld=withheld)
+    for percent in SPEED_PERCENTILES:
+        fields_[f"output_speed_p{percent:g}_tok_s"] = lower_percentile(speed, percent)
+    return fields_
+
+
+def _mean(values: Column, *, withheld: bool) -> float:
+    """The mean, NaN where it is withheld or a value is infinite."""
+    if withheld or len(values) == 0 or not np.isfinite(values).all():
+        return nan
+    return float(np.mean(values))
