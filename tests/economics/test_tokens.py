@@ -17,7 +17,6 @@ from infermodel.economics.tokens import (
     split,
 )
 
-
 BOM_USD_PER_H = 450_000 / 35_040 + 25 * 180 / 730  # 19.0, as published: 4 years and colocation
 ASP_USD_PER_H = 2_260_000 / 35_040 + 25 * 180 / 730  # 70.7
 
