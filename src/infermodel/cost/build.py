@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.lpu import lpu_ring
 from infermodel.cost.step import StepModel
+from infermodel.cost.wafer import wafer_ring
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
 STEP_MODELS: Mapping[str, Callable[[ModelArchitecture, System, Deployment, Engine], StepModel]] = {
     "gpu": GpuStepModel,
+    "wafer": wafer_ring,
+    "lpu": lpu_ring,
 }
 """By device family."""
 

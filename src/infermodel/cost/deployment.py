@@ -25,7 +25,8 @@ class Deployment:
         precision: number formats.
         max_sequences: running sequences that buffers are sized for.
         max_batched_tokens: tokens of a step that activations are sized for.
-        memory_utilisation: share of device memory that the engine may use.
+        memory_utilisation: share of GPU memory that the engine may use (dataflow devices have a share of
+            their own).
         kv_block_tokens: tokens of a KV block.
         max_context: longest context served (it sets the reserve where an engine reserves for it).
     """
