@@ -1,0 +1,69 @@
+"""Our own request files: CSV with arrived_at_s, prompt_tokens, output_tokens, and optionally priority.
+
+The tables that a run writes can be read back, and so can per-request measurements of real servers, which add
+measured_ttft_ms, measured_tpot_ms, measured_e2e_ms and failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.formats.columns import (
+    MEASURED,
+    SECONDS,
+    TOKENS,
+    WHOLE,
+    TraceColumns,
+    arrival_order,
+    read_columns,
+    trace_columns,
+)
+
+_REQUIRED = {"arrived_at_s": SECONDS, "prompt_tokens": TOKENS, "output_tokens": TOKENS}
+_MEASURED = {"measured_ttft_ms": MEASURED, "measured_tpot_ms": MEASURED, "measured_e2e_ms": MEASURED}
+
+
+@dataclass(frozen=True)
+class MeasuredRequests:
+    """Requests with what a real server took for each, seconds; NaN where the file does not say."""
+
+    requests: TraceColumns
+    ttft_s: NDArray[np.float64]
+    tpot_s: NDArray[np.float64]
+    e2e_s: NDArray[np.float64]
+    failed: NDArray[np.bool_]
+
+
+def read(path: Path) -> TraceColumns:
+    """The requests of a file, times as they stand.
+
+    Raises:
+        FormatError: with line and column of what is broken.
+    """
+    columns = read_columns(path, _REQUIRED, {"priority": WHOLE})
+    return trace_columns(
+        path,
+        columns["arrived_at_s"],
+        columns["prompt_tokens"],
+        columns["output_tokens"],
+        priority=columns.get("priority"),
+    )
+
+
+def read_measured(path: Path) -> MeasuredRequests:
+    """The requests of a file and the times measured for them.
+
+    Raises:
+        FormatError: with line and column of what is broken.
+    """
+    columns = read_columns(path, _REQUIRED, {**_MEASURED, "failed": WHOLE})
+    trace = trace_columns(path, columns["arrived_at_s"], columns["prompt_tokens"], columns["output_tokens"])
+    order = arrival_order(columns["arrived_at_s"])
+    absent = np.full(len(order), np.nan)
+    ttft_ms, tpot_ms, e2e_ms = (columns.get(name, absent)[order] for name in _MEASURED)
+    failed = columns.get("failed", np.zeros(len(order)))[order] != 0
+    return MeasuredRequests(trace, ttft_ms / 1e3, tpot_ms / 1e3, e2e_ms / 1e3, failed)

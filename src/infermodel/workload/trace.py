@@ -1,0 +1,114 @@
+"""Traces by name: where a trace file is looked for, how it is read, and where to get it when it is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+
+from infermodel.formats import azure, burstgpt, mooncake, requests_csv
+from infermodel.formats.columns import TraceColumns
+from infermodel.workload.requests import Requests
+
+TRACES_FOLDER = Path("data/traces")
+TRACES_VARIABLE = "INFERMODEL_TRACES"
+
+
+@dataclass(frozen=True)
+class TraceFormat:
+    """A format of traces: its reader, its columns, and where files of it come from."""
+
+    read: Callable[[Path], TraceColumns]
+    columns: str
+    origin: str
+
+
+FORMATS: Mapping[str, TraceFormat] = {
+    "azure": TraceFormat(
+        azure.read,
+        "a CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens",
+        "https://github.com/Azure/AzurePublicDataset (AzureLLMInferenceDataset2023.md and ...2024.md; CC-BY-4.0)",
+    ),
+    "burstgpt": TraceFormat(
+        burstgpt.read,
+        "a CSV with the columns Timestamp, Model, Request tokens, Response tokens, Total tokens, Log Type",
+        "https://github.com/HPMLL/BurstGPT (CC-BY-4.0)",
+    ),
+    "mooncake": TraceFormat(
+        mooncake.read,
+        "JSON lines with the keys timestamp, input_length, output_length, hash_ids",
+        "https://github.com/kvcache-ai/Mooncake (folder FAST25-release/traces; Apache-2.0)",
+    ),
+    "requests": TraceFormat(
+        requests_csv.read,
+        "a CSV with the columns arrived_at_s, prompt_tokens, output_tokens and optionally priority",
+        "your own log",
+    ),
+}
+
+# The dataset's pages name the files without the year.
+PUBLISHED_AS: Mapping[str, str] = {
+    "AzureLLMInferenceTrace_*_2023.csv": "published there without _2023 in its name",
+    "AzureLLMInferenceTrace_*_2024.csv": "published there with _1week instead of _2024 in its name",
+}
+
+
+class TraceNotFound(ValueError):
+    """No such trace file; the message says where it was looked for, where to get it and what it looks like."""
+
+
+def find(name: str, trace_format: str, scenario_folder: Path) -> Path:
+    """The trace file of this name: beside the scenario, in data/traces, or in the folder $INFERMODEL_TRACES.
+
+    Args:
+        name: file name or path; a relative one is looked for in each of the three places in turn.
+        trace_format: a key of `FORMATS`.
+        scenario_folder: where the scenario is.
+
+    Raises:
+        TraceNotFound: it is in none of them.
+    """
+    named = os.environ.get(TRACES_VARIABLE)
+    folders = [scenario_folder, TRACES_FOLDER, *([Path(named)] if named else [])]
+    places = [folder / name for folder in folders]
+    for place in places:
+        if place.is_file():
+            return place
+    known = FORMATS[trace_format]
+    looked = ", ".join(dict.fromkeys(str(place) for place in places))
+    unset = "" if named else f", and the environment variable {TRACES_VARIABLE} is not set"
+    published = [f" ({hint})" for pattern, hint in PUBLISHED_AS.items() if fnmatch(Path(name).name, pattern)]
+    raise TraceNotFound(
+        f"no trace file {name!r}: looked for {looked}{unset}. "
+        f"It is {known.columns}; get it from {known.origin}{''.join(published)}, "
+        f"and put it into {TRACES_FOLDER} or point {TRACES_VARIABLE} at its folder."
+    )
+
+
+def requests_of(columns: TraceColumns) -> Requests:
+    """A log as requests; prompts are distinct but for what their hashes say."""
+    count = len(columns)
+    return Requests(
+        arrived_at=columns.arrived_at_s,
+        prompt_tokens=columns.prompt_tokens,
+        output_tokens=columns.output_tokens,
+        priority=np.zeros(count, dtype=np.int64) if columns.priority is None else columns.priority,
+        prompt_id=np.full(count, -1, dtype=np.int64),
+        block_hashes=columns.hash_ids,
+        hash_block_tokens=columns.hash_block_tokens,
+    )
+
+
+def load(name: str, trace_format: str, scenario_folder: Path) -> tuple[Requests, tuple[str, ...]]:
+    """Find and read a trace: its requests, and notes on what was changed on reading.
+
+    Raises:
+        TraceNotFound: no such file.
+        FormatError: the file is broken; with line and column.
+    """
+    columns = FORMATS[trace_format].read(find(name, trace_format, scenario_folder))
+    return requests_of(columns), columns.notes
