@@ -69,10 +69,11 @@ class Document:
             at_key: mark the key and not its value.
         """
         named = ".".join(map(str, path))
+        for depth in range(len(path), 0, -1):
+            if (override := self.overrides.get(path[:depth])) is not None:
+                return ScenarioError(f"--set {override}", 0, 0, named, message, suggestion)
         for depth in range(len(path), -1, -1):
             near = path[:depth]
-            if near in self.overrides:
-                return ScenarioError(f"--set {self.overrides[near]}", 0, 0, named, message, suggestion)
             marks = self.keys if at_key or depth < len(path) else self.values
             if near in marks:
                 return _error(self.file, self.lines, marks[near], named, message, suggestion)
@@ -227,24 +228,26 @@ class _Reader:
             self.refuse(at_anchor, f"the anchor '&{event.anchor}' is not part of the language", "remove it", path)
         if event.tag is not None:
             self.refuse(mark, f"the tag '{event.tag}' is not part of the language", "remove it", path)
-        if isinstance(event, yaml.MappingStartEvent):
-            return self.mapping(events, path)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self.sequence(events, path)
+        if isinstance(event, yaml.CollectionStartEvent):
+            inside = self.mapping if isinstance(event, yaml.MappingStartEvent) else self.sequence
+            content, end = inside(events, path)
+            if event.flow_style and end.line + 1 == mark.line:
+                self.values[path] = mark._replace(length=end.column + 1 - mark.column)
+            return content
         if _UNWRITABLE.search(event.value):
             self.refuse(mark, "holds a character that no text file can hold", path=path)
             return None
         return scalar(event.value) if event.implicit[0] else event.value
 
-    def sequence(self, events: Iterator[Any], path: KeyPath) -> list[Any]:
+    def sequence(self, events: Iterator[Any], path: KeyPath) -> tuple[Any, Any]:
         items: list[Any] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             here = (*path, len(items))
             self.keys[here] = self.span(event)
             items.append(self.node(event, events, here))
-        return items
+        return items, event.end_mark
 
-    def mapping(self, events: Iterator[Any], path: KeyPath) -> dict[str, Any]:
+    def mapping(self, events: Iterator[Any], path: KeyPath) -> tuple[Any, Any]:
         content: dict[str, Any] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             mark = self.span(event)
@@ -265,7 +268,7 @@ class _Reader:
                 content[key] = self.node(next(events), events, here)
                 continue
             self.skip(next(events), events)
-        return content
+        return content, event.end_mark
 
     def skip(self, event: Any, events: Iterator[Any]) -> None:
         """Pass over a value that has no place in the tree."""
@@ -305,6 +308,9 @@ def _plain(error: yaml.MarkedYAMLError) -> str:
         return f"YAML: {_PLAINER[problem]}"
     if problem.startswith("expected <block end>"):
         return "YAML: the indentation fits none of the lines above"
+    if error.context_mark is not None and (error.context or "").startswith("while parsing a flow"):
+        bracket = "{" if "mapping" in str(error.context) else "["
+        return f"YAML: the '{bracket}' of line {error.context_mark.line + 1} is not closed before this"
     problem = problem.replace("'\\x00'", "the end of the text")
     context = f" {error.context.strip()}" if error.context else ""
     return f"YAML: {problem}{context}"

@@ -67,6 +67,20 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def named(value: object) -> str:
+    """How a value of the tree is spoken of.
+
+    >>> named([1]), named({}), named("x"), named(1.5), named(True)
+    ('a list', 'a mapping', "'x'", '1.5', 'true')
+    """
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}...{text[-1]}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion for a misspelt word: the nearest known one, else the list where it is short; may be empty.
 

@@ -1,0 +1,93 @@
+"""What serves: model, hardware, engine, limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from infermodel.scenario.errors import named
+from infermodel.scenario.schema.types import (
+    Degree,
+    Index,
+    Name,
+    PositiveSeconds,
+    PositiveShare,
+    PrecisionName,
+    Seconds,
+    Tokens,
+    catalogued,
+)
+from infermodel.scenario.schema.values import Block, Kind, Whole, refuse
+
+Systems = Annotated[int, Whole(at_most=1_000_000)]
+
+
+class ModelConfig(Block):
+    """A model that is not in the catalog."""
+
+    config: Name = Field(description="path of a Hugging Face `config.json`, from here or from the scenario's folder")
+
+
+class ModelKind(Kind):
+    """A name of the catalog or a `config.json` on disk."""
+
+    def read(self, value: Any) -> str | ModelConfig:
+        """The name or the file."""
+        if isinstance(value, dict):
+            return ModelConfig.model_validate(value)
+        if not isinstance(value, str):
+            refuse(f"expected the name of a model or {{config: path}}, got {named(value)}")
+        return catalogued("model", "models").read(value)
+
+    def write(self, value: str | ModelConfig) -> Any:
+        """The name or the file as a tree."""
+        return value if isinstance(value, str) else value.model_dump()
+
+    def unit(self) -> str:
+        """For the reference table."""
+        return "model of the catalog, or `{config: path/to/config.json}`"
+
+
+class Fleet(Block):
+    """Systems, and how replicas lie on them."""
+
+    system: Annotated[str, catalogued("system", "systems")] = Field(description="what one buys")
+    systems: Systems = Field(default=1, description="how many")
+    devices_per_replica: Degree | None = Field(
+        default=None, description="wafers or chips of a replica on dataflow devices; the fewest that fit if omitted"
+    )
+    tensor_parallel: Degree = Field(default=1, description="GPUs that share each layer")
+    pipeline_parallel: Degree = Field(default=1, description="groups of GPUs that share out the layers")
+    expert_parallel: Degree = Field(default=1, description="GPUs that share out the experts")
+    data_parallel: Degree = Field(default=1, description="copies of the attention in a replica")
+    replicas: Degree | None = Field(
+        default=None, description="scheduled copies; as many as the systems hold if omitted"
+    )
+
+
+class Precision(Block):
+    """Number formats."""
+
+    weights: PrecisionName | None = Field(default=None, description="as the model is published if omitted")
+    kv_cache: PrecisionName | None = Field(default=None, description="bf16 if omitted")
+    compute: PrecisionName | None = Field(default=None, description="bf16 if omitted")
+
+
+class Limits(Block):
+    """What a replica takes on at once."""
+
+    max_sequences: Systems | None = Field(default=None, description="requests; the engine's default if omitted")
+    max_batched_tokens: Tokens | None = Field(default=None, description="of a step; the engine's default if omitted")
+    max_context: Tokens | None = Field(default=None, description="prompt and answer; the model's if omitted")
+    memory_utilisation: PositiveShare | None = Field(
+        default=None, description="of device memory, for weights and KV; the engine's default if omitted"
+    )
+
+
+class Outage(Block):
+    """A system that is down for a while."""
+
+    system: Index = Field(description="which one, from 0")
+    at: Seconds = Field(description="when it goes down")
+    length: PositiveSeconds = Field(alias="for", description="for how long")

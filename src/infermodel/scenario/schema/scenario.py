@@ -1,0 +1,151 @@
+"""The scenario as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from infermodel.metrics.objectives import Objective
+from infermodel.scenario.errors import named
+from infermodel.scenario.schema.fleet import Fleet, Limits, ModelConfig, ModelKind, Outage, Precision
+from infermodel.scenario.schema.money import Price, Prices
+from infermodel.scenario.schema.objectives import ObjectivesKind
+from infermodel.scenario.schema.traffic import Traffic
+from infermodel.scenario.schema.types import (
+    LONGEST_S,
+    Count,
+    Flag,
+    Name,
+    PositiveSeconds,
+    PositiveShare,
+    Seed,
+    Words,
+    catalogued,
+)
+from infermodel.scenario.schema.values import (
+    Block,
+    BlockKind,
+    Choice,
+    Kind,
+    Quantity,
+    Refusals,
+    Text,
+    WordOr,
+    refusal,
+    refuse,
+    refuse_below,
+)
+from infermodel.simulation.batching import QUEUES
+from infermodel.simulation.router import ROUTER_NAMES
+
+
+class Service(Block):
+    """A model on a fleet behind a router."""
+
+    name: Name = Field(description="unlike every other service's")
+    model: Annotated[str | ModelConfig, ModelKind()] = Field(description="what is served")
+    fleet: Fleet = Field(description="what serves it")
+    engine: Annotated[str, catalogued("engine", "engines")] | None = Field(
+        default=None, description="serving software; vllm on GPUs, cerebras on wafers, groq on LPUs if omitted"
+    )
+    precision: Precision = Field(default=Precision(), description="number formats")
+    limits: Limits = Field(default=Limits(), description="what a replica takes on at once")
+    queue: Annotated[str, Choice("queue policy", tuple(QUEUES))] = Field(default="fcfs", description="who goes first")
+    router: Annotated[str, Choice("router", ROUTER_NAMES)] = Field(
+        default="least_outstanding", description="which replica gets a request"
+    )
+    prefix_caching: Flag = Field(default=False, description="whether a prompt seen before is found in KV memory")
+    outages: tuple[Outage, ...] = Field(default=(), description="systems that go down")
+    traffic: Traffic | None = Field(default=None, description="of this service alone; the scenario's if omitted")
+    objectives: Annotated[tuple[Objective, ...], ObjectivesKind()] | None = Field(
+        default=None, description="of this service, instead of the scenario's"
+    )
+    price: Price = Field(default=Price(), description="what a system costs and tokens are sold for")
+    prices: Prices = Field(default=Prices(), description="keys that differ from the scenario's `prices`")
+
+
+class Answer(Kind):
+    """Which result answers a claim: a mapping of plain values, understood by the claims."""
+
+    def read(self, value: Any) -> Mapping[str, Any]:
+        """The mapping as it stands."""
+        if not isinstance(value, dict) or not value:
+            refuse(f"expected a mapping that says which result answers the claim, got {named(value)}")
+        return value
+
+    def unit(self) -> str:
+        """For the reference table."""
+        return "mapping"
+
+
+class Claim(Block):
+    """A published sentence that the result is held against."""
+
+    id: Name = Field(description="unlike every other claim's")
+    statement: Words = Field(description="the sentence")
+    published: Annotated[float, Quantity("count", at_least=-1e300, at_most=1e300)] | None = Field(
+        default=None, description="its figure; none if it has none"
+    )
+    unit: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="unit of the figure")
+    source: Words = Field(description="who published it, and when")
+    answer: Annotated[Mapping[str, Any], Answer()] | None = Field(default=None, description="which result answers it")
+    used_to_fit: Flag = Field(default=False, description="whether a constant was fitted to it")
+
+
+class Capacity(Block):
+    """The search for each service's largest load at its objectives."""
+
+    width: PositiveShare = Field(default=0.1, description="relative width of the bracket")
+
+
+class Scenario(Block):
+    """What is asked: services, their traffic, and what is promised."""
+
+    title: Words = Field(description="the question in a sentence")
+    description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the report")
+    seed: Seed = Field(default=1, description="of all random numbers")
+    duration: PositiveSeconds | None = Field(default=None, description="requests that arrive before this are measured")
+    requests: Count | None = Field(default=None, description="instead of `duration`: how many requests are measured")
+    warm_up: Annotated[float | str, WordOr("auto", Quantity("time", "s", at_most=LONGEST_S))] = Field(
+        default="auto", description="what is cut from the start; `auto` finds it (MSER-5)"
+    )
+    traffic: Traffic | None = Field(default=None, description="of every service without its own")
+    objectives: Annotated[tuple[Objective, ...], ObjectivesKind()] = Field(default=(), description="promises to users")
+    prices: Prices = Field(default=Prices(), description="what owning and running costs")
+    services: tuple[Service, ...] = Field(min_length=1, max_length=200, description="at least one")
+    claims: tuple[Claim, ...] = Field(default=(), description="published figures to hold the result against")
+    capacity: Annotated[Capacity | bool, WordOr(False, BlockKind(Capacity))] = Field(
+        default=Capacity(), description="the largest load at the objectives; `false` skips the search"
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        said: Refusals = []
+        for key, names in (("services", [s.name for s in self.services]), ("claims", [c.id for c in self.claims])):
+            for i, name in enumerate(names):
+                if name in names[:i]:
+                    word = "name" if key == "services" else "id"
+                    first = names.index(name)
+                    said.append(((key, i, word), refusal(f"{key}.{first} has the {word} {named(name)} already")))
+        if said:
+            refuse_below(said)
+        return self
+
+    @model_validator(mode="after")
+    def _traffic_ends(self) -> Self:
+        said: Refusals = []
+        for i, service in enumerate(self.services):
+            if service.traffic is None and self.traffic is None:
+                hint = "give the scenario or the service a 'traffic'"
+                said.append((("services", i), refusal("no traffic", hint)))
+        if self.duration is not None and self.requests is not None:
+            said.append((("requests",), refusal("a run ends by 'duration' or by 'requests'", "remove one of them")))
+        traffics = [service.traffic or self.traffic for service in self.services]
+        endless = [traffic for traffic in traffics if traffic is not None and not traffic.is_finite]
+        if endless and self.duration is None and self.requests is None:
+            said.append(((), refusal("no end: the key 'duration' is missing", "such as duration: 10 min")))
+        if said:
+            refuse_below(said)
+        return self

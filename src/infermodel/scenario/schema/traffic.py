@@ -1,0 +1,273 @@
+"""Traffic as a scenario writes it: arrivals, lengths, repeated prompts, priorities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from infermodel.scenario.schema.types import (
+    Count,
+    Index,
+    Name,
+    PositiveSeconds,
+    Rate,
+    Ratio,
+    Seconds,
+    Tokens,
+    Weight,
+)
+from infermodel.scenario.schema.values import (
+    Block,
+    ByKind,
+    Choice,
+    Kind,
+    Quantity,
+    Refusals,
+    Whole,
+    refusal,
+    refuse,
+    refuse_below,
+)
+
+
+class RateSteps(Kind):
+    """A list of [from, rate], the first from 0."""
+
+    _start = Quantity("time", "s", at_most=366 * 86400.0)
+    _rate = Quantity("rate", "/s", at_most=1e9)
+
+    def read(self, value: object) -> tuple[tuple[float, float], ...]:
+        """Pairs of seconds and requests a second."""
+        if not isinstance(value, list) or not value:
+            refuse("expected a list such as [[0 h, 10 /min], [8 h, 100 /min]]")
+        steps: list[tuple[float, float]] = []
+        for i, pair in enumerate(value):
+            if not isinstance(pair, list) or len(pair) != 2:
+                refuse_below([((i,), refusal("expected a pair such as [8 h, 100 /min]"))])
+            start = 0.0 if pair[0] == 0 and not isinstance(pair[0], bool) else self._start.read(pair[0])
+            steps.append((start, self._rate.read(pair[1])))
+            if i == 0 and start != 0:
+                refuse_below([((0,), refusal("the first step of a profile starts at 0 s"))])
+            if i and start <= steps[i - 1][0]:
+                refuse_below([((i,), refusal("starts before the step above it; starts increase"))])
+        if not any(rate for _, rate in steps):
+            refuse("all rates are zero")
+        return tuple(steps)
+
+    def write(self, value: tuple[tuple[float, float], ...]) -> list[list[str]]:
+        """The same in seconds."""
+        return [[self._start.write(start), self._rate.write(rate)] for start, rate in value]
+
+    def unit(self) -> str:
+        """For the reference table."""
+        return "list of [time, rate]"
+
+
+class Constant(Block):
+    """One request every 1/rate."""
+
+    rate: Rate = Field(description="requests a unit of time")
+
+
+class Poisson(Block):
+    """Independent arrivals."""
+
+    rate: Rate = Field(description="mean requests a unit of time")
+
+
+class Gamma(Block):
+    """Independent gaps with a chosen burstiness."""
+
+    rate: Rate = Field(description="mean requests a unit of time")
+    cv: Ratio = Field(description="standard deviation of a gap over its mean; 1 is Poisson, more is burstier")
+
+
+class Profile(Block):
+    """A rate that varies over the day, in steps."""
+
+    rates: Annotated[tuple[tuple[float, float], ...], RateSteps()] = Field(description="from when which rate holds")
+    repeat: PositiveSeconds | None = Field(
+        default=None, description="length of the day; the last rate stays if omitted"
+    )
+    cv: Ratio = Field(default=1.0, description="burstiness within a step; 1 is Poisson")
+
+    @model_validator(mode="after")
+    def _repeats_after_its_last_step(self) -> Self:
+        last, _ = self.rates[-1]
+        if self.repeat is not None and self.repeat <= last:
+            refuse_below([(("repeat",), refusal(f"must be later than the last step, which starts at {last:g} s"))])
+        return self
+
+
+class Closed(Block):
+    """A fixed number of users, each sending the next request after the last answer."""
+
+    users: Count = Field(description="how many")
+    think_time: Seconds = Field(default=0.0, description="mean pause between an answer and the next request")
+    think_time_law: Annotated[str, Choice("law", ("fixed", "exponential"))] = Field(
+        default="fixed", description="how the pause varies"
+    )
+
+
+class Offline(Block):
+    """A batch job: all requests are there at the start."""
+
+    requests: Count = Field(description="how many")
+
+
+TRACE_FORMATS = ("azure", "burstgpt", "mooncake", "requests")
+
+
+class Trace(Block):
+    """Replay of a log."""
+
+    file: Name = Field(description="as given, beside the scenario, in `data/traces/` or `$INFERMODEL_TRACES`")
+    format: Annotated[str, Choice("trace format", TRACE_FORMATS)] = Field(description="what wrote the file")
+    rate_scale: Ratio = Field(default=1.0, description="2 plays twice as fast")
+    start: Seconds = Field(default=0.0, alias="from", description="start of the window, in the log's time")
+    end: PositiveSeconds | None = Field(default=None, alias="to", description="end of the window; the log's if omitted")
+    repeat: Annotated[int, Whole(at_most=100_000)] = Field(default=1, description="how many times over")
+
+    @model_validator(mode="after")
+    def _window_has_a_length(self) -> Self:
+        if self.end is not None and self.end <= self.start:
+            refuse_below([(("to",), refusal(f"must be later than 'from', which is {self.start:g} s"))])
+        return self
+
+
+class Fixed(Block):
+    """Always the same."""
+
+    tokens: Tokens = Field(description="tokens of each")
+
+
+class Uniform(Block):
+    """Equally likely between two bounds."""
+
+    low: Tokens = Field(description="least")
+    high: Tokens = Field(description="greatest")
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.high < self.low:
+            refuse_below([(("high",), refusal(f"must be at least 'low', which is {self.low}"))])
+        return self
+
+
+class Lognormal(Block):
+    """Lognormal, rounded to whole tokens; what lies outside the bounds is moved onto them."""
+
+    mean: Annotated[float, Quantity("tokens", above=0.0, at_most=1e9)] = Field(description="mean before cutting")
+    cv: Ratio = Field(description="standard deviation over mean, before cutting")
+    least: Tokens = Field(default=1, alias="min", description="lower bound")
+    greatest: Tokens | None = Field(default=None, alias="max", description="upper bound; none if omitted")
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.greatest is not None and self.greatest < self.least:
+            refuse_below([(("max",), refusal(f"must be at least 'min', which is {self.least}"))])
+        return self
+
+
+class Table(Block):
+    """An empirical law."""
+
+    tokens: tuple[Tokens, ...] = Field(min_length=1, description="the lengths")
+    weights: tuple[Weight, ...] | None = Field(default=None, description="how often each comes; equally if omitted")
+
+    @model_validator(mode="after")
+    def _one_weight_a_length(self) -> Self:
+        if self.weights is not None and len(self.weights) != len(self.tokens):
+            said = refusal(f"{len(self.weights)} weights for {len(self.tokens)} lengths; give one each")
+            refuse_below([(("weights",), said)])
+        if self.weights is not None and not sum(self.weights):
+            refuse_below([(("weights",), refusal("all weights are zero"))])
+        return self
+
+
+class FromTrace(Block):
+    """The trace's own; only with arrivals of kind trace, where it is the default."""
+
+
+class Prefix(Block):
+    """Prompts that come again."""
+
+    distinct_prompts: Count = Field(description="how many texts there are; each keeps its length")
+    order: Annotated[str, Choice("order", ("cyclic", "uniform"))] = Field(
+        default="cyclic", description="in turn, or each time any"
+    )
+
+
+class Priorities(Block):
+    """Shares of requests by priority."""
+
+    levels: tuple[Index, ...] = Field(min_length=1, description="lower numbers go first")
+    shares: tuple[Weight, ...] | None = Field(default=None, description="of each level; equal if omitted")
+
+    @model_validator(mode="after")
+    def _one_share_a_level(self) -> Self:
+        if self.shares is not None and len(self.shares) != len(self.levels):
+            said = refusal(f"{len(self.shares)} shares for {len(self.levels)} levels; give one each")
+            refuse_below([(("shares",), said)])
+        if self.shares is not None and not sum(self.shares):
+            refuse_below([(("shares",), refusal("all shares are zero"))])
+        return self
+
+
+ARRIVALS: Mapping[str, type[Block]] = {
+    "constant": Constant,
+    "poisson": Poisson,
+    "gamma": Gamma,
+    "profile": Profile,
+    "closed": Closed,
+    "offline": Offline,
+    "trace": Trace,
+}
+LENGTHS: Mapping[str, type[Block]] = {
+    "fixed": Fixed,
+    "uniform": Uniform,
+    "lognormal": Lognormal,
+    "table": Table,
+    "trace": FromTrace,
+}
+
+Arrivals = Constant | Poisson | Gamma | Profile | Closed | Offline | Trace
+Lengths = Fixed | Uniform | Lognormal | Table | FromTrace
+LengthsField = Annotated[Lengths, ByKind("lengths", LENGTHS)]
+
+
+class Traffic(Block):
+    """Who sends what, and when."""
+
+    arrivals: Annotated[Arrivals, ByKind("arrivals", ARRIVALS)] = Field(description="when requests come")
+    prompt_tokens: LengthsField | None = Field(default=None, description="lengths of prompts; the trace's if omitted")
+    output_tokens: LengthsField | None = Field(default=None, description="lengths of answers; the trace's if omitted")
+    prefix: Prefix | None = Field(default=None, description="prompts that come again; none if omitted")
+    priorities: Priorities | None = Field(default=None, description="for the queue `priority`; all equal if omitted")
+
+    @model_validator(mode="after")
+    def _lengths_come_from_somewhere(self) -> Self:
+        replayed = isinstance(self.arrivals, Trace)
+        said: Refusals = []
+        for key in ("prompt_tokens", "output_tokens"):
+            lengths = getattr(self, key)
+            if replayed:
+                continue
+            if lengths is None:
+                said.append(((key,), refusal(f"the key '{key}' is missing", "such as {kind: fixed, tokens: 1000}")))
+            elif isinstance(lengths, FromTrace):
+                said.append(((key, "kind"), refusal("only arrivals of kind trace bring lengths of their own")))
+        if replayed:
+            for key in ("prefix", "priorities"):
+                if getattr(self, key) is not None:
+                    said.append(((key,), refusal("a trace brings its own; remove the key")))
+        if said:
+            refuse_below(said)
+        return self
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the requests end by themselves."""
+        return isinstance(self.arrivals, Trace | Offline)

@@ -1,0 +1,34 @@
+"""The annotations that the schema's fields share, each named for what it holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from infermodel import catalog
+from infermodel.architecture import PRECISION_BYTES
+from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole
+
+LONGEST_S = 10 * 365 * 86400.0
+MOST_TOKENS = 10**9
+
+Seconds = Annotated[float, Quantity("time", "s", at_most=LONGEST_S)]
+PositiveSeconds = Annotated[float, Quantity("time", "s", above=0.0, at_most=LONGEST_S)]
+Rate = Annotated[float, Quantity("rate", "/s", above=0.0, at_most=1e9)]
+PositiveShare = Annotated[float, Quantity("share", above=0.0, at_most=1.0)]
+Share = Annotated[float, Quantity("share", at_most=1.0)]
+Ratio = Annotated[float, Quantity("count", above=0.0, at_most=1e6)]
+Weight = Annotated[float, Quantity("count", at_most=1e12)]
+Count = Annotated[int, Whole()]
+Index = Annotated[int, Whole(at_least=0)]
+Seed = Annotated[int, Whole(at_least=0, at_most=2**63 - 1)]
+Degree = Annotated[int, Whole(at_most=100_000)]
+Tokens = Annotated[int, Whole(tokens=True, at_most=MOST_TOKENS)]
+Words = Annotated[str, Text()]
+Name = Annotated[str, Text(longest=120)]
+Flag = Annotated[bool, Truth()]
+PrecisionName = Annotated[str, Choice("precision", tuple(PRECISION_BYTES))]
+
+
+def catalogued(word: str, kind: str) -> Choice:
+    """The names of one kind of the catalog, asked for when a scenario is read."""
+    return Choice(word, lambda: catalog.names(kind))
