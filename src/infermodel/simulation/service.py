@@ -17,7 +17,7 @@ from infermodel.simulation.replica import Limits, Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.system import Outage, SystemProcess
-from infermodel.tables import ServiceRecord
+from infermodel.tables import ServiceRecord, Timeline
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, Traffic
 
@@ -288,7 +288,7 @@ class Service:
             name=self.spec.name,
             requests=table,
             gaps=recorder.gap_histogram(),
-            timeline=recorder.timeline(self.ended_at),
+            timeline=self._with_outages(recorder.timeline(self.ended_at)),
             replicas=len(self.replicas),
             replica_totals=totals,
             idle_w=model.idle_w,
@@ -299,6 +299,17 @@ class Service:
             ended_at=self.ended_at,
             events=self._clock.scheduled,
         )
+
+    def _with_outages(self, timeline: Timeline) -> Timeline:
+        """The timeline with its column of replica-seconds up, where any system was down."""
+        if not any(system.down_s(self.ended_at) for system in self.systems):
+            return timeline
+        edges_s = np.minimum(timeline.edges_s, self.ended_at)
+        up_s = np.zeros(len(edges_s) - 1)
+        for system in self.systems:
+            down_s = np.array([system.down_s(float(edge)) for edge in edges_s])
+            up_s += len(system.replicas) * np.diff(edges_s - down_s)
+        return Timeline(timeline.edges_s, {**timeline.columns, "up_s": up_s})
 
     @property
     def _system_of(self) -> list[int]:

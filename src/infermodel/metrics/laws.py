@@ -1,0 +1,312 @@
+"""Laws that every run obeys, whatever it models: checked on each record; a broken one is a bug, never a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf, isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.metrics.latency import Column
+from infermodel.metrics.throughput import BOUND_NAMES, bin_edges, bin_joules
+from infermodel.tables import FINISHED, REJECTED, UNFINISHED, ServiceRecord
+
+TOLERANCE = 1e-7
+"""Relative deviation that rounding may reach: sums of up to 10^8 terms, times of up to weeks."""
+
+
+class BrokenLaw(RuntimeError):
+    """A run contradicts itself; the message names the run, the law and the numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A law that held, and the largest relative deviation seen."""
+
+    law: str
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`left` equals `right`, or lies in [`right`, `most`], up to `TOLERANCE` of the largest of them (or of `scale`)."""
+
+    what: str
+    left: float
+    right: float
+    most: float | None = None
+    scale: float = 0.0
+
+    @property
+    def deviation(self) -> float:
+        """How far the statement is from true, relative; infinite where a number is missing."""
+        upper = self.right if self.most is None else self.most
+        size = max((abs(each) for each in (self.left, self.right, upper, self.scale) if isfinite(each)), default=0.0)
+        excess = max(self.right - self.left, self.left - upper, 0.0)
+        if self.left != self.left or excess != excess:
+            return inf
+        return excess / size if excess else 0.0
+
+    def __str__(self) -> str:
+        if self.most is None:
+            return f"{self.what}: {self.left:.12g}, expected {self.right:.12g}"
+        return f"{self.what}: {self.left:.12g}, expected {self.right:.12g} to {self.most:.12g}"
+
+
+Law = Callable[[ServiceRecord], Iterator[Statement]]
+
+
+def _finished(record: ServiceRecord) -> NDArray[np.bool_]:
+    finished: NDArray[np.bool_] = record.requests.status == FINISHED
+    return finished
+
+
+def _begun(record: ServiceRecord) -> NDArray[np.bool_]:
+    """Unfinished requests that have got their first token: how many more they have got, the record does not say."""
+    begun: NDArray[np.bool_] = (record.requests.status == UNFINISHED) & ~np.isnan(record.requests.first_token_at)
+    return begun
+
+
+def _was_up(record: ServiceRecord) -> bool:
+    """Whether no replica was ever down."""
+    return bool(np.all(record.replica_totals["up_s"] >= record.ended_at * (1 - TOLERANCE)))
+
+
+def _is_plain(record: ServiceRecord) -> bool:
+    """Whether nothing was computed twice: no preemption, no outage."""
+    return _was_up(record) and not record.requests.preemptions.any()
+
+
+def requests_are_conserved(record: ServiceRecord) -> Iterator[Statement]:
+    """Each request that arrived is finished, unfinished or rejected, and has just the times that belong to that."""
+    requests = record.requests
+    counts = {status: int(np.sum(requests.status == status)) for status in (FINISHED, UNFINISHED, REJECTED)}
+    yield Statement("finished + unfinished + rejected requests", sum(counts.values()), len(requests))
+    yield Statement("requests with an end", int(np.isfinite(requests.finished_at).sum()), counts[FINISHED])
+    started = np.isfinite(requests.first_scheduled_at) & (requests.status == REJECTED)
+    yield Statement("rejected requests that were scheduled", int(started.sum()), 0)
+
+
+def time_never_runs_backwards(record: ServiceRecord) -> Iterator[Statement]:
+    """Arrivals are in order, and so are the primitive times of each request."""
+    requests = record.requests
+    yield Statement("arrivals out of order", int(np.sum(np.diff(requests.arrived_at) < 0)), 0)
+    names = ("arrived_at", "admitted_at", "first_scheduled_at", "first_token_at", "last_token_at", "finished_at")
+    for before, after in pairwise(names):
+        wrong = getattr(requests, after) < getattr(requests, before)
+        yield Statement(f"requests with {after} earlier than {before}", int(np.sum(wrong)), 0)
+        alone = np.isnan(getattr(requests, before)) & ~np.isnan(getattr(requests, after))
+        yield Statement(f"requests with {after} and no {before}", int(np.sum(alone)), 0)
+
+
+def output_tokens_are_conserved(record: ServiceRecord) -> Iterator[Statement]:
+    """Tokens that steps made = tokens that requests got; unfinished requests may have got any number they asked for."""
+    requests = record.requests
+    given = float(requests.output_tokens[_finished(record)].sum())
+    begun = _begun(record)
+    made = float(record.timeline.columns["output_tokens"].sum())
+    yield Statement(
+        "output tokens made", made, given + float(begun.sum()), given + float(requests.output_tokens[begun].sum())
+    )
+    yield Statement("output tokens of all replicas", float(record.replica_totals["output_tokens"].sum()), made)
+
+
+def prompt_tokens_are_conserved(record: ServiceRecord) -> Iterator[Statement]:
+    """Prompt tokens computed = prompts without what was cached; more where something was computed twice."""
+    requests = record.requests
+    computed = float(record.timeline.columns["prompt_tokens"].sum())
+    yield Statement("prompt tokens of all replicas", float(record.replica_totals["prompt_tokens"].sum()), computed)
+    if not _was_up(record):
+        return
+    needed = requests.prompt_tokens - requests.cached_tokens
+    complete = (_finished(record) | _begun(record)) & (requests.preemptions == 0)
+    partly = ~np.isnan(requests.first_scheduled_at)
+    most = float(needed[partly].sum()) if _is_plain(record) else inf
+    yield Statement("prompt tokens computed", computed, float(needed[complete].sum()), most)
+
+
+def gaps_sum_to_the_time_between_tokens(record: ServiceRecord) -> Iterator[Statement]:
+    """TTFT + the sum of its gaps is each request's last token: summed, gaps = last token - first token."""
+    requests, gaps = record.requests, record.gaps
+    finished, begun = _finished(record), _begun(record)
+    seconds = float((requests.last_token_at - requests.first_token_at)[finished].sum())
+    late = float((record.ended_at - requests.first_scheduled_at[begun]).sum())
+    scale = float(requests.last_token_at[finished].sum())
+    yield Statement("seconds of all gaps", gaps.total_s, seconds, seconds + late, scale=scale)
+    count = float((requests.output_tokens[finished] - 1).sum())
+    most = count + float((requests.output_tokens[begun] - 1).sum())
+    yield Statement("gaps", gaps.gaps, count, most)
+    yield Statement("gaps in the histogram", float(gaps.counts.sum()), gaps.gaps)
+
+
+def little_holds_for_sequences(record: ServiceRecord) -> Iterator[Statement]:
+    """Sample-path Little: decoding sequences integrated over time = decoding time summed over requests.
+
+    A preempted request waits for its next token without decoding: then the integral is the smaller one.
+    """
+    integral = float(record.timeline.columns["sequence_s"].sum())
+    decoding_s = record.gaps.total_s
+    yield Statement("sequence-seconds", integral, decoding_s if _is_plain(record) else 0.0, decoding_s)
+
+
+def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
+    """Sample-path Little for memory: a request holds at least its prompt's blocks while it decodes, and never more than
+    its whole context's blocks from its first step to its last token. Where blocks are shared or taken away there is no
+    such bound."""
+    requests = record.requests
+    if not _is_plain(record) or requests.cached_tokens.any():
+        return
+    held = float(record.timeline.columns["kv_block_s"].sum())
+    finished, block = _finished(record), record.kv_block_tokens
+    prompt_blocks = -(-requests.prompt_tokens // block)
+    all_blocks = -(-(requests.prompt_tokens + requests.output_tokens) // block)
+    decoding_s = (requests.last_token_at - requests.first_token_at)[finished]
+    until = np.where(finished, requests.last_token_at, record.ended_at)
+    present_s = np.maximum(until - requests.first_scheduled_at, 0.0)
+    yield Statement(
+        "KV block-seconds",
+        held,
+        float(prompt_blocks[finished] @ decoding_s),
+        float(np.nansum(all_blocks * present_s)),
+    )
+
+
+def kv_blocks_stay_within_memory(record: ServiceRecord) -> Iterator[Statement]:
+    """Blocks in use are never negative and never more than there are, in no bin of the timeline; none are left over."""
+    widths = np.diff(bin_edges(record))
+    room = float(record.replicas * record.kv_blocks)
+    kv_block_s = record.timeline.columns["kv_block_s"]
+    wide = widths > 0
+    mean = kv_block_s[wide] / widths[wide]
+    for extreme in (mean.min(initial=0.0), mean.max(initial=0.0)):
+        yield Statement("KV blocks in use, mean of a bin", float(extreme), 0.0, room)
+    left = record.replica_totals.get("kv_blocks_left")
+    if left is not None and not np.any(record.requests.status == UNFINISHED):
+        yield Statement("KV blocks held after the last request", float(left.sum()), 0.0, scale=room)
+
+
+def busy_time_is_the_sum_of_steps(record: ServiceRecord) -> Iterator[Statement]:
+    """Replicas' busy seconds = the timeline's = the steps' durations = the seconds by what bound them, <= time up."""
+    columns, totals = record.timeline.columns, record.replica_totals
+    busy_s = float(totals["busy_s"].sum())
+    scale = float(record.ended_at * record.replicas)
+    yield Statement("busy seconds in the timeline", float(columns["busy_s"].sum()), busy_s, scale=scale)
+    bound_s = sum(float(columns[f"bound_{name}_s"].sum()) for name in BOUND_NAMES)
+    yield Statement("seconds by what bound them", bound_s, busy_s, scale=scale)
+    if "step_sum_s" in totals:
+        yield Statement("sum of the steps' seconds", float(totals["step_sum_s"].sum()), busy_s, scale=scale)
+    worst = int(np.argmax(totals["busy_s"] - totals["up_s"]))
+    yield Statement(
+        f"busy seconds of replica {worst}", float(totals["busy_s"][worst]), 0.0, float(totals["up_s"][worst])
+    )
+
+
+def energy_is_the_integral_of_power(record: ServiceRecord) -> Iterator[Statement]:
+    """Joules of the timeline, idle power included = joules of the steps + idle power x (time up - time busy)."""
+    totals = record.replica_totals
+    idle_s = float((totals["up_s"] - totals["busy_s"]).sum())
+    yield Statement("joules", float(bin_joules(record).sum()), float(totals["joules"].sum()) + record.idle_w * idle_s)
+    peak_j = float((totals["peak_w"] * totals["busy_s"]).sum())
+    yield Statement("joules of the steps", float(totals["joules"].sum()), 0.0, peak_j)
+
+
+def nobody_waits_at_an_idle_replica(record: ServiceRecord) -> Iterator[Statement]:
+    """While a request waits for its replica, that replica is busy: no time waited through exceeds its busy time."""
+    requests = record.requests
+    if not _was_up(record):
+        return
+    waited = ~np.isnan(requests.first_scheduled_at)
+    through_s = waited_through(
+        requests.replica[waited], requests.admitted_at[waited], requests.first_scheduled_at[waited], record.replicas
+    )
+    busy_s = record.replica_totals["busy_s"]
+    worst = int(np.argmax(through_s - busy_s))
+    yield Statement(
+        f"seconds with a request waiting for replica {worst}",
+        float(through_s[worst]),
+        0.0,
+        float(busy_s[worst]),
+        scale=record.ended_at,
+    )
+
+
+def waited_through(replica: NDArray[np.int64], start: Column, end: Column, replicas: int) -> Column:
+    """Per replica the length of the union of the intervals [start, end).
+
+    >>> waited_through(np.array([0, 0, 1]), np.array([0.0, 1.0, 5.0]), np.array([2.0, 3.0, 6.0]), 2).tolist()
+    [3.0, 1.0]
+    """
+    if len(start) == 0:
+        return np.zeros(replicas)
+    order = np.lexsort((start, replica))
+    replica, start, end = replica[order], start[order], end[order]
+    band = replica * (float(end.max()) + 1.0)  # keeps the running maximum of one replica below the next one's start
+    reached = np.maximum.accumulate(end + band)
+    before = np.concatenate([[-inf], reached[:-1]])
+    added = np.maximum(reached - np.maximum(start + band, before), 0.0)
+    return np.bincount(replica, weights=added, minlength=replicas).astype(np.float64)
+
+
+def nothing_is_negative(record: ServiceRecord) -> Iterator[Statement]:
+    """No sum over time is negative or missing."""
+    for name, values in record.timeline.columns.items():
+        yield Statement(
+            f"least {name} of a bin", float(values.min(initial=0.0)), 0.0, inf, scale=float(values.max(initial=0.0))
+        )
+
+
+LAWS: Mapping[str, Law] = {
+    "requests conserved": requests_are_conserved,
+    "time never runs backwards": time_never_runs_backwards,
+    "output tokens conserved": output_tokens_are_conserved,
+    "prompt tokens conserved": prompt_tokens_are_conserved,
+    "ttft + gaps = last token": gaps_sum_to_the_time_between_tokens,
+    "Little's law for sequences": little_holds_for_sequences,
+    "Little's law for KV blocks": little_holds_for_kv_blocks,
+    "KV blocks within memory": kv_blocks_stay_within_memory,
+    "busy time = sum of steps": busy_time_is_the_sum_of_steps,
+    "energy = integral of power": energy_is_the_integral_of_power,
+    "nobody waits at an idle replica": nobody_waits_at_an_idle_replica,
+    "nothing negative": nothing_is_negative,
+}
+"""Name of each law, as reports print it, to its check."""
+
+
+def check(record: ServiceRecord, run: str = "") -> tuple[Checked, ...]:
+    """Hold a record to all laws.
+
+    Args:
+        record: of one service.
+        run: what to call the run in an error, beside the service's name.
+
+    Returns:
+        the laws, each with the largest relative deviation of its statements.
+
+    Raises:
+        BrokenLaw: one does not hold.
+    """
+    where = f"{run}: {record.name}" if run else record.name
+    return tuple(Checked(name, _largest(where, name, law(record))) for name, law in LAWS.items())
+
+
+def parts_sum_to(total_usd: float, parts_usd: Mapping[str, float], run: str) -> Checked:
+    """Hold a bill to the law that money is the sum of its parts.
+
+    Raises:
+        BrokenLaw: it is not.
+    """
+    name = "money = sum of its parts"
+    statement = Statement(f"USD of {', '.join(parts_usd)}", sum(parts_usd.values()), total_usd)
+    return Checked(name, _largest(run, name, iter([statement])))
+
+
+def _largest(where: str, law: str, statements: Iterator[Statement]) -> float:
+    largest = 0.0
+    for statement in statements:
+        if statement.deviation > TOLERANCE:
+            raise BrokenLaw(f"{where} breaks the law '{law}': {statement}")
+        largest = max(largest, statement.deviation)
+    return largest
