@@ -108,6 +108,15 @@ class ThinkTime:
         if not 0 <= self.mean_s < math.inf:
             raise ValueError(f"think time must be finite and not negative, not {self.mean_s} s")
 
+    def draw(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+        """The next `count` pauses, seconds."""
+        if self.law == "fixed":
+            return np.full(count, self.mean_s)
+        return generator.standard_exponential(count) * self.mean_s
+
+
+NO_PAUSE = ThinkTime()
+
 
 @dataclass(frozen=True)
 class ClosedTraffic:
@@ -129,7 +138,7 @@ class ClosedTraffic:
     users: int
     prompt: Lengths
     output: Lengths
-    think_time: ThinkTime = ThinkTime()
+    think_time: ThinkTime = NO_PAUSE
     prefix: Prefix | None = None
     priorities: Priorities | None = None
 
@@ -160,10 +169,7 @@ class ClosedTraffic:
         """The pause after request i in seconds, in order of issue, without end."""
         generator = streams("think_time")
         while True:
-            if self.think_time.law == "fixed":
-                yield np.full(size, self.think_time.mean_s)
-            else:
-                yield generator.standard_exponential(size) * self.think_time.mean_s
+            yield self.think_time.draw(generator, size)
 
 
 @dataclass(frozen=True)
