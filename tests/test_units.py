@@ -106,6 +106,8 @@ def test_rounds_once() -> None:
         ("", "time", "'' does not start with a number"),
         ("1 USD/h/GPU", "money_per_time", "unit 'USD/h/GPU' has more than one '/'"),
         ("1 USD/", "money", "unit 'USD/' has nothing after '/'"),
+        ("1e400 s", "time", "'1e400 s' is too large"),
+        ("1e999999999 s", "time", "unknown unit '999999'"),
         (True, "count", "True is not a quantity"),
         (None, "count", "None is not a quantity"),
         (float("nan"), "share", "nan is not a finite number"),

@@ -88,7 +88,7 @@ _SPELLINGS: Mapping[str, str] = {
 }  # fmt: skip
 """How people write units that are named otherwise here: only to suggest the right one."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 
 
 @lru_cache(maxsize=1)
@@ -193,7 +193,10 @@ def parse(text: str | float, dimension: str | None = None) -> float:
             raise UnitError(f"{text!r} has no unit; a {dimension} reads like {example!r}")
         if exponents != expected and unit:
             raise UnitError(f"{text!r} is {_measures(exponents)}, not a {dimension} (such as {example!r})")
-    return float(Fraction(number) * factor)
+    try:
+        return float(Fraction(number) * factor)
+    except OverflowError:
+        raise UnitError(f"{text!r} is too large") from None
 
 
 def format_quantity(value: float, unit: str, digits: int = 6) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from infermodel import catalog
+from infermodel.catalog import shapes
 
 # model: all parameters, parameters that one token touches, KV bytes of a token at 16 bit
 OUTSIDE = {
@@ -89,3 +90,40 @@ def test_only_some_layers_of_maverick_have_experts() -> None:
     model = catalog.load_model("llama-4-maverick")
     assert sum(hasattr(layer.feed_forward, "experts") for layer in model.layers) == 24
     assert len(model.layers) == 48
+
+
+SHAPE = {"kind": "datasheet", "source": "config.json", "date": "2026"}
+LAYER = {
+    "attention": {"kind": "grouped", "heads": 8, "kv_heads": 2, "head_dim": 64},
+    "feed_forward": {"kind": "dense", "intermediate": 2048},
+}
+MODEL = {"title": "A model", "shape": SHAPE, "hidden": 512, "vocabulary": 1000, "max_context": 4096, "layers": [LAYER]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hiden": 1}, "here: unknown key 'hiden'; did you mean 'hidden'?"),
+        ({"hidden": "wide"}, "here: hidden: 'wide' does not start with a number"),
+        ({"hidden": "512"}, "here: hidden: '512' is not a positive whole number"),
+        ({"layers": 3}, "here: layers: expected a list of layers"),
+        ({"layers": [LAYER | {"count": 0}]}, "here: layers[0].count: 0 is not a positive whole number"),
+        (
+            {"layers": [{"repeat": 2, "of": [LAYER, {}]}]},
+            "here: layers[0].of[1].attention: a mapping whose kind is one",
+        ),
+        (
+            {"layers": [LAYER | {"feed_forward": {"kind": "dense"}}]},
+            "here: layers[0].feed_forward: intermediate missing",
+        ),
+        (
+            {"layers": [LAYER | {"feed_forward": {"kind": "dense", "intermediate": "2k"}}]},
+            "here: layers[0].feed_forward: intermediate: '2k' is neither a whole number nor true or false",
+        ),
+        ({"default_precision": "fp5"}, "here: default_precision 'fp5' is none of fp32, bf16"),
+    ],
+)
+def test_a_wrong_model_says_what_is_wrong(change: dict[str, object], message: str) -> None:
+    with pytest.raises(catalog.CatalogError) as error:
+        shapes.architecture("mine", MODEL | change, "here")
+    assert str(error.value).startswith(message)

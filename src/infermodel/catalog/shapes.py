@@ -39,7 +39,16 @@ def _part(entry: object, kinds: Mapping[str, type[Any]], where: str) -> Any:
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
     if not required <= set(entry):
         raise CatalogError(f"{where}: {', '.join(sorted(required - set(entry)))} missing")
+    for key, value in entry.items():
+        if key != "kind" and value is not None and not isinstance(value, int):
+            raise CatalogError(f"{where}: {key}: {value!r} is neither a whole number nor true or false")
     return build(**{str(key): value for key, value in entry.items() if key != "kind"})
+
+
+def _whole(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CatalogError(f"{where}: {value!r} is not a positive whole number")
+    return value
 
 
 def _layers(entries: object, where: str) -> Iterator[Layer]:
@@ -49,11 +58,11 @@ def _layers(entries: object, where: str) -> Iterator[Layer]:
         place = f"{where}[{index}]"
         content = check_keys(entry, ("count", "attention", "feed_forward", "repeat", "of"), place)
         if "repeat" in content:
-            yield from list(_layers(content.get("of"), f"{place}.of")) * int(content["repeat"])
+            yield from list(_layers(content.get("of"), f"{place}.of")) * _whole(content["repeat"], f"{place}.repeat")
         else:
             attention = _part(content.get("attention"), _ATTENTION, f"{place}.attention")
             feed_forward = _part(content.get("feed_forward"), _FEED_FORWARD, f"{place}.feed_forward")
-            yield from [Layer(attention, feed_forward)] * int(content.get("count", 1))
+            yield from [Layer(attention, feed_forward)] * _whole(content.get("count", 1), f"{place}.count")
 
 
 def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArchitecture:
@@ -88,11 +97,11 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     return ModelArchitecture(
         name=name,
         title=str(content["title"]),
-        hidden=int(content["hidden"]),
-        vocabulary=int(content["vocabulary"]),
+        hidden=_whole(content["hidden"], f"{where}: hidden"),
+        vocabulary=_whole(content["vocabulary"], f"{where}: vocabulary"),
         layers=layers,
         tied_embeddings=bool(content.get("tied_embeddings", False)),
-        max_context=int(content["max_context"]),
+        max_context=_whole(content["max_context"], f"{where}: max_context"),
         published_parameters=None if published is None else published.value,
         default_precision=str(precision),
         provenance=provenance,
