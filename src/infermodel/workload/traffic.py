@@ -268,9 +268,7 @@ class TraceTraffic:
                     output_tokens=output_tokens(part),
                     priority=log.priority[part],
                     prompt_id=np.where(log.prompt_id[part] < 0, -1, log.prompt_id[part] + turn * ids),
-                    block_hashes=None
-                    if log.block_hashes is None
-                    else tuple(tuple(block + turn * hashes for block in blocks) for blocks in log.block_hashes[part]),
+                    block_hashes=shifted(log.block_hashes, part, turn * hashes),
                     hash_block_tokens=log.hash_block_tokens,
                 )
 
@@ -291,6 +289,15 @@ def drawn_or_logged(law: Lengths | None, logged: Tokens, stream: str, streams: S
         return lambda part: logged[part]
     generator = streams(stream)
     return lambda part: law.draw(generator, part.stop - part.start)
+
+
+def shifted(
+    block_hashes: tuple[tuple[int, ...], ...] | None, part: slice, by: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """A part of a log's hashes, each raised by the same number; the very same tuples where that is zero."""
+    if block_hashes is None or not by:
+        return block_hashes and block_hashes[part]
+    return tuple(tuple(block + by for block in blocks) for blocks in block_hashes[part])
 
 
 def request_bodies(
