@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hand_records import one_at_a_time
 
-from infermodel.metrics.laws import LAWS, TOLERANCE, BrokenLaw, check, parts_sum_to, waited_through
+from infermodel.metrics.laws import LAWS, TOLERANCE, BrokenLaw, check_laws, parts_sum_to, waited_through
 from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord, Timeline
 
 Break = Callable[[ServiceRecord], ServiceRecord]
@@ -21,7 +21,7 @@ def sound() -> ServiceRecord:
 
 
 def test_a_sound_record_passes_with_small_deviations() -> None:
-    checked = check(sound())
+    checked = check_laws(sound())
     assert [each.law for each in checked] == list(LAWS)
     assert max(each.deviation for each in checked) < 1e-12
 
@@ -88,22 +88,22 @@ BREAKS: list[tuple[str, Break]] = [
 @pytest.mark.parametrize(("law", "broken"), BREAKS)
 def test_each_law_catches(law: str, broken: Break) -> None:
     with pytest.raises(BrokenLaw, match=f"^night run: by hand breaks the law '{law.replace('+', '[+]')}': .*expected"):
-        check(broken(sound()), run="night run")
+        check_laws(broken(sound()), run="night run")
 
 
 def test_waiting_at_an_idle_replica_is_caught() -> None:
     # busy 1 s in all, yet the second request is left waiting from 10 to 20
     record = one_at_a_time([0.0, 20.0], [1, 1])
-    checked = check(record)
+    checked = check_laws(record)
     assert checked[list(LAWS).index("nobody waits at an idle replica")].deviation == 0.0
     lazy = column(column(record, "arrived_at", at(1, 10.0)), "admitted_at", at(1, 10.0))
     with pytest.raises(BrokenLaw, match=r"nobody waits at an idle replica.*waiting for replica 0: 10, expected 0 to 2"):
-        check(lazy)
+        check_laws(lazy)
 
 
 def test_memory_may_not_be_negative() -> None:
     with pytest.raises(BrokenLaw, match=r"in use, mean of a bin: -0[.]1, expected 0 to 20"):
-        check(column(sound(), "kv_block_s", lambda a: a - 1.0 - a.min()))
+        check_laws(column(sound(), "kv_block_s", lambda a: a - 1.0 - a.min()))
 
 
 def test_down_time_is_no_idle_power() -> None:
@@ -111,12 +111,12 @@ def test_down_time_is_no_idle_power() -> None:
     ended = record.ended_at
     down = total(record, "up_s", ended - 3.0)
     with pytest.raises(BrokenLaw, match="energy = integral of power"):
-        check(down)
+        check_laws(down)
     edges = np.minimum(record.timeline.edges_s, ended)
     up_s = np.diff(edges)
     up_s[-2] -= 3.0
     columns = {**record.timeline.columns, "up_s": up_s}
-    assert check(replace(down, timeline=Timeline(record.timeline.edges_s, columns)))
+    assert check_laws(replace(down, timeline=Timeline(record.timeline.edges_s, columns)))
 
 
 def test_unfinished_requests_may_have_got_any_of_their_tokens() -> None:
@@ -125,7 +125,7 @@ def test_unfinished_requests_may_have_got_any_of_their_tokens() -> None:
     never = at(19, np.nan)(record.requests.finished_at)
     first = at(19, record.requests.first_token_at[19])(record.requests.last_token_at)
     cut = replace(record, requests=replace(record.requests, status=status, finished_at=never, last_token_at=first))
-    assert check(cut)
+    assert check_laws(cut)
 
 
 def test_recomputation_costs_more_prompt_tokens_never_fewer() -> None:
@@ -139,7 +139,7 @@ def test_recomputation_costs_more_prompt_tokens_never_fewer() -> None:
         ),
         replica_totals={**more.replica_totals, "prompt_tokens": more.replica_totals["prompt_tokens"] * 1.5},
     )
-    assert check(twice)
+    assert check_laws(twice)
 
 
 def test_money_is_the_sum_of_its_parts() -> None:
@@ -153,7 +153,7 @@ def test_money_is_the_sum_of_its_parts() -> None:
 
 def test_deviation_is_what_rounding_did() -> None:
     nudged = column(sound(), "sequence_s", lambda a: a * (1 + 3e-9))
-    deviation = next(each.deviation for each in check(nudged) if each.law == "Little's law for sequences")
+    deviation = next(each.deviation for each in check_laws(nudged) if each.law == "Little's law for sequences")
     assert deviation == pytest.approx(3e-9, rel=1e-3)
     assert deviation < TOLERANCE
 

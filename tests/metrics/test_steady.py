@@ -89,6 +89,8 @@ def test_window_is_half_open() -> None:
 def test_whole_run_holds_the_last_instant() -> None:
     record = one_at_a_time([0.0, 1.0], [3, 3])
     assert whole_run(record).holds(record.requests.finished_at).all()
+    later = replace(record, requests=replace(record.requests, finished_at=record.requests.finished_at + 0.01))
+    assert whole_run(later).holds(later.requests.finished_at).all()  # the client has the last token a little later
 
 
 def test_count_at_steps_up_and_down() -> None:

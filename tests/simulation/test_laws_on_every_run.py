@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_leap_equals_every_step import specs
 from toy_models import AffineModel
 
-from infermodel.metrics.laws import LAWS, check
+from infermodel.metrics.laws import LAWS, check_laws
 from infermodel.metrics.throughput import bin_joules
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.workload.arrivals import Poisson
@@ -20,7 +20,7 @@ from infermodel.workload.traffic import OpenTraffic
 @given(specs, st.integers(1, 60), st.integers(0, 1000))
 def test_every_run_obeys_every_law(spec: ServiceSpec, requests: int, seed: int) -> None:
     (record,) = simulate([spec], seed, Horizon(requests=requests))
-    checked = check(record)
+    checked = check_laws(record)
     assert [each.law for each in checked] == list(LAWS)
 
 

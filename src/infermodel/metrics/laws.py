@@ -23,7 +23,7 @@ class BrokenLaw(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedLaw:
     """A law that held, and the largest relative deviation seen."""
 
     law: str
@@ -275,7 +275,7 @@ LAWS: Mapping[str, Law] = {
 """Name of each law, as reports print it, to its check."""
 
 
-def check(record: ServiceRecord, run: str = "") -> tuple[Checked, ...]:
+def check_laws(record: ServiceRecord, run: str = "") -> tuple[CheckedLaw, ...]:
     """Hold a record to all laws.
 
     Args:
@@ -289,10 +289,10 @@ def check(record: ServiceRecord, run: str = "") -> tuple[Checked, ...]:
         BrokenLaw: one does not hold.
     """
     where = f"{run}: {record.name}" if run else record.name
-    return tuple(Checked(name, _largest(where, name, law(record))) for name, law in LAWS.items())
+    return tuple(CheckedLaw(name, _largest(where, name, law(record))) for name, law in LAWS.items())
 
 
-def parts_sum_to(total_usd: float, parts_usd: Mapping[str, float], run: str) -> Checked:
+def parts_sum_to(total_usd: float, parts_usd: Mapping[str, float], run: str) -> CheckedLaw:
     """Hold a bill to the law that money is the sum of its parts.
 
     Raises:
@@ -300,7 +300,7 @@ def parts_sum_to(total_usd: float, parts_usd: Mapping[str, float], run: str) -> 
     """
     name = "money = sum of its parts"
     statement = Statement(f"USD of {', '.join(parts_usd)}", sum(parts_usd.values()), total_usd)
-    return Checked(name, _largest(run, name, iter([statement])))
+    return CheckedLaw(name, _largest(run, name, iter([statement])))
 
 
 def _largest(where: str, law: str, statements: Iterator[Statement]) -> float:

@@ -122,7 +122,10 @@ def _rounding(time_s: float) -> float:
 
 def whole_run(record: ServiceRecord) -> Window:
     """Everything that a record holds, its last instant included: for offline batches and for whole traces."""
-    return Window(0.0, float(np.nextafter(record.ended_at, np.inf)))
+    last_s = np.max(
+        record.requests.finished_at, initial=record.ended_at, where=np.isfinite(record.requests.finished_at)
+    )
+    return Window(0.0, float(np.nextafter(last_s, np.inf)))
 
 
 def count_at(starts: NDArray[np.float64], ends: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.int64]:
