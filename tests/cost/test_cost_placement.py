@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infermodel.cost.deployment import Precision
-from infermodel.cost.placement import Sizes, best_cut, choose_devices, even_cut, place
+from infermodel.cost.placement import Sizes, best_cut, choose_devices, even_cut, place, with_draft
 from infermodel.cost.step import DoesNotFit
 
 USABLE = 44e9 * 0.85  # 37.4 GB of a wafer
@@ -58,6 +58,20 @@ def test_embedding_and_head_are_one_where_tied_and_together() -> None:
     sizes = Sizes("model", (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), 5.0, 6.0, 5.0)
     assert place(sizes, [2], 100.0).weights_bytes == 2 + 6
     assert place(sizes, [1, 1], 100.0).weights_bytes == 2 + 5 + 6
+
+
+def test_a_draft_model_lies_on_the_first_wafer() -> None:
+    """Two layers of 10 and a draft of 5; KV of a token: 1 a layer, 2 for the draft. Apart: (100 - 15) / 3 and 90.
+
+    Together on the second wafer the layers leave (100 - 20) / 2 = 40, the draft alone 95 / 2 = 47.
+    """
+    sizes = Sizes("model", (10.0, 10.0), (1.0, 1.0), (0.0, 0.0), 0.0, 0.0, 0.0)
+    draft = Sizes("draft", (2.0, 3.0), (1.0, 1.0), (0.0, 0.0), 0.0, 0.0, 0.0)
+    best = best_cut(with_draft(sizes, draft), 2, 100.0)
+    assert best is not None
+    assert [(load.first_layer, load.layers, load.kv_tokens) for load in best.wafers] == [(0, 0, 47), (0, 2, 40)]
+    apart = place(with_draft(sizes, draft), [2, 1], 100.0)
+    assert [(load.first_layer, load.layers, load.kv_tokens) for load in apart.wafers] == [(0, 1, 28), (1, 1, 90)]
 
 
 def test_a_placement_can_be_read() -> None:

@@ -161,6 +161,10 @@ class Ring:
         """
         return floor(self.token_latency_s(context) / self.slot_s(context) + 1e-9)
 
+    def busy_s(self, batch: Batch) -> float:
+        """Seconds that the busiest stage works in a round: what the round takes when the ring is full."""
+        return max(line.first_s for line in self._busy(batch, self._groups(batch)))
+
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """Prompt tokens of a round: those of its idle slots, and of a `prefill_share` of its slots beyond them."""
         slots = self.slots(longest_context)
@@ -212,10 +216,8 @@ class Ring:
         return "network" if 2 * self.hops_s > self.token_latency_s(0) else "latency"
 
     def _any_ramp(self, batch: Batch) -> Ramp:
-        windowed = batch.windowed if batch.sequences else (Windowed(0, 0),) * len(self.windows)
-        seen = (Windowed(batch.context_tokens, batch.sequences), *windowed)
-        groups = [_Group.of(window, sums, batch) for window, sums in zip((None, *self.windows), seen, strict=True)]
-        lines = self._lines(batch, {group.window: group for group in groups})
+        by_window = self._groups(batch)
+        groups, lines = by_window.values(), self._lines(batch, by_window)
         first_s, slope_s, bound = max(lines)
         steps = min(group.steps for group in groups)
         for line in lines:
@@ -237,8 +239,16 @@ class Ring:
             flops, slope_flops, moved, slope_bytes, bound,
         )  # fmt: skip
 
-    def _lines(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
-        """Lower limits of the round: the latency of its longest sequence, and how long each kind of stage is busy."""
+    def _groups(self, batch: Batch) -> dict[int | None, _Group]:
+        """The batch as each window sees it, in the order of `Work.context_flops`."""
+        windowed = batch.windowed if batch.sequences else (Windowed(0, 0),) * len(self.windows)
+        seen = (Windowed(batch.context_tokens, batch.sequences), *windowed)
+        return {
+            window: _Group.of(window, sums, batch) for window, sums in zip((None, *self.windows), seen, strict=True)
+        }
+
+    def _busy(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
+        """How long each kind of stage is busy with the tokens of a round."""
         slots = (
             batch.sequences * batch.tokens_each + sum(chunk.new for chunk in batch.chunks) / self.prompt_tokens_per_slot
         )
@@ -247,6 +257,11 @@ class Ring:
             context, growth = groups[stage.window].slot_contexts(self.prompt_tokens_per_slot)
             first_s = stage.fixed_s * slots + stage.per_context_s * context
             busy.append(_Line(first_s, stage.per_context_s * growth, "compute"))
+        return busy
+
+    def _lines(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
+        """Lower limits of the round: the latency of its longest sequence, and how long each kind of stage is busy."""
+        busy = self._busy(batch, groups)
         if not batch.sequences and not batch.finishing_chunks:
             return busy  # nobody waits for these prompt tokens to come out: the next ones follow in the next slot
         total, total_slope = self.hops_s + self.host_step_s + self.host_sequence_s * batch.sequences, 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
 from infermodel.cost.deployment import Precision
@@ -19,9 +19,9 @@ class WaferLoad:
 
     Attributes:
         first_layer, layers: the run of layers, counted from 0.
-        weights_bytes: weights of those layers.
+        weights_bytes: weights of those layers, and of draft models on this wafer.
         edge_bytes: input embedding, output head and final norm, where this wafer is the first or the last.
-        reserve_bytes: buffers and draft models.
+        reserve_bytes: buffers.
         window_bytes: set aside for attention windows, full ones of every sequence.
         usable_bytes: SRAM that all of it shares with KV.
         kv_bytes_per_token: keys and values of one further token in the wafer's layers.
@@ -69,13 +69,13 @@ class Placement:
     def __str__(self) -> str:
         lines = [
             f"{self.title}: {self.kv_tokens:,} KV tokens",
-            "wafer  layers      weights GB  embedding, head GB  buffers, drafts, windows GB  room for KV GB  KV tokens",
+            "wafer  layers      weights GB  embedding, head GB  buffers, windows GB  room for KV GB  KV tokens",
         ]
         for number, load in enumerate(self.wafers):
             span = f"{load.first_layer}-{load.first_layer + load.layers - 1}"
             lines.append(
                 f"{number:5d}  {span:10s}  {load.weights_bytes / 1e9:10.2f}  {load.edge_bytes / 1e9:18.2f}"
-                f"  {(load.reserve_bytes + load.window_bytes) / 1e9:27.2f}  {load.kv_bytes / 1e9:14.2f}"
+                f"  {(load.reserve_bytes + load.window_bytes) / 1e9:19.2f}  {load.kv_bytes / 1e9:14.2f}"
                 f"  {load.kv_tokens:9,d}"
             )
         return "\n".join(lines)
@@ -91,6 +91,7 @@ class Sizes:
         embedding_bytes: on the first wafer.
         head_bytes: output head and final norm, on the last wafer.
         shared_bytes: stored once instead of twice where first and last wafer are the same (tied embeddings).
+        draft_blocks: of the entries of `layer_bytes`, how many at its beginning are draft models.
     """
 
     title: str
@@ -100,6 +101,7 @@ class Sizes:
     embedding_bytes: float
     head_bytes: float
     shared_bytes: float
+    draft_blocks: int = 0
 
     @classmethod
     def of(cls, architecture: ModelArchitecture, precision: Precision, windows_of: int | None = None) -> Sizes:
@@ -136,21 +138,35 @@ class Sizes:
         return sum(self.layer_bytes) + self.embedding_bytes + self.head_bytes - self.shared_bytes
 
 
+def with_draft(sizes: Sizes, draft: Sizes) -> Sizes:
+    """Sizes of a model with a whole draft model, weights and KV, ahead of its first layer and on the same wafer."""
+    return replace(
+        sizes,
+        title=f"{sizes.title}, with a draft of {draft.weights_bytes / 1e9:.1f} GB",
+        layer_bytes=(draft.weights_bytes, *sizes.layer_bytes),
+        kv_bytes=(sum(draft.kv_bytes), *sizes.kv_bytes),
+        window_bytes=(sum(draft.window_bytes), *sizes.window_bytes),
+        draft_blocks=sizes.draft_blocks + 1,
+    )
+
+
 def place(sizes: Sizes, counts: Sequence[int], usable_bytes: float, reserve_bytes: float = 0.0) -> Placement:
     """The placement that puts `counts[w]` layers on wafer w, in order, whether or not it fits.
 
     Args:
         sizes: bytes of the model's parts.
-        counts: layers of each wafer, each at least 1; they add up to the model's layers.
+        counts: layers of each wafer, each at least 1; they add up to the model's layers (and draft models).
         usable_bytes: SRAM of one wafer that weights, KV and the rest may use.
-        reserve_bytes: buffers and draft models of one wafer.
+        reserve_bytes: buffers of one wafer.
     """
     loads, first = [], 0
     for wafer, count in enumerate(counts):
         run = slice(first, first + count)
         edge = _edge_bytes(sizes, wafer, len(counts))
         weights, windows, kv = sum(sizes.layer_bytes[run]), sum(sizes.window_bytes[run]), sum(sizes.kv_bytes[run])
-        loads.append(WaferLoad(first, count, weights, edge, reserve_bytes, windows, usable_bytes, kv))
+        drafts = max(0, sizes.draft_blocks - first)
+        begin = max(0, first - sizes.draft_blocks)
+        loads.append(WaferLoad(begin, count - drafts, weights, edge, reserve_bytes, windows, usable_bytes, kv))
         first += count
     wafers = f"{len(counts)} wafer" + ("s" if len(counts) > 1 else "")
     return Placement(f"{sizes.title} on {wafers}", tuple(loads))

@@ -13,7 +13,7 @@ from math import sqrt
 
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, Layer, ModelArchitecture
 from infermodel.cost.dataflow import Ring, Stage, attention_multiply_adds, peak, token_work
-from infermodel.cost.deployment import Deployment
+from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.placement import Placement, choose_devices, roomiest
 from infermodel.cost.step import KvMemory
 from infermodel.engine import Engine
@@ -118,6 +118,39 @@ def wafer_ring(architecture: ModelArchitecture, system: System, deployment: Depl
         peak_flops=wafers * peak(device.peak_flops, precision.compute),
         peak_bandwidth=wafers * device.memory_bandwidth,
         placement=placement,
+    )
+
+
+def draft_ring(draft: ModelArchitecture, system: System, cores: float, precision: Precision, hops_s: float = 0) -> Ring:
+    """A draft model on `cores` cores of the replica that are its own; its power and memory are those of the replica.
+
+    Args:
+        draft: the small model, laid out like a large one: each layer on its region, the head as one layer more.
+        system: the wafers.
+        cores: all that the draft gets, over all its layers.
+        precision: of its weights and KV.
+        hops_s: between wafers, if it lies on several.
+    """
+    device = system.device
+    if not isinstance(device, WaferDevice):
+        raise TypeError(f"{system.title} holds no wafers")
+    region, layers = replace(device, cores=int(cores), region_share=1.0), len(draft.layers)
+    memory = KvMemory(0, 1, draft.kv_bytes_per_token(PRECISION_BYTES[precision.kv_cache]), 0.0)
+    return Ring(
+        stages=tuple(layer_stage(region, 1, draft, layer, count) for layer, count in draft.distinct_layers),
+        turns=(layers + 1) / layers,
+        hops_s=hops_s,
+        host_step_s=0.0,
+        host_sequence_s=0.0,
+        prompt_tokens_per_slot=device.prompt_tokens_per_slot,
+        prefill_share=device.prefill_share,
+        power_w=0.0,
+        work=token_work(draft, precision),
+        kv_memory=memory,
+        windows=draft.windows,
+        devices=0,
+        peak_flops=0.0,
+        peak_bandwidth=0.0,
     )
 
 
