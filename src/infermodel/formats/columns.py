@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from infermodel.formats.text import FormatError, read_lines, shortened
 
 CHUNK = 65_536  # lines turned into arrays at once, so that a log of 44 million lines needs no list of them
 MOST_TOKENS = 1_000_000_000
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -69,9 +71,9 @@ def _measured(cells: Sequence[str]) -> NDArray[np.float64]:
 
 def _utc_microseconds(cells: Sequence[str]) -> NDArray[np.int64]:
     bare = [cell.removesuffix("Z").removesuffix("+00:00") for cell in cells]
-    if not all(len(cell) >= 19 and cell[4] == "-" and cell[10] in " T" for cell in bare):
+    if not all(_DATE.match(cell) for cell in bare):
         raise ValueError
-    if not all(cell[11:].replace(":", "").replace(".", "").isdigit() for cell in bare):  # other zones: the slow way
+    if not all(cell[11:].replace(":", "").replace(".", "").isdecimal() for cell in bare):  # other zones: the slow way
         moments = [datetime.fromisoformat(cell) for cell in bare]
         utc = [at if at.tzinfo else at.replace(tzinfo=UTC) for at in moments]
         return np.array([(at - _EPOCH) // timedelta(microseconds=1) for at in utc], dtype=np.int64)
