@@ -40,7 +40,7 @@ def test_a_missing_trace_says_where_to_get_it(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(TraceNotFound) as caught:
         find(name, "azure", Path("scenarios"))
     assert str(caught.value) == (
-        f"no trace file '{name}': looked for scenarios{os.sep}{name}, {Path('data/traces') / name}, "
+        f"no trace file '{name}': looked for scenarios{os.sep}{name}, {name}, {Path('data/traces') / name}, "
         "and the environment variable INFERMODEL_TRACES is not set. "
         "It is a CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens; get it from "
         "https://github.com/Azure/AzurePublicDataset (AzureLLMInferenceDataset2023.md and ...2024.md; CC-BY-4.0) "

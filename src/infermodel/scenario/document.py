@@ -59,6 +59,10 @@ class Document:
     errors: tuple[ScenarioError, ...] = ()
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
 
+    def holds(self, path: KeyPath) -> bool:
+        """Whether the text or an override has this path."""
+        return path in self.values or path in self.overrides
+
     def error(self, path: KeyPath, message: str, suggestion: str = "", *, at_key: bool = False) -> ScenarioError:
         """An error at the value (or key) of a path, or of the nearest parent that stands in the text.
 

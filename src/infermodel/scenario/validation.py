@@ -44,7 +44,7 @@ def validate(document: Document) -> Scenario:
         raise ScenarioErrors(errors) from None
     if errors:
         raise ScenarioErrors(errors)
-    return scenario
+    return scenario.read_from(document)
 
 
 def _empty(tree: Any, path: KeyPath = ()) -> list[KeyPath]:

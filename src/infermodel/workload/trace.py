@@ -62,10 +62,10 @@ class TraceNotFound(ValueError):
 
 
 def find(name: str, trace_format: str, scenario_folder: Path) -> Path:
-    """The trace file of this name: beside the scenario, in data/traces, or in the folder $INFERMODEL_TRACES.
+    """The trace file of this name: beside the scenario, from here, in data/traces, or in $INFERMODEL_TRACES.
 
     Args:
-        name: file name or path; a relative one is looked for in each of the three places in turn.
+        name: file name or path; a relative one is looked for in each of these places in turn.
         trace_format: a key of `FORMATS`.
         scenario_folder: where the scenario is.
 
@@ -73,7 +73,7 @@ def find(name: str, trace_format: str, scenario_folder: Path) -> Path:
         TraceNotFound: it is in none of them.
     """
     named = os.environ.get(TRACES_VARIABLE)
-    folders = [scenario_folder, TRACES_FOLDER, *([Path(named)] if named else [])]
+    folders = [scenario_folder, Path(), TRACES_FOLDER, *([Path(named)] if named else [])]
     places = [folder / name for folder in folders]
     for place in places:
         if place.is_file():

@@ -26,7 +26,7 @@ Systems = Annotated[int, Whole(at_most=1_000_000)]
 class ModelConfig(Block):
     """A model that is not in the catalog."""
 
-    config: Name = Field(description="path of a Hugging Face `config.json`, from here or from the scenario's folder")
+    config: Name = Field(description="path of a Hugging Face `config.json`, beside the scenario or from here")
 
 
 class ModelKind(Kind):

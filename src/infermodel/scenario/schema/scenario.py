@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from infermodel.metrics.objectives import Objective
+from infermodel.scenario.document import Document
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema.fleet import Fleet, Limits, ModelConfig, ModelKind, Outage, Precision
 from infermodel.scenario.schema.money import Price, Prices
@@ -120,6 +121,19 @@ class Scenario(Block):
         default=Capacity(), description="the largest load at the objectives; `false` skips the search"
     )
 
+    _document: Document = PrivateAttr(default_factory=lambda: Document("", (), None))
+
+    @property
+    def document(self) -> Document:
+        """What it was read from: the place of every key, for what turns out wrong later."""
+        return self._document
+
+    def read_from(self, document: Document) -> Self:
+        """The same scenario, knowing its document."""
+        known = self.model_copy()
+        known._document = document
+        return known
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         said: Refusals = []
@@ -136,6 +150,8 @@ class Scenario(Block):
     @model_validator(mode="after")
     def _traffic_ends(self) -> Self:
         said: Refusals = []
+        if self.duration is not None and not isinstance(self.warm_up, str) and self.warm_up >= self.duration:
+            said.append((("warm_up",), refusal(f"must be shorter than 'duration', which is {self.duration:g} s")))
         for i, service in enumerate(self.services):
             if service.traffic is None and self.traffic is None:
                 hint = "give the scenario or the service a 'traffic'"

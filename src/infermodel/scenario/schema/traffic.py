@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -106,7 +106,7 @@ class Closed(Block):
 
     users: Count = Field(description="how many")
     think_time: Seconds = Field(default=0.0, description="mean pause between an answer and the next request")
-    think_time_law: Annotated[str, Choice("law", ("fixed", "exponential"))] = Field(
+    think_time_law: Annotated[Literal["fixed", "exponential"], Choice("law", ("fixed", "exponential"))] = Field(
         default="fixed", description="how the pause varies"
     )
 
@@ -123,7 +123,7 @@ TRACE_FORMATS = ("azure", "burstgpt", "mooncake", "requests")
 class Trace(Block):
     """Replay of a log."""
 
-    file: Name = Field(description="as given, beside the scenario, in `data/traces/` or `$INFERMODEL_TRACES`")
+    file: Name = Field(description="beside the scenario, from here, in `data/traces/` or `$INFERMODEL_TRACES`")
     format: Annotated[str, Choice("trace format", TRACE_FORMATS)] = Field(description="what wrote the file")
     rate_scale: Ratio = Field(default=1.0, description="2 plays twice as fast")
     start: Seconds = Field(default=0.0, alias="from", description="start of the window, in the log's time")
@@ -195,7 +195,7 @@ class Prefix(Block):
     """Prompts that come again."""
 
     distinct_prompts: Count = Field(description="how many texts there are; each keeps its length")
-    order: Annotated[str, Choice("order", ("cyclic", "uniform"))] = Field(
+    order: Annotated[Literal["cyclic", "uniform"], Choice("order", ("cyclic", "uniform"))] = Field(
         default="cyclic", description="in turn, or each time any"
     )
 

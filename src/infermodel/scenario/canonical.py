@@ -1,0 +1,96 @@
+"""A resolved scenario as one canonical tree, its digest, and YAML that loads to the same digest."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infermodel.scenario.document import dump
+from infermodel.scenario.resolve_prices import merged_prices
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.scenario.schema.scenario import Scenario
+from infermodel.scenario.schema.values import tree
+
+
+def to_yaml(scenario: ResolvedScenario) -> str:
+    """The scenario with every default written out, in SI units; loads again to the same digest."""
+    return dump(plain(scenario.tree))
+
+
+def canonical_tree(scenario: Scenario, services: Sequence[ResolvedService], folder: Path) -> dict[str, Any]:
+    """The scenario's tree in SI with the defaults of each service filled in.
+
+    Files that lie beside the scenario are named from the current folder, since the tree may be written elsewhere.
+    """
+    content = tree(scenario)
+    for block, key in _named_files(content):
+        if (folder / block[key]).exists():
+            block[key] = (folder / block[key]).as_posix()
+    for block, asked, resolved in zip(content["services"], scenario.services, services, strict=True):
+        deployment, limits = resolved.deployment, resolved.limits
+        block["engine"] = resolved.engine.name
+        block["fleet"]["replicas"] = resolved.replicas
+        if resolved.system.device.family != "gpu":
+            block["fleet"]["devices_per_replica"] = resolved.devices_per_replica
+        precision = deployment.precision
+        block["precision"] = {key: getattr(precision, key) for key in ("weights", "kv_cache", "compute")}
+        block["limits"] = {key: getattr(limits, key) for key in ("max_sequences", "max_batched_tokens", "max_context")}
+        block["limits"]["memory_utilisation"] = deployment.memory_utilisation
+        block["prices"] = tree(merged_prices(scenario.prices, asked.prices))
+    return tree(Scenario.model_validate(plain(content)))  # in the schema's order of keys
+
+
+def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> str:
+    """SHA-256 over the tree and over what its names stand for: hardware, models, engines, prices, traces.
+
+    Where figures come from (provenance, titles of the catalog) does not count; the figures do.
+    """
+    behind = [
+        {
+            "architecture": plain(service.architecture),
+            "system": plain(service.system),
+            "engine": plain(service.engine),
+            "prices": plain(service.prices),
+            "traffic": plain(service.traffic),
+        }
+        for service in services
+    ]
+    unnamed = copy.deepcopy(dict(content))
+    for block, key in _named_files(unnamed):
+        del block[key]  # what the file holds is in `behind`
+    text = json.dumps([plain(unnamed), behind], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _named_files(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Blocks that name a file, and the key that does."""
+    for block in (content, *content["services"]):
+        if "file" in block.get("traffic", {}).get("arrivals", {}):
+            yield block["traffic"]["arrivals"], "file"
+        if isinstance(block.get("model"), dict):
+            yield block["model"], "config"
+
+
+def plain(part: Any) -> Any:
+    """Dict, list and scalars of anything that a scenario is made of; arrays become the hash of their bytes.
+
+    >>> plain({"a": (1, 2.0)})
+    {'a': [1, 2.0]}
+    """
+    if isinstance(part, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
+    if is_dataclass(part):
+        kept = (f.name for f in fields(part) if f.name not in ("provenance", "title"))
+        return {"": type(part).__name__} | {name: plain(getattr(part, name)) for name in kept}
+    if isinstance(part, Mapping):
+        return {str(key): plain(value) for key, value in part.items()}
+    if isinstance(part, tuple | list):
+        return [plain(value) for value in part]
+    return part

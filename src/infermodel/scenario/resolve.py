@@ -1,0 +1,146 @@
+"""From a scenario of the schema to objects that run: names looked up, defaults filled in, the impossible refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from infermodel import catalog
+from infermodel.architecture import ModelArchitecture
+from infermodel.catalog import CatalogError
+from infermodel.formats.hf_config import read_hf_config
+from infermodel.formats.text import FormatError
+from infermodel.scenario.canonical import canonical_tree, digest
+from infermodel.scenario.document import Document, KeyPath
+from infermodel.scenario.errors import ScenarioError, ScenarioErrors
+from infermodel.scenario.resolve_fleet import FleetError, default_engine, resolve_fleet, resolve_outages
+from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
+from infermodel.scenario.resolve_traffic import Logs, resolve_traffic
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.scenario.schema.fleet import ModelConfig
+from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
+from infermodel.workload.trace import TraceNotFound
+from infermodel.workload.traffic import Traffic
+
+T = TypeVar("T")
+
+
+def resolve(scenario: Scenario) -> ResolvedScenario:
+    """Look everything up and fit everything in.
+
+    Raises:
+        ScenarioErrors: all that cannot be had: a model that does not fit, a trace that is not there or broken, a price
+            of something else.
+    """
+    finder = _Finder(scenario)
+    services = [finder.service(i, service) for i, service in enumerate(scenario.services)]
+    if finder.errors:
+        raise ScenarioErrors(finder.errors)
+    found = tuple(service for service in services if service is not None)
+    content = canonical_tree(scenario, found, finder.folder)
+    return ResolvedScenario(
+        title=scenario.title,
+        description=scenario.description,
+        seed=scenario.seed,
+        duration_s=scenario.duration,
+        requests=scenario.requests,
+        warm_up_s=None if isinstance(scenario.warm_up, str) else scenario.warm_up,
+        services=found,
+        claims=scenario.claims,
+        capacity_width=scenario.capacity.width if isinstance(scenario.capacity, Capacity) else None,
+        digest=digest(content, found),
+        source=Path(finder.document.file),
+        notes=tuple(dict.fromkeys(note for _, notes in finder.logs.values() for note in notes)),
+        tree=content,
+    )
+
+
+class _Finder:
+    """Looks up the parts of a scenario, each trace and shared traffic once; keeps what was not found."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.document: Document = scenario.document
+        self.folder = Path(self.document.file).parent
+        self.errors: list[ScenarioError] = []
+        self.logs: Logs = {}
+        self._traffic: dict[KeyPath, Traffic | None] = {}
+
+    def attempt(self, path: KeyPath, find: Callable[[], T]) -> T | None:
+        """What `find` finds; what it misses becomes an error at (or below) the path."""
+        try:
+            return find()
+        except FormatError as broken:
+            shown = str(broken).partition("\n")[2]
+            named = ".".join(map(str, path))
+            self.errors.append(
+                ScenarioError(str(broken.path), broken.line, broken.column, named, broken.problem, "", shown)
+            )
+        except (FleetError, PriceError) as error:
+            suggestion = error.suggestion if isinstance(error, FleetError) else ""
+            at = (*path, *error.path)
+            if isinstance(error, PriceError) and not self.document.holds(at):
+                at = error.path  # the scenario's price, not the service's
+            self.errors.append(self.document.error(at, str(error), suggestion))
+        except (CatalogError, TraceNotFound, OSError, ValueError) as error:
+            message, _, suggestion = str(error).partition("; ")
+            self.errors.append(self.document.error(path, message, suggestion))
+        return None
+
+    def service(self, i: int, service: Service) -> ResolvedService | None:
+        """One service; None where a part of it cannot be had."""
+        here: KeyPath = ("services", i)
+        system = self.attempt((*here, "fleet", "system"), lambda: catalog.load_system(service.fleet.system))
+        architecture = self.attempt((*here, "model"), lambda: self.architecture(service.model))
+        traffic = self.traffic((*here, "traffic") if service.traffic else ("traffic",))
+        if system is None or architecture is None:
+            return None
+        name = service.engine or default_engine(system)
+        engine = self.attempt((*here, "engine"), lambda: catalog.load_engine(name))
+        merged = merged_prices(self.scenario.prices, service.prices)
+        prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name))
+        if engine is None:
+            return None
+        placed = self.attempt(here, lambda: resolve_fleet(service, architecture, system, engine))
+        if placed is None:
+            return None
+        outages = self.attempt(here, lambda: resolve_outages(service.outages, service.fleet, placed))
+        if traffic is None or prices is None or outages is None:
+            return None
+        return ResolvedService(
+            name=service.name,
+            architecture=architecture,
+            system=system,
+            systems=service.fleet.systems,
+            replicas=placed.replicas,
+            devices_per_replica=placed.devices_per_replica,
+            groups=placed.groups,
+            deployment=placed.deployment,
+            engine=engine,
+            limits=placed.limits,
+            queue=service.queue,
+            router=service.router,
+            traffic=traffic,
+            own_traffic=service.traffic is not None,
+            objectives=self.scenario.objectives if service.objectives is None else service.objectives,
+            prices=prices,
+            outages=outages,
+            step_model=placed.step_model,
+        )
+
+    def architecture(self, model: str | ModelConfig) -> ModelArchitecture:
+        """The model of the catalog or of a file, looked for beside the scenario and from here."""
+        if isinstance(model, str):
+            return catalog.load_model(model)
+        beside = self.folder / model.config
+        return read_hf_config(beside if beside.exists() else Path(model.config))
+
+    def traffic(self, path: KeyPath) -> Traffic | None:
+        """The traffic at a path, the scenario's own only once, so that services share it."""
+        if path not in self._traffic:
+            asked = self.scenario.traffic if path == ("traffic",) else self.scenario.services[int(path[1])].traffic
+            assert asked is not None  # the schema asks for traffic in one of the two places
+            at = (*path, "arrivals", "file") if getattr(asked.arrivals, "file", "") else (*path, "arrivals")
+            self._traffic[path] = self.attempt(at, lambda: resolve_traffic(asked, self.folder, self.logs))
+        return self._traffic[path]

@@ -1,0 +1,177 @@
+"""Fleet, precision and limits of the schema to a deployment, a step model and replicas on systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infermodel.architecture import ModelArchitecture
+from infermodel.cost.build import step_model
+from infermodel.cost.dataflow import Ring
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.deployment import Precision as CostPrecision
+from infermodel.cost.step import DoesNotFit, StepModel
+from infermodel.engine import Engine
+from infermodel.hardware import System
+from infermodel.scenario.document import KeyPath
+from infermodel.scenario.schema.fleet import Fleet, Limits, Outage, Precision
+from infermodel.scenario.schema.scenario import Service
+from infermodel.simulation import replica, system
+
+ENGINES: Mapping[str, tuple[str, str]] = {
+    "gpu": ("batch", "vllm"),
+    "wafer": ("dataflow", "cerebras"),
+    "lpu": ("dataflow", "groq"),
+}
+"""Family of a device: family of the engines that run on it, and the engine where none is named."""
+
+PARALLEL = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
+
+
+class FleetError(ValueError):
+    """A fleet that cannot be built.
+
+    Attributes:
+        path: of the key, below the service.
+        suggestion: what to write instead.
+    """
+
+    def __init__(self, path: KeyPath, message: str, suggestion: str = "") -> None:
+        super().__init__(message)
+        self.path, self.suggestion = path, suggestion
+
+
+@dataclass(frozen=True)
+class PlacedFleet:
+    """Replicas on systems; see `ResolvedService` for the words."""
+
+    deployment: Deployment
+    limits: replica.Limits
+    step_model: StepModel
+    devices_per_replica: int
+    replicas: int
+    systems_per_replica: int
+    groups: int
+
+
+def default_engine(on: System) -> str:
+    """The engine of a service that names none."""
+    return ENGINES[on.device.family][1]
+
+
+def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System, engine: Engine) -> PlacedFleet:
+    """Lay the service's replicas out.
+
+    Raises:
+        FleetError: the engine does not run on these devices, the model does not fit, or more replicas are asked for
+            than the systems hold.
+    """
+    fleet = service.fleet
+    _check_family(fleet, on, engine)
+    limits = resolve_limits(service.limits, architecture, engine, prefix_caching=service.prefix_caching)
+    precision = resolve_precision(service.precision, architecture)
+    utilisation = service.limits.memory_utilisation
+    deployment = Deployment(
+        tensor_parallel=fleet.tensor_parallel,
+        pipeline_parallel=fleet.pipeline_parallel,
+        expert_parallel=fleet.expert_parallel,
+        data_parallel=fleet.data_parallel,
+        devices=fleet.devices_per_replica or 0,
+        precision=precision,
+        max_sequences=limits.max_sequences,
+        max_batched_tokens=limits.max_batched_tokens,
+        memory_utilisation=engine.memory_utilisation if utilisation is None else utilisation,
+        kv_block_tokens=engine.kv_block_tokens,
+        max_context=limits.max_context,
+    )
+    try:
+        model = step_model(architecture, on, deployment, engine)
+    except DoesNotFit as error:
+        raise FleetError(("fleet",), str(error)) from None
+    except ValueError as error:  # no peak for this precision
+        raise FleetError(("precision",), str(error)) from None
+    devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
+    return _place(fleet, on, deployment, limits, model, devices)
+
+
+def _gpus(fleet: Fleet) -> int:
+    return fleet.tensor_parallel * fleet.pipeline_parallel * fleet.data_parallel
+
+
+def _check_family(fleet: Fleet, on: System, engine: Engine) -> None:
+    family, usual = ENGINES[on.device.family]
+    if engine.family != family:
+        raise FleetError(("engine",), f"'{engine.name}' does not run on {on.device.title}", f"did you mean '{usual}'?")
+    if on.device.family == "gpu" and fleet.devices_per_replica not in (None, _gpus(fleet)):
+        hint = f"write tensor_parallel: {fleet.devices_per_replica}"
+        raise FleetError(("fleet", "devices_per_replica"), "is for wafers and chips of a pipeline, not for GPUs", hint)
+    for key in PARALLEL:
+        if on.device.family != "gpu" and getattr(fleet, key) > 1:
+            raise FleetError(
+                ("fleet", key), f"is for GPUs; {on.device.title} is a pipeline of layers", "use devices_per_replica"
+            )
+
+
+def resolve_limits(
+    limits: Limits, architecture: ModelArchitecture, engine: Engine, *, prefix_caching: bool
+) -> replica.Limits:
+    """Limits of a replica, the engine's and the model's where none are given.
+
+    Raises:
+        FleetError: a longer context than the model reads.
+    """
+    context = limits.max_context or architecture.max_context
+    if context > architecture.max_context:
+        said = f"{architecture.title} reads at most {architecture.max_context} tokens, not {context}"
+        raise FleetError(("limits", "max_context"), said)
+    return replica.Limits(
+        max_sequences=limits.max_sequences or engine.max_sequences,
+        max_batched_tokens=limits.max_batched_tokens or engine.max_batched_tokens,
+        max_context=context,
+        chunked_prefill=engine.chunked_prefill,
+        prefix_caching=prefix_caching,
+    )
+
+
+def resolve_precision(precision: Precision, architecture: ModelArchitecture) -> CostPrecision:
+    """Number formats; 8-bit weights are multiplied in 8 bits, all others in bf16, unless said otherwise."""
+    weights = precision.weights or architecture.default_precision
+    compute = precision.compute or (weights if weights in ("fp8", "int8") else "bf16")
+    return CostPrecision(weights, precision.kv_cache or "bf16", compute)
+
+
+def _place(
+    fleet: Fleet, on: System, deployment: Deployment, limits: replica.Limits, model: StepModel, devices: int
+) -> PlacedFleet:
+    """Replicas on systems: several in one, or one over several whole systems."""
+    spanned = -(-devices // on.devices)
+    held = fleet.systems // spanned if spanned > 1 else fleet.systems * (on.devices // devices)
+    if held == 0:
+        said = f"a replica takes {devices} devices, which is {spanned} {on.title}; the fleet has {fleet.systems}"
+        raise FleetError(("fleet",), said, f"write systems: {spanned}")
+    replicas = held if fleet.replicas is None else fleet.replicas
+    if replicas > held:
+        each = f"a replica takes {devices} of {fleet.systems * on.devices} devices"
+        raise FleetError(("fleet", "replicas"), f"{replicas} replicas do not fit: {each}", f"at most {held}")
+    return PlacedFleet(deployment, limits, model, devices, replicas, spanned, fleet.systems // spanned)
+
+
+def resolve_outages(outages: Sequence[Outage], fleet: Fleet, placed: PlacedFleet) -> tuple[system.Outage, ...]:
+    """Outages of groups of systems, those that overlap made one.
+
+    Raises:
+        FleetError: an outage of a system that the fleet has not.
+    """
+    for i, outage in enumerate(outages):
+        if outage.system >= fleet.systems:
+            said = f"the fleet has {fleet.systems} systems, counted from 0"
+            raise FleetError(("outages", i, "system"), said, f"at most {fleet.systems - 1}")
+    merged: list[system.Outage] = []
+    spans = ((o.system // placed.systems_per_replica, o.at, o.at + o.length) for o in outages)
+    for group, start, end in sorted(span for span in spans if span[0] < placed.groups):
+        last = merged[-1] if merged else None
+        if last is not None and last.system == group and start <= last.at_s + last.for_s:
+            merged[-1] = system.Outage(group, last.at_s, max(end, last.at_s + last.for_s) - last.at_s)
+        else:
+            merged.append(system.Outage(group, start, end - start))
+    return tuple(sorted(merged, key=lambda outage: (outage.at_s, outage.system)))

@@ -1,0 +1,78 @@
+"""Traffic of the schema to traffic of the workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infermodel.scenario.schema import traffic as schema
+from infermodel.workload import arrivals, lengths, trace
+from infermodel.workload.requests import Requests
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
+
+Logs = dict[tuple[str, str], tuple[Requests, tuple[str, ...]]]
+"""Traces read so far: (file, format) to requests and notes."""
+
+
+def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffic:
+    """The traffic that a scenario asks for.
+
+    Args:
+        folder: of the scenario, where trace files are looked for first.
+        logs: traces read so far; what is read here is added.
+
+    Raises:
+        TraceNotFound: no such trace file.
+        FormatError: the trace is broken.
+        ValueError: the trace's window is empty.
+    """
+    asked = traffic.arrivals
+    prompt = resolve_lengths(traffic.prompt_tokens)
+    output = resolve_lengths(traffic.output_tokens)
+    if isinstance(asked, schema.Trace):
+        key = (asked.file, asked.format)
+        if key not in logs:
+            logs[key] = trace.load(*key, folder)
+        return TraceTraffic(
+            logs[key][0], asked.rate_scale, asked.start, asked.end, asked.repeat, prompt=prompt, output=output
+        )
+    assert prompt is not None  # the schema asks for lengths where there is no trace
+    assert output is not None
+    prefix = Prefix(traffic.prefix.distinct_prompts, traffic.prefix.order) if traffic.prefix else None
+    priorities = Priorities(traffic.priorities.levels, traffic.priorities.shares) if traffic.priorities else None
+    if isinstance(asked, schema.Closed):
+        pause = ThinkTime(asked.think_time, asked.think_time_law)
+        return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities)
+    return OpenTraffic(resolve_arrivals(asked), prompt, output, prefix, priorities)
+
+
+def resolve_arrivals(
+    asked: schema.Constant | schema.Poisson | schema.Gamma | schema.Profile | schema.Offline,
+) -> arrivals.Arrivals:
+    """The law of arrivals that a scenario asks for."""
+    match asked:
+        case schema.Constant():
+            return arrivals.Constant(asked.rate)
+        case schema.Poisson():
+            return arrivals.Poisson(asked.rate)
+        case schema.Gamma():
+            return arrivals.Gamma(asked.rate, asked.cv)
+        case schema.Profile():
+            starts, rates = zip(*asked.rates, strict=True)
+            return arrivals.Profile(starts, rates, asked.repeat, asked.cv)
+        case schema.Offline():
+            return arrivals.Offline(asked.requests)
+
+
+def resolve_lengths(asked: schema.Lengths | None) -> lengths.Lengths | None:
+    """The law of lengths that a scenario asks for; None where they are the trace's."""
+    match asked:
+        case schema.Fixed():
+            return lengths.Fixed(asked.tokens)
+        case schema.Uniform():
+            return lengths.Uniform(asked.low, asked.high)
+        case schema.Lognormal():
+            return lengths.Lognormal(asked.mean, asked.cv, asked.least, asked.greatest)
+        case schema.Table():
+            return lengths.Table(asked.tokens, asked.weights)
+        case _:
+            return None

@@ -1,0 +1,125 @@
+"""A scenario with every name looked up, every default filled in, every unit gone: what an experiment runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infermodel.architecture import ModelArchitecture
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.step import StepModel
+from infermodel.economics.band import Band
+from infermodel.engine import Engine
+from infermodel.hardware import System
+from infermodel.metrics.objectives import Objective
+from infermodel.scenario.schema.scenario import Claim
+from infermodel.simulation.replica import Limits
+from infermodel.simulation.system import Outage
+from infermodel.workload.traffic import Traffic
+
+
+@dataclass(frozen=True)
+class ResolvedListPrice:
+    """What tokens are sold for, USD per token, and where that was published."""
+
+    input_usd: float
+    output_usd: float
+    source: str
+
+
+@dataclass(frozen=True)
+class ResolvedPrices:
+    """What a service costs and is sold for, SI units.
+
+    Attributes:
+        purchase_usd: of one system; None where it is rented or has no price.
+        rental_usd_per_device_s: of one device; None where it is bought or has no price.
+        sold: list price of its tokens; None where it has none.
+        electricity_usd_per_j: None where power is part of the colocation.
+        colocation_usd_per_w_s: space with power for a watt of rated power and a second; None where one pays for energy.
+        pue: site energy over machine energy.
+        life_s: until a system is worth nothing.
+        interest: a year.
+        network_share, spares_share: over the price of the systems.
+        operations_share: over all other dollars.
+        price_mix: input and output tokens of the quoted price.
+    """
+
+    purchase_usd: Band | None
+    rental_usd_per_device_s: Band | None
+    sold: ResolvedListPrice | None
+    electricity_usd_per_j: Band | None
+    colocation_usd_per_w_s: Band | None
+    pue: Band
+    life_s: float
+    interest: float
+    network_share: Band
+    spares_share: Band
+    operations_share: Band
+    price_mix: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ResolvedService:
+    """A service ready to be simulated and priced.
+
+    Attributes:
+        systems: bought.
+        replicas: scheduled copies on them.
+        devices_per_replica: GPUs, wafers or chips.
+        groups: of systems that go down together: all those of one replica where it spans several, else each alone.
+        outages: of groups, in order of time, none overlapping another of its group.
+        own_traffic: whether it has traffic of its own; services without receive the same requests.
+        queue, router: keys of `simulation.batching.QUEUES` and names of `simulation.router.ROUTER_NAMES`.
+    """
+
+    name: str
+    architecture: ModelArchitecture
+    system: System
+    systems: int
+    replicas: int
+    devices_per_replica: int
+    groups: int
+    deployment: Deployment
+    engine: Engine
+    limits: Limits
+    queue: str
+    router: str
+    traffic: Traffic
+    own_traffic: bool
+    objectives: tuple[Objective, ...]
+    prices: ResolvedPrices
+    outages: tuple[Outage, ...]
+    step_model: StepModel
+
+
+@dataclass(frozen=True)
+class ResolvedScenario:
+    """A scenario ready to run.
+
+    Attributes:
+        duration_s: requests that arrive before this are measured; None: see `requests`.
+        requests: how many requests are measured; None with `duration_s` too: all of them, since they end.
+        warm_up_s: cut from the start; None: found by MSER-5.
+        capacity_width: relative width of the capacity search's bracket; None: no search.
+        digest: SHA-256 of all that the result depends on but the version of this program. Units do not change it.
+        source: the file.
+        notes: what was changed on reading, in sentences for a person.
+        tree: the scenario with all defaults, in SI; `to_yaml` writes it.
+    """
+
+    title: str
+    description: str
+    seed: int
+    duration_s: float | None
+    requests: int | None
+    warm_up_s: float | None
+    services: tuple[ResolvedService, ...]
+    claims: tuple[Claim, ...]
+    capacity_width: float | None
+    digest: str
+    source: Path
+    notes: tuple[str, ...]
+    tree: Mapping[str, Any]

@@ -1,0 +1,301 @@
+"""Names looked up, defaults filled in, and what cannot be had refused at its place."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infermodel import catalog
+from infermodel.economics.band import Band
+from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
+from infermodel.simulation.system import Outage
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
+
+SOUND = """\
+title: What does a CS-3 deliver?
+duration: 10 min
+traffic:
+  arrivals: {kind: poisson, rate: 30 /min}
+  prompt_tokens: {kind: lognormal, mean: 1000, cv: 0.8, max: 7000}
+  output_tokens: {kind: fixed, tokens: 250}
+objectives: {ttft_p99: 1 s}
+prices: {pue: 1.1}
+services:
+  - name: CS-3
+    model: llama-3.1-8b
+    fleet: {system: cs-3}
+    price: {list: cerebras-2024-08, purchase: cs-3}
+  - name: H100
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, systems: 2, tensor_parallel: 2}
+    price: {rental: 2.99 USD/h}
+    objectives: {tpot_p95: 50 ms}
+    prices: {colocation: 180 USD/kW-month}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "s.yaml"
+    path.write_text(SOUND)
+    return path
+
+
+def resolved(path: Path, *changes: str) -> ResolvedScenario:
+    return resolve(load(path, changes))
+
+
+def refused(path: Path, *changes: str) -> list[str]:
+    """First lines of what is wrong, without the file's name."""
+    with pytest.raises(ScenarioErrors) as caught:
+        resolved(path, *changes)
+    return [str(error).splitlines()[0].removeprefix(str(path)) for error in caught.value.errors]
+
+
+def test_defaults_come_from_hardware_engine_and_model(file: Path) -> None:
+    wafer, gpus = resolved(file).services
+    assert (wafer.engine.name, wafer.replicas, wafer.devices_per_replica, wafer.groups) == ("cerebras", 1, 1, 1)
+    assert (gpus.engine.name, gpus.replicas, gpus.devices_per_replica, gpus.groups) == (
+        "vllm",
+        8,
+        2,
+        2,
+    )  # 2 x 8 GPUs / 2
+    assert wafer.limits.max_context == catalog.load_model("llama-3.1-8b").max_context
+    assert gpus.limits.max_batched_tokens == catalog.load_engine("vllm").max_batched_tokens
+    assert [each.name for each in wafer.objectives] == ["ttft_p99"]
+    assert [each.name for each in gpus.objectives] == ["tpot_p95"]
+
+
+def test_services_share_one_traffic_unless_they_have_their_own(file: Path) -> None:
+    own = "services.1.traffic={arrivals: {kind: closed, users: 4, think_time: 2 s}, prompt_tokens: {kind: uniform, " \
+        "low: 1, high: 9}, output_tokens: {kind: table, tokens: [1, 2]}}"  # fmt: skip
+    one, other = resolved(file).services
+    assert one.traffic is other.traffic
+    assert isinstance(one.traffic, OpenTraffic)
+    one, other = resolved(file, own).services
+    assert isinstance(other.traffic, ClosedTraffic)
+    assert (one.own_traffic, other.own_traffic) == (False, True)
+    assert (other.traffic.users, other.traffic.think_time.mean_s) == (4, 2.0)
+
+
+def test_prices_merge_key_by_key(file: Path) -> None:
+    wafer, gpus = (service.prices for service in resolved(file).services)
+    assert wafer.purchase_usd == Band(450_000, 1_000_000, 2_260_000)
+    assert wafer.pue == Band.exactly(1.1)
+    assert wafer.electricity_usd_per_j is not None
+    assert wafer.electricity_usd_per_j.mid == catalog.load_price("us-industrial-2024").value
+    assert wafer.sold is not None
+    assert (wafer.sold.input_usd, wafer.sold.output_usd) == (1e-7, 1e-7)
+    assert gpus.electricity_usd_per_j is None
+    assert gpus.colocation_usd_per_w_s is not None
+    assert gpus.colocation_usd_per_w_s.mid == pytest.approx(180 / (1000 * 730 * 3600))
+    assert gpus.rental_usd_per_device_s is not None
+    assert gpus.rental_usd_per_device_s.mid == pytest.approx(2.99 / 3600)
+    assert gpus.life_s == 4 * 365 * 86400
+
+
+def test_replicas_over_several_systems_go_down_together(file: Path) -> None:
+    change = [
+        "services.0.model=llama-3.1-70b",
+        "services.0.price.list=null",
+        "services.0.limits={max_context: 8192}",
+        "services.0.fleet={system: cs-3, systems: 9, devices_per_replica: 4}",
+        "services.0.outages=[{system: 5, at: 10 s, for: 5 s}, {system: 0, at: 1 s, for: 2 s}, "
+        "{system: 7, at: 12 s, for: 10 s}, {system: 8, at: 1 s, for: 1 s}]",
+    ]
+    service = resolved(file, *change).services[0]
+    assert (service.replicas, service.groups) == (2, 2)  # 9 // 4, one system left over
+    # Systems 4 to 7 carry the second replica: 10 to 15 s and 12 to 22 s are one outage of it. System 8 carries none.
+    assert service.outages == (Outage(0, 1.0, 2.0), Outage(1, 10.0, 12.0))
+
+
+def test_all_that_cannot_be_had_is_said_at_once(file: Path) -> None:
+    said = refused(
+        file,
+        "services.0.model=llama-3.1-70b",
+        "services.0.fleet.devices_per_replica=3",
+        "services.1.model=llama-3.1-70b",
+        "services.1.fleet.tensor_parallel=1",
+    )
+    assert [line.split(": ")[1] for line in said] == ["services.0.fleet", "services.1.fleet"]
+
+
+def test_a_model_that_does_not_fit_names_the_smallest_fleet(file: Path) -> None:
+    (said,) = refused(
+        file,
+        "services.0.price.list=null",
+        "services.0.model=llama-3.1-70b",
+        "services.0.limits={max_context: 8192}",
+        "services.0.fleet={system: cs-3, systems: 3, devices_per_replica: 3}",
+    )
+    assert "does not fit on 3" in said
+    assert "at least 4" in said
+    (said,) = refused(file, "services.1.model=llama-3.1-70b", "services.1.fleet={system: dgx-h100}")
+    assert said.startswith("--set services.1.fleet={system: dgx-h100}: services.1.fleet: ")
+    assert "tensor_parallel" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "services.0.engine=vllm",
+            "services.0.engine: 'vllm' does not run on Cerebras WSE-3; did you mean 'cerebras'?",
+        ),
+        (
+            "services.0.fleet.tensor_parallel=2",
+            "services.0.fleet.tensor_parallel: is for GPUs; Cerebras WSE-3 is a pipeline of layers; "
+            "use devices_per_replica",
+        ),
+        (
+            "services.1.fleet.devices_per_replica=4",
+            "services.1.fleet.devices_per_replica: is for wafers and chips of a pipeline, not for GPUs; "
+            "write tensor_parallel: 4",
+        ),
+        (
+            "services.1.fleet.replicas=9",
+            "services.1.fleet.replicas: 9 replicas do not fit: a replica takes 2 of 16 devices; at most 8",
+        ),
+        (
+            "services.1.limits.max_context=200000",
+            "services.1.limits.max_context: Llama 3.1 8B reads at most 131072 tokens, not 200000",
+        ),
+        (
+            "services.1.outages=[{system: 2, at: 1 s, for: 1 s}]",
+            "services.1.outages.0.system: the fleet has 2 systems, counted from 0; at most 1",
+        ),
+        (
+            "services.0.price.purchase=dgx-h100",
+            "services.0.price.purchase: 'dgx-h100' is the purchase price of dgx-h100, not of cs-3",
+        ),
+        (
+            "services.0.price.purchase=us-industrial-2024",
+            "services.0.price.purchase: 'us-industrial-2024' is a price of the category electricity, not purchase",
+        ),
+        (
+            "prices.electricity=cs-3",
+            "prices.electricity: 'cs-3' is a price of the category purchase, not electricity",
+        ),
+        ("services.0.price.list=cs-3", "services.0.price.list: 'cs-3' is a price of the category purchase, not list"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_at_its_key(file: Path, change: str, said: str) -> None:
+    assert refused(file, change) == [f"--set {change}: {said}"]
+
+
+def test_a_replica_that_needs_more_systems_says_how_many(file: Path) -> None:
+    change = ["services.0.model=llama-3.1-70b", "services.0.price=null", "services.0.limits.max_context=8192"]
+    (said,) = refused(file, *change)
+    at = ":12:12: services.0.fleet: "
+    assert said == f"{at}a replica takes 4 devices, which is 4 Cerebras CS-3; the fleet has 1; write systems: 4"
+
+
+def test_traces_are_found_beside_the_scenario_and_broken_ones_named(file: Path) -> None:
+    replay = "traffic={arrivals: {kind: trace, file: log.csv, format: requests, from: 1 s}}"
+    (said,) = refused(file, replay)
+    assert f"traffic.arrivals.file: no trace file 'log.csv': looked for {file.parent / 'log.csv'}" in said
+    log = file.parent / "log.csv"
+    log.write_text("arrived_at_s,prompt_tokens,output_tokens\n0,10,5\n2,20,x\n")
+    (said,) = refused(file, replay)
+    assert said.startswith(f"{log}:3:6: traffic.arrivals.file: output_tokens")
+    log.write_text("arrived_at_s,prompt_tokens,output_tokens\n0,10,5\n2,20,7\n")
+    one, other = resolved(file, replay, "duration=null").services
+    assert isinstance(one.traffic, TraceTraffic)
+    assert one.traffic is other.traffic
+    assert one.traffic.total_requests == 1
+    (said,) = refused(file, replay.replace("1 s", "9 s"))
+    assert "no request of the trace arrives from 9 s to the end" in said
+
+
+def test_a_model_is_read_from_its_config(file: Path) -> None:
+    folder = file.parent / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        '{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 256, "intermediate_size": 512,'
+        '"num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 1000,'
+        '"max_position_embeddings": 4096, "tie_word_embeddings": false}'
+    )
+    service = resolved(file, "services.0.model={config: tiny/config.json}", "services.0.price=null").services[0]
+    assert service.architecture.hidden == 256
+    assert service.limits.max_context == 4096
+    (said,) = refused(file, "services.0.model={config: none.json}", "services.0.price=null")
+    assert "none.json" in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("10 min", "600 s"),
+        ("30 /min", "0.5 /s"),
+        ("7000", "7k tok"),
+        ("1 s", "1000 ms"),
+        ("180 USD/kW-month", "0.18 USD/W-month"),
+    ],
+)
+def test_units_spelled_differently_give_the_same_digest(file: Path, one: str, other: str) -> None:
+    digest = resolved(file).digest
+    file.write_text(SOUND.replace(one, other))
+    assert resolved(file).digest == digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed=2",
+        "services.0.fleet.systems=2",
+        "traffic.arrivals.rate=31 /min",
+        "services.1.router=random",
+        "prices.pue=1.2",
+    ],
+)
+def test_whatever_changes_the_result_changes_the_digest(file: Path, change: str) -> None:
+    assert resolved(file, change).digest != resolved(file).digest
+
+
+def test_a_figure_of_the_catalog_changes_the_digest(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = resolved(file).digest
+    system = catalog.load_system("cs-3")
+    bigger = replace(system, device=replace(system.device, memory_capacity_bytes=48e9))
+    known = catalog.load_system
+    monkeypatch.setattr(catalog, "load_system", lambda name: bigger if name == "cs-3" else known(name))
+    assert resolved(file).digest != digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        ["requests=100", "duration=null", "warm_up=3 s", "capacity=false"],
+        [
+            "traffic.arrivals={kind: profile, rates: [[0 h, 10 /min], [1 h, 7 /min]], repeat: 3 h}",
+            "traffic.priorities={levels: [0, 1]}",
+        ],
+        [
+            "services.1.outages=[{system: 1, at: 3 min, for: 1 min}]",
+            "prices.colocation=colocation-planning",
+            "prices.pue=null",
+        ],
+        ["claims=[{id: C01, statement: fast, published: 1800, unit: tok/s, source: launch, answer: {service: CS-3}}]"],
+        ["objectives={ttft_p99.9: 2 s, attainment: 99 %}", "title='2024'", "description='a: b # c'"],
+    ],
+)
+def test_the_resolved_scenario_loads_to_the_same_digest(file: Path, changes: list[str]) -> None:
+    first = resolved(file, *changes)
+    again = file.parent / "elsewhere" / "scenario.resolved.yaml"
+    again.parent.mkdir()
+    again.write_text(to_yaml(first), encoding="utf-8")
+    second = resolved(again)
+    assert second.digest == first.digest
+    assert to_yaml(second) == to_yaml(first)
+
+
+def test_a_trace_beside_the_scenario_is_found_from_the_resolved_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file.parent / "log.csv").write_text("arrived_at_s,prompt_tokens,output_tokens\n0,10,5\n2,20,7\n")
+    first = resolved(file, "traffic={arrivals: {kind: trace, file: log.csv, format: requests}}", "duration=null")
+    again = file.parent / "elsewhere" / "scenario.resolved.yaml"
+    again.parent.mkdir()
+    again.write_text(to_yaml(first), encoding="utf-8")
+    assert resolved(again).digest == first.digest
