@@ -105,7 +105,18 @@ def test_tokens_that_are_no_whole_number(tmp_path: Path, cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["", "now", "NaT", "2023", "12345", "2023-13-16 18:15:46", "18:15:46", "16/11/2023 18:15:46"]
+    "cell",
+    [
+        "",
+        "now",
+        "NaT",
+        "2023",
+        "12345",
+        "2023-13-16 18:15:46",
+        "18:15:46",
+        "16/11/2023 18:15:46",
+        "2023-11-16 18:15:460",
+    ],
 )
 def test_times_that_are_none(tmp_path: Path, cell: str) -> None:
     said = complaint(tmp_path, f"{HEADER}{cell},374,44\n")
