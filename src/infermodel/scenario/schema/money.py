@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 from infermodel import catalog
 from infermodel.economics.band import Band
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.types import Words
-from infermodel.scenario.schema.values import Block, Choice, Kind, Quantity, refusal, refuse, refuse_below
+from infermodel.scenario.schema.values import Block, Choice, Kind, Quantity, Text, refusal, refuse, refuse_below
 
 
 def prices_of(*categories: str) -> Choice:
@@ -114,7 +113,7 @@ class ListPrice(Block):
 
     input: TokenPrice = Field(description="of a prompt token")
     output: TokenPrice = Field(description="of an answer's token")
-    source: Words = Field(default="", description="where the price was published")
+    source: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="where the price was published")
 
 
 class ListKind(Kind):

@@ -1,1 +1,0 @@
-"""From a resolved scenario to its result."""

@@ -1,0 +1,122 @@
+"""Dollars of a service at the load that a summary describes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
+from infermodel.economics.band import NOTHING, Band
+from infermodel.economics.fleet import HourlyCost, colocation_usd_per_h, owned, power_usd_per_h, rented
+from infermodel.economics.tokens import (
+    MTOK,
+    Split,
+    TokenCounts,
+    at_mix,
+    blended_usd_per_mtok,
+    break_even_utilisation,
+    list_revenue_usd,
+    margin,
+    split,
+)
+from infermodel.experiment.result import Economics
+from infermodel.metrics.summary import Summary
+from infermodel.scenario.resolved import ResolvedService
+
+FULL_RING = 4096
+"""Tokens that fill the slots of any dataflow device many times over: there a token is priced by its slot."""
+
+
+def economics(service: ResolvedService, summary: Summary) -> Economics:
+    """What the hour costs at this load, and what that makes a million tokens."""
+    hourly = hourly_cost(service, summary)
+    tokens = hourly_tokens(summary)
+    answer = Economics(hourly, blended_usd_per_mtok(hourly.total, summary.tpm))
+    if tokens.total == 0:
+        return answer
+    parts = split_dollars(service, summary, tokens, hourly.total)
+    answer = replace(answer, split=parts, mix_usd_per_mtok=quoted_mix(service, parts))
+    sold = service.prices.sold
+    if sold is None:
+        return answer
+    revenue = list_revenue_usd(tokens, input_usd_per_token=sold.input_usd, output_usd_per_token=sold.output_usd)
+    return replace(
+        answer,
+        list_usd_per_mtok=revenue / tokens.total * MTOK,
+        margin=margin(revenue, hourly.total),
+        break_even_utilisation=break_even_utilisation(hourly.total, revenue),
+    )
+
+
+def hourly_cost(service: ResolvedService, summary: Summary) -> HourlyCost:
+    """USD/h of the whole fleet as bought, or of the devices that the replicas use as rented."""
+    prices, system = service.prices, service.system
+    if prices.rental_usd_per_device_s is not None:
+        return rented(service.replicas * service.devices_per_replica, prices.rental_usd_per_device_s)
+    if prices.purchase_usd is None:
+        return HourlyCost()
+    colocation = power = NOTHING
+    if prices.colocation_usd_per_w_s is not None:
+        colocation = colocation_usd_per_h(system.power_max_w * service.systems, prices.colocation_usd_per_w_s)
+    elif prices.electricity_usd_per_j is not None:
+        power = power_usd_per_h(fleet_power_w(service, summary), prices.pue, prices.electricity_usd_per_j)
+    return owned(
+        purchase_usd=prices.purchase_usd * float(service.systems),
+        life_s=prices.life_s,
+        interest=prices.interest,
+        network_share=prices.network_share,
+        spares_share=prices.spares_share,
+        operations_share=prices.operations_share,
+        power=power,
+        colocation=colocation,
+    )
+
+
+def fleet_power_w(service: ResolvedService, summary: Summary) -> float:
+    """Mean power of the systems: the replicas' devices as simulated, unused devices idle, and the rest of each machine
+    (processors, fans, switches: rated power of the system less that of its devices), always on."""
+    system, device = service.system, service.system.device
+    unused = service.systems * system.devices - service.replicas * service.devices_per_replica
+    if device.family != "gpu":
+        return summary.power_mean_w + unused / system.devices * system.power_idle_w
+    rest_w = max(0.0, system.power_max_w - system.devices * device.power_max_w)
+    return summary.power_mean_w + unused * device.power_idle_w + service.systems * rest_w
+
+
+def hourly_tokens(summary: Summary) -> TokenCounts:
+    """Billed tokens of an hour at the window's rate."""
+    cached = summary.itpm * summary.cached_share if summary.itpm else 0.0
+    return TokenCounts(60 * (summary.itpm - cached), 60 * cached, 60 * summary.otpm)
+
+
+def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCounts, usd_per_h: Band) -> Split:
+    """Share the hour's dollars between input and output by what each part costs alone on one replica.
+
+    A prompt is priced as a step of its own, an output token as its share of a decode step at the run's mean batch and
+    mean context. On dataflow devices both are priced by the slots they take, which is a step of a full ring.
+    """
+    model, prompt = service.step_model, max(1, round(summary.prompt_tokens_mean))
+    context = prompt + max(1, round(summary.output_tokens_mean / 2))
+    if service.system.device.family == "gpu":
+        busy = summary.utilisation * summary.replicas
+        sequences = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
+        prompts = 1
+    else:
+        sequences = FULL_RING
+        prompts = -(-FULL_RING // prompt)
+    chunks = (Chunk(prompt, 0),) * prompts
+    prefill = model.step(Batch(0, 0, 0, no_windows(model), 1, chunks, prompts)).latency_s / (prompts * prompt)
+    windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
+    decode = model.step(Batch(sequences, sequences * context, context, windows)).latency_s / sequences
+    return split(usd_per_h, tokens, prefill_s=prefill * tokens.uncached, decode_s=decode * tokens.output)
+
+
+def no_windows(model: StepModel) -> tuple[Windowed, ...]:
+    """The windowed sums of a batch without decoding sequences."""
+    return tuple(Windowed(0, 0) for _ in model.windows)
+
+
+def quoted_mix(service: ResolvedService, parts: Split) -> Band | None:
+    """Price at the quoted mix of input and output tokens."""
+    if parts.input_usd_per_mtok is None or parts.output_usd_per_mtok is None:
+        return None
+    return at_mix(parts.input_usd_per_mtok, parts.output_usd_per_mtok, service.prices.price_mix)

@@ -1,0 +1,131 @@
+"""resolve -> simulate -> summarise -> price: the one way from a scenario to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from multiprocessing import get_context
+
+from infermodel.experiment.pricing import economics
+from infermodel.experiment.result import Result, ServiceResult
+from infermodel.metrics.laws import CheckedLaw, check_laws
+from infermodel.metrics.replications import combine
+from infermodel.metrics.steady import Window, common_window, whole_run
+from infermodel.metrics.summary import Summary, summarise
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
+from infermodel.tables import ServiceRecord
+from infermodel.workload.arrivals import Offline
+from infermodel.workload.traffic import OpenTraffic, TraceTraffic, Traffic
+
+
+def run(
+    scenario: ResolvedScenario,
+    *,
+    replications: int = 1,
+    jobs: int = 1,
+    stepping: Stepping = "leap",
+    on_progress: Callable[[], None] = lambda: None,
+) -> Result:
+    """Simulate every service of a scenario on one clock and derive its answers.
+
+    Args:
+        scenario: resolved.
+        replications: independent repetitions; summaries are their means, records those of the first.
+        jobs: processes for them; the result does not depend on it.
+        stepping: `leap`, or stop at `every` step (identical results, slower).
+        on_progress: called after each replication.
+
+    Raises:
+        BrokenLaw: the simulation contradicts itself; a bug, never a result.
+    """
+    one = partial(replicate, scenario, stepping)
+    if jobs > 1 and replications > 1:
+        with ProcessPoolExecutor(min(jobs, replications), mp_context=get_context("spawn")) as pool:
+            repeated = list(_each(pool.map(one, range(replications)), on_progress))
+    else:
+        repeated = list(_each(map(one, range(replications)), on_progress))
+    results = []
+    for index, service in enumerate(scenario.services):
+        summary = combine([each.summaries[index] for each in repeated])
+        results.append(ServiceResult(service, repeated[0].records[index], summary, economics(service, summary)))
+    laws = tuple(law for each in repeated for law in each.laws)
+    return Result(scenario, repeated[0].window, tuple(results), laws)
+
+
+def _each(replications: Iterable[Replication], on_progress: Callable[[], None]) -> Iterator[Replication]:
+    for replication in replications:
+        on_progress()
+        yield replication
+
+
+@dataclass(frozen=True)
+class Replication:
+    """One repetition: records (of the first one only, they are large), their summaries, the laws that held."""
+
+    window: Window
+    records: tuple[ServiceRecord, ...]
+    summaries: tuple[Summary, ...]
+    laws: tuple[CheckedLaw, ...]
+
+
+def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int) -> Replication:
+    """One repetition, whose random numbers are its own."""
+    horizon = Horizon(
+        duration_s=inf if scenario.duration_s is None else scenario.duration_s,
+        requests=inf if scenario.requests is None else scenario.requests,
+    )
+    specs = [spec_of(service) for service in scenario.services]
+    records = simulate(specs, scenario.seed, horizon, replication=number, stepping=stepping)
+    laws = tuple(law for record in records for law in check_laws(record))
+    window = measured_window(scenario, records)
+    summaries = tuple(
+        summarise(record, window, service.objectives, systems=service.systems)
+        for service, record in zip(scenario.services, records, strict=True)
+    )
+    return Replication(window, records if number == 0 else (), summaries, laws)
+
+
+def spec_of(service: ResolvedService) -> ServiceSpec:
+    """What the simulation needs of a service."""
+    return ServiceSpec(
+        name=service.name,
+        step_model=service.step_model,
+        traffic=service.traffic,
+        limits=service.limits,
+        replicas=service.replicas,
+        systems=service.groups,
+        queue=service.queue,
+        router=service.router,
+        outages=service.outages,
+        ingress_s=service.engine.ingress_s,
+        egress_s=service.engine.egress_s,
+    )
+
+
+def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]) -> Window:
+    """One window for all services. Traces and offline batches are measured whole unless a warm-up is asked for."""
+    if scenario.warm_up_s is None and all(is_finite(service.traffic) for service in scenario.services):
+        return max((whole_run(record) for record in records), key=lambda window: window.end_s)
+    end_s = last_arrival_s(scenario, records)
+    try:
+        return common_window(records, end_s, start_s=scenario.warm_up_s)
+    except ValueError:  # shorter than a bin of the timeline: nothing to cut
+        return Window(0.0, end_s)
+
+
+def is_finite(traffic: Traffic) -> bool:
+    """Whether the traffic ends by itself."""
+    return isinstance(traffic, TraceTraffic) or (
+        isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline)
+    )
+
+
+def last_arrival_s(scenario: ResolvedScenario, records: Sequence[ServiceRecord]) -> float:
+    """When the measured arrivals end."""
+    if scenario.duration_s is not None:
+        return scenario.duration_s
+    return min(float(record.requests.arrived_at[: scenario.requests][-1]) for record in records)

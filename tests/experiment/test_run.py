@@ -1,0 +1,101 @@
+"""A whole run against figures worked by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infermodel.cost.step import Batch, Chunk
+from infermodel.experiment import Result, run
+from infermodel.scenario import load
+from infermodel.scenario.resolve import resolve
+from infermodel.search.capacity import find_capacity
+
+LONELY = """
+title: requests that never meet
+requests: 5
+warm_up: 0 s
+traffic:
+  arrivals: {kind: constant, rate: 1 /min}
+  prompt_tokens: {kind: fixed, tokens: 1000}
+  output_tokens: {kind: fixed, tokens: 101}
+objectives: {ttft_p99: 1 s}
+prices: {electricity: 0.10 USD/kWh, pue: 1.2, life: 4 year, interest: 0, operations: 0}
+services:
+  - name: GPU
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, systems: 1, replicas: 8}
+    price: {purchase: 350400 USD, list: {input: 1 USD/Mtok, output: 3 USD/Mtok}}
+  - name: wafer
+    model: llama-3.1-8b
+    fleet: {system: cs-3}
+    limits: {max_context: 8192}
+    price: {purchase: 700800 USD}
+"""
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    path = Path(tmp_path_factory.mktemp("scenario")) / "lonely.yaml"
+    path.write_text(LONELY)
+    return run(resolve(load(path)))
+
+
+def test_zero_load_latency_is_the_sum_of_its_steps(lonely: Result) -> None:
+    result = lonely.services[0]
+    model, engine = result.service.step_model, result.service.engine
+    prefill = model.step(Batch(0, 0, 0, (), 1, (Chunk(1000, 0),), 1)).latency_s
+    steps = [model.step(Batch(1, 1001 + i, 1001 + i)).latency_s for i in range(100)]
+    table = result.record.requests
+    ttft = (table.first_token_at - table.arrived_at)[:5]
+    assert ttft == pytest.approx(np.full(5, engine.ingress_s + prefill + engine.egress_s), rel=1e-9)
+    assert (table.last_token_at - table.first_token_at)[:5] == pytest.approx(np.full(5, sum(steps)), rel=1e-9)
+
+
+def test_owning_costs_what_a_pocket_calculator_says(lonely: Result) -> None:
+    gpu, wafer = lonely.services
+    # 350,400 USD over 4 years of 8,760 h without interest: 10 USD/h; twice that: 20 USD/h.
+    assert gpu.economics.hourly.capital.mid == pytest.approx(10.0)
+    assert wafer.economics.hourly.capital.mid == pytest.approx(20.0)
+    # A CS-3 draws 20.7 kW whenever it is on (0.9 of 23 kW): 20.7 x 1.2 x 0.10 USD.
+    assert wafer.economics.hourly.power.mid == pytest.approx(20.7 * 1.2 * 0.10, rel=1e-3)
+    assert wafer.economics.hourly.total.mid == pytest.approx(20 + 20.7 * 1.2 * 0.10, rel=1e-3)
+
+
+def test_the_bill_is_dollars_over_tokens(lonely: Result) -> None:
+    for result in lonely.services:
+        summary, answer = result.summary, result.economics
+        tokens_per_h = 60 * (summary.itpm + summary.otpm)
+        expected = answer.hourly.total.mid / tokens_per_h * 1e6
+        assert answer.blended_usd_per_mtok.mid == pytest.approx(expected)
+        assert answer.split is not None
+        parts = answer.split.input_usd.mid + answer.split.output_usd.mid + answer.split.cached_usd.mid
+        assert parts == pytest.approx(answer.hourly.total.mid)
+    # List price at 1,000 in and 101 out: (1,000 x 1 + 101 x 3) / 1,101.
+    assert lonely.services[0].economics.list_usd_per_mtok == pytest.approx(1303 / 1101)
+
+
+def test_on_a_ring_a_prompt_token_costs_a_slot_like_an_output_token(lonely: Result) -> None:
+    split = lonely.services[1].economics.split
+    assert split is not None
+    assert split.input_usd_per_mtok
+    assert split.output_usd_per_mtok
+    # Slots grow with context: the answer's tokens look back on 1,000 and more, the prompt's on 500 on average.
+    assert 1 < split.output_usd_per_mtok.mid / split.input_usd_per_mtok.mid < 1.2
+
+
+def test_replications_do_not_depend_on_the_number_of_processes(lonely: Result) -> None:
+    alone = run(lonely.scenario, replications=2, jobs=1)
+    together = run(lonely.scenario, replications=2, jobs=2)
+    assert [each.summary for each in alone.services] == [each.summary for each in together.services]
+
+
+def test_capacity_of_one_server_is_where_its_work_fills_the_time(lonely: Result) -> None:
+    wafer = lonely.services[1].service
+    found = find_capacity(lonely.scenario, wafer, width=0.1)
+    assert found.low < found.high < found.low * 1.21
+    # 1,000 prompt tokens and 101 answers through slots of about 17 us: 1 / (1,101 x 17 us) requests a second.
+    slot_s = wafer.step_model.step(Batch(4096, 4096 * 1050, 1050)).latency_s / 4096
+    assert found.low == pytest.approx(1 / (1101 * slot_s), rel=0.25)
