@@ -37,7 +37,7 @@ def test_the_round_law_is_what_a_ring_does(contexts: list[int], layers: int, hop
     """Layers alike, contexts mixed: the law is exact."""
     ring = ring_of(Stage(layers, 3.0, 0.01), hops_s=hop_s)
     holds = [[3.0 + 0.01 * context] * layers for context in contexts]
-    assert ring.step(batch_of(contexts)).latency_s == pytest.approx(rounds(holds, hop_s), rel=2e-2)
+    assert ring.step(batch_of(contexts)).latency_s == pytest.approx(rounds(holds, hop_s), rel=1e-9)
     assert ring.step(batch_of(contexts)).latency_s == pytest.approx(
         max(layers * (3.0 + 0.01 * max(contexts)) + hop_s, sum(3.0 + 0.01 * context for context in contexts))
     )

@@ -1,19 +1,22 @@
 """What is fitted on dataflow devices, from which published speed, and what is then a prediction.
 
 A wafer has one fitted constant, the effective clock, from one speed; an LPU one, the fixed time of a layer, from two.
-`python -m infermodel.fidelity.dataflow` prints both fits and the table of predictions in `docs/dataflow.md`.
+`python -m infermodel.fidelity.dataflow` prints both fits and the tables of `docs/dataflow.md`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import isnan, sqrt
 
 from infermodel.catalog import load_engine, load_model, load_system
+from infermodel.cost.bounds import decode_bounds
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
+from infermodel.cost.placement import Sizes, best_cut, even_cut
+from infermodel.cost.ranges import band
 from infermodel.cost.wafer import without_fitted_speed
 from infermodel.hardware import LpuDevice, System, WaferDevice
 
@@ -154,8 +157,68 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def band_table() -> str:
+    """What the ranges of the catalog leave open of the speeds on wafers, as a Markdown table."""
+    lines = [
+        "| model | speed, tok/s | band | which constant moves it, low to high end of its range |",
+        "|---|---|---|---|",
+    ]
+    for published in (EFFECTIVE_CLOCK_FIT, PREDICTED[0]):
+
+        def answer(system: System, published: PublishedSpeed = published) -> float:
+            return speed_tok_s(published, system)
+
+        around = band(answer, load_system(published.system), refitted)
+        causes = "; ".join(
+            f"{one.constant} {_speed(one.at_low)} to {_speed(one.at_high)}" for one in around.contributions
+        )
+        lines.append(f"| {published.title} | {around.mid:,.0f} | {around.low:,.0f} to {around.high:,.0f} | {causes} |")
+    return "\n".join(lines)
+
+
+def _speed(value: float) -> str:
+    return "does not fit" if isnan(value) else f"{value:,.0f}"
+
+
+def context_table(model: str = "llama-3.1-70b", wafers: Sequence[int] = (4, 5, 6)) -> str:
+    """KV tokens of a model in 16 bits by wafers and cut, and how many sequences that is, as a Markdown table."""
+    architecture, device = load_model(model), load_system("cs-3").device
+    assert isinstance(device, WaferDevice)
+    usable = device.memory_capacity_bytes * device.memory_usable_share
+    lines = [
+        "| CS-3 | KV tokens, even cut | best cut | layers by wafer | sequences of 8k | of 32k | of 128k |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for count in wafers:
+        sizes = Sizes.of(architecture, BF16)
+        even, best = even_cut(sizes, count, usable), best_cut(sizes, count, usable)
+        assert best is not None
+        layers = ", ".join(str(load.layers) for load in best.wafers)
+        held = " | ".join(str(best.kv_tokens // tokens) for tokens in (8192, 32768, 131072))
+        lines.append(f"| {count} | {even.kv_tokens:,} | {best.kv_tokens:,} | {layers} | {held} |")
+    return "\n".join(lines)
+
+
+def bound_table() -> str:
+    """What bandwidth alone would allow, the model, and what was published, as a Markdown table."""
+    lines = [
+        "| model | system | all bandwidth, tok/s | the active stage's | modelled | published |",
+        "|---|---|---|---|---|---|",
+    ]
+    for published in (EFFECTIVE_CLOCK_FIT, PREDICTED[0], *LAYER_FIXED_FIT):
+        system, architecture = load_system(published.system), load_model(published.model)
+        bounds = decode_bounds(architecture, system, published.devices, published.precision, published.context_tokens)
+        assert bounds.stage_tok_s is not None
+        lines.append(
+            f"| {published.title} | {published.devices} x {system.device.title} | {bounds.bandwidth_tok_s:,.0f} |"
+            f" {bounds.stage_tok_s:,.0f} | {speed_tok_s(published):,.0f} | {published.speed_tok_s:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     fixed_s, error_s = layer_fixed_s()
     print(f"effective clock of a wafer: {effective_clock_hz() / 1e9:.4f} GHz")
-    print(f"fixed time of an LPU layer: {fixed_s * 1e6:.2f} us, standard error {error_s * 1e6:.1f} us\n")
-    print(table())
+    print(f"fixed time of an LPU layer: {fixed_s * 1e6:.2f} us, standard error {error_s * 1e6:.1f} us")
+    for text in (table(), band_table(), bound_table(), context_table()):
+        print(f"\n{text}")
