@@ -112,13 +112,13 @@ def excerpt(line: str, mark: Mark) -> str:
     before, meant = _shown(line[first:start]), _shown(line[start : min(start + length, last)])
     head, tail = "…" if first else "", "…" if last < len(line) else ""
     text = f"{mark.line:>8} | {head}{before}{meant}{_shown(line[start + length : last])}{tail}".rstrip()
-    return f"{text}\n{'':>8} | {' ' * (_width(before) + len(head))}{'^' * max(1, _width(meant))}"
+    return f"{text}\n{'':>8} | {' ' * (text_width(before) + len(head))}{'^' * max(1, text_width(meant))}"
 
 
 def _shown(text: str) -> str:
     return printable(text.replace("\t", " "))
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
     """Columns of a terminal: wide characters (Chinese, for one) take two, combining ones none."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

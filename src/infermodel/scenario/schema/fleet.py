@@ -71,7 +71,9 @@ class Precision(Block):
 
     weights: PrecisionName | None = Field(default=None, description="as the model is published if omitted")
     kv_cache: PrecisionName | None = Field(default=None, description="bf16 if omitted")
-    compute: PrecisionName | None = Field(default=None, description="bf16 if omitted")
+    compute: PrecisionName | None = Field(
+        default=None, description="fp8 or int8 for such weights, else bf16, if omitted"
+    )
 
 
 class Limits(Block):

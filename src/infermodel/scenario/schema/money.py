@@ -87,7 +87,9 @@ class Prices(Block):
 
     electricity: Electricity | None = Field(default=None, description="us-industrial-2024 of the catalog if omitted")
     colocation: Colocation | None = Field(default=None, description="space with power, instead of electricity and pue")
-    pue: Pue | None = Field(default=None, description="site energy over machine energy; 1.1 to 1.54 if omitted")
+    pue: Pue | None = Field(
+        default=None, description="site energy over machine energy; pue-liquid-colocation of the catalog if omitted"
+    )
     life: Annotated[float, Quantity("time", "s", above=0.0, at_most=3.2e9)] | None = Field(
         default=None, description="until a system is worth nothing; 4 years if omitted"
     )

@@ -135,7 +135,7 @@ class Quantity(Kind):
 
     def unit(self) -> str:
         """For the reference table."""
-        return f"{self.words()}, `{self.example()}`"
+        return "number" if self.dimension == "count" else f"{self.words()}, `{self.example()}`"
 
 
 @dataclass(frozen=True, eq=False)

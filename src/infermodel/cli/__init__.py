@@ -1,0 +1,108 @@
+"""The command line: a group whose commands are imported when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from infermodel import __version__
+
+COMMANDS: Mapping[str, str] = {
+    "run": "Simulate a scenario.",
+    "new": "Write a commented scenario to start from.",
+    "schema": "Every key that a scenario may hold.",
+    "catalog": "What is known of systems, devices, models, engines and prices, with sources.",
+}
+"""Name of a command, which is that of its module here and of the function in it, and its line in `--help`."""
+
+DONE, MISSED, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 70, 130
+"""Exit status: done; an objective missed with --check; bad input; a fault of this program (EX_SOFTWARE); Ctrl-C."""
+
+TRACEBACK_VARIABLE = "INFERMODEL_TRACEBACK"
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is called; turns every error into a message and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; a misspelt one gets a suggestion."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from infermodel.scenario.errors import did_you_mean
+
+            ctx.fail(f"no command named '{args[0]}'; {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, none of them imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
+        """Run and exit; no traceback reaches the user."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # names in any script, on any terminal
+        options["standalone_mode"] = False
+        try:
+            status = super().main(args, *rest, **options)
+            sys.stdout.flush()
+        except BaseException as error:
+            sys.exit(_status_of(error))
+        sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _status_of(error: BaseException) -> int:
+    """Say what is wrong and return the exit status that it means."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else BROKEN
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):  # the reader of a pipe went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    from infermodel.scenario.errors import ScenarioErrors, printable
+
+    if isinstance(error, ScenarioErrors):
+        click.echo(str(error), err=True)
+        return BAD_INPUT
+    if os.environ.get(TRACEBACK_VARIABLE):
+        import traceback
+
+        traceback.print_exception(error)
+    said = printable(f"{type(error).__name__}: {error}")[:500]
+    click.echo(f"infermodel failed: {said} (set {TRACEBACK_VARIABLE}=1 to see where)", err=True)
+    return BROKEN
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="infermodel")
+def infermodel() -> None:
+    """Performance, capacity and price of LLM inference datacenters, by discrete-event simulation."""
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    infermodel.main(prog_name="infermodel")

@@ -1,0 +1,83 @@
+"""`infermodel catalog`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import click
+
+from infermodel import catalog as known
+from infermodel import units
+from infermodel.cli.table import aligned
+from infermodel.hardware import Provenance, Quantity
+from infermodel.scenario.errors import did_you_mean
+
+
+class Sourced(Protocol):
+    """An object of the catalog."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where each of its figures comes from."""
+
+
+KINDS: Mapping[str, Callable[[str], Sourced]] = {
+    "systems": known.load_system,
+    "devices": known.load_device,
+    "models": known.load_model,
+    "engines": known.load_engine,
+    "prices": known.load_price,
+}
+
+
+@click.command()
+@click.argument("kind", required=False)
+@click.argument("name", required=False)
+def catalog(kind: str | None, name: str | None) -> None:
+    """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures."""
+    if kind is None:
+        click.echo("\n".join(f"{each}: {', '.join(known.names(each))}" for each in KINDS))
+        return
+    plural = kind if kind in KINDS else f"{kind}s"
+    if plural not in KINDS:
+        raise click.UsageError(f"the catalog has no {kind!r}; {did_you_mean(kind, KINDS)}")
+    if name is None:
+        titles = [(each, KINDS[plural](each).title) for each in known.names(plural)]
+        click.echo(aligned([("name", "title"), *titles]))
+        return
+    if name not in known.names(plural):
+        said = f"no {plural.removesuffix('s')} named {name!r}"
+        raise click.UsageError("; ".join(filter(None, (said, did_you_mean(name, known.names(plural))))))
+    click.echo(figures(KINDS[plural](name)))
+
+
+def figures(shown: Sourced) -> str:
+    """An object's title and its figures, a line each."""
+    rows = [
+        (name, written(figure.value, figure), spread(figure), figure.kind, source(figure))
+        for name, figure in shown.provenance.items()
+    ]
+    return f"{shown.title}\n\n{aligned([('figure', 'value', 'range', 'kind', 'source'), *rows])}"
+
+
+def written(value: float, figure: Quantity) -> str:
+    """A value in the unit of its file."""
+    return units.format_quantity(value, figure.unit)
+
+
+def spread(figure: Quantity) -> str:
+    """The range of a figure, or its standard error."""
+    if figure.low is not None and figure.high is not None:
+        return f"{written(figure.low, figure)} to {written(figure.high, figure)}"
+    return f"+- {written(figure.standard_error, figure)}" if figure.standard_error is not None else ""
+
+
+def source(figure: Quantity) -> str:
+    """Who says so, when, and what a reader should know."""
+    said = ", ".join(part for part in (figure.source, f"fit {figure.fit}" if figure.fit else "", figure.date) if part)
+    return f"{said} ({figure.note})" if figure.note else said

@@ -1,0 +1,102 @@
+"""The reference of the scenario language, made from the schema: every key, what is written, default, meaning."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from infermodel.scenario.schema.money import ListKind, ListPrice
+from infermodel.scenario.schema.scenario import Scenario
+from infermodel.scenario.schema.values import BlockKind, ByKind, Kind, WordOr
+
+REQUIRED = "required"
+
+
+def reference() -> str:
+    """Markdown: a table for each mapping of the language."""
+    parts = []
+    for title, about, block in _blocks("", Scenario):
+        parts.append(f"### {title}\n\n{about}\n\n")
+        if block.model_fields:
+            rows = "".join(_row(key, field) for key, field in _fields(block))
+            parts.append(f"| key | written | default | meaning |\n|---|---|---|---|\n{rows}\n")
+    return "".join(parts)
+
+
+def _fields(block: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in block.model_fields.items():
+        yield field.alias or name, field
+
+
+def _row(key: str, field: FieldInfo) -> str:
+    return f"| `{key}` | {_written(field)} | {_default(field)} | {field.description} |\n"
+
+
+def _written(field: FieldInfo) -> str:
+    """What may be written at a key."""
+    repeated, kind, block = _content(field)
+    what = kind.unit() if kind else "mapping" if block else "text"
+    return f"list of {what}{'' if what.endswith('s') else 's'}" if repeated else what
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as it would be written; empty where the meaning says what holds."""
+    if field.is_required():
+        return REQUIRED
+    _, kind, _ = _content(field)
+    value = field.default
+    if value is None or value == () or value == "" or isinstance(value, BaseModel):
+        return ""
+    plain = kind.write(value) if kind else value
+    return f"`{str(plain).lower() if isinstance(plain, bool) else plain}`"
+
+
+def _content(field: FieldInfo) -> tuple[bool, Kind | None, type[BaseModel] | None]:
+    """Whether a key holds a list; the kind of its value or entries; their block, where they are one."""
+    found = next((part for part in field.metadata if isinstance(part, Kind)), None)
+    return (False, found, None) if found else _of(field.annotation)
+
+
+def _of(annotation: Any) -> tuple[bool, Kind | None, type[BaseModel] | None]:
+    if typing.get_origin(annotation) is typing.Annotated:
+        return False, next(part for part in annotation.__metadata__ if isinstance(part, Kind)), None
+    arguments = [part for part in typing.get_args(annotation) if part not in (types.NoneType, ...)]
+    if typing.get_origin(annotation) is tuple:
+        return True, *_of(arguments[0])[1:]
+    if arguments:
+        return _of(arguments[0])
+    return False, None, annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _blocks(path: str, block: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
+    """Each mapping of the language once: where it stands, what it is, its block."""
+    yield f"`{path}`" if path else "The scenario", inspect.getdoc(block) or "", block
+    for key, field in _fields(block):
+        repeated, kind, inner = _content(field)
+        below = f"{path}.{key}" if path else key
+        below += "[]" if repeated else ""
+        if isinstance(kind, ByKind):
+            if key != "output_tokens":  # the same as prompt_tokens
+                yield from _kinds(below.replace("prompt_tokens", "prompt_tokens, output_tokens"), kind.blocks)
+        elif (inner := inner or _block_in(kind)) is not None and not (path and key in ("traffic", "prices")):
+            yield from _blocks(below, inner)
+
+
+def _kinds(path: str, blocks: Mapping[str, type[BaseModel]]) -> Iterator[tuple[str, str, type[BaseModel]]]:
+    for kind, block in blocks.items():
+        yield f"`{path}` of kind `{kind}`", inspect.getdoc(block) or "", block
+
+
+def _block_in(kind: Kind | None) -> type[BaseModel] | None:
+    """The mapping that may be written instead of a name or word."""
+    if isinstance(kind, WordOr):
+        return _block_in(kind.other)
+    if isinstance(kind, ListKind):
+        return ListPrice
+    return kind.block if isinstance(kind, BlockKind) else None

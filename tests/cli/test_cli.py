@@ -1,0 +1,166 @@
+"""The command line: quick, clean errors, exit statuses."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from infermodel import cli
+from infermodel.cli import COMMANDS, infermodel
+
+SCENARIO = """\
+title: T
+duration: 1 min
+traffic:
+  arrivals: {kind: poisson, rate: 30 /min}
+  prompt_tokens: {kind: fixed, tokens: 1000}
+  output_tokens: {kind: fixed, tokens: 250}
+services:
+  - name: CS-3
+    model: llama-3.1-8b
+    fleet: {system: cs-3}
+"""
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(infermodel, args)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO)
+    return str(path)
+
+
+def test_help_lists_every_command_with_its_own_first_line() -> None:
+    said = call("--help")
+    assert said.exit_code == 0
+    context = click.Context(infermodel)
+    for name, line in COMMANDS.items():
+        assert f"  {name} " in said.stdout
+        command = infermodel.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert line
+
+
+def test_help_imports_nothing_heavy_and_is_quick() -> None:
+    program = (
+        "import sys, infermodel.cli as c\n"
+        "try: c.infermodel.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'matplotlib', 'pydantic', 'yaml', 'simpy', 'rich', 'jinja2'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert time.perf_counter() - started < 2  # 0.4 s on an idle machine; the imports are what is tested
+
+
+def test_a_dry_run_says_what_would_run(file: str) -> None:
+    said = call("run", file, "--dry-run", "--set", "services.CS-3.fleet.systems=4", "--seed", "3")
+    assert said.exit_code == 0
+    assert "4 x Cerebras CS-3" in said.stdout
+    assert said.stderr == ""
+    assert call("run", file, "--dry-run", "--quiet").stdout == ""
+
+
+def test_the_seed_of_the_command_line_wins(file: str) -> None:
+    digests = {call("run", file, "--dry-run", *more).stdout[-20:] for more in ([], ["--seed", "1"], ["--seed", "2"])}
+    assert len(digests) == 2  # the scenario's seed is 1 where it says nothing
+
+
+def test_bad_input_is_exit_status_2_on_stderr(file: str) -> None:
+    said = call("run", file, "--dry-run", "--set", "services.0.fleet.system=cs3")
+    assert said.exit_code == 2
+    assert said.stdout == ""
+    assert said.stderr == (
+        "--set services.0.fleet.system=cs3: services.0.fleet.system: no system named 'cs3'; did you mean 'cs-3'?\n"
+    )
+    Path(file).write_text(SCENARIO.replace("cs-3", "cs3"))
+    said = call("run", file, "--dry-run")
+    assert said.exit_code == 2
+    assert said.stderr == (
+        f"{file}:10:21: services.0.fleet.system: no system named 'cs3'; did you mean 'cs-3'?\n"
+        "      10 |     fleet: {system: cs3}\n"
+        "         |                     ^^^\n"
+    )
+
+
+def test_a_missing_file_a_folder_and_a_misspelt_command(tmp_path: Path) -> None:
+    for args, words in [
+        (["run", str(tmp_path / "none.yaml"), "--dry-run"], "no such file"),
+        (["run", str(tmp_path), "--dry-run"], "is a folder"),
+        (["rnu"], "did you mean 'run'?"),
+        (["run"], "Missing argument 'SCENARIO'"),
+        (["catalog", "system", "cs3"], "did you mean 'cs-3'?"),
+        (["catalog", "sistems"], "did you mean 'systems'?"),
+    ]:
+        said = call(*args)
+        assert said.exit_code == 2
+        assert words in said.stderr
+        assert said.stdout == ""
+
+
+def test_new_writes_a_scenario_that_runs_and_never_overwrites(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    assert call("new", str(path)).exit_code == 0
+    assert call("run", str(path), "--dry-run").exit_code == 0
+    path.write_text("mine")
+    said = call("new", str(path))
+    assert said.exit_code == 2
+    assert "is there already" in said.stderr
+    assert path.read_text() == "mine"
+    assert call("new", str(tmp_path / "none" / "my.yaml")).exit_code == 2
+
+
+def test_the_catalog_shows_figures_with_their_sources() -> None:
+    assert "systems: " in call("catalog").stdout
+    assert "Cerebras CS-3" in call("catalog", "systems").stdout
+    said = call("catalog", "price", "cs-3").stdout
+    assert "1 MUSD  0.45 MUSD to 2.26 MUSD  assumed" in said
+    for kind in ("systems", "devices", "models", "engines", "prices"):
+        for name in (line.split()[0] for line in call("catalog", kind).stdout.splitlines()[2:]):
+            assert call("catalog", kind, name).exit_code == 0, name
+
+
+def test_schema_prints_the_reference() -> None:
+    assert "| `duration` |" in call("schema").stdout
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "\ninterrupted\n"),
+        (click.Abort(), 130, "interrupted\n"),
+        (
+            ZeroDivisionError("division\x1b by zero"),
+            70,
+            "infermodel failed: ZeroDivisionError: division\\x1b by zero (set INFERMODEL_TRACEBACK=1 to see where)\n",
+        ),
+        (MemoryError(), 70, "infermodel failed: MemoryError:  (set INFERMODEL_TRACEBACK=1 to see where)\n"),
+        (
+            RecursionError("deep"),
+            70,
+            "infermodel failed: RecursionError: deep (set INFERMODEL_TRACEBACK=1 to see where)\n",
+        ),
+    ],
+)
+def test_no_traceback_reaches_a_user(
+    raised: BaseException, status: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(ctx: click.Context, args: list[str]) -> None:
+        raise raised
+
+    monkeypatch.delenv(cli.TRACEBACK_VARIABLE, raising=False)
+    monkeypatch.setattr(infermodel, "resolve_command", broken)
+    result = call("run")
+    assert (result.exit_code, result.stderr) == (status, said)
+    if status == 70:
+        monkeypatch.setenv(cli.TRACEBACK_VARIABLE, "1")
+        assert "Traceback" in call("run").stderr
