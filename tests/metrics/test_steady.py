@@ -134,3 +134,40 @@ def test_too_short_says_why() -> None:
     growing = request_table(arrived_at=arrived, finished_at=arrived * 1.01)
     assert too_short(growing, Window(0.0, 150.0)) == "the warm-up did not end in the first half of the run"
     assert too_short(request_table(arrived_at=arrived, finished_at=arrived + 1), Window(0.0, 150.0)) == ""
+
+
+def queue(load: float, arrivals: int, rng: np.random.Generator, variation: float = 1.0) -> np.ndarray:
+    """Arrival and start times of one server with exponential services of mean 1 (Lindley's recursion)."""
+    arrived = np.cumsum(rng.gamma(variation**-2, variation**2 / load, arrivals))
+    served = rng.exponential(1.0, arrivals)
+    start, free_at = np.empty(arrivals), 0.0
+    for i, at in enumerate(arrived):
+        start[i] = max(at, free_at)
+        free_at = start[i] + served[i]
+    return np.stack([arrived, start])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("load", "variation", "least", "most"),
+    [
+        (0.8, 1.0, 0.0, 0.01),
+        (0.95, 1.0, 0.0, 0.05),
+        (0.9, 3.0, 0.0, 0.05),
+        (1.2, 1.0, 0.93, 1.0),
+        (1.5, 1.0, 0.99, 1.0),
+    ],
+)
+def test_false_and_missed_alarms_of_overload(load: float, variation: float, least: float, most: float) -> None:
+    rng = np.random.default_rng(17)
+    flagged = 0
+    for _ in range(300):
+        arrived, start = queue(load, 1000, rng, variation)
+        table = request_table(arrived_at=arrived, first_scheduled_at=start, finished_at=start)
+        flagged += is_overloaded(table, Window(arrived[100], arrived[-1]))
+    assert least <= flagged / 300 <= most
+
+
+def test_simultaneous_arrivals_have_no_variation() -> None:
+    table = request_table(arrived_at=np.zeros(150), first_scheduled_at=np.arange(150.0))
+    assert not is_overloaded(table, Window(0.0, 150.0))  # the queue only shrinks
