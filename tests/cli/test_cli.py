@@ -75,6 +75,34 @@ def test_the_seed_of_the_command_line_wins(file: str) -> None:
     assert len(digests) == 2  # the scenario's seed is 1 where it says nothing
 
 
+TINY = ["--set", "duration=10 s", "--set", "warm_up=0 s"]
+
+
+def test_a_run_prints_its_answer(file: str) -> None:
+    said = call("run", file, *TINY)
+    assert said.exit_code == 0
+    assert said.stderr == ""
+    assert "At the offered load:" in said.stdout
+    assert "CS-3" in said.stdout
+    assert "largest load" not in said.stdout  # no objective, no capacity
+    assert call("run", file, *TINY).stdout == said.stdout
+    assert call("run", file, *TINY, "--seed", "2").stdout != said.stdout
+    assert call("run", file, *TINY, "--quiet").stdout == ""
+
+
+def test_a_run_finds_the_capacity_at_the_objectives(file: str) -> None:
+    said = call("run", file, *TINY, "--set", "objectives.ttft_p90=2 s", "--set", "capacity.width=0.5")
+    assert said.exit_code == 0
+    assert "At the largest load that keeps the objectives:" in said.stdout
+
+
+@pytest.mark.parametrize(("limit", "status"), [("1 us", 1), ("1 h", 0)])
+def test_check_tells_by_status_whether_objectives_are_met(file: str, limit: str, status: int) -> None:
+    objective = ["--set", f"objectives.ttft_p90={limit}", "--set", "capacity=false"]
+    assert call("run", file, *TINY, *objective, "--check").exit_code == status
+    assert call("run", file, *TINY, *objective).exit_code == 0
+
+
 def test_bad_input_is_exit_status_2_on_stderr(file: str) -> None:
     said = call("run", file, "--dry-run", "--set", "services.0.fleet.system=cs3")
     assert said.exit_code == 2

@@ -1,0 +1,133 @@
+"""What a run says on the terminal: what would run, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infermodel.cli.table import aligned
+from infermodel.economics.band import Band
+from infermodel.experiment.result import Capacity, Result, ServiceResult
+from infermodel.scenario import ResolvedScenario
+
+
+def preview(scenario: ResolvedScenario) -> str:
+    """What would run: a line a service, and the digest."""
+    rows = [("service", "model", "fleet", "replicas", "devices each", "engine", "weights", "KV room of a replica")]
+    for service in scenario.services:
+        memory = service.step_model.kv_memory
+        rows.append(
+            (
+                service.name,
+                service.architecture.title,
+                f"{service.systems} x {service.system.title}",
+                str(service.replicas),
+                str(service.devices_per_replica),
+                service.engine.name,
+                f"{memory.weights_bytes / 1e9:.1f} GB {service.deployment.precision.weights}",
+                f"{memory.tokens:,} tokens",
+            )
+        )
+    notes = [f"note: {note}" for note in scenario.notes]
+    return "\n".join([scenario.title, "", aligned(rows), "", *notes, f"sound; digest {scenario.digest[:16]}"])
+
+
+def answer(result: Result, capacities: Sequence[Capacity]) -> str:
+    """The answer: each service at its capacity and at the offered load."""
+    parts = [result.scenario.title]
+    if capacities:
+        parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
+    parts += ["At the offered load:", aligned(offered_rows(result.services))]
+    notes = [f"note: {note}" for note in result.scenario.notes]
+    notes += [f"{each.service}: {each.note}" for each in capacities if each.note]
+    for each in result.services:
+        summary = each.summary
+        if summary.overloaded:
+            notes.append(f"{summary.service}: overloaded; mean latencies are withheld")
+        if summary.missed_objectives:
+            notes.append(f"{summary.service}: misses {summary.missed_objectives}")
+        if summary.rejected:
+            notes.append(f"{summary.service}: {summary.rejected} of {summary.arrived} requests rejected")
+    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+def capacity_rows(capacities: Sequence[Capacity]) -> list[tuple[str, ...]]:
+    """A line for each capacity."""
+    rows: list[tuple[str, ...]] = [
+        ("service", "load", "rpm", "tpm", "input", "output", "USD/Mtok", "bound by", "limit")
+    ]
+    for each in capacities:
+        unit = 60.0 if each.unit == "requests/s" else 1.0
+        named = "rpm" if each.unit == "requests/s" else "users"
+        load = f"{figure(each.low * unit)} to {figure(each.high * unit)} {named}"
+        summary, economics = each.summary, each.economics
+        if summary is None or economics is None:
+            rows.append((each.service, load, *["-"] * 7))
+            continue
+        counts = (summary.rpm, summary.tpm, summary.itpm, summary.otpm)
+        price = band(economics.blended_usd_per_mtok)
+        shown = (*map(figure, counts), price, each.binding_resource, each.binding_objective)
+        rows.append((each.service, load, *shown))
+    return rows
+
+
+def offered_rows(services: Sequence[ServiceResult]) -> list[tuple[str, ...]]:
+    """A line for each service at the scenario's own load."""
+    rows: list[tuple[str, ...]] = [
+        ("service", "rpm", "tpm", "TTFT p50", "p99", "TPOT p50", "p99", "tok/s a user", "busy", "USD/h", "USD/Mtok")
+    ]
+    for each in services:
+        summary = each.summary
+        rows.append(
+            (
+                summary.service,
+                figure(summary.rpm),
+                figure(summary.tpm),
+                time(summary.ttft_p50_s),
+                time(summary.ttft_p99_s),
+                time(summary.tpot_p50_s),
+                time(summary.tpot_p99_s),
+                figure(summary.output_speed_p50_tok_s),
+                f"{100 * summary.utilisation:.0f} %",
+                band(each.economics.hourly.total),
+                band(each.economics.blended_usd_per_mtok),
+            )
+        )
+    return rows
+
+
+def figure(value: float) -> str:
+    """Three digits, thousands grouped; a dash for what there is none of.
+
+    >>> figure(1234567.0), figure(0.01234), figure(117.0), figure(float("nan"))
+    ('1,230,000', '0.0123', '117', '-')
+    """
+    if value != value:
+        return "-"
+    if value in (float("inf"), float("-inf")):
+        return "unlimited"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 or rounded == 0 else f"{rounded:g}"
+
+
+def time(seconds: float) -> str:
+    """Seconds or milliseconds.
+
+    >>> time(0.0123), time(12.3), time(float("nan"))
+    ('12.3 ms', '12.3 s', '-')
+    """
+    if seconds != seconds:
+        return "-"
+    return f"{figure(seconds * 1e3)} ms" if seconds < 1 else f"{figure(seconds)} s"
+
+
+def band(dollars: Band) -> str:
+    """The middle, and the range where there is one; a dash where no price was given.
+
+    >>> band(Band(1, 2, 3)), band(Band.exactly(2.5)), band(Band.exactly(0))
+    ('2 (1 to 3)', '2.5', '-')
+    """
+    if dollars.high == 0:
+        return "-"
+    if dollars.is_exact:
+        return figure(dollars.mid)
+    return f"{figure(dollars.mid)} ({figure(dollars.low)} to {figure(dollars.high)})"
