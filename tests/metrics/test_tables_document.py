@@ -7,6 +7,7 @@ from infermodel.metrics.laws import LAWS
 from infermodel.metrics.schema import columns, markdown
 from infermodel.metrics.steady import FEWEST_REQUESTS, FEWEST_TURNOVERS
 from infermodel.metrics.summary import Summary
+from infermodel.metrics.total import Total
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
 
@@ -14,6 +15,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding
 def test_each_table_is_documented_as_it_is() -> None:
     for title, table in (
         ("summary.csv", columns(Summary)),
+        ("All services together", columns(Total)),
         ("requests.csv", REQUEST_COLUMNS),
         ("timeline.csv", TIMELINE_COLUMNS),
     ):

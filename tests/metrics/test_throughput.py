@@ -62,6 +62,17 @@ def test_nothing_is_counted_after_the_end() -> None:
     assert whole.joules == pytest.approx(5.5 * 300)
 
 
+def test_a_service_is_idle_after_its_last_answer() -> None:
+    record = one_at_a_time([0.0], [10])  # 5.5 s
+    window = load(record, Window(0.0, 22.0))
+    assert window.utilisation == pytest.approx(0.25)
+    assert window.mfu == pytest.approx(0.25 * 4 / 8)
+    assert window.power_mean_w == pytest.approx(0.25 * 300 + 0.75 * 100)
+    later = load(record, Window(10.0, 22.0))
+    assert later.utilisation == 0.0
+    assert later.power_mean_w == later.power_peak_w == IDLE_W
+
+
 def test_replicas_that_are_down_draw_nothing() -> None:
     record = one_at_a_time([0.0], [19])  # busy 0 to 10
     columns = {**record.timeline.columns, "up_s": record.timeline.columns["busy_s"] + 1.0}

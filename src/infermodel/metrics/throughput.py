@@ -119,21 +119,26 @@ def bin_joules(record: ServiceRecord) -> NDArray[np.float64]:
 
 
 def load(record: ServiceRecord, window: Window) -> Load:
-    """Loads and power over the window, from the timeline."""
+    """Loads and power over the window, from the timeline.
+
+    A service that has answered everything before the window ends stops being simulated; it is idle until the end, and
+    draws idle power.
+    """
     columns = record.timeline.columns
     edges_s = bin_edges(record)
     weights, widths = overlap(edges_s, window), np.diff(edges_s)
-    seconds = float(weights @ widths)
+    after_s = max(0.0, window.end_s - max(window.start_s, record.ended_at))
+    seconds = float(weights @ widths) + after_s
     replica_s = record.replicas * seconds
     joules_of_bin = bin_joules(record)
-    joules = float(weights @ joules_of_bin)
+    joules = float(weights @ joules_of_bin) + record.idle_w * record.replicas * after_s
 
     def total(name: str) -> float:
         return float(weights @ columns[name])
 
     def highest(values: NDArray[np.float64]) -> float:
         inside = weights > 0
-        return float((values[inside] / widths[inside]).max()) if inside.any() else nan
+        return float((values[inside] / widths[inside]).max(initial=0.0))
 
     bound_s = [total(f"bound_{name}_s") for name in BOUND_NAMES]
     kv_blocks = record.replicas * record.kv_blocks
@@ -146,6 +151,6 @@ def load(record: ServiceRecord, window: Window) -> Load:
         kv_use_peak=share_of(highest(columns["kv_block_s"]), kv_blocks),
         bound_shares=tuple(share_of(each, sum(bound_s)) for each in bound_s),
         power_mean_w=share_of(joules, seconds),
-        power_peak_w=highest(joules_of_bin),
+        power_peak_w=max(highest(joules_of_bin), share_of(joules, seconds)),
         joules=joules,
     )
