@@ -1,1 +1,6 @@
-"""claims"""
+"""Published claims held against the model."""
+
+from infermodel.claims.answer_claims import answer_claims
+from infermodel.claims.evidence import BadClaim
+
+__all__ = ["BadClaim", "answer_claims"]
