@@ -46,7 +46,7 @@ def judge(published: float, answer: Answer, relation: Relation = "about", within
     """Hold a published figure against the model.
 
     `about`: the modelled figure lies within the share `within` of the published one. `at least`, `at most`: the
-    modelled figure is that or better. Where only some end of the uncertainty agrees, the claim follows under a condition.
+    modelled figure is that or better. Where only one end of the uncertainty agrees, it follows under a condition.
 
     >>> judge(450, Answer(472, 400, 500, ""))
     'follows'
