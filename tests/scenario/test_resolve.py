@@ -1,13 +1,20 @@
 """Names looked up, defaults filled in, and what cannot be had refused at its place."""
 
+import re
+from contextlib import suppress
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from infermodel import catalog
 from infermodel.economics.band import Band
 from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
+from infermodel.scenario.document import parse
+from infermodel.scenario.validation import validate
 from infermodel.simulation.system import Outage
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
 
@@ -158,6 +165,11 @@ def test_a_model_that_does_not_fit_names_the_smallest_fleet(file: Path) -> None:
             "services.1.fleet.replicas: 9 replicas do not fit: a replica takes 2 of 16 devices; at most 8",
         ),
         (
+            "services.1.fleet.systems=999999",
+            "services.1.fleet.systems: 3999996 replicas are more than 100000, the most that can be simulated; "
+            "model a part of the fleet with its share of the traffic",
+        ),
+        (
             "services.1.limits.max_context=200000",
             "services.1.limits.max_context: Llama 3.1 8B reads at most 131072 tokens, not 200000",
         ),
@@ -299,3 +311,44 @@ def test_a_trace_beside_the_scenario_is_found_from_the_resolved_one(
     again.parent.mkdir()
     again.write_text(to_yaml(first), encoding="utf-8")
     assert resolved(again).digest == first.digest
+
+
+STARTER = files("infermodel.scenario").joinpath("starter.yaml").read_text(encoding="utf-8")
+VALUES = [match.span() for match in re.finditer(r"(?<=: )[^,}\n#]+", STARTER)]
+INSTEAD = st.sampled_from(
+    [
+        "0",
+        "-1",
+        "1e308",
+        "1e-300",
+        ".nan",
+        "1000000",
+        "999999999",
+        "true",
+        "cs-3",
+        "groq-rack",
+        "dgx-h100",
+        "llama-3.1-405b",
+        "deepseek-v3",
+        "fp8",
+        "vllm",
+        "auto",
+        "1 h",
+        "1 USD",
+        "1e-320 s",
+        "200 %",
+        "8k tok",
+        "{config: /dev/null}",
+        "{kind: offline, requests: 9}",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(VALUES), INSTEAD, min_size=1, max_size=4))
+def test_a_mangled_scenario_is_resolved_or_refused(changes: dict[tuple[int, int], str]) -> None:
+    text = STARTER
+    for (start, end), instead in sorted(changes.items(), reverse=True):
+        text = text[:start] + instead + text[end:]
+    with suppress(ScenarioErrors):
+        assert resolve(validate(parse(text, "s.yaml"))).services

@@ -14,7 +14,7 @@ from infermodel.cost.step import DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.scenario.document import KeyPath
-from infermodel.scenario.schema.fleet import Fleet, Limits, Outage, Precision
+from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
 from infermodel.simulation import replica, system
 
@@ -150,6 +150,9 @@ def _place(
         said = f"a replica takes {devices} devices, which is {spanned} {on.title}; the fleet has {fleet.systems}"
         raise FleetError(("fleet",), said, f"write systems: {spanned}")
     replicas = held if fleet.replicas is None else fleet.replicas
+    if replicas > MOST_REPLICAS:
+        said = f"{replicas} replicas are more than {MOST_REPLICAS}, the most that can be simulated"
+        raise FleetError(("fleet", "systems"), said, "model a part of the fleet with its share of the traffic")
     if replicas > held:
         each = f"a replica takes {devices} of {fleet.systems * on.devices} devices"
         raise FleetError(("fleet", "replicas"), f"{replicas} replicas do not fit: {each}", f"at most {held}")

@@ -20,6 +20,8 @@ from infermodel.scenario.schema.types import (
 )
 from infermodel.scenario.schema.values import Block, Kind, Whole, refuse
 
+MOST_REPLICAS = 100_000
+
 Systems = Annotated[int, Whole(at_most=1_000_000)]
 
 
@@ -61,7 +63,7 @@ class Fleet(Block):
     pipeline_parallel: Degree = Field(default=1, description="groups of GPUs that share out the layers")
     expert_parallel: Degree = Field(default=1, description="GPUs that share out the experts")
     data_parallel: Degree = Field(default=1, description="copies of the attention in a replica")
-    replicas: Degree | None = Field(
+    replicas: Annotated[int, Whole(at_most=MOST_REPLICAS)] | None = Field(
         default=None, description="scheduled copies; as many as the systems hold if omitted"
     )
 
