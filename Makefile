@@ -7,7 +7,7 @@ SCENARIO ?= scenarios/cerebras_launch.yaml
 SWEEP ?= scenarios/sweeps/batch_limit.yaml
 ARGS ?=
 CASE ?=
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .PHONY: help run check sweep capacity report test test-slow bench lint lock
