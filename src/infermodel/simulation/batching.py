@@ -101,15 +101,15 @@ QUEUES: Mapping[str, Discipline] = {
 
 
 class Prefill:
-    """A prompt on its way into the KV cache: `done` of `target` tokens are there."""
+    """A prompt on its way into the KV cache: `done` of `target` tokens are there, a step adds `chunk`."""
 
     __slots__ = ("chunk", "done", "request", "target")
 
-    def __init__(self, request: int, target: int, done: int) -> None:
+    def __init__(self, request: int, target: int, done: int, chunk: int = 0) -> None:
         self.request = request
         self.target = target
         self.done = done
-        self.chunk = 0
+        self.chunk = chunk
 
 
 def blocks(tokens: int, block_tokens: int) -> int:

@@ -6,6 +6,9 @@ from heapq import heappop, heappush
 
 from infermodel.cost.step import Windowed
 
+MOST_STALE = 256
+"""Sequences that have left are dropped from the order of lengths when they are more than this and half of it."""
+
 
 class Contexts:
     """Every decoding sequence has an offset; in step s (a replica's count of decode steps) its context is offset + s.
@@ -18,26 +21,25 @@ class Contexts:
     def __init__(self, windows: tuple[int, ...]) -> None:
         self.offset: dict[int, int] = {}
         self.total = 0
-        self._longest = 0  # offset of the longest
-        self._stale = False
+        self._by_length: list[tuple[int, int]] = []  # heap of (-offset, request), those that have left included
         self._windows = [_Window(width) for width in windows]
 
-    def join(self, request: int, context: int, step: int) -> None:
-        """`request` decodes from step `step` on, where its context is `context`."""
+    def join(self, request: int, context: int, step: int) -> int:
+        """`request` decodes from step `step` on, where its context is `context`; returns its offset."""
         offset = context - step
         self.offset[request] = offset
         self.total += context
-        if not self._stale and (len(self.offset) == 1 or offset > self._longest):
-            self._longest = offset
+        heappush(self._by_length, (-offset, request))
+        if len(self._by_length) > MOST_STALE + 2 * len(self.offset):
+            self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
         for window in self._windows:
             window.join(request, context, step)
+        return offset
 
     def leave(self, request: int, step: int) -> int:
         """`request` decodes no more; returns its offset."""
         offset = self.offset.pop(request)
         self.total -= offset + step
-        if offset == self._longest:
-            self._stale = True
         for window in self._windows:
             window.leave(request, offset + step, step)
         return offset
@@ -50,17 +52,19 @@ class Contexts:
 
     def longest(self, step: int) -> int:
         """The longest context in step `step`; 0 without sequences."""
-        if not self.offset:
-            self._stale = False
-            return 0
-        if self._stale:
-            self._longest = max(self.offset.values())
-            self._stale = False
-        return self._longest + step
+        heap, offsets = self._by_length, self.offset
+        while heap:
+            shortness, request = heap[0]
+            if offsets.get(request) == -shortness:
+                return step - shortness
+            heappop(heap)
+        return 0
 
     def windowed(self) -> tuple[Windowed, ...]:
         """The sums as each window of the model sees them."""
-        return tuple(Windowed(window.total, window.growing) for window in self._windows)
+        if not self._windows:
+            return ()
+        return tuple([Windowed(window.total, window.growing) for window in self._windows])
 
     def steps_until_full_window(self, step: int, steps: int) -> int:
         """The most steps, up to `steps`, before some sequence outgrows a window."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from infermodel.simulation.batching import blocks
-
 
 class KvCache:
     """Blocks of one replica: held by requests, or free but still holding a prefix of somebody's prompt, or just free.
@@ -67,7 +65,8 @@ class KvCache:
 
     def steps_that_fit(self, step: int, steps: int, room: int) -> int:
         """The most steps, up to `steps`, whose growth from `step` on stays within `room` blocks."""
-        if self.decoding * blocks(steps, self.block_tokens) <= room or self.growth(step, steps) <= room:
+        at_most = self.decoding * (steps // self.block_tokens + 1)  # each sequence enters so many new blocks
+        if at_most <= room or self.growth(step, steps) <= room:
             return steps
         fits, fails = 0, steps
         while fails - fits > 1:

@@ -1,6 +1,6 @@
 """What a run leaves behind: columns of primitive times per request, and sums over time of what the replicas did.
 
-A leap is one tuple. Full blocks of tuples are folded with numpy into the gap histogram, the timeline and the replicas'
+A leap is a row of a buffer. A full buffer is folded with numpy into the gap histogram, the timeline and the replicas'
 totals, so that memory does not grow with the number of steps.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from math import nan
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.cost.step import BOUNDS
+from infermodel.cost.step import BOUNDS, Ramp
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, GapHistogram, RequestTable, Timeline
 from infermodel.workload.requests import Requests
 
@@ -29,23 +30,39 @@ MOST_BINS = 1024
 """The timeline starts with bins of 1/64 s and doubles their width whenever there are more than this many."""
 
 
-class Leap(NamedTuple):
-    """Consecutive steps of one batch, as they were recorded."""
+Column = NDArray[np.float64]
+BOUND_INDEX = {bound: index for index, bound in enumerate(BOUNDS)}
 
-    replica: int
-    start_s: float
-    end_s: float
-    steps: int
-    sequences: int
-    first_s: float
-    slope_s: float
-    output_tokens: int
-    prompt_tokens: int
-    joules: float
-    flops: float
-    bytes: float
-    kv_blocks: float  # mean over the leap
-    bound: int  # index into BOUNDS
+
+class Leaps(NamedTuple):
+    """Consecutive steps of one batch, a column each; the last ten are those of the ramp that they followed."""
+
+    replica: Column
+    start_s: Column
+    end_s: Column
+    sequences: Column
+    output_tokens: Column
+    prompt_tokens: Column
+    kv_blocks: Column  # mean over the leap
+    steps: Column
+    first_s: Column
+    slope_s: Column
+    first_joules: Column
+    slope_joules: Column
+    first_flops: Column
+    slope_flops: Column
+    first_bytes: Column
+    slope_bytes: Column
+    bound: Column  # index into BOUNDS
+
+    def sum(self, first: Column, slope: Column) -> Column:
+        """Over the steps of each leap, what is `first` in its first step and `slope` more in every further one."""
+        return self.steps * first + slope * (self.steps * (self.steps - 1) / 2)
+
+
+LEAP = Struct(f"={len(Leaps._fields)}d")
+LEAPS = 4096
+"""Leaps that are folded at once."""
 
 
 class RequestLog:
@@ -142,11 +159,9 @@ TIMELINE_COLUMNS = (
 class StepRecorder:
     """Folds leaps into sums, a block at a time."""
 
-    def __init__(self, replicas: int, block: int = 8192) -> None:
-        self.leaps: list[
-            tuple[int, float, float, int, int, float, float, int, int, float, float, float, float, int]
-        ] = []
-        self.block = block
+    def __init__(self, replicas: int) -> None:
+        self._rows = bytearray(LEAP.size * LEAPS)
+        self._filled = 0
         self.gap_counts = np.zeros(len(GAP_EDGES_S) - 1, np.int64)
         self.gap_total_s = 0.0
         self.gaps = 0
@@ -154,6 +169,29 @@ class StepRecorder:
         self.columns = np.zeros((len(TIMELINE_COLUMNS), 0))
         names = ("steps", "busy_s", "joules", "output_tokens", "prompt_tokens", "step_sum_s", "peak_w")
         self.totals = {name: np.zeros(replicas) for name in names}
+
+    def record(
+        self,
+        replica: int,
+        start_s: float,
+        end_s: float,
+        steps: int,
+        sequences: int,
+        output_tokens: int,
+        prompt_tokens: int,
+        kv_blocks: float,
+        ramp: Ramp,
+    ) -> None:
+        """A replica has done `steps` steps of a ramp."""
+        _, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, bound = ramp
+        LEAP.pack_into(
+            self._rows, self._filled,
+            replica, start_s, end_s, sequences, output_tokens, prompt_tokens, kv_blocks, steps,
+            first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, BOUND_INDEX[bound],
+        )  # fmt: skip
+        self._filled += LEAP.size
+        if self._filled == len(self._rows):
+            self.fold()
 
     def single_gap(self, seconds: float) -> None:
         """A gap of one request alone, such as the one a preemption makes."""
@@ -163,50 +201,48 @@ class StepRecorder:
 
     def fold(self) -> None:
         """Add the recorded leaps to the sums and forget them."""
-        if not self.leaps:
+        if not self._filled:
             return
-        columns = Leap(*(np.array(column) for column in zip(*self.leaps, strict=True)))  # type: ignore[arg-type]
-        self.leaps.clear()
-        self._fold_gaps(columns)
-        self._fold_totals(columns)
-        self._fold_timeline(columns)
+        rows = np.frombuffer(bytes(self._rows[: self._filled]), np.float64).reshape(-1, len(Leaps._fields))
+        leaps = Leaps(*np.ascontiguousarray(rows.T))
+        self._filled = 0
+        self._fold_gaps(leaps)
+        self._fold_totals(leaps)
+        self._fold_timeline(leaps)
 
-    def _fold_gaps(self, leap: Leap) -> None:
-        n, k = np.asarray(leap.sequences), np.asarray(leap.steps)
-        first, slope = np.asarray(leap.first_s), np.asarray(leap.slope_s)
+    def _fold_gaps(self, leaps: Leaps) -> None:
+        n, k, first, slope = leaps.sequences, leaps.steps, leaps.first_s, leaps.slope_s
         self.gaps += int((n * k).sum())
-        self.gap_total_s += float((n * (np.asarray(leap.end_s) - np.asarray(leap.start_s))).sum())
+        self.gap_total_s += float((n * (leaps.end_s - leaps.start_s)).sum())
         low = np.searchsorted(GAP_EDGES_S, first, "right") - 1
         high = np.searchsorted(GAP_EDGES_S, first + slope * (k - 1), "right") - 1
-        below = np.zeros(len(k), np.int64)  # gaps of the leap already counted
+        below = np.zeros(len(k))  # gaps of the leap already counted
         for depth in range(int((high - low).max()) + 1):
             inside = low + depth <= high
             bins = np.minimum(low + depth, high)
             edge = GAP_EDGES_S[bins + 1]
             with np.errstate(divide="ignore", invalid="ignore"):
-                upto = np.where(bins == high, k, np.ceil((edge - first) / slope)).astype(np.int64)
+                upto = np.where(bins == high, k, np.ceil((edge - first) / slope))
             upto = np.clip(np.maximum(upto, below), 0, k)
-            np.add.at(self.gap_counts, bins[inside], (n * (upto - below))[inside])
+            np.add.at(self.gap_counts, bins[inside], (n * (upto - below))[inside].astype(np.int64))
             below = np.where(inside, upto, below)
 
-    def _fold_totals(self, leap: Leap) -> None:
-        replica, count = np.asarray(leap.replica), len(self.totals["steps"])
-        duration = np.asarray(leap.end_s) - np.asarray(leap.start_s)
-        k = np.asarray(leap.steps)
-        step_sum = k * np.asarray(leap.first_s) + np.asarray(leap.slope_s) * (k * (k - 1) / 2)
+    def _fold_totals(self, leaps: Leaps) -> None:
+        replica, count = leaps.replica.astype(np.int64), len(self.totals["steps"])
+        duration, joules = leaps.end_s - leaps.start_s, leaps.sum(leaps.first_joules, leaps.slope_joules)
         for name, values in (
-            ("steps", k),
+            ("steps", leaps.steps),
             ("busy_s", duration),
-            ("joules", np.asarray(leap.joules)),
-            ("output_tokens", np.asarray(leap.output_tokens)),
-            ("prompt_tokens", np.asarray(leap.prompt_tokens)),
-            ("step_sum_s", step_sum),
+            ("joules", joules),
+            ("output_tokens", leaps.output_tokens),
+            ("prompt_tokens", leaps.prompt_tokens),
+            ("step_sum_s", leaps.sum(leaps.first_s, leaps.slope_s)),
         ):
             self.totals[name] += np.bincount(replica, weights=values, minlength=count)
-        np.maximum.at(self.totals["peak_w"], replica, np.asarray(leap.joules) / duration)
+        np.maximum.at(self.totals["peak_w"], replica, joules / duration)
 
-    def _fold_timeline(self, leap: Leap) -> None:
-        start, end = np.asarray(leap.start_s), np.asarray(leap.end_s)
+    def _fold_timeline(self, leaps: Leaps) -> None:
+        start, end = leaps.start_s, leaps.end_s
         self._widen(float(end.max()))
         first = np.floor(start / self.bin_s).astype(np.int64)
         count = np.maximum(np.ceil(end / self.bin_s).astype(np.int64), first + 1) - first
@@ -215,13 +251,13 @@ class StepRecorder:
         inside = np.minimum(end[which], (bins + 1) * self.bin_s) - np.maximum(start[which], bins * self.bin_s)
         seconds = np.maximum(inside, 0.0)
         share = seconds / (end - start)[which]
-        rows: list[NDArray[np.float64]] = [
-            share * np.asarray(values)[which] for values in (leap.output_tokens, leap.prompt_tokens)
-        ]
+        rows: list[Column] = [share * values[which] for values in (leaps.output_tokens, leaps.prompt_tokens)]
         rows.append(seconds)
-        rows += [share * np.asarray(values)[which] for values in (leap.joules, leap.flops, leap.bytes)]
-        rows += [seconds * np.asarray(values)[which] for values in (leap.sequences, leap.kv_blocks)]
-        rows += [np.where(np.asarray(leap.bound)[which] == bound, seconds, 0.0) for bound in range(len(BOUNDS))]
+        rows.append(share * leaps.sum(leaps.first_joules, leaps.slope_joules)[which])
+        rows.append(share * leaps.sum(leaps.first_flops, leaps.slope_flops)[which])
+        rows.append(share * leaps.sum(leaps.first_bytes, leaps.slope_bytes)[which])
+        rows += [seconds * values[which] for values in (leaps.sequences, leaps.kv_blocks)]
+        rows += [np.where(leaps.bound[which] == bound, seconds, 0.0) for bound in range(len(BOUNDS))]
         width = self.columns.shape[1]
         for row, values in enumerate(rows):
             self.columns[row] += np.bincount(bins, weights=values, minlength=width)

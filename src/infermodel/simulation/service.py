@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
 
@@ -10,11 +10,12 @@ import numpy as np
 from simpy.events import Event
 
 from infermodel.cost.step import StepModel
-from infermodel.simulation.batching import QUEUES, WaitingQueue, blocks
-from infermodel.simulation.clock import ARRIVE, Clock
+from infermodel.simulation.batching import QUEUES, WaitingQueue
+from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
 from infermodel.simulation.recorder import RequestLog, StepRecorder
-from infermodel.simulation.replica import Limits, Replica, Stepping
+from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
+from infermodel.simulation.running import Limits, Running
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.system import Outage, SystemProcess
 from infermodel.tables import ServiceRecord, Timeline
@@ -72,13 +73,15 @@ class Service:
     ) -> None:
         self.spec = spec
         self.done = Event(clock)
+        self.ended = False
         self.ended_at = nan
         self.load = LoadIndex(spec.replicas)
         self.random = streams("router")
-        self._clock, self._index, self._streams, self._horizon = clock, index, streams, horizon
+        self._clock, self._order, self._horizon = clock, ARRIVE + (index << 12), horizon
         self._log = RequestLog()
         self._recorder = StepRecorder(spec.replicas)
         self._route = ROUTERS.get(spec.router)
+        self._load_matters = self._route is not None and spec.replicas > 1
         discipline = QUEUES[spec.queue]
         shared = discipline.queue(self._log.priority) if spec.router == SHARED_QUEUE else None
         self._queues: list[WaitingQueue] = [
@@ -90,42 +93,51 @@ class Service:
                 number,
                 (index << 12) + number,
                 spec.step_model,
-                spec.limits,
-                discipline,
-                queue,
-                self._log,
+                Running(
+                    number,
+                    spec.step_model,
+                    spec.limits,
+                    discipline,
+                    queue,
+                    self._log,
+                    self._recorder,
+                    self,
+                    spec.egress_s,
+                ),
                 self._recorder,
-                self,
-                egress_s=spec.egress_s,
-                stepping=stepping,
+                stepping,
             )
             for number, queue in enumerate(self._queues)
         ]
+        # The last token of a request is never written to the KV cache.
+        kv = self.replicas[0].running.kv
+        self._most_tokens = min(spec.limits.max_context, kv.capacity * kv.block_tokens + 1)
         self.up: Sequence[int] = range(spec.replicas)
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._turn = 0
         self._sent = 0  # requests that have left their client
         self._measured = inf  # requests below this number are measured
         self._pending = 0  # measured requests that have been sent and are neither finished nor rejected
-        self._answers: dict[int, Event] = {}
+        self._answers: dict[int, Alarm] = {}  # of users that wait for their request
         self.systems = [SystemProcess(clock, number, self, spec) for number in range(spec.systems)]
         if isinstance(spec.traffic, ClosedTraffic):
             self._bodies = spec.traffic.blocks(streams)
             self._pauses = (float(pause) for block in spec.traffic.think_times(streams) for pause in block)
             self._think_s: list[float] = []
             for _ in range(spec.traffic.users):
-                clock.process(self.user())
+                alarm = Alarm(clock)
+                alarm.start(self.user(alarm))
             if horizon.duration_s < inf:
-                clock.at(horizon.duration_s, ARRIVE).callbacks.append(lambda _: self._close_window(more=True))
+                clock.call_at(horizon.duration_s, ARRIVE, lambda: self._close_window(more=True))
         else:
-            clock.process(self.arrivals(spec.traffic.blocks(streams)))
+            alarm = Alarm(clock)
+            alarm.start(self.arrivals(alarm, spec.traffic.blocks(streams)))
 
     # ---- clients --------------------------------------------------------------------------------------------------
 
-    def arrivals(self, requests: Iterator[Requests]) -> Generator[Event, None, None]:
+    def arrivals(self, alarm: Alarm, requests: Iterator[Requests]) -> Routine:
         """Send requests whether or not earlier ones are answered."""
         clock, horizon, ingress_s = self._clock, self._horizon, self.spec.ingress_s
-        order = ARRIVE + (self._index << 12)
         for block in requests:
             number = self._log.extend(block)
             for arrived_at in block.arrived_at.tolist():
@@ -133,8 +145,9 @@ class Service:
                     self._close_window(more=True)
                 at = arrived_at + ingress_s
                 if at > clock.now:
-                    yield clock.at(at, order)
-                if self.done.triggered:
+                    alarm.set(at, self._order)
+                    yield alarm
+                if self.ended:
                     return
                 self._sent = number + 1
                 self._pending += number < self._measured
@@ -143,15 +156,14 @@ class Service:
         if self._measured == inf:
             self._close_window(more=False)
 
-    def user(self) -> Generator[Event, None, None]:
+    def user(self, alarm: Alarm) -> Routine:
         """Send a request, wait for the whole answer, think, send the next."""
         clock, log = self._clock, self._log
-        order = ARRIVE + (self._index << 12)
-        while not self.done.triggered:
+        while not self.ended:
             request = self._sent
             if request >= self._horizon.requests and self._measured == inf:
                 self._close_window(more=True)
-                if self.done.triggered:
+                if self.ended:
                     return
             self._sent += 1
             if request >= len(log):
@@ -160,28 +172,27 @@ class Service:
                 self._think_s.extend(next(self._pauses) for _ in range(len(block)))
             log.arrived_at[request] = clock.now
             self._pending += request < self._measured
-            yield clock.at(clock.now + self.spec.ingress_s, order)
-            self._answers[request] = answer = Event(clock)
+            alarm.set(clock.now + self.spec.ingress_s, self._order)
+            yield alarm
+            self._answers[request] = alarm
             self._admit(request)
-            yield answer
+            yield alarm
 
     def on_finished(self, request: int, at: float) -> None:
         """The last token of `request` left its replica at `at`."""
         self._log.finished[request] = 1
-        self.load.add(self._log.replica[request], -1)
+        if self._load_matters:
+            self.load.add(self._log.replica[request], -1)
         self._settle_account(request)
-        answer = self._answers.pop(request, None)
-        if answer is not None:
-            next_request_s = at + self.spec.egress_s + self._think_s[request]
-            self._clock.at(next_request_s, ARRIVE + (self._index << 12)).supersede(answer)
+        if self._answers:
+            self._answers.pop(request).set(at + self.spec.egress_s + self._think_s[request], self._order)
 
     # ---- the service ----------------------------------------------------------------------------------------------
 
     def _admit(self, request: int) -> None:
         """The scheduler sees a request: refuse it, or route it."""
-        log, limits, kv = self._log, self.spec.limits, self.replicas[0].kv
-        total = log.prompt_tokens[request] + log.output_tokens[request]
-        if total > limits.max_context or blocks(total - 1, kv.block_tokens) > kv.capacity:
+        log = self._log
+        if log.prompt_tokens[request] + log.output_tokens[request] > self._most_tokens:
             self._reject(request)
             return
         log.admitted_at[request] = self._clock.now
@@ -197,24 +208,26 @@ class Service:
             for replica in (idle,) if idle else (self.replicas[number] for number in self.up):
                 replica.notice()
             return
-        number = self._route(self._turn, self)
-        self._turn += 1
+        if self._load_matters:
+            number = self._route(self._turn, self)
+            self._turn += 1
+            self.load.add(number, 1)
+        else:
+            number = self.up[0]
         self._log.replica[request] = number
-        self.load.add(number, 1)
         self._queues[number].push(request)
         self.replicas[number].notice()
 
     def _reject(self, request: int) -> None:
         self._log.rejected.append(request)
         self._settle_account(request)
-        answer = self._answers.pop(request, None)
-        if answer is not None:
+        if self._answers:
             pause_s = max(self._think_s[request], PAUSE_AFTER_REJECTION_S)
-            self._clock.at(self._clock.now + pause_s, ARRIVE + (self._index << 12)).supersede(answer)
+            self._answers.pop(request).set(self._clock.now + pause_s, self._order)
 
     def kv_used(self, replica: int) -> float:
         """Share of a replica's KV memory in use."""
-        kv = self.replicas[replica].kv
+        kv = self.replicas[replica].running.kv
         return kv.used / kv.capacity
 
     def take_down(self, replicas: Sequence[int]) -> None:
@@ -227,8 +240,9 @@ class Service:
             if self._route is not None:
                 queue = self._queues[number]
                 mine += [queue.take() for _ in range(len(queue))]
-                for _ in mine:
-                    self.load.add(number, -1)
+                if self._load_matters:
+                    for _ in mine:
+                        self.load.add(number, -1)
             lost += mine
         for request in sorted(lost):
             self._dispatch(request)
@@ -262,13 +276,14 @@ class Service:
         if drain_s is None and more:
             drain_s = self._clock.now
         if drain_s is not None:
-            self._clock.at(self._clock.now + drain_s, ARRIVE).callbacks.append(lambda _: self._end())
+            self._clock.call_at(self._clock.now + drain_s, ARRIVE, self._end)
 
     def _end(self) -> None:
-        if not self.done.triggered:
+        if not self.ended:
+            self.ended = True
             self.ended_at = self._clock.now
             for replica in self.replicas:
-                replica.halted = True
+                replica.halt()
             self.done.succeed()
 
     def record(self) -> ServiceRecord:
@@ -282,7 +297,7 @@ class Service:
             **recorder.totals,
             "preemptions": preemptions,
             "up_s": np.array([self.ended_at - self.systems[s].down_s(self.ended_at) for s in self._system_of]),
-            "kv_blocks_left": np.array([replica.kv.used for replica in self.replicas], np.float64),
+            "kv_blocks_left": np.array([replica.running.kv.used for replica in self.replicas], np.float64),
         }
         return ServiceRecord(
             name=self.spec.name,

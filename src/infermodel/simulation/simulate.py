@@ -36,5 +36,5 @@ def simulate(
     clock = Clock()
     streams = named_streams(seed, f"replication {replication}")
     running = [Service(clock, index, spec, streams, horizon, stepping) for index, spec in enumerate(services)]
-    clock.run(until=AllOf(clock, [service.done for service in running]))
+    clock.run_until(AllOf(clock, [service.done for service in running]))
     return tuple(service.record() for service in running)

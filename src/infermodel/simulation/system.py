@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simpy.events import Event
-
-from infermodel.simulation.clock import ARRIVE, Clock
+from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
 
 if TYPE_CHECKING:
     from infermodel.simulation.service import Service, ServiceSpec
@@ -36,18 +34,21 @@ class SystemProcess:
             (outage for outage in spec.outages if outage.system == number), key=lambda outage: outage.at_s
         )
         if self._outages and self.replicas:
-            clock.process(self.live())
+            alarm = Alarm(clock)
+            alarm.start(self.live(alarm))
 
-    def live(self) -> Generator[Event, None, None]:
+    def live(self, alarm: Alarm) -> Routine:
         """Go down and come back as planned."""
         clock = self._clock
         for outage in self._outages:
-            yield clock.at(max(outage.at_s, clock.now), ARRIVE)
-            if self._service.done.triggered:
+            alarm.set(max(outage.at_s, clock.now), ARRIVE)
+            yield alarm
+            if self._service.ended:
                 return
             self._service.take_down(self.replicas)
-            yield clock.at(clock.now + outage.for_s, ARRIVE)
-            if self._service.done.triggered:
+            alarm.set(clock.now + outage.for_s, ARRIVE)
+            yield alarm
+            if self._service.ended:
                 return
             self._service.bring_up(self.replicas)
 

@@ -1,0 +1,364 @@
+"""The running requests of a replica: prompts in progress, decoding sequences, and the KV blocks that they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from math import isnan
+from typing import Protocol
+
+from infermodel.cost.step import Batch, Chunk, StepModel
+from infermodel.simulation.batching import Discipline, Prefill, WaitingQueue, assign_chunks, blocks
+from infermodel.simulation.contexts import Contexts
+from infermodel.simulation.kv_cache import KvCache
+from infermodel.simulation.recorder import RequestLog, StepRecorder
+
+ENDLESS = 1 << 60
+"""Steps of a batch that nothing changes."""
+
+NOT_ASKED = -1
+"""Budget left by a batch that nobody has asked about yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine allows on one replica.
+
+    Attributes:
+        max_sequences: running requests, prefilling ones included.
+        max_batched_tokens: tokens of a step, decode and prefill together.
+        max_context: prompt and output tokens of a request; longer ones are rejected.
+        chunked_prefill: whether a prompt may be split over steps.
+        prefix_caching: whether a prompt may use blocks that an earlier one with the same beginning left.
+    """
+
+    max_sequences: int
+    max_batched_tokens: int
+    max_context: int
+    chunked_prefill: bool = True
+    prefix_caching: bool = False
+
+
+class Client(Protocol):
+    """Whom a replica tells about requests."""
+
+    def on_finished(self, request: int, at: float, /) -> None:
+        """The last token of `request` left the replica at `at`."""
+        ...
+
+
+class Running:
+    """Continuous batching with chunked prefill: in each step every running sequence gets a token, and prompts get the
+    rest of the budget, those in progress first, then the waiting queue.
+
+    Attributes:
+        queue: where requests wait.
+        contexts: of the decoding sequences, in order of admission.
+        prefills: prompts in progress, in order of admission.
+        step: decode steps so far.
+        settled_at: end of the last of them.
+    """
+
+    def __init__(
+        self,
+        replica: int,
+        step_model: StepModel,
+        limits: Limits,
+        discipline: Discipline,
+        queue: WaitingQueue,
+        log: RequestLog,
+        recorder: StepRecorder,
+        client: Client,
+        egress_s: float,
+    ) -> None:
+        memory = step_model.kv_memory
+        self.queue = queue
+        self.kv = KvCache(memory.tokens // memory.block_tokens, memory.block_tokens)
+        self.contexts = Contexts(step_model.windows)
+        self.prefills: list[Prefill] = []
+        self.step = 0
+        self.settled_at = 0.0
+        self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
+        self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
+        self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
+        self._resumed = log.resumed
+        self._shared: dict[int, tuple[tuple[int, ...], int]] = {}  # request -> shared prefix keys, their blocks
+        self._preempted = False
+        self._shut = False
+        self._budget_left = NOT_ASKED
+
+    def __len__(self) -> int:
+        return len(self.contexts.offset) + len(self.prefills)
+
+    # ---- composing a batch ----------------------------------------------------------------------------------------
+
+    def compose(self, now: float) -> bool:
+        """Choose what the next steps work on; False if there is nothing to do."""
+        kv, decoding = self.kv, len(self.contexts.offset)
+        self._preempted = self._shut = False
+        if not self.prefills and not self.queue and decoding <= kv.capacity - kv.used:
+            self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
+            return decoding > 0
+        while True:
+            decoding = len(self.contexts.offset)
+            budget = self._budget()
+            needed = kv.growth(self.step, 1) if decoding else 0
+            budget_left, chunk_blocks = budget, 0
+            if self.prefills:
+                budget_left, chunk_blocks = assign_chunks(self.prefills, budget, kv.block_tokens)
+            if needed + chunk_blocks <= kv.free:
+                break
+            self._preempt()
+        if self._preempted:
+            self._shut = True  # as vLLM: nobody is admitted in a step that had to preempt
+        else:
+            budget_left = self._admit(now, budget_left, kv.free - needed - chunk_blocks)
+        self._budget_left = budget_left
+        return bool(self.prefills) or bool(self.contexts.offset)
+
+    def _budget(self) -> int:
+        """Prompt tokens that the next step may take."""
+        decoding = len(self.contexts.offset)
+        slots = self._model.prompt_tokens_per_step(decoding, self.contexts.longest(self.step))
+        budget = self._limits.max_batched_tokens - decoding
+        return max(0, slots if slots < budget else budget)
+
+    def _admit(self, now: float, budget: int, room: int) -> int:
+        """Take from the waiting queue what fits; returns the budget left."""
+        queue, log = self.queue, self._log
+        seats = self._limits.max_sequences - len(self)
+        while queue and budget > 0 and seats > 0:
+            request = queue.head()
+            target, chunk, cached, cost = self._first_chunk(request, budget)
+            if chunk == 0 or cost > room:
+                self._shut = not self._discipline.overtakes
+                break
+            queue.take()
+            if cached:
+                self._claim(request, cached)
+            self.prefills.append(Prefill(request, target, cached, chunk))
+            log.replica[request] = self._replica
+            if isnan(log.first_scheduled_at[request]):
+                log.first_scheduled_at[request] = now
+                log.cached_tokens[request] = cached
+            budget -= chunk
+            room -= cost
+            seats -= 1
+        return budget
+
+    def _first_chunk(self, request: int, budget: int) -> tuple[int, int, int, int]:
+        """Of a waiting request: tokens to compute in all, first chunk, tokens found cached, KV blocks it takes."""
+        target, block = self._log.prompt_tokens[request], self.kv.block_tokens
+        if self._resumed and request in self._resumed:
+            target += self._resumed[request][0]
+        cached = claim = 0
+        if self._limits.prefix_caching:
+            chain = self._chain(request)
+            cached = self.kv.find_prefix(chain, target - 1)
+            claim = self.kv.claim_cost(chain, cached // block)
+        chunk = target - cached
+        if chunk > budget:
+            # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
+            chunk = budget if self._limits.chunked_prefill or not len(self) else 0
+        return target, chunk, cached, claim + blocks(cached + chunk, block) - cached // block
+
+    def admits_newcomers(self) -> bool:
+        """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
+        if self._shut or len(self) >= self._limits.max_sequences:
+            return False
+        if self._budget_left == NOT_ASKED:
+            self._budget_left = self._budget()
+        return self._budget_left > 0
+
+    def head_fits(self, steps: int) -> bool:
+        """Whether the head of the queue could join when this batch has done `steps` steps."""
+        if not self.queue:
+            return False
+        kv, prefills = self.kv, self.prefills
+        _, chunk, _, cost = self._first_chunk(self.queue.head(), self._budget_left)
+        taken = kv.growth(self.step, steps + 1)
+        for prefill in prefills:
+            reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
+            taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
+        return chunk > 0 and taken + cost <= kv.free
+
+    # ---- giving way -----------------------------------------------------------------------------------------------
+
+    def _preempt(self) -> None:
+        """Take the KV memory of one running request; it will compute its tokens again."""
+        admitted = [*self.contexts.offset, *(prefill.request for prefill in self.prefills)]
+        victim = self._discipline.victim(admitted, self._log.priority)
+        if len(admitted) == 1:
+            raise RuntimeError(f"request {victim} alone outgrows the KV memory of its replica")
+        if victim in self.contexts.offset:
+            self._evict(victim)
+        else:
+            position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
+            self._release(victim, self.prefills.pop(position).done)
+        self._preempted = True
+        self._log.preemptions[victim] += 1
+        self.queue.give_back(victim)
+
+    def _evict(self, request: int) -> None:
+        """Stop a decoding request; it can go on from the tokens it has."""
+        offset = self.contexts.leave(request, self.step)
+        self.kv.leave(offset)
+        self._finishes.remove((self._context_at_end(request) - offset, request))
+        heapify(self._finishes)
+        context = offset + self.step  # its next token would have attended to so many
+        produced = context - self._log.prompt_tokens[request]
+        self._resumed[request] = (produced, self.settled_at + self._egress_s)
+        self._release(request, context - 1)
+
+    def lose_memory(self) -> list[int]:
+        """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
+        decoding = list(self.contexts.offset)
+        lost = [*decoding, *(prefill.request for prefill in self.prefills)]
+        for request in decoding:
+            self._evict(request)
+        self.prefills.clear()
+        self._shared.clear()
+        self.kv = KvCache(self.kv.capacity, self.kv.block_tokens)
+        return lost
+
+    # ---- steps ----------------------------------------------------------------------------------------------------
+
+    def next_batch(self) -> tuple[Batch, int]:
+        """What the next steps work on, and for how many steps, as far as tokens are concerned."""
+        contexts, step = self.contexts, self.step
+        decoding = len(contexts.offset)
+        most, finishing = ENDLESS, 0
+        chunks: tuple[Chunk, ...] = ()
+        if self.prefills:
+            working = [prefill for prefill in self.prefills if prefill.chunk]
+            chunks = tuple([Chunk(prefill.chunk, prefill.done) for prefill in working])
+            for prefill in working:
+                full = (prefill.target - prefill.done - 1) // prefill.chunk
+                finishing += full == 0
+                most = min(most, full)
+            most = max(most, 1)
+        if decoding:
+            to_finish = self._finishes[0][0] - step
+            if to_finish < most:
+                most = to_finish
+            most = contexts.steps_until_full_window(step, most)
+        batch = (decoding, contexts.total, contexts.longest(step), contexts.windowed(), 1, chunks, finishing)
+        return tuple.__new__(Batch, batch), 1 if self._preempted else most
+
+    def steps_that_fit(self, most: int, chunks: tuple[Chunk, ...]) -> int:
+        """The most of `most` steps for which KV blocks suffice; at least 1, which was checked before."""
+        kv = self.kv
+        if most == 1:
+            return 1
+        room = kv.capacity - kv.used
+        for chunk in chunks:
+            room -= blocks(chunk.before + chunk.new * most, kv.block_tokens) - blocks(chunk.before, kv.block_tokens)
+        if room < 0:
+            return 1
+        return kv.steps_that_fit(self.step, most, room) or 1
+
+    def advance(self, steps: int, end: float) -> tuple[int, int]:
+        """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
+        decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
+        """
+        kv, contexts = self.kv, self.contexts
+        decoding = len(contexts.offset)
+        if decoding:
+            kv.hold(kv.growth(self.step, steps))
+            contexts.advance(steps)
+        self.step += steps
+        self.settled_at = end
+        produced, prompt_tokens = decoding * steps, 0
+        if self.prefills:
+            unfinished, block = [], kv.block_tokens
+            complete = []
+            for prefill in self.prefills:
+                done, target = prefill.done, prefill.target
+                if prefill.chunk:
+                    reached = done + prefill.chunk * steps
+                    if reached > target:
+                        reached = target
+                    prompt_tokens += reached - done
+                    kv.hold(blocks(reached, block) - blocks(done, block))
+                    prefill.done = reached
+                    if reached == target:
+                        complete.append(prefill)
+                        continue
+                unfinished.append(prefill)
+            self.prefills = unfinished
+            produced += len(complete)
+            for prefill in complete:
+                self._first_token(prefill, end)
+        return produced, prompt_tokens
+
+    def _first_token(self, prefill: Prefill, end: float) -> None:
+        """A prompt is complete: its step has sampled a token."""
+        request, log, out_at = prefill.request, self._log, end + self._egress_s
+        produced = 1
+        if self._resumed and request in self._resumed:
+            had, last_at = self._resumed.pop(request)
+            produced += had
+            self._recorder.single_gap(out_at - last_at)
+        else:
+            log.first_token_at[request] = out_at
+        if self._limits.prefix_caching:
+            self._publish(request)
+        to_come = log.output_tokens[request] - produced
+        if to_come == 0:
+            self._release(request, prefill.done)
+            self._finish(request, end)
+            return
+        log.last_token_at[request] = out_at
+        self.kv.join(self.contexts.join(request, prefill.target + 1, self.step))
+        heappush(self._finishes, (self.step + to_come, request))
+
+    def finish_due(self, end: float) -> None:
+        """Let go of the requests whose last token came with the step that ended at `end`."""
+        heap, step = self._finishes, self.step
+        while heap and heap[0][0] <= step:
+            request = heappop(heap)[1]
+            offset = self.contexts.leave(request, step)
+            self.kv.leave(offset)
+            self._release(request, offset + step - 1)
+            self._finish(request, end)
+
+    def _finish(self, request: int, end: float) -> None:
+        self._log.last_token_at[request] = end + self._egress_s
+        self._client.on_finished(request, end)
+
+    def _context_at_end(self, request: int) -> int:
+        """Prompt and output tokens: the context that the request would have one step after its last."""
+        return self._log.prompt_tokens[request] + self._log.output_tokens[request]
+
+    # ---- KV blocks of one request ---------------------------------------------------------------------------------
+
+    def _release(self, request: int, tokens: int) -> None:
+        """Give back the blocks of a request with `tokens` tokens in the cache."""
+        kv = self.kv
+        held = blocks(tokens, kv.block_tokens)
+        if self._shared and request in self._shared:
+            keys, count = self._shared.pop(request)
+            kv.release_prefix(keys)
+            held -= count
+        kv.hold(-held)
+
+    def _chain(self, request: int) -> tuple[tuple[int, int], ...]:
+        """The pieces of a prompt that others may share: (key, whole blocks) each."""
+        log, block = self._log, self.kv.block_tokens
+        hashes = log.block_hashes.get(request)
+        if hashes is not None:
+            whole = log.prompt_tokens[request] // log.hash_block_tokens
+            return tuple((key, log.hash_block_tokens // block) for key in hashes[:whole])
+        if log.prompt_id[request] < 0:
+            return ()
+        return ((log.prompt_id[request], log.prompt_tokens[request] // block),)
+
+    def _claim(self, request: int, cached: int) -> None:
+        count = cached // self.kv.block_tokens
+        self._shared[request] = (self.kv.claim(self._chain(request), count), count)
+
+    def _publish(self, request: int) -> None:
+        held, count = self._shared.get(request, ((), 0))
+        keys, moved = self.kv.publish(self._chain(request), held)
+        if keys:
+            self._shared[request] = (keys, count + moved)
