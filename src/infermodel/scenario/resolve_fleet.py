@@ -16,7 +16,7 @@ from infermodel.hardware import System
 from infermodel.scenario.document import KeyPath
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
-from infermodel.simulation import replica, system
+from infermodel.simulation import running, system
 
 ENGINES: Mapping[str, tuple[str, str]] = {
     "gpu": ("batch", "vllm"),
@@ -46,7 +46,7 @@ class PlacedFleet:
     """Replicas on systems; see `ResolvedService` for the words."""
 
     deployment: Deployment
-    limits: replica.Limits
+    limits: running.Limits
     step_model: StepModel
     devices_per_replica: int
     replicas: int
@@ -114,7 +114,7 @@ def _check_family(fleet: Fleet, on: System, engine: Engine) -> None:
 
 def resolve_limits(
     limits: Limits, architecture: ModelArchitecture, engine: Engine, *, prefix_caching: bool
-) -> replica.Limits:
+) -> running.Limits:
     """Limits of a replica, the engine's and the model's where none are given.
 
     Raises:
@@ -124,7 +124,7 @@ def resolve_limits(
     if context > architecture.max_context:
         said = f"{architecture.title} reads at most {architecture.max_context} tokens, not {context}"
         raise FleetError(("limits", "max_context"), said)
-    return replica.Limits(
+    return running.Limits(
         max_sequences=limits.max_sequences or engine.max_sequences,
         max_batched_tokens=limits.max_batched_tokens or engine.max_batched_tokens,
         max_context=context,
@@ -141,7 +141,7 @@ def resolve_precision(precision: Precision, architecture: ModelArchitecture) -> 
 
 
 def _place(
-    fleet: Fleet, on: System, deployment: Deployment, limits: replica.Limits, model: StepModel, devices: int
+    fleet: Fleet, on: System, deployment: Deployment, limits: running.Limits, model: StepModel, devices: int
 ) -> PlacedFleet:
     """Replicas on systems: several in one, or one over several whole systems."""
     spanned = -(-devices // on.devices)

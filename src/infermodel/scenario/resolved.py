@@ -15,7 +15,7 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
-from infermodel.simulation.replica import Limits
+from infermodel.simulation.running import Limits
 from infermodel.simulation.system import Outage
 from infermodel.workload.traffic import Traffic
 
