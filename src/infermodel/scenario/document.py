@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from infermodel.scenario.errors import Mark, ScenarioError, ScenarioErrors, excerpt
+from infermodel.scenario.errors import Mark, ScenarioError, ScenarioErrors, excerpt, typed
 
 LARGEST_BYTES = 1_000_000  # a longer one would take PyYAML more than 10 s; data belongs in a trace file
 DEEPEST = 40
@@ -75,7 +75,7 @@ class Document:
         named = ".".join(map(str, path))
         for depth in range(len(path), 0, -1):
             if (override := self.overrides.get(path[:depth])) is not None:
-                return ScenarioError(f"--set {override}", 0, 0, named, message, suggestion)
+                return ScenarioError(typed(override), 0, 0, named, message, suggestion)
         for depth in range(len(path), -1, -1):
             near = path[:depth]
             marks = self.keys if at_key or depth < len(path) else self.values

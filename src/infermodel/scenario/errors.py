@@ -98,6 +98,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"one of {listed}" if names and len(listed) <= 300 else ""
 
 
+def typed(change: str) -> str:
+    """An override as it was typed, cut where it fills the screen.
+
+    >>> typed("seed=2")
+    '--set seed=2'
+    """
+    return f"--set {change}" if len(change) <= 200 else f"--set {change[:199]}…"
+
+
 def excerpt(line: str, mark: Mark) -> str:
     """The offending line with its number, and below it a caret for each character meant.
 

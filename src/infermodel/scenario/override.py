@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from infermodel.scenario.document import Document, KeyPath, parse
-from infermodel.scenario.errors import ScenarioError, did_you_mean, named
+from infermodel.scenario.errors import ScenarioError, did_you_mean, named, typed
 
 
 def override(document: Document, changes: Sequence[str]) -> Document:
@@ -23,7 +23,7 @@ def override(document: Document, changes: Sequence[str]) -> Document:
     errors, written = list(document.errors), dict(document.overrides)
     for change in changes:
         where, equals, text = change.partition("=")
-        value = parse(text, f"--set {change}") if text.strip() else None
+        value = parse(text, typed(change)) if text.strip() else None
         if not equals or not where.strip():
             errors.append(_refused(change, "", "expected path=value", "such as services.0.fleet.systems=4"))
         elif value is not None and value.errors:
@@ -48,7 +48,7 @@ class _CannotWriteError(Exception):
 
 
 def _refused(change: str, path: str, message: str, suggestion: str) -> ScenarioError:
-    return ScenarioError(f"--set {change}", 0, 0, path, message, suggestion)
+    return ScenarioError(typed(change), 0, 0, path, message, suggestion)
 
 
 def _write(tree: Any, where: str, value: Any) -> tuple[KeyPath, KeyPath]:

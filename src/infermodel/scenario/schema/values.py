@@ -17,6 +17,9 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 from infermodel import units
 from infermodel.scenario.errors import did_you_mean, named
 
+LONGEST_QUANTITY = 100
+"""Characters of a quantity; nobody writes longer ones, and a machine's would only fill the screen."""
+
 REFUSED = "scenario"
 """Type of the pydantic errors raised here; their context has `message` and `suggestion`."""
 
@@ -92,12 +95,13 @@ class Quantity(Kind):
 
     def read(self, value: Any) -> float:
         """SI value of what was written."""
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > LONGEST_QUANTITY:
             refuse(f"expected {self.expected()}, got {named(value)}")
         try:
             number = units.parse(value, self.dimension)
         except (units.UnitError, OverflowError, ZeroDivisionError) as error:
-            message, _, suggestion = str(error).replace(self.dimension, self.words()).partition("; ")
+            said = str(error).replace(self.dimension, self.words()).replace("a tokens", "tokens")
+            message, _, suggestion = said.partition("; ")
             refuse(message or f"{named(value)} is not a quantity", suggestion)
         return self.bounded(number, value)
 
@@ -123,7 +127,7 @@ class Quantity(Kind):
 
     def expected(self) -> str:
         """What may be written, for a message."""
-        return f"a {self.words()} such as {self.example()!r}"
+        return f"{'' if self.dimension == 'tokens' else 'a '}{self.words()} such as {self.example()!r}"
 
     def words(self) -> str:
         """The dimension in words."""
@@ -151,11 +155,7 @@ class Whole(Kind):
         number: Any = value
         plain = value.replace("_", "").strip() if isinstance(value, str) else ""
         if isinstance(value, str) and self.tokens and "_" not in value:
-            try:
-                number = units.parse(value, "tokens")
-            except (units.UnitError, OverflowError) as error:
-                message, _, suggestion = str(error).partition("; ")
-                refuse(message, suggestion)
+            number = Quantity("tokens", at_least=-math.inf, at_most=math.inf).read(value)
         if isinstance(number, bool) or not isinstance(number, int | float) or number != number // 1:
             hint = f"write {plain}" if plain.isdecimal() and len(plain) < 20 else ""
             refuse(f"expected a whole number, got {named(value)}", hint)
