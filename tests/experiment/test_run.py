@@ -92,6 +92,19 @@ def test_replications_do_not_depend_on_the_number_of_processes(lonely: Result) -
     assert [each.summary for each in alone.services] == [each.summary for each in together.services]
 
 
+def test_an_offline_batch_is_measured_over_its_own_makespan(tmp_path: Path) -> None:
+    path = tmp_path / "offline.yaml"
+    path.write_text(
+        LONELY.replace("{kind: constant, rate: 1 /min}", "{kind: offline, requests: 20}").replace(
+            "requests: 5\nwarm_up: 0 s\n", ""
+        )
+    )
+    result = run(resolve(load(path)))
+    for each in result.services:
+        makespan_s = float(np.max(each.record.requests.last_token_at))
+        assert each.summary.rpm == pytest.approx(20 * 60 / makespan_s, rel=1e-3)
+
+
 def test_capacity_of_one_server_is_where_its_work_fills_the_time(lonely: Result) -> None:
     wafer = lonely.services[1].service
     found = find_capacity(lonely.scenario, wafer, width=0.1)

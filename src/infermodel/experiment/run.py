@@ -11,7 +11,7 @@ from multiprocessing import get_context
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import Result, ServiceResult
-from infermodel.metrics.laws import CheckedLaw, check_laws
+from infermodel.metrics.laws import CheckedLaw, check_laws, parts_sum_to
 from infermodel.metrics.replications import combine
 from infermodel.metrics.steady import Window, common_window, whole_run
 from infermodel.metrics.summary import Summary, summarise
@@ -52,8 +52,15 @@ def run(
     for index, service in enumerate(scenario.services):
         summary = combine([each.summaries[index] for each in repeated])
         results.append(ServiceResult(service, repeated[0].records[index], summary, economics(service, summary)))
-    laws = tuple(law for each in repeated for law in each.laws)
-    return Result(scenario, repeated[0].window, tuple(results), laws)
+    laws = [law for each in repeated for law in each.laws]
+    for each in results:
+        parts = {name: part.mid for name, part in each.economics.hourly.parts.items()}
+        laws.append(parts_sum_to(each.economics.hourly.total.mid, parts, each.service.name))
+        split = each.economics.split
+        if split is not None:
+            shares = {"input": split.input_usd.mid, "cached": split.cached_usd.mid, "output": split.output_usd.mid}
+            laws.append(parts_sum_to(each.economics.hourly.total.mid, shares, each.service.name))
+    return Result(scenario, repeated[0].window, tuple(results), tuple(laws))
 
 
 def _each(replications: Iterable[Replication], on_progress: Callable[[], None]) -> Iterator[Replication]:
@@ -83,7 +90,7 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int) -> Re
     laws = tuple(law for record in records for law in check_laws(record))
     window = measured_window(scenario, records)
     summaries = tuple(
-        summarise(record, window, service.objectives, systems=service.systems)
+        summarise(record, own_window(service, record, window), service.objectives, systems=service.systems)
         for service, record in zip(scenario.services, records, strict=True)
     )
     return Replication(window, records if number == 0 else (), summaries, laws)
@@ -117,11 +124,19 @@ def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]
         return Window(0.0, end_s)
 
 
+def own_window(service: ResolvedService, record: ServiceRecord, common: Window) -> Window:
+    """The common window; of an offline batch its own makespan, or a fast service's rate would be the slowest one's."""
+    return whole_run(record) if is_offline(service.traffic) else common
+
+
+def is_offline(traffic: Traffic) -> bool:
+    """Whether all requests are there at the start."""
+    return isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline)
+
+
 def is_finite(traffic: Traffic) -> bool:
     """Whether the traffic ends by itself."""
-    return isinstance(traffic, TraceTraffic) or (
-        isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline)
-    )
+    return isinstance(traffic, TraceTraffic) or is_offline(traffic)
 
 
 def last_arrival_s(scenario: ResolvedScenario, records: Sequence[ServiceRecord]) -> float:
