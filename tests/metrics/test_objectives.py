@@ -43,7 +43,7 @@ def test_names_are_read() -> None:
     assert [each.name for each in objectives({"ttft_p99": 1.0, "attainment": 0.99})] == ["ttft_p99", "attainment"]
 
 
-@pytest.mark.parametrize("name", ["ttft", "ttft_99", "speed_p10", "ttft_p100", "ttft_p99x", ""])
+@pytest.mark.parametrize("name", ["ttft", "ttft_99", "speed_p10", "ttft_p100", "ttft_p99x", "itl_mean", "output_speed_mean", ""])
 def test_unknown_names_list_the_known(name: str) -> None:
     with pytest.raises(ValueError, match=f"no objective named '{name}'; there are ttft_p<percent>, .* attainment"):
         objective(name, 1.0)
@@ -54,6 +54,14 @@ def test_rejected_requests_are_late_for_ever() -> None:
     assert value_of("ttft_p76", 3.0) == (np.inf, False)
     assert value_of("e2e_p50", 3.0) == (3.0, True)
     assert value_of("queue_time_p50", 0.9) == (1.0, False)
+
+
+def test_a_mean_is_over_all_requests_and_no_limit_of_one() -> None:
+    three = request_table(arrived_at=[0.0, 10.0, 20.0], first_scheduled_at=[0.0, 11.0, 25.0])
+    assert value_of("queue_time_mean", 2.0, three) == (2.0, True)  # (0 + 1 + 5) / 3
+    assert value_of("queue_time_mean", 1.9, three) == (2.0, False)
+    assert value_of("ttft_mean", 9.0) == (np.inf, False)
+    assert meets_all(judged_columns(holding(three), ALL), (objective("queue_time_mean", 0.5),)).all()
 
 
 def test_one_token_meets_any_tpot() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Literal
 
 from infermodel.economics.band import Band
@@ -66,13 +67,17 @@ class CapacityPoint:
     Attributes:
         load: requests/s, or users in closed loops.
         sustained: whether every objective was met; None where the replications decide neither way.
-        reason: which objective was missed.
+        reason: which objective was missed, or why nobody can tell.
+        economics: at this load.
+        replications: behind the summary.
     """
 
     load: float
     summary: Summary
     sustained: bool | None
-    reason: str = ""
+    reason: str
+    economics: Economics
+    replications: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Capacity:
         low: largest load found sustained; 0 where none is.
         high: smallest load found not sustained; infinite where none was found.
         summary, economics: at `low`; None where nothing is sustained.
+        knee: load with the largest ratio of load to mean end-to-end time, of those tried; NaN where none is known.
         binding_objective: what is missed at `high`.
         binding_resource: what bounds the time at `low`: compute, memory, network, latency, host, or KV memory.
         points: every load tried, ascending.
@@ -98,6 +104,7 @@ class Capacity:
     binding_objective: str
     binding_resource: str
     points: tuple[CapacityPoint, ...]
+    knee: float = nan
     note: str = ""
 
 

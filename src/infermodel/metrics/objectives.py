@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,17 @@ PER_REQUEST: Mapping[str, str] = {
 MINIMA = frozenset({"output_speed", "attainment"})
 """What should be large."""
 
-_NAME = re.compile(r"(?P<metric>[a-z0-9_]+)_p(?P<percent>\d{1,2}(?:\.\d+)?)")
+_NAME = re.compile(r"(?P<metric>[a-z0-9_]+)_(?:p(?P<percent>\d{1,2}(?:\.\d+)?)|mean)")
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is promised: a limit on a percentile of a metric.
+    """What is promised: a limit on a percentile or on the mean of a metric.
 
     Attributes:
         name: as in a scenario, `ttft_p99`.
         metric: `ttft`, `tpot`, `e2e`, `queue_time`, `output_speed`, `itl` or `attainment`.
-        percent: 0 to 100; NaN for `attainment`.
+        percent: 0 to 100; NaN for a mean and for `attainment`.
         limit: seconds, tokens/s or a share.
     """
 
@@ -71,10 +71,11 @@ def objective(name: str, limit: float) -> Objective:
     if name == "attainment":
         return Objective(name, name, nan, limit)
     match = _NAME.fullmatch(name)
-    if match is None or match["metric"] not in (*PER_REQUEST, "itl"):
+    means = () if match is None or match["percent"] else (*MINIMA, "itl")  # a one-token request has infinite speed
+    if match is None or match["metric"] not in (*PER_REQUEST, "itl") or match["metric"] in means:
         known = ", ".join([*(f"{metric}_p<percent>" for metric in (*PER_REQUEST, "itl")), "attainment"])
-        raise ValueError(f"no objective named '{name}'; there are {known}")
-    return Objective(name, match["metric"], float(match["percent"]), limit)
+        raise ValueError(f"no objective named '{name}'; there are {known}; of ttft, tpot, e2e, queue_time also _mean")
+    return Objective(name, match["metric"], float(match["percent"] or nan), limit)
 
 
 def objectives(limits: Mapping[str, float]) -> tuple[Objective, ...]:
@@ -101,14 +102,15 @@ def judged_columns(record: ServiceRecord, window: Window) -> dict[str, Column]:
 
 
 def meets_all(columns: Mapping[str, Column], promised: tuple[Objective, ...]) -> NDArray[np.bool_]:
-    """Which requests keep every per-request limit, whatever its percentile; all finished ones where there is none.
+    """Which requests keep every per-request limit, whatever its percentile; all finished ones where there is none. A
+    limit on a mean is none on a request.
 
     Args:
         columns: of `judged_columns`.
     """
     good = np.isfinite(columns["e2e"])
     for each in promised:
-        if each.metric in PER_REQUEST:
+        if each.metric in PER_REQUEST and not isnan(each.percent):
             values = columns[each.metric]
             good &= values >= each.limit if each.metric in MINIMA else values <= each.limit
     return good
@@ -129,6 +131,8 @@ def evaluate(record: ServiceRecord, window: Window, promised: tuple[Objective, .
         elif each.metric == "itl":
             alone = 0.0 if len(columns["e2e"]) else nan
             value = gap_percentile(record.gaps, each.percent) if record.gaps.gaps else alone
+        elif isnan(each.percent):
+            value = float(columns[each.metric].mean()) if len(columns["e2e"]) else nan
         elif each.metric in MINIMA:
             value = lower_percentile(columns[each.metric], each.percent)
         else:

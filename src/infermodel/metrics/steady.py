@@ -149,20 +149,33 @@ def is_overloaded(requests: RequestTable, window: Window) -> bool:
     by half of it. With 1,000 Poisson arrivals this finds 98 % of the servers loaded to 1.2 of what they can do, two
     thirds of those at 1.1, and takes 1 % of those at 0.95 for overloaded.
     """
-    accepted = requests.status != REJECTED
     inside = window.holds(requests.arrived_at)
     arrivals = int(inside.sum())
     if arrivals == 0:
         return False
     if bool(np.any(inside & (requests.status == UNFINISHED))):
         return True
-    times = window.start_s + (np.arange(WAITING_SAMPLES) + 0.5) / WAITING_SAMPLES * window.seconds
-    waiting = count_at(requests.arrived_at[accepted], requests.first_scheduled_at[accepted], times).astype(np.float64)
+    waiting = waiting_samples(requests, window)
     quarter = WAITING_SAMPLES // 4
     growth, significant = _trend(waiting.reshape(-1, 2).mean(axis=1))
     enough = growth > max(5.0, 2 * _variation(requests.arrived_at[inside]) * sqrt(arrivals), 0.02 * arrivals)
     risen = float(waiting[-quarter:].mean() - waiting[:quarter].mean())
     return enough and significant and risen > growth / 2
+
+
+def waiting_samples(requests: RequestTable, window: Window) -> NDArray[np.float64]:
+    """Requests that wait (arrived, not rejected, not yet scheduled) at instants spread evenly over the window."""
+    accepted = requests.status != REJECTED
+    times = window.start_s + (np.arange(WAITING_SAMPLES) + 0.5) / WAITING_SAMPLES * window.seconds
+    return count_at(requests.arrived_at[accepted], requests.first_scheduled_at[accepted], times).astype(np.float64)
+
+
+def waiting_growth(requests: RequestTable, window: Window) -> float:
+    """By how many requests the queue grew through the window, along its regression line.
+
+    No test on its own: neighbouring instants depend on each other. Over replications it is an independent sample.
+    """
+    return _trend(waiting_samples(requests, window).reshape(-1, 2).mean(axis=1))[0]
 
 
 def _variation(arrived_at: NDArray[np.float64]) -> float:

@@ -21,7 +21,7 @@ from infermodel.metrics.latency import (
 )
 from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_columns, meets_all
 from infermodel.metrics.schema import column as _column
-from infermodel.metrics.steady import Window, is_overloaded, too_short
+from infermodel.metrics.steady import Window, is_overloaded, too_short, waiting_growth
 from infermodel.metrics.throughput import BOUND_NAMES, balance, load, share_of, throughput
 from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
 
@@ -46,6 +46,7 @@ class Summary:
     unfinished: int = _column("requests", "of those, accepted and never finished")
     rejected: int = _column("requests", "of those, rejected")
     overloaded: bool = _column("", "the queue grew through the window, or requests never finished: means are withheld")
+    waiting_growth: float = _column("requests", "growth of the queue through the window, along its regression line")
     warning: str = _column("", "why there are no confidence intervals; empty where there are")
     offered_rpm: float = _column("requests/min", "arrivals in the window")
     rpm: float = _column("requests/min", "finished inside the window")
@@ -162,6 +163,7 @@ def summarise(
         unfinished=counts.unfinished,
         rejected=counts.rejected,
         overloaded=overloaded,
+        waiting_growth=waiting_growth(requests, window),
         warning=warning,
         offered_rpm=counts.arrived / minutes,
         rpm=rates.rpm,

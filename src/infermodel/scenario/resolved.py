@@ -103,7 +103,8 @@ class ResolvedScenario:
         duration_s: requests that arrive before this are measured; None: see `requests`.
         requests: how many requests are measured; None with `duration_s` too: all of them, since they end.
         warm_up_s: cut from the start; None: found by MSER-5.
-        capacity_width: relative width of the capacity search's bracket; None: no search.
+        capacity_width: relative width of the capacity search's bracket, (high - low) / low; None: no
+            search.
         digest: SHA-256 of all that the result depends on but the version of this program. Units do not change it.
         source: the file.
         notes: what was changed on reading, in sentences for a person.

@@ -1,145 +1,241 @@
-"""The largest load that a service sustains at its objectives."""
+"""The largest load that a service sustains at its objectives, as a bracket."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import inf, isfinite
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from math import inf, isfinite, nan
+from multiprocessing import get_context
+from typing import Any
 
-from infermodel.cost.step import Batch, Chunk, Windowed
-from infermodel.experiment import Capacity, CapacityPoint, ServiceResult, run
+from infermodel.experiment.result import Capacity, CapacityPoint
+from infermodel.metrics.objectives import MINIMA
+from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.workload.traffic import ClosedTraffic
+from infermodel.search.estimate import in_flight, rate_guess, zero_load_e2e_s
+from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady
+from infermodel.workload.arrivals import Offline
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
 
-FEWEST_REQUESTS = 400
-REQUESTS_BEYOND = 20
-"""A percentile p needs a window of 20 / (1 - p) finished requests to be more than the luck of a few."""
+MOST_LOADS = 40
+FIRST_STEP = 1.19
+"""From the guess; the steps after it are its square, at most 2."""
 
-MOST_PROBES = 40
+ALONE = 1e-3
+"""Requests in flight at what counts as zero load."""
+
+CURVE = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95)
+"""Shares of the capacity at which a deep search looks at the latencies too."""
 
 
-def find_capacity(scenario: ResolvedScenario, service: ResolvedService, *, width: float = 0.1) -> Capacity:
+def find_capacities(
+    scenario: ResolvedScenario,
+    *,
+    width: float,
+    effort: Effort = COARSE,
+    jobs: int = 1,
+    on_found: Callable[[Capacity], None] = lambda _: None,
+) -> tuple[Capacity, ...]:
+    """The capacity of every service that has objectives, each alone, in order.
+
+    Args:
+        scenario: resolved.
+        width: of each bracket, relative; see `find_capacity`.
+        effort: `COARSE` or `DEEP`, or between.
+        jobs: processes; over services where there are several, else over replications. No result depends on it.
+        on_found: called with each capacity, in order.
+    """
+    services = [service for service in scenario.services if service.objectives]
+    one = partial(find_capacity, scenario, width=width, effort=effort)
+    found = []
+    with processes(min(jobs, max(len(services), effort.replications))) as mapper:
+        # Services take very different times: one after the other to whichever process is free.
+        answers = mapper(one, services) if len(services) > 1 else (one(each, mapper=mapper) for each in services)
+        for capacity in answers:
+            on_found(capacity)
+            found.append(capacity)
+    return tuple(found)
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A `map` over so many processes; the plain one for a single process."""
+    if jobs <= 1:
+        yield map
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield pool.map
+
+
+def find_capacity(
+    scenario: ResolvedScenario,
+    service: ResolvedService,
+    *,
+    width: float = 0.02,
+    effort: Effort = COARSE,
+    mapper: Mapper = map,
+) -> Capacity:
     """Bracket the largest arrival rate (closed loops: number of users) that keeps every objective.
 
-    Each load is one simulation of the service alone, with the same random numbers. A load is sustained if no objective
-    is missed, the queue does not grow and every request finishes.
+    Each load is simulated with the same random numbers, so that the requests are the same, closer or farther apart.
+    From the cost engine's guess the load is raised or lowered by growing steps, at most doubled, and then bisected.
+    Where the replications decide neither way the bracket ends on both sides of such loads, and the note says so.
 
     Args:
         scenario: for seed and prices.
-        service: with its traffic and objectives.
-        width: the bracket is at most this far above and below its middle, as a share.
+        service: with its traffic and objectives. Of a daily profile the search keeps the law and drops the shape.
+        width: the bracket's upper end is at most this far above its lower end, as a share of it.
+        effort: replications and lengths of the runs.
+        mapper: runs replications.
     """
-    closed = isinstance(service.traffic, ClosedTraffic)
-    tried: dict[float, tuple[CapacityPoint, ServiceResult]] = {}
+    traffic = service.traffic
+    if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline):
+        note = "an offline batch has no rate to search over"
+        return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
+    closed = isinstance(traffic, ClosedTraffic)
+    guess = 0.9 * rate_guess(service)
+    if closed:
+        guess = max(1.0, round(in_flight(service, guess)))
+    nothing = 1.0 if closed else ALONE / zero_load_e2e_s(service)
+    search = _Search(partial(judge, scenario, service, effort=effort, mapper=mapper), nothing, closed=closed)
+    search.bracket(guess, FIRST_STEP)
+    search.bisect(width)
+    if effort.curve and search.low:
+        for share in CURVE:
+            search.look(share * search.low)
+    return answer_of(service, search)
 
-    def sustained(load: float) -> bool:
-        if load not in tried:
-            tried[load] = probe(scenario, service, load)
-        return tried[load][0].sustained is True
 
-    guess = rate_bound(service) * (zero_load_e2e_s(service) if closed else 0.6)
-    low, high, load = 0.0, inf, float(max(1, round(guess))) if closed else guess
-    while len(tried) < MOST_PROBES and (high == inf or low == 0.0 or high - low > 2 * width * low):
-        if sustained(load):
-            low = load
-        else:
-            high = load
-        if high == inf:
-            load = low * 1.5
-        elif low == 0.0:
-            load = high / 4
-            if load < guess * 1e-4 or (closed and high <= 1):
-                break
-        else:
-            load = (low * high) ** 0.5
-        if closed:
-            load = float(max(1, round(load)))
-            if load in tried and low and high - low <= 1:
-                break
-            if load in tried:
-                load = low + 1 if load == low else high - 1
-    points = tuple(tried[load][0] for load in sorted(tried))
-    at_low = tried[low][1] if low else None
-    failed = tried[high][0] if isfinite(high) else None
-    lightest = points[0]
-    note = "" if low else f"no load meets the objectives: at the lightest tried, {lightest.reason}"
+class _Search:
+    """The loads tried so far and what they say: sustained up to `low`, not sustained from `high` on.
+
+    Attributes:
+        nothing: the load at which requests do not meet.
+        alone: what the service does there, once it has been looked at.
+    """
+
+    def __init__(self, judge_load: Callable[[float], CapacityPoint], nothing: float, *, closed: bool) -> None:
+        self.judge_load, self.nothing, self.closed = judge_load, nothing, closed
+        self.tried: dict[float, CapacityPoint] = {}
+        self.low, self.high = 0.0, inf
+        self.alone: CapacityPoint | None = None
+
+    @property
+    def undecided(self) -> list[float]:
+        """Loads inside the bracket that the replications could not decide, ascending."""
+        return sorted(x for x, p in self.tried.items() if p.sustained is None and self.low < x < self.high)
+
+    def look(self, load: float) -> None:
+        """Try a load (closed loops: the nearest whole number of users) and move the bracket's ends."""
+        load = float(max(1, round(load))) if self.closed else load
+        if load in self.tried:
+            return
+        self.tried[load] = self.judge_load(load)
+        self.high = min((x for x, p in self.tried.items() if p.sustained is False), default=inf)
+        self.low = max((x for x, p in self.tried.items() if p.sustained and x < self.high), default=0.0)
+
+    def bracket(self, guess: float, step: float) -> None:
+        """From the guess go up until a load is not sustained, and down until one is, by growing steps."""
+        self.look(guess)
+        factor = step
+        while self.high == inf and len(self.tried) < MOST_LOADS:
+            self.look(max(max(self.tried) * factor, max(self.tried) + self.closed))
+            factor = min(2.0, factor**2)
+        factor = step
+        while self.low == 0 and min(self.tried) > self.nothing and len(self.tried) < MOST_LOADS:
+            load = min(min(self.tried) / factor, min(self.tried) - self.closed)
+            if load < guess / 4 and self.alone is None:
+                self.alone = self.judge_load(self.nothing)
+                if self.alone.sustained is False:
+                    return
+            self.look(max(load, self.nothing))
+            factor = min(2.0, factor**2)
+
+    def bisect(self, width: float) -> None:
+        """Halve the wider gap (in ratio) below or above the undecided loads until neither is wider than asked."""
+        while self.low > 0 and self.high < inf and len(self.tried) < MOST_LOADS:
+            marks = [self.low, *self.undecided, self.high]
+            below, above = max(((marks[0], marks[1]), (marks[-2], marks[-1])), key=lambda gap: gap[1] / gap[0])
+            if above <= below * (1 + width) or (self.closed and above - below <= 1):
+                return
+            middle = (below * above) ** 0.5
+            self.look(min(above - 1, max(below + 1, round(middle))) if self.closed else middle)
+
+
+def answer_of(service: ResolvedService, search: _Search) -> Capacity:
+    """The bracket, what binds at its ends, and what a reader should know."""
+    points = tuple(search.tried[load] for load in sorted(search.tried))
+    at_low = search.tried[search.low] if search.low else None
+    at_high = search.tried[search.high] if isfinite(search.high) else None
     return Capacity(
         service=service.name,
-        unit="users" if closed else "requests/s",
-        low=low,
-        high=high,
+        unit="users" if search.closed else "requests/s",
+        low=search.low,
+        high=search.high,
         summary=at_low.summary if at_low else None,
         economics=at_low.economics if at_low else None,
-        binding_objective=failed.reason if failed else "",
-        binding_resource=binding_resource(at_low) if at_low else "",
+        binding_objective=at_high.reason if at_high else "",
+        binding_resource=binding_resource(at_low.summary) if at_low else "",
         points=points,
-        note=note,
+        knee=knee(points),
+        note=note_on(service, search),
     )
 
 
-def probe(scenario: ResolvedScenario, service: ResolvedService, load: float) -> tuple[CapacityPoint, ServiceResult]:
-    """Simulate one load."""
-    traffic = service.traffic
-    at_load = traffic.with_users(int(load)) if isinstance(traffic, ClosedTraffic) else traffic.at_rate(load)
-    alone = replace(
-        scenario,
-        services=(replace(service, traffic=at_load),),
-        duration_s=None,
-        requests=requests_needed(service, load),
-        warm_up_s=None,
-    )
-    (result,) = run(alone).services
-    summary = result.summary
-    if summary.overloaded:
-        reason = "the queue grows"
-    elif summary.unfinished:
-        reason = "requests never finish"
-    elif summary.rejected == summary.arrived:
-        reason = "every request is rejected"
-    else:
-        reason = summary.missed_objectives
-    return CapacityPoint(load, summary, not reason, reason), result
+def note_on(service: ResolvedService, search: _Search) -> str:
+    """What a reader should know of a bracket; empty where it speaks for itself."""
+    notes = []
+    if not search.low:
+        alone = search.alone or search.tried[min(search.tried)]
+        if alone.sustained is False:
+            notes.append(f"no load meets the objectives: {unattainable(alone)}")
+        else:
+            notes.append("only loads at which requests hardly meet keep the objectives")
+    if search.undecided:
+        undecided = ", ".join(f"{load:.4g}" for load in search.undecided)
+        runs = search.tried[search.undecided[0]].replications
+        unit = "users" if search.closed else "requests/s"
+        notes.append(f"{runs} replications decide neither way at {undecided} {unit}, so the bracket ends around it")
+    if search.high == inf:
+        notes.append("no load tried was too much")
+    if steady(service.traffic) is not service.traffic:
+        notes.append("of steady arrivals: the shape of the day is left out")
+    if service.outages:
+        notes.append("with every system up: outages are left out")
+    return "; ".join(notes)
 
 
-def requests_needed(service: ResolvedService, load: float) -> int:
-    """Requests of a probe: enough for the tightest percentile, and for the batch to fill and turn over."""
-    tightest = max((o.percent for o in service.objectives if o.percent == o.percent), default=90.0)
-    in_flight = load * zero_load_e2e_s(service)
-    return int(max(FEWEST_REQUESTS, REQUESTS_BEYOND / (1 - tightest / 100), 10 * in_flight) * 1.2)
+def unattainable(alone: CapacityPoint) -> str:
+    """Which promises a request breaks that meets no other, and what they would have to be."""
+    said = []
+    for each in alone.summary.verdicts:
+        promise = each.objective
+        if each.met:
+            continue
+        if not isfinite(each.value):
+            said.append(f"{promise.name}: {alone.summary.rejected} of {alone.summary.arrived} requests are rejected")
+            continue
+        side = "at most" if promise.metric in MINIMA else "at least"
+        said.append(
+            f"alone on the fleet, {promise.name} is {each.value:.4g}; the limit of {promise.limit:.4g} would have to be"
+            f" {side} that"
+        )
+    return "; ".join(said) or alone.reason
 
 
-def rate_bound(service: ResolvedService) -> float:
-    """Requests/s that the fleet could finish if every step ran at the largest batch that limits and memory allow."""
-    model, prompt, output = service.step_model, *mean_lengths(service)
-    context = prompt + output / 2
-    sequences = max(1, min(service.limits.max_sequences, int(model.kv_memory.tokens / (prompt + output))))
-    windows = tuple(Windowed(int(sequences * min(context, w)), 0) for w in model.windows)
-    decode_s = model.step(Batch(sequences, int(sequences * context), int(context), windows)).latency_s
-    return service.replicas / (prefill_s(service) + output * decode_s / sequences)
+def knee(points: tuple[CapacityPoint, ...]) -> float:
+    """The load with the largest ratio of load to mean end-to-end time: beyond it, waiting grows faster than work.
+
+    Source: Kleinrock, "Power and deterministic rules of thumb" (1979).
+    """
+    known = [p for p in points if isfinite(p.summary.e2e_mean_s) and p.summary.e2e_mean_s > 0]
+    return max(known, key=lambda p: p.load / p.summary.e2e_mean_s).load if known else nan
 
 
-def zero_load_e2e_s(service: ResolvedService) -> float:
-    """Seconds of a request alone, at mean lengths."""
-    model, prompt, output = service.step_model, *mean_lengths(service)
-    context = int(prompt + output / 2)
-    windows = tuple(Windowed(min(context, w), 0) for w in model.windows)
-    return prefill_s(service) + output * model.step(Batch(1, context, context, windows)).latency_s
-
-
-def prefill_s(service: ResolvedService) -> float:
-    """Seconds of the step that computes a mean prompt alone."""
-    model, prompt = service.step_model, max(1, round(mean_lengths(service)[0]))
-    nothing = tuple(Windowed(0, 0) for _ in model.windows)
-    return model.step(Batch(0, 0, 0, nothing, 1, (Chunk(prompt, 0),), 1)).latency_s
-
-
-def mean_lengths(service: ResolvedService) -> tuple[float, float]:
-    """Mean prompt and output tokens of the service's traffic."""
-    return service.traffic.mean_prompt_tokens, service.traffic.mean_output_tokens
-
-
-def binding_resource(result: ServiceResult) -> str:
+def binding_resource(summary: Summary) -> str:
     """What the hardware runs out of at this load."""
-    summary = result.summary
     if summary.preemptions or summary.kv_use_peak > 0.95:
         return "KV memory"
     shares = {

@@ -41,7 +41,7 @@ class ObjectivesKind(Kind):
                 asked = objective(name, 0.0)
             except ValueError:
                 hint = did_you_mean(name, _USUAL)
-                usual = "<metric>_p<percent> of ttft, tpot, itl, e2e, queue_time, output_speed; or attainment"
+                usual = "<metric>_p<percent> of ttft, tpot, itl, e2e, queue_time, output_speed; <time>_mean; attainment"
                 said.append(((name,), refusal(f"no objective named {named(name)}", hint or f"they are {usual}")))
                 continue
             try:

@@ -1,0 +1,84 @@
+"""What the cost engine alone says of a service's largest load: a first guess for searches, and a bound for pruning."""
+
+from __future__ import annotations
+
+from math import inf
+
+from infermodel.cost.step import Batch, Chunk, Windowed
+from infermodel.scenario.resolved import ResolvedService
+
+
+def rate_guess(service: ResolvedService) -> float:
+    """Requests/s that the fleet could finish at mean lengths, every replica always at the largest batch that limits,
+    memory and the objectives on TPOT and speed allow.
+    """
+    sequences = largest_batch(service)
+    limit_s = tpot_limit_s(service)
+    while sequences > 1 and tpot_s(service, sequences) > limit_s:
+        sequences = max(1, int(sequences / 1.05))
+    return service.replicas * replica_rate(service, sequences)
+
+
+def tpot_limit_s(service: ResolvedService) -> float:
+    """The tightest promise on the time of an output token; infinite where there is none."""
+    limits = [each.limit for each in service.objectives if each.metric in ("tpot", "itl")]
+    limits += [1 / each.limit for each in service.objectives if each.metric == "output_speed"]
+    return min(limits, default=inf)
+
+
+def largest_batch(service: ResolvedService) -> int:
+    """Sequences of a replica that limits and KV memory allow at mean lengths."""
+    prompt, output = mean_lengths(service)
+    in_memory = int(service.step_model.kv_memory.tokens / (prompt + output))
+    return max(1, min(service.limits.max_sequences, in_memory))
+
+
+def tpot_s(service: ResolvedService, sequences: int) -> float:
+    """Time per output token of a replica that always holds this batch: its decode step, and its share of the prompts
+    that replace what finishes, `n prefill / output`.
+    """
+    _, output = mean_lengths(service)
+    return decode_s(service, sequences) + sequences * prefill_s(service) / output
+
+
+def replica_rate(service: ResolvedService, sequences: int) -> float:
+    """Requests/s of a replica that always holds this batch (Little's law over the time of the output)."""
+    _, output = mean_lengths(service)
+    return sequences / (output * tpot_s(service, sequences))
+
+
+def in_flight(service: ResolvedService, load: float) -> float:
+    """Requests of the whole fleet in decode at an arrival rate: the smallest batch that keeps up with it."""
+    low, high = 1, largest_batch(service)
+    each = load / service.replicas
+    if replica_rate(service, high) < each:
+        return float(service.replicas * high)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if replica_rate(service, middle) >= each else (middle + 1, high)
+    return float(service.replicas * low)
+
+
+def zero_load_e2e_s(service: ResolvedService) -> float:
+    """Seconds of a request alone, at mean lengths."""
+    return prefill_s(service) + mean_lengths(service)[1] * decode_s(service, 1)
+
+
+def decode_s(service: ResolvedService, sequences: int) -> float:
+    """Seconds of a decode step of so many sequences, each half way through a mean output."""
+    prompt, output = mean_lengths(service)
+    context = int(prompt + output / 2)
+    windows = tuple(Windowed(sequences * min(context, w), 0) for w in service.step_model.windows)
+    return service.step_model.step(Batch(sequences, sequences * context, context, windows)).latency_s
+
+
+def prefill_s(service: ResolvedService) -> float:
+    """Seconds of the step that computes a mean prompt alone."""
+    model, prompt = service.step_model, max(1, round(mean_lengths(service)[0]))
+    nothing = tuple(Windowed(0, 0) for _ in model.windows)
+    return model.step(Batch(0, 0, 0, nothing, 1, (Chunk(prompt, 0),), 1)).latency_s
+
+
+def mean_lengths(service: ResolvedService) -> tuple[float, float]:
+    """Mean prompt and output tokens of the service's traffic."""
+    return service.traffic.mean_prompt_tokens, service.traffic.mean_output_tokens

@@ -1,0 +1,188 @@
+"""One load of a capacity search: simulated until it is clear whether the service sustains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil, isfinite, isnan
+
+from infermodel.experiment.pricing import economics
+from infermodel.experiment.result import CapacityPoint
+from infermodel.experiment.run import replicate
+from infermodel.metrics.confidence import of_independent
+from infermodel.metrics.objectives import PER_REQUEST, Objective
+from infermodel.metrics.replications import combine
+from infermodel.metrics.summary import Summary
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.search.estimate import in_flight
+from infermodel.workload.arrivals import Gamma, Poisson, Profile
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Traffic
+
+Mapper = Callable[[Callable[[int], Summary], Iterable[int]], Iterable[Summary]]
+"""`map`, or one over processes."""
+
+WARM_UP = 1.25
+"""Requests simulated for each one measured: the start, while the fleet fills, is cut."""
+
+SCREENED = 5
+"""A run is looked at after a fifth of its requests, and given up where it is hopeless by then; not where that is so short
+that requests could not finish."""
+
+MOST_REQUESTS = 200_000
+
+GROWTH = 0.01
+"""Of the arrivals that must be left waiting, besides being significant, for the queue to count as growing."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much simulation a load is worth.
+
+    Attributes:
+        replications: at most so many; fewer where they decide.
+        beyond: a percentile p is measured in a window of `beyond / (1 - p)` finished requests.
+        turnovers: and the window holds so many times the requests that the fleet holds at once.
+        fewest: requests of any window.
+        curve: whether to try light loads too, for the shape of the latency curve.
+    """
+
+    replications: int
+    beyond: float
+    turnovers: float
+    fewest: int = 400
+    curve: bool = False
+
+
+COARSE = Effort(replications=1, beyond=10, turnovers=5)
+DEEP = Effort(replications=16, beyond=20, turnovers=10, curve=True)
+
+
+def judge(
+    scenario: ResolvedScenario, service: ResolvedService, load: float, effort: Effort, mapper: Mapper = map
+) -> CapacityPoint:
+    """Simulate one load with more and more replications until 95 % confidence says whether it is sustained.
+
+    Looks are taken after a quarter, a half and all of the replications. To keep the error of all looks and objectives
+    together at 5 %, it is divided among them (Bonferroni).
+    """
+    needed = requests_needed(service, load, effort)
+    if needed // SCREENED >= max(effort.fewest / 2, 2.5 * held(service, load)):
+        first = summary_of(at_load(scenario, service, load, needed // SCREENED), 0)
+        if hopeless(first, service.objectives, needed):
+            return CapacityPoint(load, first, False, why_missed(first), economics(service, first))
+    one = partial(summary_of, at_load(scenario, service, load, needed))
+    most = effort.replications
+    looks = sorted({max(2, ceil(most / 4)), max(2, ceil(most / 2)), most}) if most > 1 else [1]
+    level = 1 - 0.05 / (len(looks) * max(1, len(service.objectives)))
+    summaries: list[Summary] = []
+    for look in looks:
+        summaries += mapper(one, range(len(summaries), look))
+        sustained, reason = verdict(summaries, level)
+        if sustained is not None:
+            break
+    summary = combine(summaries)
+    return CapacityPoint(load, summary, sustained, reason, economics(service, summary), len(summaries))
+
+
+def summary_of(alone: ResolvedScenario, number: int) -> Summary:
+    """One replication of a service that runs alone."""
+    (summary,) = replicate(alone, "leap", number).summaries
+    return summary
+
+
+def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, requests: int) -> ResolvedScenario:
+    """The service alone, without outages, at another load, its first `requests` requests measured."""
+    traffic = steady(service.traffic)
+    loaded: Traffic = traffic.with_users(int(load)) if isinstance(traffic, ClosedTraffic) else traffic.at_rate(load)
+    alone = replace(service, traffic=loaded, outages=())
+    return replace(scenario, services=(alone,), duration_s=None, requests=requests, warm_up_s=None)
+
+
+def steady(traffic: Traffic) -> Traffic:
+    """The traffic at a constant rate: a profile of the day has a peak, not a rate that it sustains."""
+    if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Profile):
+        cv = traffic.arrivals.cv
+        return replace(traffic, arrivals=Poisson(1.0) if cv == 1 else Gamma(1.0, cv))
+    return traffic
+
+
+def requests_needed(service: ResolvedService, load: float, effort: Effort) -> int:
+    """Requests of a run at this load, those of its warm-up included."""
+    tail = min((tail_share(each) for each in service.objectives), default=0.1)
+    measured = max(effort.fewest, effort.beyond / max(tail, 1e-4), effort.turnovers * held(service, load))
+    return int(min(MOST_REQUESTS, measured * WARM_UP))
+
+
+def held(service: ResolvedService, load: float) -> float:
+    """Requests that the fleet holds at once at this load, by the cost engine."""
+    return load if isinstance(service.traffic, ClosedTraffic) else in_flight(service, load)
+
+
+def tail_share(objective: Objective) -> float:
+    """Share of the requests that may miss the limit.
+
+    >>> round(tail_share(Objective("ttft_p99", "ttft", 99.0, 1.0)), 9)
+    0.01
+    """
+    if objective.metric == "attainment":
+        return 1 - objective.limit
+    percent = 50.0 if isnan(objective.percent) else objective.percent
+    return min(percent, 100 - percent) / 100
+
+
+def hopeless(summary: Summary, objectives: Sequence[Objective], total: int) -> bool:
+    """Whether the first part of a run has missed so often that the whole run misses an objective, whatever follows:
+    more than twice as many requests as the objectives together allow in the whole run; or a tenth of the arrivals waits.
+    """
+    if summary.overloaded and summary.waiting_growth > 0.1 * summary.arrived:
+        return True
+    allowing = [each for each in objectives if each.metric in PER_REQUEST and not isnan(each.percent)]
+    if not allowing:
+        return False
+    return summary.arrived * (1 - summary.attainment) > 2 * total * sum(map(tail_share, allowing))
+
+
+def verdict(summaries: Sequence[Summary], level: float) -> tuple[bool | None, str]:
+    """Whether a load is sustained (None: neither way), and what is missed or undecided.
+
+    One run is taken at its word. Of several, each objective's value has a t interval over the replications: all of it
+    must keep the limit, or all of it miss it. The queue grows where its growth is significantly above zero.
+    """
+    first = summaries[0]
+    if len(summaries) == 1:
+        reason = why_missed(first)
+        return not reason, reason
+    if all(each.unfinished for each in summaries):
+        return False, "requests never finish"
+    growth = of_independent([each.waiting_growth for each in summaries], level)
+    if growth.low > 0 and growth.mean > GROWTH * sum(each.arrived for each in summaries) / len(summaries):
+        return False, "the queue grows"
+    unsure = []
+    for position, each in enumerate(first.verdicts):
+        promise, values = each.objective, [summary.verdicts[position].value for summary in summaries]
+        if all(map(isfinite, values)):
+            interval = of_independent(values, level)
+            kept = [promise.is_met_by(interval.low), promise.is_met_by(interval.high)]
+        else:
+            kept = [promise.is_met_by(value) for value in values]
+        if not any(kept):
+            return False, promise.name
+        if not all(kept):
+            unsure.append(promise.name)
+    if unsure:
+        return None, " ".join(unsure)
+    return True, ""
+
+
+def why_missed(summary: Summary) -> str:
+    """What one run misses; empty where it sustains the load."""
+    if summary.overloaded:
+        return "the queue grows"
+    if summary.unfinished:
+        return "requests never finish"
+    if summary.arrived and summary.rejected == summary.arrived:
+        return "every request is rejected"
+    return summary.missed_objectives
+
+
