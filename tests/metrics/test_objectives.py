@@ -43,7 +43,9 @@ def test_names_are_read() -> None:
     assert [each.name for each in objectives({"ttft_p99": 1.0, "attainment": 0.99})] == ["ttft_p99", "attainment"]
 
 
-@pytest.mark.parametrize("name", ["ttft", "ttft_99", "speed_p10", "ttft_p100", "ttft_p99x", "itl_mean", "output_speed_mean", ""])
+@pytest.mark.parametrize(
+    "name", ["ttft", "ttft_99", "speed_p10", "ttft_p100", "ttft_p99x", "itl_mean", "output_speed_mean", ""]
+)
 def test_unknown_names_list_the_known(name: str) -> None:
     with pytest.raises(ValueError, match=f"no objective named '{name}'; there are ttft_p<percent>, .* attainment"):
         objective(name, 1.0)

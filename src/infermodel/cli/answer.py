@@ -50,6 +50,12 @@ def answer(result: Result, capacities: Sequence[Capacity]) -> str:
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
 
 
+def capacity_table(title: str, capacities: Sequence[Capacity]) -> str:
+    """Capacities alone, with what a reader should know of each."""
+    notes = [f"{each.service}: {each.note}" for each in capacities if each.note]
+    return "\n\n".join([title, aligned(capacity_rows(capacities)), *(["\n".join(notes)] if notes else [])])
+
+
 def capacity_rows(capacities: Sequence[Capacity]) -> list[tuple[str, ...]]:
     """A line for each capacity."""
     rows: list[tuple[str, ...]] = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -11,6 +13,9 @@ from infermodel.cli import MISSED
 from infermodel.cli.answer import answer, preview
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
+
+CAPACITY_CACHE = Path("reports/.capacity")
+"""Capacities found before, by what they depend on."""
 
 
 @click.command()
@@ -45,21 +50,21 @@ def run(
 
     with progress(f"simulating {resolved.source.name}", quiet=quiet):
         result = experiment.run(resolved, replications=replications, jobs=jobs)
-    capacities = tuple(find_capacities(resolved, quiet=quiet))
+    capacities = find_capacities(resolved, quiet=quiet)
     if not quiet:
         click.echo(answer(result, capacities))
     if check and not all(service.summary.objectives_met for service in result.services):
         context.exit(MISSED)
 
 
-def find_capacities(scenario: ResolvedScenario, *, quiet: bool) -> Iterator[Capacity]:
-    """The largest load of each service that has objectives, where the scenario asks for it."""
-    from infermodel.search.capacity import find_capacity
+def find_capacities(scenario: ResolvedScenario, *, quiet: bool) -> tuple[Capacity, ...]:
+    """The largest load of each service that has objectives, where the scenario asks for it, coarsely."""
+    from infermodel.search.capacity_cache import cached_capacities
 
-    for service in scenario.services:
-        if scenario.capacity_width is not None and service.objectives:
-            with progress(f"looking for the capacity of {service.name}", quiet=quiet):
-                yield find_capacity(scenario, service, width=scenario.capacity_width)
+    if scenario.capacity_width is None:
+        return ()
+    with progress("looking for the largest load of each service", quiet=quiet):
+        return cached_capacities(scenario, CAPACITY_CACHE, width=scenario.capacity_width, jobs=os.cpu_count() or 1)
 
 
 @contextmanager

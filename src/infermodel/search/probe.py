@@ -26,13 +26,14 @@ WARM_UP = 1.25
 """Requests simulated for each one measured: the start, while the fleet fills, is cut."""
 
 SCREENED = 5
-"""A run is looked at after a fifth of its requests, and given up where it is hopeless by then; not where that is so short
-that requests could not finish."""
+"""A run is looked at after a fifth of its requests, and given up where it is hopeless by then; not where that is too
+early for requests to have finished."""
 
 MOST_REQUESTS = 200_000
 
-GROWTH = 0.01
-"""Of the arrivals that must be left waiting, besides being significant, for the queue to count as growing."""
+GROWING, STEADY = 0.01, 0.05
+"""Shares of the arrivals: a queue that keeps more than the first, significantly, grows; one that surely keeps less than
+the second does not. In between, nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def judge(
             return CapacityPoint(load, first, False, why_missed(first), economics(service, first))
     one = partial(summary_of, at_load(scenario, service, load, needed))
     most = effort.replications
-    looks = sorted({max(2, ceil(most / 4)), max(2, ceil(most / 2)), most}) if most > 1 else [1]
+    looks = sorted({min(most, max(3, ceil(most * part))) for part in (0.25, 0.5, 1)})
     level = 1 - 0.05 / (len(looks) * max(1, len(service.objectives)))
     summaries: list[Summary] = []
     for look in looks:
@@ -133,7 +134,7 @@ def tail_share(objective: Objective) -> float:
 
 def hopeless(summary: Summary, objectives: Sequence[Objective], total: int) -> bool:
     """Whether the first part of a run has missed so often that the whole run misses an objective, whatever follows:
-    more than twice as many requests as the objectives together allow in the whole run; or a tenth of the arrivals waits.
+    more than twice as many requests as the objectives together allow in the whole run; or a tenth of the arrivals wait.
     """
     if summary.overloaded and summary.waiting_growth > 0.1 * summary.arrived:
         return True
@@ -156,9 +157,10 @@ def verdict(summaries: Sequence[Summary], level: float) -> tuple[bool | None, st
     if all(each.unfinished for each in summaries):
         return False, "requests never finish"
     growth = of_independent([each.waiting_growth for each in summaries], level)
-    if growth.low > 0 and growth.mean > GROWTH * sum(each.arrived for each in summaries) / len(summaries):
+    arrived = sum(each.arrived for each in summaries) / len(summaries)
+    if growth.low > 0 and growth.mean > GROWING * arrived:
         return False, "the queue grows"
-    unsure = []
+    unsure = [] if growth.high < STEADY * arrived else ["growth of the queue"]
     for position, each in enumerate(first.verdicts):
         promise, values = each.objective, [summary.verdicts[position].value for summary in summaries]
         if all(map(isfinite, values)):
@@ -171,7 +173,7 @@ def verdict(summaries: Sequence[Summary], level: float) -> tuple[bool | None, st
         if not all(kept):
             unsure.append(promise.name)
     if unsure:
-        return None, " ".join(unsure)
+        return None, ", ".join(unsure)
     return True, ""
 
 
@@ -184,5 +186,3 @@ def why_missed(summary: Summary) -> str:
     if summary.arrived and summary.rejected == summary.arrived:
         return "every request is rejected"
     return summary.missed_objectives
-
-

@@ -1,0 +1,45 @@
+"""`infermodel capacity`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from infermodel.cli.answer import capacity_table
+from infermodel.cli.run import progress
+from infermodel.scenario import load, resolve
+
+
+@click.command()
+@click.argument("scenario", type=click.Path())
+@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@click.option(
+    "--width", type=click.FloatRange(1e-9, 1), default=0.02, show_default=True, help="Of a bracket, relative."
+)
+@click.option("--replications", type=click.IntRange(1), default=16, show_default=True, help="At most, for each load.")
+@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/<scenario> if omitted.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+def capacity(
+    scenario: str, changes: tuple[str, ...], width: float, replications: int, jobs: int, out: Path | None, quiet: bool
+) -> None:
+    """The largest load that each service of SCENARIO sustains at its objectives; writes capacity.csv."""
+    resolved = resolve(load(scenario, changes))
+    if not any(service.objectives for service in resolved.services):
+        raise click.UsageError(f"{scenario} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
+    from infermodel.search.capacity import find_capacities
+    from infermodel.search.capacity_table import capacity_rows
+    from infermodel.search.csv_file import as_csv, write_whole
+    from infermodel.search.probe import DEEP
+
+    effort = replace(DEEP, replications=replications)
+    with progress(f"looking for the capacity of {len(resolved.services)} services", quiet=quiet):
+        found = find_capacities(resolved, width=width, effort=effort, jobs=jobs)
+    path = (out or Path("reports") / resolved.source.stem) / "capacity.csv"
+    write_whole(path, as_csv(capacity_rows(found)))
+    if not quiet:
+        click.echo(capacity_table(resolved.title, found))
+        click.echo(f"\nevery load tried: {path}")

@@ -1,0 +1,101 @@
+"""Capacities that queueing theory knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_cases import one_server
+
+from infermodel.experiment.result import Capacity
+from infermodel.scenario import ResolvedScenario
+from infermodel.search.capacity import find_capacities, find_capacity
+from infermodel.search.probe import COARSE, Effort
+
+LONG = Effort(replications=8, beyond=20, turnovers=10, fewest=1500)
+
+
+def capacity_of(scenario: ResolvedScenario, width: float, effort: Effort = LONG) -> Capacity:
+    return find_capacity(scenario, scenario.services[0], width=width, effort=effort)
+
+
+def test_constant_service_times_are_an_m_d_1_queue(tmp_path: Path) -> None:
+    # Pollaczek-Khinchine at S = 5 steps of 0.2 s = 1 s: W = r / (2 (1 - r)) = 0.5 s at r = 0.5.
+    output = "{kind: fixed, tokens: 5}"
+    found = capacity_of(one_server(tmp_path, 0.2, objectives="{queue_time_mean: 0.5 s}", output=output), 0.05)
+    assert found.low <= 0.5 <= found.high
+    assert found.high / found.low < 1.25  # replications that cannot decide may widen it, not more than their noise
+    assert found.binding_objective == "queue_time_mean"
+
+
+def test_nearly_exponential_service_times_are_an_m_g_1_queue(tmp_path: Path) -> None:
+    tokens = np.arange(1, 161)
+    weights = 0.95 ** (tokens - 1)
+    output = f"{{kind: table, tokens: {tokens.tolist()}, weights: {np.round(weights, 9).tolist()}}}"
+    found = capacity_of(one_server(tmp_path, 0.05, objectives="{queue_time_mean: 1 s}", output=output), 0.05)
+    share, seconds = weights / weights.sum(), 0.05 * tokens
+    first, second = float(share @ seconds), float(share @ seconds**2)
+    # W = rate E[S^2] / (2 (1 - rate E[S])) = 1 s, solved for the rate; M/M/1 with E[S] = 1 s would give 0.5.
+    expected = 2 / (second + 2 * first)
+    assert expected == pytest.approx(0.5, rel=0.03)
+    assert found.low <= expected <= found.high
+    assert found.high / found.low < 1.35
+
+
+def test_a_deterministic_pipeline_holds_one_over_its_slot(tmp_path: Path) -> None:
+    arrivals = "{kind: constant, rate: 1 /s}"
+    scenario = one_server(tmp_path, 0.01, objectives="{queue_time_p99: 1 ns}", arrivals=arrivals)
+    found = capacity_of(scenario, 1e-6, COARSE)
+    # At 100 /s x (1 + e) request k waits k x e x 10 ms: within 1 ns only up to e = 1e-9 or so.
+    assert found.low <= 100 * (1 + 1e-9)
+    assert found.high >= 100 * (1 - 1e-9)
+    assert found.high <= found.low * (1 + 1e-6)
+
+
+def test_without_a_limit_on_waiting_the_queue_decides(tmp_path: Path) -> None:
+    # Objective out of reach of any wait: only growth stops the search. One step of 0.01 s a request: 100 /s.
+    scenario = one_server(tmp_path, 0.01, objectives="{e2e_p50: 1000 s}")
+    found = capacity_of(scenario, 0.1, replace(LONG, replications=4))
+    assert 90 <= found.low <= 110
+    assert found.binding_objective == "the queue grows"
+
+
+def test_closed_loops_count_users(tmp_path: Path) -> None:
+    # One at a time, 10 tokens of 0.1 s: with n users without pause each waits for n - 1 others, n - 1 seconds.
+    arrivals = "{kind: closed, users: 1}"
+    output = "{kind: fixed, tokens: 10}"
+    scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p50: 4.5 s}", arrivals=arrivals, output=output)
+    found = capacity_of(scenario, 0.02, COARSE)
+    assert (found.unit, found.low, found.high) == ("users", 5.0, 6.0)
+
+
+def test_an_objective_that_no_load_meets_is_said_to_be_so(tmp_path: Path) -> None:
+    output = "{kind: fixed, tokens: 11}"  # ten gaps of 0.2 s after the first token
+    found = capacity_of(one_server(tmp_path, 0.2, objectives="{tpot_p99: 100 ms}", output=output), 0.1, COARSE)
+    assert found.low == 0
+    assert found.summary is None
+    assert "no load meets the objectives" in found.note
+    assert "tpot_p99 is 0.2; the limit of 0.1 would have to be at least that" in found.note
+
+
+def test_replications_that_cannot_decide_end_the_bracket(tmp_path: Path) -> None:
+    scenario = one_server(tmp_path, 0.01, objectives="{queue_time_mean: 10 ms}")
+    found = capacity_of(scenario, 0.001, Effort(replications=4, beyond=20, turnovers=10, fewest=400))
+    assert "replications decide neither way" in found.note
+    undecided = [point.load for point in found.points if point.sustained is None]
+    assert undecided
+    # W = r / (2 (1 - r)) x 10 ms = 10 ms at r = 2/3.
+    assert found.low <= 200 / 3 <= found.high
+
+
+def test_processes_change_nothing(tmp_path: Path) -> None:
+    scenario = one_server(tmp_path, 0.01, objectives="{queue_time_mean: 10 ms}")
+    effort = Effort(replications=4, beyond=20, turnovers=10, fewest=200)
+    # Processes get services by pickling, so the toy model must be importable there: it is, as a top-level module.
+    alone = find_capacities(scenario, width=0.2, effort=effort, jobs=1)
+    together = find_capacities(scenario, width=0.2, effort=effort, jobs=2)
+    assert [(c.low, c.high) for c in alone] == [(c.low, c.high) for c in together]
+    waits = [[point.summary.queue_time_p50_s for point in found[0].points] for found in (alone, together)]
+    assert waits[0] == waits[1]
