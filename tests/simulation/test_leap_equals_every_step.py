@@ -54,6 +54,8 @@ limits = st.builds(
     max_context=st.just(200),
     chunked_prefill=st.booleans(),
     prefix_caching=st.booleans(),
+    schedules_ahead=st.booleans(),
+    reserves_output=st.booleans(),
 )
 specs = st.builds(
     ServiceSpec,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Literal
 
 from infermodel.cost.step import Ramp, StepModel
@@ -38,6 +38,7 @@ class Replica:
         running: Running,
         recorder: StepRecorder,
         stepping: Stepping = "leap",
+        schedules_ahead: bool = False,
     ) -> None:
         self.index = index
         self.running = running
@@ -46,6 +47,7 @@ class Replica:
         self._clock, self._recorder, self._ramp_of = clock, recorder, step_model.ramp
         self._completes, self._starts = COMPLETE + order, START + order
         self._every = stepping == "every"
+        self._ahead = schedules_ahead
         self._halted = False
         self._in_leap = False
         self._knocked = False
@@ -65,7 +67,7 @@ class Replica:
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
         elif self._in_leap and not self._knocked and self.running.admits_newcomers():
             self._knocked = True
-            steps = self._steps_done_by(self._clock.now)
+            steps = self._steps_done_by(self._clock.now) + self._ahead
             if steps < self._rings_at:
                 self._ring_after(steps)
 
@@ -103,6 +105,7 @@ class Replica:
         while True:
             if not running.compose(clock.now):
                 self.idle = True
+                running.joins_until = inf
                 yield alarm
                 continue
             self._start_leap()
@@ -132,11 +135,12 @@ class Replica:
         """The step has ended for which the alarm was set: settle the leap if it ends here, or go on."""
         if not self._in_leap:
             return  # power came back meanwhile
-        if self._rings_at == self._steps or (self._knocked and self.running.head_fits(self._rings_at)):
+        late = self._ahead and self._knocked and self.running.head_is_late(self._boundary(self._rings_at - 1))
+        if self._rings_at == self._steps or (self._knocked and not late and self.running.head_fits(self._rings_at)):
             self._settle(self._rings_at)
         else:
-            self._knocked = False
-            self._ring_after(self._rings_at + 1 if self._every else self._steps)
+            self._knocked = late
+            self._ring_after(self._rings_at + 1 if self._every or late else self._steps)
 
     def _ring_after(self, steps: int) -> None:
         """Set the alarm to the end of this many steps of the leap."""
@@ -165,6 +169,8 @@ class Replica:
         if steps == 0:
             return
         running = self.running
+        if self._ahead:
+            running.joins_until = self._boundary(steps - 1)
         kv, decoding = running.kv, len(running.contexts.offset)
         used_before, end = kv.used, self._boundary(steps)
         produced, prompt_tokens = running.advance(steps, end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from math import isnan
+from math import inf, isnan
 from typing import Protocol
 
 from infermodel.cost.step import Batch, Chunk, StepModel
@@ -30,6 +30,10 @@ class Limits:
         max_context: prompt and output tokens of a request; longer ones are rejected.
         chunked_prefill: whether a prompt may be split over steps.
         prefix_caching: whether a prompt may use blocks that an earlier one with the same beginning left.
+        schedules_ahead: whether the next step is composed while one runs, so that a request that comes during a step
+            misses the next one too (asynchronous scheduling).
+        reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
+            that nobody is ever preempted.
     """
 
     max_sequences: int
@@ -37,6 +41,8 @@ class Limits:
     max_context: int
     chunked_prefill: bool = True
     prefix_caching: bool = False
+    schedules_ahead: bool = False
+    reserves_output: bool = False
 
 
 class Client(Protocol):
@@ -57,6 +63,7 @@ class Running:
         prefills: prompts in progress, in order of admission.
         step: decode steps so far.
         settled_at: end of the last of them.
+        joins_until: requests that came by then can be in the next step.
     """
 
     def __init__(
@@ -78,12 +85,15 @@ class Running:
         self.prefills: list[Prefill] = []
         self.step = 0
         self.settled_at = 0.0
+        self.joins_until = inf
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
         self._shared: dict[int, tuple[tuple[int, ...], int]] = {}  # request -> shared prefix keys, their blocks
+        self._reserved = 0  # blocks that the running requests may come to need, where they are reserved
         self._preempted = False
+        self._deferred = False  # a request waits that came too late for the step composed last
         self._shut = False
         self._budget_left = NOT_ASKED
 
@@ -95,7 +105,7 @@ class Running:
     def compose(self, now: float) -> bool:
         """Choose what the next steps work on; False if there is nothing to do."""
         kv, decoding = self.kv, len(self.contexts.offset)
-        self._preempted = self._shut = False
+        self._preempted = self._deferred = self._shut = False
         if not self.prefills and not self.queue and decoding <= kv.capacity - kv.used:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
             return decoding > 0
@@ -127,13 +137,18 @@ class Running:
         """Take from the waiting queue what fits; returns the budget left."""
         queue, log = self.queue, self._log
         seats = self._limits.max_sequences - len(self)
+        joins_until = self.joins_until if len(self) else inf
         while queue and budget > 0 and seats > 0:
             request = queue.head()
+            if log.admitted_at[request] > joins_until:
+                self._deferred = True
+                break
             target, chunk, cached, cost = self._first_chunk(request, budget)
-            if chunk == 0 or cost > room:
+            if chunk == 0 or cost > room or not self._may_reserve(request):
                 self._shut = not self._discipline.overtakes
                 break
             queue.take()
+            self._reserve(request, 1)
             if cached:
                 self._claim(request, cached)
             self.prefills.append(Prefill(request, target, cached, chunk))
@@ -162,6 +177,21 @@ class Running:
             chunk = budget if self._limits.chunked_prefill or not len(self) else 0
         return target, chunk, cached, claim + blocks(cached + chunk, block) - cached // block
 
+    def _may_reserve(self, request: int) -> bool:
+        """Whether all the KV memory that the request may need is left, where that is asked for."""
+        if not self._limits.reserves_output:
+            return True
+        return self._reserved + self._blocks_at_end(request) <= self.kv.capacity
+
+    def _reserve(self, request: int, sign: int) -> None:
+        """Set aside all blocks that a request may come to need (1), or give them up (-1)."""
+        if self._limits.reserves_output:
+            self._reserved += sign * self._blocks_at_end(request)
+
+    def _blocks_at_end(self, request: int) -> int:
+        """KV blocks that the request will hold at its last token."""
+        return blocks(self._context_at_end(request) - 1, self.kv.block_tokens)
+
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
         if self._shut or len(self) >= self._limits.max_sequences:
@@ -170,9 +200,13 @@ class Running:
             self._budget_left = self._budget()
         return self._budget_left > 0
 
+    def head_is_late(self, step_began_at: float) -> bool:
+        """Whether the head of the queue came after the last step was begun, and so misses the one composed since."""
+        return bool(self.queue) and self._log.admitted_at[self.queue.head()] > step_began_at
+
     def head_fits(self, steps: int) -> bool:
         """Whether the head of the queue could join when this batch has done `steps` steps."""
-        if not self.queue:
+        if not self.queue or not self._may_reserve(self.queue.head()):
             return False
         kv, prefills = self.kv, self.prefills
         _, chunk, _, cost = self._first_chunk(self.queue.head(), self._budget_left)
@@ -196,6 +230,7 @@ class Running:
             position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
             self._release(victim, self.prefills.pop(position).done)
         self._preempted = True
+        self._reserve(victim, -1)
         self._log.preemptions[victim] += 1
         self.queue.give_back(victim)
 
@@ -219,6 +254,7 @@ class Running:
         self.prefills.clear()
         self._shared.clear()
         self.kv = KvCache(self.kv.capacity, self.kv.block_tokens)
+        self._reserved, self.joins_until = 0, inf
         return lost
 
     # ---- steps ----------------------------------------------------------------------------------------------------
@@ -243,7 +279,7 @@ class Running:
                 most = to_finish
             most = contexts.steps_until_full_window(step, most)
         batch = (decoding, contexts.total, contexts.longest(step), contexts.windowed(), 1, chunks, finishing)
-        return tuple.__new__(Batch, batch), 1 if self._preempted else most
+        return tuple.__new__(Batch, batch), 1 if self._preempted or self._deferred else most
 
     def steps_that_fit(self, most: int, chunks: tuple[Chunk, ...]) -> int:
         """The most of `most` steps for which KV blocks suffice; at least 1, which was checked before."""
@@ -323,6 +359,7 @@ class Running:
             self._finish(request, end)
 
     def _finish(self, request: int, end: float) -> None:
+        self._reserve(request, -1)
         self._log.last_token_at[request] = end + self._egress_s
         self._client.on_finished(request, end)
 

@@ -106,6 +106,7 @@ class Service:
                 ),
                 self._recorder,
                 stepping,
+                spec.limits.schedules_ahead,
             )
             for number, queue in enumerate(self._queues)
         ]
@@ -126,7 +127,7 @@ class Service:
             self._think_s: list[float] = []
             for _ in range(spec.traffic.users):
                 alarm = Alarm(clock)
-                alarm.start(self.user(alarm))
+                alarm.start(self.user(alarm, inf if spec.traffic.requests is None else spec.traffic.requests))
             if horizon.duration_s < inf:
                 clock.call_at(horizon.duration_s, ARRIVE, lambda: self._close_window(more=True))
         else:
@@ -156,11 +157,14 @@ class Service:
         if self._measured == inf:
             self._close_window(more=False)
 
-    def user(self, alarm: Alarm) -> Routine:
-        """Send a request, wait for the whole answer, think, send the next."""
+    def user(self, alarm: Alarm, requests: float) -> Routine:
+        """Send a request, wait for the whole answer, think, send the next, until all users have sent `requests`."""
         clock, log = self._clock, self._log
         while not self.ended:
             request = self._sent
+            if request >= requests:
+                self._close_window(more=False)
+                return
             if request >= self._horizon.requests and self._measured == inf:
                 self._close_window(more=True)
                 if self.ended:

@@ -133,6 +133,7 @@ class ClosedTraffic:
         think_time: law of pauses, stream `think_time`.
         prefix: prompts that repeat, stream `prompt_id`.
         priorities: stream `priority`.
+        requests: how many the users send in all before they leave, as benchmark tools do; None: they go on.
     """
 
     users: int
@@ -141,9 +142,12 @@ class ClosedTraffic:
     think_time: ThinkTime = NO_PAUSE
     prefix: Prefix | None = None
     priorities: Priorities | None = None
+    requests: int | None = None
 
     def __post_init__(self) -> None:
         require_positive("users", self.users)
+        if self.requests is not None:
+            require_positive("requests", self.requests)
 
     @property
     def mean_prompt_tokens(self) -> float:

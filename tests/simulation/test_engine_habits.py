@@ -1,0 +1,73 @@
+"""What engines do differently from each other: schedule a step ahead, reserve memory for a request's whole output."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy_models import AffineModel
+
+from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.tables import ServiceRecord
+from infermodel.workload.arrivals import Offline
+from infermodel.workload.lengths import Fixed
+from infermodel.workload.requests import Requests
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
+
+LIMITS = Limits(max_sequences=8, max_batched_tokens=512, max_context=4096)
+
+
+STEADY = AffineModel(base_s=1.0)
+
+
+def play(traffic, limits: Limits, model: AffineModel = STEADY) -> ServiceRecord:
+    (record,) = simulate([ServiceSpec("service", model, traffic, limits)], 1, Horizon())
+    return record
+
+
+def arrivals(*at: float) -> TraceTraffic:
+    count = len(at)
+    return TraceTraffic(
+        Requests(
+            np.array(at),
+            np.full(count, 10),
+            np.full(count, 10),
+            np.zeros(count, np.int64),
+            np.full(count, -1, np.int64),
+        )
+    )
+
+
+@pytest.mark.parametrize(("ahead", "first_token_at"), [(False, 5.0), (True, 6.0)])
+def test_a_request_that_comes_during_a_step_misses_the_step_composed_meanwhile(ahead, first_token_at) -> None:
+    # Steps of 1 s from 0 s. A request at 3.5 s joins at 4 s; where the step from 4 s is already composed, at 5 s.
+    record = play(arrivals(0.0, 3.5), Limits(8, 512, 4096, schedules_ahead=ahead))
+    assert record.requests.first_token_at.tolist() == [1.0, first_token_at]
+
+
+def test_an_idle_replica_starts_at_once_in_either_case() -> None:
+    record = play(arrivals(0.0, 20.25), Limits(8, 512, 4096, schedules_ahead=True))
+    assert record.requests.first_token_at.tolist() == [1.0, 21.25]
+
+
+def test_a_user_who_returns_at_a_boundary_misses_a_step_of_the_others() -> None:
+    # Two users, outputs of 10: both end at 10 s. Alone with nobody running, they start again at once.
+    record = play(ClosedTraffic(2, Fixed(10), Fixed(10), requests=4), Limits(8, 512, 4096, schedules_ahead=True))
+    assert record.requests.first_token_at.tolist() == [1.0, 1.0, 11.0, 11.0]
+
+
+def test_reserved_memory_is_never_taken_back() -> None:
+    # 10 blocks of 16; a request ends with 80 tokens, 79 of them in the cache: 5 blocks. So two at a time, no
+    # preemption, four requests in two rounds of 64 steps. Without the reserve a third starts early and has to give way.
+    traffic = OpenTraffic(Offline(4), Fixed(16), Fixed(64))
+    model = AffineModel(base_s=1.0, kv_tokens=160)
+    reserved = play(traffic, Limits(8, 512, 4096, reserves_output=True), model)
+    assert reserved.requests.preemptions.sum() == 0
+    assert reserved.requests.finished_at.tolist() == [64.0, 64.0, 128.0, 128.0]
+    assert play(traffic, LIMITS, model).requests.preemptions.sum() > 0
+
+
+def test_users_leave_when_all_requests_are_sent() -> None:
+    record = play(ClosedTraffic(3, Fixed(10), Fixed(10), requests=7), LIMITS)
+    assert len(record.requests) == 7
+    # Rounds of 10 s with 3, 3 and 1 requests.
+    assert record.ended_at == 30.0
