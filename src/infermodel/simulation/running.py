@@ -140,7 +140,7 @@ class Running:
         joins_until = self.joins_until if len(self) else inf
         while queue and budget > 0 and seats > 0:
             request = queue.head()
-            if log.admitted_at[request] > joins_until:
+            if joins_until < inf and self._came_at(request) > joins_until:
                 self._deferred = True
                 break
             target, chunk, cached, cost = self._first_chunk(request, budget)
@@ -202,7 +202,10 @@ class Running:
 
     def head_is_late(self, step_began_at: float) -> bool:
         """Whether the head of the queue came after the last step was begun, and so misses the one composed since."""
-        return bool(self.queue) and self._log.admitted_at[self.queue.head()] > step_began_at
+        return bool(self.queue) and self._came_at(self.queue.head()) > step_began_at
+
+    def _came_at(self, request: int) -> float:
+        return self._log.routed_again_at.get(request, self._log.admitted_at[request])
 
     def head_fits(self, steps: int) -> bool:
         """Whether the head of the queue could join when this batch has done `steps` steps."""

@@ -222,6 +222,11 @@ class Service:
         self._queues[number].push(request)
         self.replicas[number].notice()
 
+    def _dispatch_again(self, requests: Sequence[int]) -> None:
+        for request in requests:
+            self._log.routed_again_at[request] = self._clock.now
+            self._dispatch(request)
+
     def _reject(self, request: int) -> None:
         self._log.rejected.append(request)
         self._settle_account(request)
@@ -248,8 +253,7 @@ class Service:
                     for _ in mine:
                         self.load.add(number, -1)
             lost += mine
-        for request in sorted(lost):
-            self._dispatch(request)
+        self._dispatch_again(sorted(lost))
 
     def bring_up(self, replicas: Sequence[int]) -> None:
         """These replicas work again, empty."""
@@ -258,8 +262,7 @@ class Service:
             self.load.set_up(number, up=True)
             self.replicas[number].repair()
         stranded, self._stranded = self._stranded, []
-        for request in stranded:
-            self._dispatch(request)
+        self._dispatch_again(stranded)
 
     # ---- the end --------------------------------------------------------------------------------------------------
 
