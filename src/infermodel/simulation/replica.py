@@ -67,7 +67,7 @@ class Replica:
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
         elif self._in_leap and not self._knocked and self.running.admits_newcomers():
             self._knocked = True
-            steps = self._steps_done_by(self._clock.now) + self._ahead
+            steps = self._steps_done_by(self._clock.now)
             if steps < self._rings_at:
                 self._ring_after(steps)
 
