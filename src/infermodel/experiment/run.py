@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from multiprocessing import get_context
 
 from infermodel.experiment.pricing import economics
+from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult
 from infermodel.metrics.laws import CheckedLaw, check_laws, parts_sum_to
 from infermodel.metrics.replications import combine
@@ -43,11 +42,8 @@ def run(
         BrokenLaw: the simulation contradicts itself; a bug, never a result.
     """
     one = partial(replicate, scenario, stepping)
-    if jobs > 1 and replications > 1:
-        with ProcessPoolExecutor(min(jobs, replications), mp_context=get_context("spawn")) as pool:
-            repeated = list(_each(pool.map(one, range(replications)), on_progress))
-    else:
-        repeated = list(_each(map(one, range(replications)), on_progress))
+    with processes(min(jobs, replications)) as mapped:
+        repeated = list(_each(mapped(one, range(replications)), on_progress))
     results = []
     for index, service in enumerate(scenario.services):
         summary = combine([each.summaries[index] for each in repeated])

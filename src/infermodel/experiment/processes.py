@@ -1,0 +1,58 @@
+"""Work on several processes, with a clean end when the user interrupts it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
+from typing import Protocol, TypeVar
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+class Mapper(Protocol):
+    """`map`, in this process or over several; answers come in the order of the tasks."""
+
+    def __call__(self, function: Callable[[Task], Answer], tasks: Iterable[Task], /) -> Iterator[Answer]:
+        """The answers to the tasks."""
+        ...
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[Mapper]:
+    """A `map` over `jobs` processes; the plain one for a single process.
+
+    Workers do not see Ctrl-C: this process does, and ends them, so that a user reads one line and not a traceback of
+    each worker.
+    """
+    if jobs <= 1:
+        yield map
+        return
+    others = set(active_children())
+    with _interrupts_held():
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+        pool.submit(int)  # the first task starts all workers, which inherit that interrupts are held
+    try:
+        yield pool.map
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        raise
+    pool.shutdown()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back; workers started meanwhile do so for ever. No-op where signals cannot be held (Windows)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,53 @@
+"""Several processes give what one gives, and end quietly."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from infermodel.experiment.processes import processes
+
+SLEEPERS = """
+import time
+from infermodel.experiment.processes import processes
+if __name__ == "__main__":
+    with processes(2) as mapped:
+        print("working", flush=True)
+        try:
+            list(mapped(time.sleep, [60, 60, 60]))
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+            raise SystemExit(130) from None
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_answers_come_in_the_order_of_the_tasks(jobs: int) -> None:
+    with processes(jobs) as mapped:
+        assert list(mapped(abs, [-3, 1, -2])) == [3, 1, 2]
+
+
+def test_an_error_of_a_worker_is_an_error_here() -> None:
+    with pytest.raises(ValueError, match="invalid literal"), processes(2) as mapped:
+        list(mapped(int, ["1", "x"]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+@pytest.mark.parametrize("after_s", [0.0, 1.0])
+def test_an_interrupt_ends_all_workers_without_a_word_of_theirs(after_s: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPERS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "working\n"
+        time.sleep(after_s)
+        os.killpg(started.pid, signal.SIGINT)
+        said, complained = started.communicate(timeout=30)  # to the end of the pipe, which the workers hold too
+    assert (started.returncode, said, complained) == (130, "interrupted\n", "")
