@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from math import inf, isfinite, nan
-from multiprocessing import get_context
-from typing import Any
 
+from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Capacity, CapacityPoint
 from infermodel.metrics.objectives import MINIMA
 from infermodel.metrics.summary import Summary
@@ -48,6 +45,8 @@ def find_capacities(
         on_found: called with each capacity, in order.
     """
     services = [service for service in scenario.services if service.objectives]
+    if not services:
+        return ()
     one = partial(find_capacity, scenario, width=width, effort=effort)
     found = []
     with processes(min(jobs, max(len(services), effort.replications))) as mapper:
@@ -57,16 +56,6 @@ def find_capacities(
             on_found(capacity)
             found.append(capacity)
     return tuple(found)
-
-
-@contextmanager
-def processes(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` over so many processes; the plain one for a single process."""
-    if jobs <= 1:
-        yield map
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield pool.map
 
 
 def find_capacity(
