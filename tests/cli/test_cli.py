@@ -30,6 +30,11 @@ def call(*args: str) -> Result:
     return CliRunner().invoke(infermodel, args)
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # reports go to the current folder
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     path = tmp_path / "s.yaml"
@@ -75,7 +80,7 @@ def test_the_seed_of_the_command_line_wins(file: str) -> None:
     assert len(digests) == 2  # the scenario's seed is 1 where it says nothing
 
 
-TINY = ["--set", "duration=10 s", "--set", "warm_up=0 s"]
+TINY = ["--set", "duration=10 s", "--set", "warm_up=0 s", "--no-figures"]
 
 
 def test_a_run_prints_its_answer(file: str) -> None:
@@ -88,6 +93,20 @@ def test_a_run_prints_its_answer(file: str) -> None:
     assert call("run", file, *TINY).stdout == said.stdout
     assert call("run", file, *TINY, "--seed", "2").stdout != said.stdout
     assert call("run", file, *TINY, "--quiet").stdout == ""
+
+
+def test_a_run_leaves_a_report(file: str, tmp_path: Path) -> None:
+    assert "reports/s/report.html" in call("run", file, *TINY).stdout
+    assert (tmp_path / "reports" / "s" / "summary.csv").is_file()
+    assert call("run", file, *TINY, "--out", "here").exit_code == 0
+    assert (tmp_path / "here" / "report.html").is_file()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    for place, words in (("full", "no report"), ("s.yaml", "is a file"), ("s.yaml/below", "cannot be written")):
+        said = call("run", file, *TINY, "--out", place)
+        assert said.exit_code == 2
+        assert words in said.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "here", "reports", "s.yaml"]
 
 
 def test_a_run_finds_the_capacity_at_the_objectives(file: str) -> None:

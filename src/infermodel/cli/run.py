@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -14,7 +16,10 @@ from infermodel.cli.answer import answer, preview
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
 
-CAPACITY_CACHE = Path("reports/.capacity")
+REPORTS = Path("reports")
+"""Where reports go, each in a folder named after its scenario."""
+
+CAPACITY_CACHE = REPORTS / ".capacity"
 """Capacities found before, by what they depend on."""
 
 
@@ -26,6 +31,9 @@ CAPACITY_CACHE = Path("reports/.capacity")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes for replications.")
 @click.option("--dry-run", is_flag=True, help="Check the scenario and show what would run.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an objective is missed.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario> if omitted.")
+@click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
+@click.option("--requests", type=click.Choice(["csv", "parquet"]), default="csv", help="Format of the requests' table.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 @click.pass_context
 def run(
@@ -37,9 +45,12 @@ def run(
     jobs: int,
     dry_run: bool,
     check: bool,
+    out: Path | None,
+    figures: bool,
+    requests: Literal["csv", "parquet"],
     quiet: bool,
 ) -> None:
-    """Simulate SCENARIO: latency, throughput and price at its load, and the largest load at its objectives."""
+    """Simulate SCENARIO and report latency, throughput and price at its load and at the largest it sustains."""
     seeded = changes if seed is None else (*changes, f"seed={seed}")
     resolved = resolve(load(scenario, seeded))
     if dry_run:
@@ -47,12 +58,21 @@ def run(
             click.echo(preview(resolved))
         return
     from infermodel import experiment
+    from infermodel.report.folder import check_place, safe_name
+    from infermodel.report.write import write
 
+    folder = REPORTS / safe_name(resolved.source.stem) if out is None else out
+    with refusal(folder):
+        check_place(folder)
     with progress(f"simulating {resolved.source.name}", quiet=quiet):
         result = experiment.run(resolved, replications=replications, jobs=jobs)
     capacities = find_capacities(resolved, quiet=quiet)
     if not quiet:
         click.echo(answer(result, capacities))
+    with progress("writing the report", quiet=quiet), refusal(folder):
+        write(result, capacities, (), folder, figures=figures, command=command_line(), requests=requests)
+    if not quiet:
+        click.echo(f"\nreport: {folder / 'report.html'}")
     if check and not all(service.summary.objectives_met for service in result.services):
         context.exit(MISSED)
 
@@ -65,6 +85,26 @@ def find_capacities(scenario: ResolvedScenario, *, quiet: bool) -> tuple[Capacit
         return ()
     with progress("looking for the largest load of each service", quiet=quiet):
         return cached_capacities(scenario, CAPACITY_CACHE, width=scenario.capacity_width, jobs=os.cpu_count() or 1)
+
+
+def command_line() -> list[str]:
+    """What was typed, with the program by its name, wherever it is installed."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+
+
+@contextmanager
+def refusal(folder: Path) -> Iterator[None]:
+    """A folder that cannot be written is bad input."""
+    from infermodel.report.folder import NotAReport
+
+    try:
+        yield
+    except NotAReport as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.UsageError(f"{folder} cannot be written: {error.strerror}") from None
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"needs {error.name}: install infermodel[parquet]") from None
 
 
 @contextmanager

@@ -89,11 +89,15 @@ TIMESTAMP = Kind("a date and time such as 2023-11-16 18:15:46.6805900", _utc_mic
 
 
 def read_columns(
-    path: Path, required: Mapping[str, Kind], optional: Mapping[str, Kind] | None = None
+    path: Path,
+    required: Mapping[str, Kind],
+    optional: Mapping[str, Kind] | None = None,
+    also_called: Mapping[str, str] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Columns of a comma-separated file, found by the names in its first line; other columns are ignored.
 
-    Blank lines are skipped, spaces around cells too. `TIMESTAMP` columns come as microseconds since 1970 (UTC).
+    `also_called` maps another name that a file may use to the column's own. Blank lines are skipped, spaces around
+    cells too. `TIMESTAMP` columns come as microseconds since 1970 (UTC).
 
     Raises:
         FormatError: no such file, a column missing, or a line that is broken; it names the first such line.
@@ -103,6 +107,7 @@ def read_columns(
     if header is None or not header.strip():
         raise FormatError(path, f"expected a first line with the columns {', '.join(required)}; the file is empty")
     names = [name.strip() for name in _cells(path, 1, [header])[0]]
+    names = [(also_called or {}).get(name, name) for name in names]
     missing = [name for name in required if names.count(name) != 1]
     if missing:
         found = "twice or not at all" if any(name in names for name in missing) else "missing"

@@ -24,6 +24,7 @@ from infermodel.formats.columns import (
 )
 
 _REQUIRED = {"arrived_at_s": SECONDS, "prompt_tokens": TOKENS, "output_tokens": TOKENS}
+_ALSO_CALLED = {"arrived_at": "arrived_at_s"}  # as the tables of a run have it
 _MEASURED = {"measured_ttft_ms": MEASURED, "measured_tpot_ms": MEASURED, "measured_e2e_ms": MEASURED}
 
 
@@ -44,7 +45,7 @@ def read(path: Path) -> TraceColumns:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    columns = read_columns(path, _REQUIRED, {"priority": WHOLE})
+    columns = read_columns(path, _REQUIRED, {"priority": WHOLE}, _ALSO_CALLED)
     return trace_columns(
         path,
         columns["arrived_at_s"],

@@ -1,0 +1,202 @@
+"""The sheet that every picture is drawn on: size, type, colours, and PNG bytes that depend on the picture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from math import ceil, floor, log10
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from infermodel.report.findings import Findings
+from infermodel.report.human import number, shortened
+from infermodel.report.palette import FAINT, GREY, INK
+
+WIDTH_PX, HEIGHT_PX, DPI = 1600, 900, 100
+"""Of every picture: a slide."""
+
+LOOK: dict[str, Any] = {
+    "text.parse_math": False,  # names are no formulas
+    "font.family": ["DejaVu Sans"],
+    "font.size": 15,
+    "axes.titlesize": 16,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 15,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 14,
+    "lines.linewidth": 2.4,
+    "text.color": INK,
+    "path.simplify": True,
+    "agg.path.chunksize": 0,
+    "hatch.linewidth": 1.0,
+}
+
+Picture = Callable[[Findings], Figure | None]
+"""Draws findings; None where there is nothing to draw."""
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Matplotlib's settings for the time of a drawing, whatever the user's own are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(cast(Any, LOOK))
+        yield
+
+
+def sheet(
+    title: str, subtitle: str, rows: int = 1, columns: int = 1, **gridspec: Any
+) -> tuple[Figure, list[list[Axes]]]:
+    """An empty picture with a title and a grid of axes.
+
+    Args:
+        title: what is shown, in bold.
+        subtitle: at which load, how to read it.
+        rows, columns: of the grid.
+        gridspec: `width_ratios`, `height_ratios`, `sharex`, ...
+    """
+    below_the_title = ConstrainedLayoutEngine(rect=(0.005, 0.01, 0.985, 0.875), w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, layout=below_the_title, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.text(0.016, 0.972, shortened(title, 100), fontsize=22, fontweight="bold", ha="left", va="top")
+    figure.text(0.016, 0.922, shortened(subtitle, 150), fontsize=14.5, color=GREY, ha="left", va="top")
+    axes = figure.subplots(rows, columns, squeeze=False, **gridspec)
+    return figure, [list(row) for row in axes]
+
+
+def png(picture: Picture, findings: Findings) -> bytes | None:
+    """The picture as a PNG of `WIDTH_PX` x `HEIGHT_PX`, the same bytes for the same findings; None for no picture."""
+    with look():
+        figure = picture(findings)
+        if figure is None:
+            return None
+        buffer = BytesIO()
+        with _without_glyph_warnings():
+            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        return buffer.getvalue()
+
+
+@contextmanager
+def _without_glyph_warnings() -> Iterator[None]:
+    """A name in a script that the font lacks is drawn as boxes; that is no reason to warn a thousand times."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        yield
+
+
+def plain_number(value: float, _: int = 0) -> str:
+    """A tick's label: no powers of ten where digits will do.
+
+    >>> plain_number(1000.0), plain_number(0.5), plain_number(2.5e6), plain_number(1e-4)
+    ('1,000', '0.5', '2.5M', '1e-04')
+    """
+    size = abs(value)
+    for factor, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if size >= factor:
+            return f"{value / factor:g}{letter}"
+    if 0 < size < 1e-3:
+        return f"{value:.0e}"
+    return f"{value:,.12g}"
+
+
+def seconds_tick(value: float, _: int = 0) -> str:
+    """A tick's label on an axis of seconds.
+
+    >>> seconds_tick(5e-4), seconds_tick(0.02), seconds_tick(20.0), seconds_tick(0.0)
+    ('500 µs', '20 ms', '20 s', '0 s')
+    """
+    if 0 < abs(value) < 0.9995e-3:
+        return f"{value * 1e6:.6g} µs"
+    return f"{value * 1e3:.6g} ms" if 0 < abs(value) < 0.9995 else f"{value:,.6g} s"
+
+
+def log_axis(
+    axes: Axes,
+    which: str,
+    low: float,
+    high: float,
+    pad: float = 0.12,
+    most_ticks: int = 10,
+    tick: Callable[[float, int], str] = plain_number,
+) -> None:
+    """A logarithmic axis that shows [low, high] with a margin of `pad` of its length, with readable ticks."""
+    low, high = (low, high) if high > low * 1.0001 else (low / 2, high * 2)
+    span = max(np.log10(high / low), 0.3)
+    middle = np.log10(high * low) / 2
+    limits = 10 ** (middle - span * (0.5 + pad)), 10 ** (middle + span * (0.5 + pad))
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    (axes.set_xlim if which == "x" else axes.set_ylim)(*limits)
+    axis.set_major_locator(LogLocator(subs=_ticks_of_a_decade(*limits, most_ticks), numticks=most_ticks))
+    axis.set_major_formatter(FuncFormatter(tick))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _ticks_of_a_decade(low: float, high: float, most: int) -> tuple[float, ...]:
+    """The finest of a few usual divisions that puts at most `most` ticks between low and high, and never none.
+
+    >>> _ticks_of_a_decade(1.0, 1000.0, 5), _ticks_of_a_decade(2.2, 2.9, 5)
+    ((1.0,), (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0))
+    """
+    fine = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
+    for subs in (fine, (1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 5.0), (1.0, 3.0)):
+        first, last = floor(log10(low)), ceil(log10(high))
+        ticks = sum(low <= sub * 10.0**decade <= high for decade in range(first, last + 1) for sub in subs)
+        if 1 <= ticks <= most:
+            return subs
+    return (1.0,)
+
+
+def service_handles(findings: Findings, *, markers: bool = False) -> list[Line2D]:
+    """Legend entries, one for each service."""
+    return [
+        Line2D(
+            [],
+            [],
+            color=style.colour,
+            linestyle="none" if markers else cast(Any, style.dash),
+            marker=style.marker if markers else "",
+            markersize=11,
+            label=shortened(name),
+        )
+        for name, style in findings.styles.items()
+    ]
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """One legend for the whole picture, under it, in as many columns as fit."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    columns = max(1, min(len(handles), int(150 / (longest + 7))))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6)
+
+
+def of_load(findings: Findings) -> str:
+    """The offered load in words, for a subtitle."""
+    rates = sorted({number(each.summary.offered_rpm) for each in findings.services})
+    text = f"{rates[0]} requests/min" if len(rates) == 1 else "each service's own load"
+    return f"offered load: {text}; seed {findings.result.scenario.seed}"

@@ -1,0 +1,165 @@
+"""A folder that appears whole or not at all: written beside its place, synced, exchanged for the old one at once."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EEXIST, ENOENT, ENOTEMPTY
+from pathlib import Path
+from secrets import token_hex
+
+MARK = "manifest.json"
+"""File by which a folder is known to be a report, and so may be replaced."""
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+class NotAReport(ValueError):
+    """There is something else in the place of the report; it is left alone."""
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A new folder to write to; when the block ends well it takes the place of `target`, otherwise it goes.
+
+    Whoever looks at `target` sees the old report or the new one, whole, at any moment; of two that write at once the
+    later wins whole. What killed runs left behind beside `target` is removed.
+
+    Args:
+        target: does not exist, is empty, or is a report.
+
+    Raises:
+        NotAReport: `target` is something else.
+        OSError: no room, no right to write.
+    """
+    place = check_place(target)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _clean(place)
+    draft, lock = _draft(place)
+    try:
+        yield draft
+        _sync(draft)
+        _take_place(draft, place)
+        _sync_folder(place.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(lock)
+
+
+def check_place(target: Path) -> Path:
+    """Where a report at `target` would go, links followed.
+
+    Raises:
+        NotAReport: something else is there.
+    """
+    place = target.expanduser().resolve()
+    if place.exists() and not place.is_dir():
+        raise NotAReport(f"{target} is a file: give the name of a folder")
+    if place.is_dir() and not (place / MARK).is_file() and any(place.iterdir()):
+        raise NotAReport(f"{target} holds files that are no report (it has no {MARK}): give another folder")
+    return place
+
+
+def safe_name(name: str, longest: int = 80) -> str:
+    """A name as part of a path: letters and digits of any script, dots, dashes, underscores; never empty or hidden.
+
+    >>> safe_name("../a b/c"), safe_name("CS-3 8B"), safe_name("...")
+    ('a_b_c', 'CS-3_8B', 'unnamed')
+    """
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    while len(kept.encode()) > longest:
+        kept = kept[:-1]
+    return kept.strip("._") or "unnamed"
+
+
+def _drafts_of(place: Path) -> str:
+    """How the names of all drafts of a place begin."""
+    return f".{safe_name(place.name, 60)}.draft-"
+
+
+def _draft(place: Path) -> tuple[Path, int]:
+    """A new folder beside `place`, and a lock on it that tells others that its writer lives."""
+    while True:
+        draft = place.parent / f"{_drafts_of(place)}{os.getpid()}-{token_hex(4)}"
+        draft.mkdir()
+        lock = os.open(draft, os.O_RDONLY)
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if draft.is_dir() and os.fstat(lock).st_ino == draft.stat().st_ino:
+                return draft, lock
+        os.close(lock)  # someone took it for a leftover between mkdir and the lock
+
+
+def _clean(place: Path) -> None:
+    """Remove the drafts whose writers are dead."""
+    for leftover in place.parent.glob(_drafts_of(place).replace("[", "[[]") + "*"):
+        with suppress(OSError):
+            lock = os.open(leftover, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(leftover, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _sync(folder: Path) -> None:
+    """Everything of a folder on disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take_place(draft: Path, place: Path) -> None:
+    """Put the draft in its place; what was there before ends up under the draft's name."""
+    while True:
+        try:
+            os.rename(draft, place)  # nothing there, or an empty folder
+            return
+        except OSError as error:
+            if error.errno not in (EEXIST, ENOTEMPTY):
+                raise
+        check_place(place)
+        try:
+            _exchange(draft, place)
+            return
+        except FileNotFoundError:
+            continue  # somebody moved it meanwhile
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two folders: in one step where the system can, else in two renames.
+
+    Raises:
+        FileNotFoundError: one of them is not there.
+    """
+    if sys.platform == "linux":
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if rename is not None:
+            if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+                return
+            error = ctypes.get_errno()
+            if error == ENOENT:
+                raise FileNotFoundError(error, os.strerror(error), str(other))
+    aside = one.with_name(one.name + "-old")
+    os.rename(other, aside)
+    try:
+        os.rename(one, other)
+    except OSError:
+        os.rename(aside, other)
+        raise
+    os.rename(aside, one)

@@ -1,0 +1,41 @@
+"""What a report has to say that the model leaves out. Whoever models one of these removes its line."""
+
+from __future__ import annotations
+
+from infermodel.architecture import ExpertFeedForward
+from infermodel.report.findings import Findings
+
+ALWAYS = (
+    "the network between the users and the service; before and after the scheduler only the engine's fixed times",
+    "speculative decoding, in the simulation (its yield is computed in closed form only)",
+    "prefill and decode on separate replicas",
+    "KV cache kept outside the device's memory, and moved between replicas",
+    "changes of the clock with temperature and power caps, slow devices among fast ones, noise of the host",
+    "the quality of the answers, and what a lower precision does to it",
+    "starting, stopping and scaling of replicas during the run; failures are those the scenario names",
+    "taxes, discounts, financing but for one rate of interest, and the second-hand value of systems",
+)
+"""True of every run."""
+
+
+def not_modelled(findings: Findings) -> tuple[str, ...]:
+    """What this run leaves out, most general first."""
+    services = [each.service for each in findings.services]
+    families = {each.system.device.family for each in services}
+    more = []
+    if any(
+        isinstance(layer.feed_forward, ExpertFeedForward)
+        for each in services
+        for layer, _ in each.architecture.distinct_layers
+    ):
+        more.append("uneven use of experts: every token chooses its experts evenly and independently")
+    if "gpu" in families:
+        more.append("contention between GPUs of several replicas for host memory, PCIe and switches")
+    if families & {"wafer", "lpu"}:
+        more.append(
+            "how compilers lay a model out on wafers and chips: a published law of layer times stands for it, "
+            "with the range that the catalog gives"
+        )
+    if any(each.prefix_caching for each in (service.limits for service in services)):
+        more.append("prefix caches shared between replicas")
+    return (*ALWAYS, *more)

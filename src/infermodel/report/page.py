@@ -1,0 +1,152 @@
+"""The page of a report: one file, no script, nothing from a network."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from math import isfinite
+from typing import Any
+
+from infermodel import __version__
+from infermodel.cost.bounds import decode_bounds
+from infermodel.cost.step import Batch, Windowed
+from infermodel.experiment.result import ServiceResult
+from infermodel.metrics.total import total
+from infermodel.report import human, words
+from infermodel.report.findings import Findings
+from infermodel.report.not_modelled import not_modelled
+from infermodel.report.palette import BOUNDS
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Content security policy: the browser itself refuses scripts and everything that is not in the file."""
+
+LATENCIES = (
+    ("Time to first token", "ttft"),
+    ("Time per output token", "tpot"),
+    ("Gap between tokens", "itl"),
+    ("End to end", "e2e"),
+    ("Time in queue", "queue_time"),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the page."""
+
+    name: str
+    caption: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Readings of one service's decode speed side by side, tokens/s of one user.
+
+    Attributes:
+        bandwidth: all memory of a replica streams the weights at its peak.
+        stage: only the memory of the stage in turn does; None where all devices work together.
+        alone: the model with one user.
+        offered: median of the run.
+        capacity: median at capacity; None where it is not known.
+        published: of a claim that names the service.
+    """
+
+    bandwidth: float
+    stage: float | None
+    alone: float
+    offered: float
+    capacity: float | None
+    published: float | None
+
+
+def page(
+    findings: Findings,
+    pictures: Mapping[str, tuple[str, bytes]],
+    tables: Sequence[str] = (),
+    command: Sequence[str] = (),
+) -> str:
+    """The whole page as HTML text.
+
+    Args:
+        findings: what to tell.
+        pictures: name to caption and PNG.
+        tables: names of the files beside the page.
+        command: that made the report.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files("infermodel.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    for name in ("number", "seconds", "usd", "usd_band", "share", "share_band", "watts", "quantity"):
+        environment.filters[name] = getattr(human, name)
+    template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
+    return template.render(
+        **content(findings),
+        policy=POLICY,
+        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
+        pictures=[
+            Shown(name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
+            for name, (caption, image) in pictures.items()
+        ],
+        tables=tables,
+        command=" ".join(command),
+        version=__version__,
+    )
+
+
+def content(findings: Findings) -> dict[str, Any]:
+    """Everything that the page says, by the name that the template uses."""
+    result = findings.result
+    return {
+        "scenario": result.scenario,
+        "answers": words.answers(findings),
+        "promises": words.promises(findings),
+        "holds": [words.holds(findings, each) for each in findings.services],
+        "warnings": words.warnings(findings),
+        "load": words.load_words(findings),
+        "headlines": findings.headlines,
+        "capacities": findings.capacities,
+        "services": findings.services,
+        "styles": findings.styles,
+        "total": total([each.summary for each in findings.services]),
+        "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),
+        "bounds": [(each, bound_shares(each)) for each in findings.services],
+        "bound_colours": BOUNDS,
+        "speeds": [(each, speeds(findings, each)) for each in findings.services],
+        "has_stages": any(each.service.system.device.family != "gpu" for each in findings.services),
+        "latencies": LATENCIES,
+        "verdicts": findings.verdicts,
+        "not_modelled": not_modelled(findings),
+        "laws": len(result.laws),
+        "law_names": len({each.law for each in result.laws}),
+        "deviation": max((each.deviation for each in result.laws), default=0.0),
+    }
+
+
+def bound_shares(each: ServiceResult) -> list[tuple[str, float]]:
+    """Share of the busy time by what bound it, largest parts first, nothing below half a percent."""
+    shares = [(name, float(getattr(each.summary, f"bound_{name}_share"))) for name in BOUNDS]
+    return sorted(((name, part) for name, part in shares if part >= 0.005), key=lambda pair: -pair[1])
+
+
+def speeds(findings: Findings, each: ServiceResult) -> Speeds:
+    """Readings of a service's decode speed at the run's mean context."""
+    service, summary, model = each.service, each.summary, each.service.step_model
+    context = 1
+    if isfinite(summary.prompt_tokens_mean) and isfinite(summary.output_tokens_mean):
+        context = max(1, round(summary.prompt_tokens_mean + summary.output_tokens_mean / 2))
+    windows = tuple(Windowed(min(context, window), 0) for window in model.windows)
+    precision = service.deployment.precision
+    bounds = decode_bounds(service.architecture, service.system, service.devices_per_replica, precision, context)
+    capacity = findings.capacities.get(summary.service)
+    at_capacity = None if capacity is None or capacity.summary is None else capacity.summary.output_speed_p50_tok_s
+    return Speeds(
+        bandwidth=bounds.bandwidth_tok_s,
+        stage=bounds.stage_tok_s,
+        alone=1 / model.step(Batch(1, context, context, windows)).latency_s,
+        offered=summary.output_speed_p50_tok_s,
+        capacity=at_capacity,
+        published=findings.published_speed(summary.service),
+    )

@@ -1,0 +1,102 @@
+"""Where the dollars go, and what a million tokens costs."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from infermodel.economics.band import Band
+from infermodel.report.drawing import log_axis, sheet
+from infermodel.report.findings import Findings, Headline
+from infermodel.report.human import shortened, usd
+from infermodel.report.palette import GREY, INK, PARTS
+
+
+def breakdown(findings: Findings) -> Figure | None:
+    """$/h in parts on the left, $/Mtok low to high on the right."""
+    shown = [each for each in findings.headlines if each.economics.hourly.total.high > 0]
+    if not shown:
+        return None
+    loads = "at capacity" if all(each.at_capacity for each in shown) else "at capacity where known, else as offered"
+    figure, ((left, right),) = sheet(
+        "What it costs", f"each service {loads}; whiskers: range of uncertain prices", columns=2, sharey=True
+    )
+    rows = range(len(shown))
+    _hourly(left, shown)
+    _per_mtok(right, shown)
+    left.set_yticks(list(rows), [shortened(each.name, 28) for each in shown])
+    left.set_ylim(len(shown) - 0.4, -0.6)
+    for axes in (left, right):
+        axes.grid(False, axis="y")
+    used = [part for part in PARTS if any(each.economics.hourly.parts[part].mid > 0 for each in shown)]
+    figure.legend(
+        handles=[Patch(color=PARTS[part], label=part) for part in used],
+        loc="outside lower center",
+        ncols=len(used) or 1,
+    )
+    return figure
+
+
+def _hourly(axes: Axes, shown: list[Headline]) -> None:
+    longest = max(each.economics.hourly.total.high for each in shown)
+    for row, each in enumerate(shown):
+        hourly, start = each.economics.hourly, 0.0
+        for part, band in hourly.parts.items():
+            axes.barh(row, band.mid, left=start, height=0.5, color=PARTS[part], edgecolor="white", linewidth=0.8)
+            start += band.mid
+        _whisker(axes, row, hourly.total)
+        axes.text(hourly.total.high + 0.015 * longest, row, usd(hourly.total.mid), va="center", fontsize=14)
+    axes.set_xlim(0, 1.16 * longest)
+    axes.set_title("Dollars of an hour of the fleet")
+    axes.set_xlabel("USD/h")
+
+
+def _per_mtok(axes: Axes, shown: list[Headline]) -> None:
+    bands = [each.economics.blended_usd_per_mtok for each in shown]
+    figures = [value for band in bands for value in (band.low, band.mid, band.high) if isfinite(value) and value > 0]
+    figures += [sold for each in shown if (sold := each.economics.list_usd_per_mtok)]
+    if not figures:
+        axes.text(0.5, 0.5, "no tokens were delivered", transform=axes.transAxes, ha="center")
+        return
+    log_axis(axes, "x", min(figures), max(figures), pad=0.16)
+    for row, (each, band) in enumerate(zip(shown, bands, strict=True)):
+        if isfinite(band.mid) and band.mid > 0:
+            _whisker(axes, row, band)
+            axes.plot([band.mid], [row], marker="o", markersize=12, color=INK, zorder=4)
+            axes.annotate(
+                usd(band.mid), (band.mid, row), xytext=(0, 13), textcoords="offset points", ha="center", fontsize=14
+            )
+        else:
+            axes.text(
+                0.98,
+                row,
+                "no tokens delivered",
+                transform=axes.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                color=GREY,
+            )
+        sold = each.economics.list_usd_per_mtok
+        if sold:
+            axes.plot([sold], [row], marker="d", markersize=12, mfc="white", mec="#AA3377", mew=2.4, zorder=5)
+            axes.annotate(
+                f"list {usd(sold)}",
+                (sold, row),
+                xytext=(0, -27),
+                textcoords="offset points",
+                ha="center",
+                fontsize=13,
+                color="#AA3377",
+            )
+    axes.set_title("Dollars per million tokens")
+    axes.set_xlabel("USD/Mtok, input and output at the run's own mix (log scale)")
+
+
+def _whisker(axes: Axes, row: int, band: Band) -> None:
+    if not band.is_exact and isfinite(band.high):
+        axes.plot([band.low, band.high], [row, row], color=GREY, linewidth=2.2, zorder=3, solid_capstyle="butt")
+        for end in (band.low, band.high):
+            axes.plot([end, end], [row - 0.09, row + 0.09], color=GREY, linewidth=2.2, zorder=3)

@@ -1,0 +1,131 @@
+"""Roofs of each device and where its work lies under them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from infermodel.cost.step import Batch, Chunk, StepCost, StepModel, Windowed
+from infermodel.experiment.result import ServiceResult
+from infermodel.report.drawing import legend_below, log_axis, sheet
+from infermodel.report.findings import Findings
+from infermodel.report.human import shortened, si
+from infermodel.report.labels import place
+from infermodel.report.palette import GREY, device_colour
+
+PROMPT_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Work of one device.
+
+    Attributes:
+        kind: `run`, `decode` or `prompt`.
+        intensity: FLOP/byte.
+        flops_per_s: of one device.
+    """
+
+    kind: str
+    intensity: float
+    flops_per_s: float
+
+
+MARKERS = {
+    "run": ("*", "mean of the run while busy"),
+    "decode": ("v", "decode, one user"),
+    "prompt": ("s", "reading one prompt"),
+}
+
+
+def operating_points(findings: Findings) -> Figure | None:
+    """One roof a device, on logarithmic axes, with the points of its services."""
+    shown = {each.summary.service: found for each in findings.services if (found := points(each))}
+    if not shown:
+        return None
+    figure, ((axes,),) = sheet(
+        "Roofline of each device",
+        "per device; the slope is memory bandwidth, the flat part the peak at the compute precision",
+    )
+    everything = [point for found in shown.values() for point in found]
+    roofs = {
+        (each.service.system.device.name, *roof(each)): each.service.system.device.title for each in findings.services
+    }
+    ridges = [peak / bandwidth for _, peak, bandwidth in roofs]
+    low_x = min(*ridges, *(point.intensity for point in everything))
+    high_x = max(*ridges, *(point.intensity for point in everything))
+    log_axis(axes, "x", low_x, high_x, pad=0.12)
+    low, high = axes.get_xlim()
+    tops = [peak for _, peak, _ in roofs]
+    log_axis(axes, "y", min(point.flops_per_s for point in everything), max(tops), pad=0.08)
+    handles = []
+    for (device, peak, bandwidth), title in roofs.items():
+        xs = np.array([low, peak / bandwidth, high])
+        axes.plot(xs, np.minimum(peak, bandwidth * xs), color=device_colour(device), linewidth=3)
+        label = f"{shortened(title, 30)}: {si(peak, 'FLOP/s')}, {si(bandwidth, 'B/s')}"
+        handles.append(Line2D([], [], color=device_colour(device), linewidth=3, label=label))
+    for name, found in shown.items():
+        for point in found:
+            axes.plot(
+                [point.intensity],
+                [point.flops_per_s],
+                marker=MARKERS[point.kind][0],
+                markersize=19 if point.kind == "run" else 12,
+                color=findings.styles[name].colour,
+                markeredgecolor="white",
+                linestyle="none",
+                zorder=5,
+            )
+    handles += [
+        Line2D([], [], linestyle="none", marker=marker, markersize=13, color=GREY, label=label)
+        for marker, label in MARKERS.values()
+    ]
+    axes.set_xlabel("useful FLOP per byte moved (log scale)")
+    axes.set_ylabel("FLOP/s of one device (log scale)")
+    legend_below(figure, handles)
+    runs = [(name, point) for name, found in shown.items() for point in found if point.kind == "run"]
+    place(
+        axes,
+        [(point.intensity, point.flops_per_s) for _, point in runs],
+        [name for name, _ in runs],
+        [findings.styles[name].colour for name, _ in runs],
+    )
+    return figure
+
+
+def roof(each: ServiceResult) -> tuple[float, float]:
+    """Peak FLOP/s and bytes/s of one device of a service."""
+    devices = max(each.record.peak_bandwidth / each.service.system.device.memory_bandwidth, 1e-12)
+    return each.record.peak_flops / devices, each.record.peak_bandwidth / devices
+
+
+def points(each: ServiceResult) -> list[OperatingPoint]:
+    """Where a service's work lies: the run's mean, one decoding sequence at the run's mean context, one prompt."""
+    devices = max(each.record.peak_bandwidth / each.service.system.device.memory_bandwidth, 1e-12)
+    columns, model, summary = each.record.timeline.columns, each.service.step_model, each.summary
+    prompt = max(1, round(summary.prompt_tokens_mean)) if isfinite(summary.prompt_tokens_mean) else PROMPT_TOKENS
+    flops, moved, busy = (float(columns[name].sum()) for name in ("flops", "bytes", "busy_s"))
+    decode, reading = alone(model, prompt), model.step(Batch(0, 0, 0, no_sequences(model), 1, (Chunk(prompt, 0),), 1))
+    candidates = [("run", flops, moved, busy)]
+    candidates += [
+        (kind, step.flops, step.bytes, step.latency_s) for kind, step in (("decode", decode), ("prompt", reading))
+    ]
+    return [
+        OperatingPoint(kind, done / read, done / seconds / devices)
+        for kind, done, read, seconds in candidates
+        if done > 0 and read > 0 and seconds > 0
+    ]
+
+
+def alone(model: StepModel, context: int) -> StepCost:
+    """A decode step of one sequence with this context."""
+    return model.step(Batch(1, context, context, tuple(Windowed(min(context, w), context < w) for w in model.windows)))
+
+
+def no_sequences(model: StepModel) -> tuple[Windowed, ...]:
+    """What attention windows see of a batch that decodes nothing."""
+    return tuple(Windowed(0, 0) for _ in model.windows)

@@ -1,0 +1,168 @@
+"""The sentences of a report: every one follows from figures, none is written by hand for a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+from infermodel.experiment.result import Capacity, ServiceResult
+from infermodel.metrics.objectives import Objective
+from infermodel.report.findings import Findings, Headline
+from infermodel.report.human import number, seconds, share, usd, usd_band
+
+OBJECTIVE_WORDS = {
+    "ttft": "time to the first token",
+    "tpot": "time per output token",
+    "itl": "gap between tokens",
+    "e2e": "time to the end of the answer",
+    "queue_time": "time in the queue",
+    "output_speed": "output speed",
+}
+
+RESOURCE_WORDS = {
+    "compute": "arithmetic",
+    "memory": "memory bandwidth",
+    "network": "communication between devices",
+    "latency": "fixed latencies: kernels, hops, layers in turn",
+    "host": "the serving software on the host",
+    "kv memory": "room for keys and values",
+}
+
+
+def answers(findings: Findings) -> list[str]:
+    """One or two sentences for each model: who is fastest, who is cheapest, and by how much."""
+    groups: dict[str, list[Headline]] = {}
+    for each in findings.headlines:
+        groups.setdefault(each.service.service.architecture.title, []).append(each)
+    return [sentence for title, group in groups.items() for sentence in _of_one_model(title, group)]
+
+
+def _of_one_model(title: str, group: list[Headline]) -> list[str]:
+    """Who is fastest and who cheapest among the services of one model."""
+    quick = [each for each in group if _speed(each) > 0]
+    priced = [each for each in group if _is_priced(each)]
+    found = []
+    if quick:
+        quick.sort(key=_speed, reverse=True)
+        speed = number(_speed(quick[0]))
+        words = f"{title} is fastest on {quick[0].name}: half of its users see {speed} tokens/s or more"
+        if len(quick) > 1:
+            ratio = _speed(quick[0]) / _speed(quick[1])
+            words += f", {number(ratio, 2)} times as many as on the next, {quick[1].name}"
+        found.append(words + ".")
+    if priced:
+        priced.sort(key=_mid_price)
+        words = f"{title} is cheapest on {priced[0].name}: {_price(priced[0])} per million tokens"
+        if len(priced) > 1:
+            ratio = _mid_price(priced[1]) / _mid_price(priced[0])
+            words += f"; on the next, {priced[1].name}, it costs {number(ratio, 2)} times as much"
+            low, high = priced[1].economics.blended_usd_per_mtok.low, priced[0].economics.blended_usd_per_mtok.high
+            if low <= high:
+                words += ", but the ranges of their prices overlap"
+        found.append(words + ".")
+    return found
+
+
+def holds(findings: Findings, each: ServiceResult) -> str:
+    """What a service holds at its objectives, in one sentence."""
+    name = each.summary.service
+    capacity = findings.capacities.get(name)
+    if capacity is None:
+        return f"{name}: no capacity was looked for; the figures are those of the offered load."
+    if capacity.summary is None:
+        return f"{name}: no load keeps the objectives. {capacity.note}".strip()
+    summary, economics = capacity.summary, capacity.economics
+    bought = f"{each.summary.systems} × {each.service.system.title}"
+    load = f"{number(capacity.low)} users at a time" if capacity.unit == "users" else ""
+    words = (
+        f"{name} ({bought}) holds {load + ', ' if load else ''}{number(summary.rpm)} requests a minute: "
+        f"{number(summary.itpm)} input and {number(summary.otpm)} output tokens a minute"
+    )
+    if economics is not None and economics.hourly.total.high > 0:
+        words += f", at {usd_band(economics.blended_usd_per_mtok)} per million tokens"
+    return words + ". " + stops(capacity, each.service.objectives)
+
+
+def stops(capacity: Capacity, objectives: Sequence[Objective]) -> str:
+    """Why a service holds no more."""
+    if not isfinite(capacity.high):
+        return "No load was found that it does not hold."
+    missed = [promise(each) for each in objectives if each.name in capacity.binding_objective.split()]
+    first = f"these break first: {'; '.join(missed)}" if missed else capacity.binding_objective or "the queue grows"
+    resource = RESOURCE_WORDS.get(capacity.binding_resource.lower(), capacity.binding_resource)
+    return f"Beyond that {first}{f'; what binds is {resource}' if resource else ''}."
+
+
+def promise(objective: Objective) -> str:
+    """An objective in words.
+
+    >>> from infermodel.metrics.objectives import objective
+    >>> promise(objective("ttft_p99", 2.0)), promise(objective("output_speed_p10", 50.0))
+    ('99 % with a time to the first token of at most 2.00 s', '90 % with an output speed of at least 50.0 tokens/s')
+    """
+    if objective.metric == "attainment":
+        return f"{share(objective.limit)} of the requests within every limit"
+    if objective.metric == "output_speed":
+        return f"{100 - objective.percent:g} % with an output speed of at least {number(objective.limit)} tokens/s"
+    words = OBJECTIVE_WORDS[objective.metric]
+    return f"{objective.percent:g} % with a {words} of at most {seconds(objective.limit)}"
+
+
+def promises(findings: Findings) -> list[str]:
+    """Every distinct set of objectives, in words, with whom it binds where that is not everyone."""
+    sets: dict[tuple[Objective, ...], list[str]] = {}
+    for each in findings.services:
+        sets.setdefault(tuple(each.service.objectives), []).append(each.summary.service)
+    lines = []
+    for objectives, names in sets.items():
+        words = "; ".join(promise(objective) for objective in objectives) or "no objective"
+        lines.append(words if len(sets) == 1 else f"{', '.join(names)}: {words}")
+    return lines
+
+
+def warnings(findings: Findings) -> list[str]:
+    """What a reader must know before the figures are used."""
+    lines = list(findings.result.scenario.notes)
+    for each in findings.services:
+        summary = each.summary
+        if summary.overloaded:
+            lines.append(
+                f"{summary.service} is overloaded at the offered load: its queue grows, so mean latencies are withheld."
+            )
+        if summary.rejected:
+            refused = f"{summary.rejected} of {summary.arrived} requests"
+            lines.append(f"{summary.service} rejects {refused}, which are too long for it.")
+        if summary.unfinished and not summary.overloaded:
+            lines.append(f"{summary.service} leaves {summary.unfinished} of {summary.arrived} requests unfinished.")
+        if summary.warning:
+            lines.append(f"{summary.service}: no confidence intervals; {summary.warning}.")
+        capacity = findings.capacities.get(summary.service)
+        if capacity is not None and capacity.note:
+            lines.append(f"{summary.service}: {capacity.note}")
+    return list(dict.fromkeys(lines))
+
+
+def load_words(findings: Findings) -> str:
+    """The measured window in one line."""
+    window = findings.result.window
+    return (
+        f"window: {seconds(window.start_s)} to {seconds(window.end_s)} of the run; seed {findings.result.scenario.seed}"
+    )
+
+
+def _speed(each: Headline) -> float:
+    speed = each.summary.output_speed_p50_tok_s
+    return speed if isfinite(speed) else 0.0
+
+
+def _mid_price(each: Headline) -> float:
+    return each.economics.blended_usd_per_mtok.mid
+
+
+def _is_priced(each: Headline) -> bool:
+    return each.economics.hourly.total.mid > 0 and isfinite(_mid_price(each))
+
+
+def _price(each: Headline) -> str:
+    band = each.economics.blended_usd_per_mtok
+    return usd(band.mid) + ("" if band.is_exact else f" ({usd(band.low)} to {usd(band.high)})")

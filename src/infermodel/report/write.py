@@ -1,0 +1,139 @@
+"""A report on disk: tables, pictures, page, scenario and manifest, all at once or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from infermodel import __version__
+from infermodel.experiment.result import Capacity, Result, Verdict
+from infermodel.report import tables
+from infermodel.report.cells import write_table
+from infermodel.report.findings import Findings
+from infermodel.report.folder import MARK, replacing
+from infermodel.report.long_files import Format, write_requests, write_timeline
+from infermodel.report.page import page
+from infermodel.scenario import to_yaml
+
+LIBRARIES = ("numpy", "simpy", "pydantic", "PyYAML", "matplotlib", "jinja2")
+"""Whose versions the manifest states."""
+
+
+def write(
+    result: Result,
+    capacities: Sequence[Capacity],
+    verdicts: Sequence[Verdict],
+    folder: Path,
+    *,
+    figures: bool = True,
+    command: Sequence[str] = (),
+    requests: Format = "csv",
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write a report; an existing one is replaced when the new one is whole.
+
+    The tables and pictures depend on nothing but the arguments: the same run, the same bytes.
+
+    Args:
+        result: of the run.
+        capacities: of the services for which they were looked for.
+        verdicts: of the claims.
+        folder: does not exist, is empty, or holds a report.
+        figures: whether to draw.
+        command: that was typed, for the manifest and the page.
+        requests: `csv` for requests.csv.gz, `parquet` for requests.parquet (needs pyarrow).
+        on_progress: called with the name of each file before it is written.
+
+    Returns:
+        The folder.
+
+    Raises:
+        NotAReport: something else is at `folder`.
+        OSError: no room, no right to write.
+    """
+    findings = Findings.of(result, capacities, verdicts)
+    with replacing(folder) as draft:
+        for name, rows in short_tables(findings, capacities):
+            on_progress(name)
+            write_table(draft / name, [each.name for each in tables.SCHEMAS[name]], rows)
+        named = [(each.summary.service, each.record) for each in findings.services]
+        on_progress("requests")
+        write_requests(draft, named, requests)
+        write_timeline(draft, named)
+        _write_text(draft / "scenario.resolved.yaml", to_yaml(result.scenario))
+        pictures = draw(findings, on_progress) if figures else {}
+        for name, (_, image) in pictures.items():
+            (draft / f"{name}.png").write_bytes(image)
+        on_progress("report.html")
+        beside = [path.name for path in sorted(draft.iterdir()) if path.suffix != ".png"]
+        _write_text(draft / "report.html", page(findings, pictures, [*beside, MARK], command))
+        _write_text(draft / MARK, manifest(result, command, draft))
+    return folder
+
+
+def short_tables(
+    findings: Findings, capacities: Sequence[Capacity]
+) -> Iterable[tuple[str, Iterable[Mapping[str, Any]]]]:
+    """File name and rows of each table that this run has."""
+    yield "summary.csv", tables.summary_rows(findings)
+    yield "capacity.csv", tables.capacity_rows(capacities)
+    yield "capacity_points.csv", tables.capacity_point_rows(capacities)
+    yield "prices.csv", tables.price_rows(findings)
+    yield "claims.csv", tables.claim_rows(findings.verdicts)
+    placement = list(tables.placement_rows(findings))
+    if placement:
+        yield "placement.csv", placement
+
+
+def draw(findings: Findings, on_progress: Callable[[str], None] = lambda _: None) -> dict[str, tuple[str, bytes]]:
+    """Caption and PNG of every picture that there is something to draw for; matplotlib is imported here."""
+    from infermodel.report.drawing import png
+    from infermodel.report.pictures import PICTURES
+
+    drawn = {}
+    for name, plate in PICTURES.items():
+        on_progress(f"{name}.png")
+        image = png(plate.picture, findings)
+        if image is not None:
+            drawn[name] = (plate.caption, image)
+    return drawn
+
+
+def manifest(result: Result, command: Sequence[str], folder: Path) -> str:
+    """What the report was made from and by, and the checksums of its files, as JSON."""
+    stated = {
+        "digest": result.scenario.digest,
+        "seed": result.scenario.seed,
+        "infermodel": __version__,
+        "python": platform.python_version(),
+        "libraries": {name: installed for name in LIBRARIES if (installed := _version(name))},
+        "command": list(command),
+        "laws": {
+            "checked": len(result.laws),
+            "largest_deviation": max((each.deviation for each in result.laws), default=0.0),
+        },
+        "sha256": {path.name: _checksum(path) for path in sorted(folder.iterdir())},
+    }
+    return json.dumps(stated, indent=2, ensure_ascii=False) + "\n"
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def _write_text(path: Path, text: str) -> None:
+    """UTF-8 with plain line ends; what cannot be encoded (lone surrogates) is replaced."""
+    path.write_bytes(text.encode("utf-8", errors="replace"))

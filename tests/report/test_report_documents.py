@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from example_report import example, findings
+
+from infermodel.report.documents import sections
+from infermodel.report.tables import PRICE_ITEMS, SCHEMAS
+from infermodel.report.write import short_tables
+
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+
+
+def test_each_file_of_a_report_is_documented_as_it_is() -> None:
+    assert sections() in (DOCUMENTS / "tables.md").read_text(encoding="utf-8"), "paste what `sections` prints"
+
+
+def test_every_file_is_named_on_the_page_about_reports() -> None:
+    page = (DOCUMENTS / "reading_a_report.md").read_text(encoding="utf-8")
+    for name in SCHEMAS:
+        assert f"`{name}`" in page
+
+
+def test_every_item_of_the_prices_is_explained() -> None:
+    prices = dict(short_tables(findings(), example()[1]))["prices.csv"]
+    explained = {part.strip() for item in PRICE_ITEMS for part in item.split(",")}
+    for row in prices:
+        item = "hourly.<part>" if row["item"].startswith("hourly.") and row["item"] != "hourly.total" else row["item"]
+        assert item in explained
+        assert row["unit"] in {unit for unit, _ in PRICE_ITEMS.values()}

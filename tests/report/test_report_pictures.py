@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import struct
+import warnings
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+from example_report import example, findings, hostile
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from infermodel.report.drawing import HEIGHT_PX, WIDTH_PX, look, png
+from infermodel.report.findings import Findings
+from infermodel.report.palette import COLOURS, SPARE_COLOURS, styles
+from infermodel.report.pictures import PICTURES
+from infermodel.report.pictures.capacity import knee
+
+
+def many() -> Findings:
+    """Nine services with long names, close to each other: the worst case for labels."""
+    result, capacities, verdicts = example()
+    services, found = [], []
+    for number in range(9):
+        one, capacity = result.services[number % 3], capacities[number % 3]
+        name = f"{one.summary.service}, variant {number} with a long name"
+        summary = replace(
+            one.summary, service=name, output_speed_p50_tok_s=one.summary.output_speed_p50_tok_s * 1.02**number
+        )
+        services.append(replace(one, summary=summary))
+        found.append(
+            replace(capacity, service=name, summary=capacity.summary and replace(capacity.summary, service=name))
+        )
+    claims = [replace(verdicts[n % 5], id=f"C{n:02d}") for n in range(30)]
+    return Findings.of(replace(result, services=tuple(services)), found, claims)
+
+
+def text_boxes(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Every visible text with the box that it covers, pixels. Labels of ticks outside the axis are not drawn."""
+    figure.canvas.draw()
+    labels, shown = set(), []
+    for axes in figure.findobj(Axes):
+        for axis in (axes.xaxis, axes.yaxis):
+            labels |= {
+                id(label) for tick in (*axis.majorTicks, *axis.minorTicks) for label in (tick.label1, tick.label2)
+            }
+            low, high = sorted(axis.get_view_interval())
+            at = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+            if axes.get_visible():
+                shown += [label for place, label in at if low * (1 - 1e-9) <= place <= high * (1 + 1e-9)]
+    shown += [text for text in figure.findobj(Text) if id(text) not in labels]
+    return [
+        (text.get_text(), text.get_window_extent())
+        for text in shown
+        if text.get_visible() and text.get_text().strip() and (text.axes is None or text.axes.get_visible())
+    ]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_a_slide(name: str) -> None:
+    image = png(PICTURES[name].picture, findings())
+    assert image is not None
+    assert image.startswith(b"\x89PNG")
+    assert struct.unpack(">II", image[16:24]) == (WIDTH_PX, HEIGHT_PX)
+    assert len(image) > 20_000
+    assert b"tEXt" not in image  # no version, no date
+
+
+@pytest.mark.parametrize("case", ["plain", "hostile", "many"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_text_covers_another_or_leaves_the_sheet(name: str, case: str) -> None:
+    material = {"plain": findings, "hostile": lambda: Findings.of(*hostile()), "many": many}[case]()
+    with look(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = PICTURES[name].picture(material)
+        assert isinstance(figure, Figure)
+        boxes = text_boxes(figure)
+    assert boxes
+    for text, box in boxes:
+        assert min(box.x0, box.y0) >= -1, text
+        assert box.x1 <= WIDTH_PX + 1, text
+        assert box.y1 <= HEIGHT_PX + 1, text
+    for (one, a), (other, b) in combinations(boxes, 2):
+        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width <= 1 or height <= 2, f"{one!r} covers {other!r}"
+
+
+def test_a_system_has_one_colour_everywhere() -> None:
+    alone, among = styles(["h100-sxm"])[0], styles(["wse-3", "h100-sxm", "groq-lpu-v1"])[1]
+    assert alone.colour == among.colour == COLOURS["h100-sxm"]
+    assert len(set(COLOURS.values())) == len(COLOURS)
+    assert not set(COLOURS.values()) & set(SPARE_COLOURS)
+
+
+def test_services_on_one_device_can_be_told_apart() -> None:
+    looks = styles(["h100-sxm"] * 6)
+    assert len({(each.colour, each.dash) for each in looks}) == 6
+
+
+def test_the_knee_lies_where_latency_has_doubled() -> None:
+    # a straight line on log axes from (10, 1) to (1000, 16): slope log 16 / log 100; 2 is reached at 10 * 100**(1/4)
+    assert knee([(10.0, 1.0), (1000.0, 16.0)]) == pytest.approx((10 * 100**0.25, 2.0))
+    assert knee([(10.0, 1.0), (1000.0, 1.9)]) is None
+
+
+def test_nothing_to_draw_is_no_picture() -> None:
+    result, _, _ = example()
+    bare = Findings.of(result, [], [])
+    assert png(PICTURES["claims"].picture, bare) is None
+    assert png(PICTURES["capacity"].picture, bare) is None
+    assert png(PICTURES["speed_price"].picture, bare) is not None  # at the offered load then
