@@ -41,6 +41,14 @@ class Evidence:
             f"no service named {name!r}; there are {', '.join(s.service.name for s in self.result.services)}"
         )
 
+    def services(self, arguments: Arguments) -> list[ServiceResult]:
+        """The services that the arguments list.
+
+        Raises:
+            BadClaim: one of them is not there.
+        """
+        return [self.service({"service": name}) for name in arguments["services"]]
+
     def capacity(self, arguments: Arguments) -> Capacity:
         """The capacity of the service that the arguments name.
 

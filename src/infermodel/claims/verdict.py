@@ -41,6 +41,18 @@ class Answer:
         """A figure that follows from sourced ones by arithmetic."""
         return cls(value, value, value, reason)
 
+    @classmethod
+    def from_worst_to_best(cls, cases: Mapping[str, float], reason: str, condition: str) -> Answer:
+        """Several cases, of which more is better: the claim follows if the worst will do.
+
+        `{case}` in the condition stands for the best one's name.
+
+        >>> Answer.from_worst_to_best({"8B": 109, "70B": 11}, "", "requests are short and of {case}").condition
+        'requests are short and of 8B'
+        """
+        best = max(cases, key=lambda case: cases[case])
+        return cls(min(cases.values()), min(cases.values()), cases[best], reason, condition.format(case=best), cases)
+
 
 def judge(published: float, answer: Answer, relation: Relation = "about", within: float = 0.15) -> str:
     """Hold a published figure against the model.

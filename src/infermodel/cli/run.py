@@ -11,6 +11,7 @@ from typing import Literal
 
 import click
 
+from infermodel.claims import check_claims
 from infermodel.cli import MISSED
 from infermodel.cli.answer import answer, preview
 from infermodel.experiment.result import Capacity
@@ -52,7 +53,9 @@ def run(
 ) -> None:
     """Simulate SCENARIO and report latency, throughput and price at its load and at the largest it sustains."""
     seeded = changes if seed is None else (*changes, f"seed={seed}")
-    resolved = resolve(load(scenario, seeded))
+    loaded = load(scenario, seeded)
+    check_claims(loaded)
+    resolved = resolve(loaded)
     if dry_run:
         if not quiet:
             click.echo(preview(resolved))

@@ -1,0 +1,59 @@
+"""`infermodel claims`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infermodel.claims import answer_claims, check_claims, services_at_capacity
+from infermodel.cli.run import progress
+from infermodel.cli.table import aligned
+from infermodel.experiment.result import Capacity, Verdict
+from infermodel.scenario import ResolvedScenario, Scenario, load, resolve
+
+
+@click.command()
+@click.argument("scenarios", type=click.Path(), nargs=-1, required=True)
+@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a Markdown page with a picture for each group.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+def claims(scenarios: tuple[str, ...], changes: tuple[str, ...], out: Path | None, quiet: bool) -> None:
+    """Answer the claims of one or several SCENARIOS and judge them."""
+    loaded = [load(path, changes) for path in scenarios]
+    verdicts: list[Verdict] = []
+    for scenario in loaded:
+        check_claims(scenario)
+    for scenario in loaded:
+        verdicts += answers(scenario, quiet=quiet)
+    if not quiet:
+        rows = [(each.id, each.statement, each.verdict) for each in verdicts]
+        click.echo(aligned([("claim", "statement", "verdict"), *rows]))
+    if out is not None:
+        from infermodel.claims.page import write_page
+
+        written = write_page(out, verdicts, command=f"infermodel claims {' '.join(scenarios)} --out {out}")
+        if not quiet:
+            click.echo(f"\n{out} and {len(written)} pictures written")
+
+
+def answers(scenario: Scenario, *, quiet: bool) -> tuple[Verdict, ...]:
+    """Run a scenario, search the capacities that its claims ask for, and answer them."""
+    from infermodel import experiment
+
+    resolved = resolve(scenario)
+    with progress(f"simulating {resolved.source.name}", quiet=quiet):
+        result = experiment.run(resolved)
+    return answer_claims(result, capacities(resolved, quiet=quiet))
+
+
+def capacities(resolved: ResolvedScenario, *, quiet: bool) -> dict[str, Capacity]:
+    """Capacity of each service that a claim asks for, by name."""
+    from infermodel.search.capacity import find_capacity
+
+    found = {}
+    for service in resolved.services:
+        if service.name in services_at_capacity(resolved.claims) and resolved.capacity_width is not None:
+            with progress(f"looking for the capacity of {service.name}", quiet=quiet):
+                found[service.name] = find_capacity(resolved, service, width=resolved.capacity_width)
+    return found
