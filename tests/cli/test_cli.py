@@ -115,6 +115,16 @@ def test_a_run_finds_the_capacity_at_the_objectives(file: str) -> None:
     assert "At the largest load that keeps the objectives:" in said.stdout
 
 
+def test_claims_are_answered_and_those_that_cannot_be_asked_are_bad_input(file: str) -> None:
+    claim = "{id: C01, statement: fast, published: 1800, unit: tok/s, source: launch, answer: {speed: {service: %s}}}"
+    said = call("run", file, *TINY, "--set", f"claims=[{claim % 'CS-3'}]")
+    assert said.exit_code == 0
+    assert "C01    1,800      1,800     tok/s  1.00   follows" in said.stdout
+    said = call("run", file, *TINY, "--set", f"claims=[{claim % 'CS-4'}]")
+    assert said.exit_code == 2
+    assert "claims.0.answer.speed.service: no service named 'CS-4'; did you mean 'CS-3'?" in said.stderr
+
+
 @pytest.mark.parametrize(("limit", "status"), [("1 us", 1), ("1 h", 0)])
 def test_check_tells_by_status_whether_objectives_are_met(file: str, limit: str, status: int) -> None:
     objective = ["--set", f"objectives.ttft_p90={limit}", "--set", "capacity=false"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan
 
 from infermodel.cli.table import aligned
 from infermodel.economics.band import Band
-from infermodel.experiment.result import Capacity, Result, ServiceResult
+from infermodel.experiment.result import Capacity, Result, ServiceResult, Verdict
 from infermodel.scenario import ResolvedScenario
 
 
@@ -31,12 +32,14 @@ def preview(scenario: ResolvedScenario) -> str:
     return "\n".join([scenario.title, "", aligned(rows), "", *notes, f"sound; digest {scenario.digest[:16]}"])
 
 
-def answer(result: Result, capacities: Sequence[Capacity]) -> str:
-    """The answer: each service at its capacity and at the offered load."""
+def answer(result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Verdict]) -> str:
+    """The answer: each service at its capacity and at the offered load, and the claims."""
     parts = [result.scenario.title]
     if capacities:
         parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
     parts += ["At the offered load:", aligned(offered_rows(result.services))]
+    if verdicts:
+        parts += ["What was claimed:", aligned(claim_rows(verdicts))]
     notes = [f"note: {note}" for note in result.scenario.notes]
     notes += [f"{each.service}: {each.note}" for each in capacities if each.note]
     for each in result.services:
@@ -98,6 +101,16 @@ def offered_rows(services: Sequence[ServiceResult]) -> list[tuple[str, ...]]:
                 band(each.economics.blended_usd_per_mtok),
             )
         )
+    return rows
+
+
+def claim_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """A line for each claim; the reasons are in the report."""
+    rows: list[tuple[str, ...]] = [("claim", "published", "modelled", "unit", "ratio", "verdict")]
+    for each in verdicts:
+        shown = (nan if value is None else value for value in (each.published, each.modelled))
+        ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
+        rows.append((each.id, *map(figure, shown), each.unit, ratio, each.verdict))
     return rows
 
 

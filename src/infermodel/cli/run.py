@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ import click
 from infermodel.claims import check_claims
 from infermodel.cli import MISSED
 from infermodel.cli.answer import answer, preview
-from infermodel.experiment.result import Capacity
+from infermodel.experiment.result import Capacity, Result, Verdict
 from infermodel.scenario import ResolvedScenario, load, resolve
 
 REPORTS = Path("reports")
@@ -29,7 +29,7 @@ CAPACITY_CACHE = REPORTS / ".capacity"
 @click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
 @click.option("--replications", type=click.IntRange(1), default=1, show_default=True, help="Runs that differ by seed.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes for replications.")
+@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--dry-run", is_flag=True, help="Check the scenario and show what would run.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an objective is missed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario> if omitted.")
@@ -69,25 +69,51 @@ def run(
         check_place(folder)
     with progress(f"simulating {resolved.source.name}", quiet=quiet):
         result = experiment.run(resolved, replications=replications, jobs=jobs)
-    capacities = find_capacities(resolved, quiet=quiet)
+    capacities = find_capacities(resolved, jobs=jobs, quiet=quiet)
+    verdicts = judge_claims(result, capacities)
     if not quiet:
-        click.echo(answer(result, capacities))
-    with progress("writing the report", quiet=quiet), refusal(folder):
-        write(result, capacities, (), folder, figures=figures, command=command_line(), requests=requests)
+        click.echo(answer(result, capacities, verdicts))
+    with progress("writing the report", quiet=quiet) as say, refusal(folder):
+        write(
+            result,
+            capacities,
+            verdicts,
+            folder,
+            figures=figures,
+            command=command_line(),
+            requests=requests,
+            on_progress=lambda file: say(f"writing {file}"),
+        )
     if not quiet:
         click.echo(f"\nreport: {folder / 'report.html'}")
     if check and not all(service.summary.objectives_met for service in result.services):
         context.exit(MISSED)
 
 
-def find_capacities(scenario: ResolvedScenario, *, quiet: bool) -> tuple[Capacity, ...]:
+def judge_claims(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdict, ...]:
+    """The scenario's claims answered; one that cannot be asked is bad input."""
+    from infermodel.claims import BadClaim, answer_claims
+
+    try:
+        return answer_claims(result, {each.service: each for each in capacities})
+    except BadClaim as bad:
+        raise click.UsageError(str(bad)) from None
+
+
+def find_capacities(scenario: ResolvedScenario, *, jobs: int, quiet: bool) -> tuple[Capacity, ...]:
     """The largest load of each service that has objectives, where the scenario asks for it, coarsely."""
     from infermodel.search.capacity_cache import cached_capacities
 
     if scenario.capacity_width is None:
         return ()
-    with progress("looking for the largest load of each service", quiet=quiet):
-        return cached_capacities(scenario, CAPACITY_CACHE, width=scenario.capacity_width, jobs=os.cpu_count() or 1)
+    with progress("looking for the largest load of each service", quiet=quiet) as say:
+        return cached_capacities(
+            scenario,
+            CAPACITY_CACHE,
+            width=scenario.capacity_width,
+            jobs=jobs,
+            on_found=lambda found: say(f"looking for the largest load of each service; {found.service} is done"),
+        )
 
 
 def command_line() -> list[str]:
@@ -111,14 +137,14 @@ def refusal(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def progress(doing: str, *, quiet: bool) -> Iterator[None]:
-    """Say on stderr what is being done while it is, on a terminal."""
+def progress(doing: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Say on stderr what is being done while it is, and a way to say more; silent where stderr is no terminal."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield
+        yield lambda _: None
         return
-    with console.status(escape(doing)):
-        yield
+    with console.status(escape(doing)) as status:
+        yield lambda more: status.update(escape(more))
