@@ -12,6 +12,9 @@ from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_context,
 FOREVER = 1 << 40
 """Steps of a straight line that nothing ends."""
 
+SOFTMAX_CHANNELS = 64
+"""Channels of a head whose multiplications take as long as the softmax of one score."""
+
 
 class AttentionRate(NamedTuple):
     """Cost of contexts in all layers that share a window.
@@ -37,7 +40,9 @@ class AttentionRate(NamedTuple):
 def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
     """Per distinct window the cost of a context token, summed over the layers that have it, per replica."""
     device, constants = replica.device, replica.constants
-    bandwidth = device.memory_bandwidth * constants.decode_attention_memory_efficiency
+    wide = replica.kv_bytes >= 2
+    reached = constants.decode_attention_efficiency_16bit if wide else constants.decode_attention_efficiency_8bit
+    bandwidth = device.memory_bandwidth * reached
     units = device.peak_flops[replica.half]
     copies = float(replica.deployment.tensor_parallel)
     sums: dict[int | None, list[float]] = {}
@@ -46,6 +51,7 @@ def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
         read = replica.kv_bytes * kv_elements_per_token(attention, replica.shard)
         decode_flops = attention_flops_per_pair(attention, replica.shard, absorbed=True)
         pair_flops = attention_flops_per_pair(attention, replica.shard, absorbed=False)
+        pair_work = pair_flops * softmax_factor(attention)
         decode_s = max(read / bandwidth, decode_flops / (units * constants.gemm_efficiency_16bit))
         row = sums.setdefault(attention.window, [0.0] * 7)
         for i, value in enumerate(
@@ -53,7 +59,7 @@ def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
                 decode_s,
                 decode_flops * copies,
                 read * copies,
-                pair_flops / (units * constants.prefill_attention_efficiency),
+                pair_work / (units * constants.prefill_attention_efficiency),
                 pair_flops * copies,
                 read / bandwidth,
                 read * copies,
@@ -64,6 +70,15 @@ def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
         AttentionRate(-1 if window is None else replica.architecture.windows.index(window), window, *row)
         for window, row in sums.items()
     )
+
+
+def softmax_factor(attention: Attention) -> float:
+    """Time of prompt attention against that of its multiplications: the softmax of a score takes as long as
+    `SOFTMAX_CHANNELS` channels, which weighs more the narrower the heads.
+    """
+    if isinstance(attention, GroupedAttention):
+        return 1.0 + SOFTMAX_CHANNELS / attention.head_dim
+    return 1.0 + 2 * SOFTMAX_CHANNELS / (attention.nope_dim + attention.rope_dim + attention.value_dim)
 
 
 def kv_heads(attention: Attention, shard: Shard) -> float:

@@ -18,14 +18,17 @@ class KernelConstants:
         gemm_memory_efficiency: share of peak bandwidth that reading weights reaches.
         gemm_efficiency_16bit, gemm_efficiency_8bit, gemm_efficiency_4bit: share of the format's peak in large
             multiplications.
+        grouped_efficiency: of multiplications grouped over experts, against dense ones of the same size.
         gemm_tile_penalty: extra compute time per (multiprocessors / tiles).
         gemm_smoothness: p of the smooth maximum of compute and memory time.
         decode_attention_floor_s: of a layer's attention kernel.
         decode_attention_sequence_s: per sequence and KV head.
-        decode_attention_memory_efficiency: share of peak bandwidth that reading keys and values reaches.
+        decode_attention_efficiency_16bit, decode_attention_efficiency_8bit: share of peak bandwidth that reading keys
+            and values of that width reaches.
         prefill_attention_memory_efficiency: share of peak bandwidth at which queries, keys, values and outputs of the
             new tokens pass.
-        prefill_attention_efficiency: share of the 16-bit peak on long prompts.
+        prefill_attention_efficiency: share of the 16-bit peak on long prompts, the softmax counted as further
+            channels.
         elementwise_floor_s: of a norm, rotation, activation or quantisation kernel.
         all_reduce_floor_s, all_reduce_gpu_s: latency of an all-reduce = floor + gpu x number of GPUs.
         link_efficiency: share of the link's bandwidth that collectives reach.
@@ -36,11 +39,13 @@ class KernelConstants:
     gemm_efficiency_16bit: float = 0.80
     gemm_efficiency_8bit: float = 0.60
     gemm_efficiency_4bit: float = 0.50
-    gemm_tile_penalty: float = 0.15
-    gemm_smoothness: float = 3.0
-    decode_attention_floor_s: float = 11e-6
-    decode_attention_sequence_s: float = 0.028e-6
-    decode_attention_memory_efficiency: float = 0.90
+    grouped_efficiency: float = 1.0
+    gemm_tile_penalty: float = 0.12
+    gemm_smoothness: float = 2.5
+    decode_attention_floor_s: float = 12e-6
+    decode_attention_sequence_s: float = 0.016e-6
+    decode_attention_efficiency_16bit: float = 0.91
+    decode_attention_efficiency_8bit: float = 0.77
     prefill_attention_memory_efficiency: float = 0.40
     prefill_attention_efficiency: float = 0.67
     elementwise_floor_s: float = 2.0e-6

@@ -10,7 +10,7 @@ from infermodel.cost.attention import attention_width, kv_heads
 from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Bound
-from infermodel.cost.work import attention_operators, feed_forward_operators, head_operator
+from infermodel.cost.work import head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
@@ -47,7 +47,7 @@ def fixed_part(
     sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
     share = 1.0 / min(stages * groups, max(1, sequences + chunks))
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
-    for layer, count in replica.architecture.distinct_layers:
+    for layer, count, operators in replica.layers:
         kernels = [
             gemm(
                 operator,
@@ -57,12 +57,17 @@ def fixed_part(
                 weight_bytes=replica.weight_bytes,
                 compute=replica.compute,
             )
-            for operator in (
-                *attention_operators(layer.attention, replica.architecture.hidden, replica.shard),
-                *feed_forward_operators(layer.feed_forward, replica.architecture.hidden, replica.shard),
-            )
+            for operator in operators
         ]
-        kernels.append(elementwise(4, 8 * rows * replica.architecture.hidden * ACTIVATION_BYTES, device, constants))
+        # Two norms with their residuals read and write 4 x hidden each; the activation reads two halves, writes one.
+        passed = rows * 8 * replica.architecture.hidden + sum(
+            (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
+            * 1.5
+            * operator.outputs
+            for operator in operators
+            if operator.name.endswith("gate_up")
+        )
+        kernels.append(elementwise(4, passed * ACTIVATION_BYTES, device, constants))
         for kernel in kernels:
             compute_s += count * kernel.compute_s
             memory_s += count * kernel.memory_s

@@ -92,6 +92,8 @@ def gemm(
     )
     tiles = max(1.0, groups) * ceil(rows / groups / TILE) * max(1.0, operator.outputs / TILE)
     peak = device.peak_flops[compute] * gemm_efficiency(compute, constants)
+    if operator.experts:
+        peak *= constants.grouped_efficiency
     compute_s = flops / peak * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
     memory_s = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)
     less, more = sorted((compute_s, memory_s))

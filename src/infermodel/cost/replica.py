@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
+from infermodel.architecture import PRECISION_BYTES, Layer, ModelArchitecture
 from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.kernels import native_format
 from infermodel.cost.memory import shard_of
-from infermodel.cost.work import Shard
+from infermodel.cost.work import LinearOperator, Shard, attention_operators, feed_forward_operators
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice, System
 
@@ -35,6 +36,22 @@ class GpuReplica:
     half: str
     weight_bytes: float
     kv_bytes: float
+
+    @cached_property
+    def layers(self) -> tuple[tuple[Layer, int, tuple[LinearOperator, ...]], ...]:
+        """Each kind of layer, how many there are, and its linear operators on one GPU."""
+        hidden = self.architecture.hidden
+        return tuple(
+            (
+                layer,
+                count,
+                (
+                    *attention_operators(layer.attention, hidden, self.shard),
+                    *feed_forward_operators(layer.feed_forward, hidden, self.shard),
+                ),
+            )
+            for layer, count in self.architecture.distinct_layers
+        )
 
     @property
     def gpus(self) -> int:

@@ -1,0 +1,251 @@
+"""A measured experiment played again by the simulator: the same load on the model of the same server."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from infermodel import catalog
+from infermodel.architecture import ModelArchitecture
+from infermodel.cost.build import step_model
+from infermodel.cost.deployment import Deployment, Precision
+from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
+from infermodel.engine import Engine
+from infermodel.fidelity.rows import Row, RowError
+from infermodel.hardware import System
+from infermodel.metrics.latency import latencies
+from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.tables import FINISHED, ServiceRecord
+from infermodel.workload.arrivals import Offline, Poisson
+from infermodel.workload.lengths import Fixed, Lengths, Uniform
+from infermodel.workload.requests import Requests
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, TraceTraffic, Traffic
+
+SEED = 1
+
+COMPUTE_FORMAT = {"mxfp4": "bf16", "int4": "bf16"}
+"""Weights that are multiplied in another format than they are kept in: engines widen them on the way."""
+
+
+class Skipped(ValueError):
+    """A row that cannot be played, and why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a row ran on, from the catalog; `engine` carries the limits and constants of the row's version."""
+
+    architecture: ModelArchitecture
+    system: System
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What the model says of a row.
+
+    Attributes:
+        predicted: metric to figure, every metric that the run yields.
+        bound_by: what the replica's time went to, the largest share.
+        zero_load_ttft_ms: of one prompt of the row's mean length alone.
+    """
+
+    predicted: Mapping[str, float]
+    bound_by: str
+    zero_load_ttft_ms: float
+
+
+@cache
+def system_of(gpu: str) -> System:
+    """The catalog's system that holds this device; the largest where there are several.
+
+    Raises:
+        Skipped: none does.
+    """
+    systems = [catalog.load_system(name) for name in catalog.names("systems")]
+    holding = [system for system in systems if system.device.name == gpu]
+    if not holding:
+        raise Skipped(f"the catalog has no system with the GPU {gpu!r}")
+    return max(holding, key=lambda system: system.devices)
+
+
+def server_of(row: Row) -> Server:
+    """Model, system and engine of a row.
+
+    Raises:
+        Skipped: the catalog lacks one of them.
+    """
+    for kind, name in (("models", row.model), ("engines", row.engine)):
+        if name not in catalog.names(kind):
+            raise Skipped(f"the catalog has no {kind[:-1]} {name!r}")
+    return Server(catalog.load_model(row.model), system_of(row.gpu), catalog.load_engine(row.engine))
+
+
+def given(value: float, otherwise: float) -> float:
+    """A row's number, or what holds where the row leaves it open."""
+    return otherwise if math.isnan(value) else value
+
+
+def deployment_of(row: Row, server: Server) -> Deployment:
+    """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
+    engine = server.engine
+    longest = int(given(row.prompt_tokens, 0) + given(row.output_tokens, 0))
+    return Deployment(
+        tensor_parallel=row.tensor_parallel,
+        pipeline_parallel=row.pipeline_parallel,
+        expert_parallel=row.expert_parallel,
+        data_parallel=max(1, row.gpus // (row.tensor_parallel * row.pipeline_parallel)),
+        precision=Precision(
+            row.weights_precision,
+            row.kv_precision,
+            COMPUTE_FORMAT.get(row.weights_precision, row.weights_precision),
+        ),
+        max_sequences=int(given(row.max_sequences, engine.max_sequences)),
+        max_batched_tokens=int(given(row.max_batched_tokens, engine.max_batched_tokens)),
+        memory_utilisation=given(row.memory_utilisation, engine.memory_utilisation),
+        kv_block_tokens=engine.kv_block_tokens,
+        max_context=max(server.architecture.max_context, longest),
+    )
+
+
+def lengths_of(mean_or_top: float, spread: str) -> Lengths:
+    """Law of a row's token counts.
+
+    Raises:
+        RowError: an unknown spread.
+    """
+    top = round(mean_or_top)
+    if spread == "fixed":
+        return Fixed(top)
+    if spread.startswith("uniform_"):
+        return Uniform(max(1, math.ceil(float(spread.removeprefix("uniform_")) * top)), top)
+    raise RowError(f"length_spread {spread!r} is neither fixed nor uniform_<share>")
+
+
+def trace_of(path: Path, row: Row) -> Requests:
+    """Arrivals and lengths of a row's requests file.
+
+    Raises:
+        Skipped: the file is not there.
+    """
+    if not path.exists():
+        raise Skipped(f"no requests file {path}")
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        lines = list(csv.DictReader(file))
+    count = len(lines)
+    ids = np.full(count, -1, np.int64)
+    if row.prefix_caching and not math.isnan(row.distinct_prompts):
+        ids = np.arange(count, dtype=np.int64) % int(row.distinct_prompts)
+    prompts = np.array([max(1, int(line["prompt_tokens"])) for line in lines], np.int64)
+    return Requests(
+        arrived_at=np.array([float(line["arrived_at_s"]) for line in lines]),
+        prompt_tokens=prompts,
+        output_tokens=np.array([max(1, int(line["output_tokens"])) for line in lines], np.int64),
+        priority=np.zeros(count, np.int64),
+        prompt_id=ids,
+    )
+
+
+def traffic_of(row: Row, folder: Path) -> Traffic:
+    """Who sends when, and how much.
+
+    Args:
+        folder: of the measurement file; traces lie in `requests` below it.
+
+    Raises:
+        Skipped: the row says too little, or its requests file is missing.
+    """
+    if row.load == "trace":
+        return TraceTraffic(trace_of(folder / "requests" / row.requests_file, row))
+    prompt, output = (lengths_of(tokens, row.length_spread) for tokens in (row.prompt_tokens, row.output_tokens))
+    repeated = row.prefix_caching and not math.isnan(row.distinct_prompts)
+    prefix = Prefix(int(row.distinct_prompts)) if repeated else None
+    requests = int(given(row.requests, 10 * given(row.concurrency, 50)))
+    if row.load == "closed":
+        return ClosedTraffic(int(row.concurrency), prompt, output, prefix=prefix, requests=requests)
+    if row.load == "single":
+        return OpenTraffic(Offline(1), prompt, output, prefix=prefix)
+    if row.load == "offline" or math.isinf(row.request_rate_per_s):
+        return OpenTraffic(Offline(requests), prompt, output, prefix=prefix)
+    if math.isnan(row.request_rate_per_s):
+        raise Skipped("an open load without a rate")
+    return OpenTraffic(Poisson(row.request_rate_per_s), prompt, output, prefix=prefix)
+
+
+def replay(row: Row, folder: Path) -> Replayed:
+    """Play a row.
+
+    Raises:
+        Skipped: the catalog lacks a name, the requests file is missing, or the model does not fit.
+    """
+    server = server_of(row)
+    deployment = deployment_of(row, server)
+    try:
+        model = step_model(server.architecture, server.system, deployment, server.engine)
+    except DoesNotFit as reason:
+        raise Skipped(str(reason)) from reason
+    limits = Limits(
+        max_sequences=deployment.max_sequences,
+        max_batched_tokens=deployment.max_batched_tokens,
+        max_context=deployment.max_context,
+        chunked_prefill=server.engine.chunked_prefill,
+        prefix_caching=row.prefix_caching,
+    )
+    spec = ServiceSpec(
+        row.id,
+        model,
+        traffic_of(row, folder),
+        limits,
+        ingress_s=server.engine.ingress_s,
+        egress_s=server.engine.egress_s,
+    )
+    horizon = Horizon(requests=given(row.requests, math.inf))
+    (record,) = simulate([spec], SEED, horizon)
+    measured = int(min(given(row.requests, math.inf), len(record.requests)))
+    return Replayed(
+        metrics_of(record, measured), bound_by(record), zero_load_ttft_ms(row, record, model, server.engine)
+    )
+
+
+def metrics_of(record: ServiceRecord, count: int) -> dict[str, float]:
+    """The metrics that rows carry, of the first `count` requests; those that never finished are left out."""
+    columns = latencies(record.requests)
+    finished = (record.requests.status == FINISHED) & (np.arange(len(record.requests)) < count)
+    if not finished.any():
+        return {}
+    ended = float(record.requests.finished_at[finished].max())
+    began = float(record.requests.arrived_at[finished].min())
+    found = {"output_tok_s": float(record.requests.output_tokens[finished].sum()) / (ended - began)}
+    for metric in ("ttft", "tpot", "e2e"):
+        values = columns[f"{metric}_s"][finished] * 1e3
+        values = values[~np.isnan(values)]
+        if len(values):
+            found[f"{metric}_mean_ms"] = float(values.mean())
+            for percent in (50, 90, 99):
+                found[f"{metric}_p{percent}_ms"] = float(np.percentile(values, percent))
+    return found
+
+
+def bound_by(record: ServiceRecord) -> str:
+    """What the replica's busy time went to, the largest share."""
+    columns = record.timeline.columns
+    return max(BOUNDS, key=lambda bound: float(columns[f"bound_{bound}_s"].sum()))
+
+
+def zero_load_ttft_ms(row: Row, record: ServiceRecord, model: StepModel, engine: Engine) -> float:
+    """Time to first token of one request of the run's mean prompt that finds the replica empty, nothing cached."""
+    left, before, seconds = round(float(record.requests.prompt_tokens.mean())), 0, engine.ingress_s + engine.egress_s
+    budget = int(given(row.max_batched_tokens, engine.max_batched_tokens))
+    while left > 0:
+        new = min(left, budget)
+        left -= new
+        seconds += model.step(Batch(0, 0, 0, (), 1, (Chunk(new, before),), int(left == 0))).latency_s
+        before += new
+    return seconds * 1e3

@@ -1,0 +1,155 @@
+"""Measurements of real servers, one experiment a row, as a CSV file carries them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+METRICS = (
+    "output_tok_s",
+    "ttft_mean_ms",
+    "ttft_p50_ms",
+    "ttft_p90_ms",
+    "ttft_p99_ms",
+    "tpot_mean_ms",
+    "tpot_p99_ms",
+    "e2e_mean_ms",
+    "e2e_p90_ms",
+    "e2e_p99_ms",
+)
+"""What a row may have measured: columns `measured_<metric>`."""
+
+LOADS = ("closed", "poisson", "trace", "offline", "single")
+
+
+class RowError(ValueError):
+    """A measurement file or row that cannot be read: says file, line and column."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One serving experiment on one replica. Numbers that the row leaves open are NaN, words are empty.
+
+    Attributes:
+        load: one of `LOADS`.
+        requests_file: of a trace, relative to the folder `requests` beside the measurement file.
+        measured: metric name to figure, only those that the row has.
+    """
+
+    id: str
+    source_set: str
+    gpu: str
+    gpus: int
+    tensor_parallel: int
+    pipeline_parallel: int
+    expert_parallel: int
+    engine: str
+    engine_version: str
+    weights_precision: str
+    kv_precision: str
+    model: str
+    load: str
+    concurrency: float
+    request_rate_per_s: float
+    requests: float
+    prompt_tokens: float
+    output_tokens: float
+    length_spread: str
+    requests_file: str
+    prefix_caching: bool
+    distinct_prompts: float
+    max_batched_tokens: float
+    max_sequences: float
+    memory_utilisation: float
+    measured: Mapping[str, float]
+
+    @property
+    def group(self) -> tuple[str, str, str, str]:
+        """Source set, GPU, engine and model: what the scores are averaged over."""
+        return (self.source_set, self.gpu, self.engine, self.model)
+
+    @property
+    def configuration(self) -> tuple[object, ...]:
+        """Everything but the load: rows of one configuration differ in how hard it is driven."""
+        return (
+            *self.group,
+            self.engine_version,
+            self.tensor_parallel,
+            self.pipeline_parallel,
+            self.expert_parallel,
+            self.weights_precision,
+            self.kv_precision,
+            self.prompt_tokens,
+            self.output_tokens,
+            self.prefix_caching,
+        )
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """All experiments of a measurement file.
+
+    Raises:
+        RowError: a column is missing, or a cell does not hold what its column needs.
+        OSError: the file cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        needed = {"id", "gpu", "engine", "model", "load", "weights_precision", "prompt_tokens", "output_tokens"}
+        missing = sorted(needed - set(reader.fieldnames or ()))
+        if missing:
+            raise RowError(f"{path}: no column {', '.join(missing)}")
+        return tuple(_row(cells, f"{path}:{reader.line_num}") for cells in reader)
+
+
+def _row(cells: Mapping[str, str | None], where: str) -> Row:
+    def word(column: str, otherwise: str = "") -> str:
+        return (cells.get(column) or otherwise).strip()
+
+    def number(column: str, otherwise: float = math.nan) -> float:
+        text = word(column)
+        try:
+            return float(text) if text else otherwise
+        except ValueError:
+            raise RowError(f"{where}: {column}: {text!r} is no number") from None
+
+    def whole(column: str) -> int:
+        value = number(column, 1.0)
+        if not value.is_integer() or value < 1:
+            raise RowError(f"{where}: {column}: {value:g} is no count")
+        return int(value)
+
+    load = word("load")
+    if load not in LOADS:
+        raise RowError(f"{where}: load: {load!r} is none of {', '.join(LOADS)}")
+    measured = {metric: number(f"measured_{metric}") for metric in METRICS}
+    return Row(
+        id=word("id", where),
+        source_set=word("source_set"),
+        gpu=word("gpu"),
+        gpus=whole("gpus"),
+        tensor_parallel=whole("tensor_parallel"),
+        pipeline_parallel=whole("pipeline_parallel"),
+        expert_parallel=whole("expert_parallel"),
+        engine=word("engine"),
+        engine_version=word("engine_version"),
+        weights_precision=word("weights_precision"),
+        kv_precision=word("kv_precision", "bf16"),
+        model=word("model"),
+        load=load,
+        concurrency=number("concurrency"),
+        request_rate_per_s=number("request_rate_per_s"),
+        requests=number("requests"),
+        prompt_tokens=number("prompt_tokens"),
+        output_tokens=number("output_tokens"),
+        length_spread=word("length_spread", "fixed"),
+        requests_file=word("requests_file"),
+        prefix_caching=word("prefix_caching") == "yes",
+        distinct_prompts=number("distinct_prompts"),
+        max_batched_tokens=number("max_batched_tokens"),
+        max_sequences=number("max_sequences"),
+        memory_utilisation=number("memory_utilisation"),
+        measured={metric: figure for metric, figure in measured.items() if not math.isnan(figure)},
+    )
