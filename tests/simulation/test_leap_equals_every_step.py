@@ -119,7 +119,7 @@ def test_both_modes_agree_to_the_bit_and_all_laws_hold(spec: ServiceSpec, reques
     (every,) = simulate([spec], seed, horizon, stepping="every")
     check_laws(spec, leap)
     assert columns(leap) == columns(every)
-    assert leap.events <= every.events
+    assert leap.events <= every.events + len(leap.requests)  # one that cuts a leap short sets an alarm anew
 
 
 def test_services_with_the_same_traffic_get_the_same_requests() -> None:

@@ -60,14 +60,19 @@ class Replica:
 
     # ---- what the service sees ------------------------------------------------------------------------------------
 
-    def notice(self) -> None:
-        """The queue has got a request at this instant: wake up, or let it join at the next step boundary."""
+    def notice(self, *, later: bool = False) -> None:
+        """The queue has got a new head at this instant: wake up, or let it join at the next step boundary.
+
+        Args:
+            later: this replica has already started what it starts at this instant.
+        """
         if self.idle:
             self.idle = False
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
         elif self._in_leap and not self._knocked and self.running.admits_newcomers():
             self._knocked = True
             steps = self._steps_done_by(self._clock.now)
+            steps += later and self._boundary(steps) == self._clock.now
             if steps < self._rings_at:
                 self._ring_after(steps)
 

@@ -52,6 +52,18 @@ class Client(Protocol):
         """The last token of `request` left the replica at `at`."""
         ...
 
+    def on_held_up(self, replica: int, /) -> None:
+        """The head of the queue does not fit into `replica` now; it may fit into another one."""
+        ...
+
+    def on_queue_moved(self, replica: int, /) -> None:
+        """`replica` has taken requests from the queue."""
+        ...
+
+    def on_given_back(self, replica: int, /) -> None:
+        """`replica` has put a preempted request back into the queue."""
+        ...
+
 
 class Running:
     """Continuous batching with chunked prefill: in each step every running sequence gets a token, and prompts get the
@@ -64,6 +76,7 @@ class Running:
         step: decode steps so far.
         settled_at: end of the last of them.
         joins_until: requests that came by then can be in the next step.
+        held_up: the head of the queue does not fit, and no newcomer overtakes it.
     """
 
     def __init__(
@@ -86,6 +99,7 @@ class Running:
         self.step = 0
         self.settled_at = 0.0
         self.joins_until = inf
+        self.held_up = False
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
@@ -94,7 +108,6 @@ class Running:
         self._reserved = 0  # blocks that the running requests may come to need, where they are reserved
         self._preempted = False
         self._deferred = False  # a request waits that came too late for the step composed last
-        self._shut = False
         self._budget_left = NOT_ASKED
 
     def __len__(self) -> int:
@@ -105,7 +118,7 @@ class Running:
     def compose(self, now: float) -> bool:
         """Choose what the next steps work on; False if there is nothing to do."""
         kv, decoding = self.kv, len(self.contexts.offset)
-        self._preempted = self._deferred = self._shut = False
+        self._preempted = self._deferred = self.held_up = False
         if not self.prefills and not self.queue and decoding <= kv.capacity - kv.used:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
             return decoding > 0
@@ -119,9 +132,7 @@ class Running:
             if needed + chunk_blocks <= kv.free:
                 break
             self._preempt()
-        if self._preempted:
-            self._shut = True  # as vLLM: nobody is admitted in a step that had to preempt
-        else:
+        if not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
             budget_left = self._admit(now, budget_left, kv.free - needed - chunk_blocks)
         self._budget_left = budget_left
         return bool(self.prefills) or bool(self.contexts.offset)
@@ -138,6 +149,7 @@ class Running:
         queue, log = self.queue, self._log
         seats = self._limits.max_sequences - len(self)
         joins_until = self.joins_until if len(self) else inf
+        waited = len(queue)
         while queue and budget > 0 and seats > 0:
             request = queue.head()
             if joins_until < inf and self._came_at(request) > joins_until:
@@ -145,7 +157,8 @@ class Running:
                 break
             target, chunk, cached, cost = self._first_chunk(request, budget)
             if chunk == 0 or cost > room or not self._may_reserve(request):
-                self._shut = not self._discipline.overtakes
+                self.held_up = not self._discipline.overtakes
+                self._client.on_held_up(self._replica)
                 break
             queue.take()
             self._reserve(request, 1)
@@ -159,6 +172,8 @@ class Running:
             budget -= chunk
             room -= cost
             seats -= 1
+        if len(queue) < waited:
+            self._client.on_queue_moved(self._replica)
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, int, int]:
@@ -194,7 +209,7 @@ class Running:
 
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
-        if self._shut or len(self) >= self._limits.max_sequences:
+        if self._preempted or self.held_up or len(self) >= self._limits.max_sequences:
             return False
         if self._budget_left == NOT_ASKED:
             self._budget_left = self._budget()
@@ -209,7 +224,7 @@ class Running:
 
     def head_fits(self, steps: int) -> bool:
         """Whether the head of the queue could join when this batch has done `steps` steps."""
-        if not self.queue or not self._may_reserve(self.queue.head()):
+        if not self.queue:
             return False
         kv, prefills = self.kv, self.prefills
         _, chunk, _, cost = self._first_chunk(self.queue.head(), self._budget_left)
@@ -217,7 +232,10 @@ class Running:
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
-        return chunk > 0 and taken + cost <= kv.free
+        fits = chunk > 0 and taken + cost <= kv.free and self._may_reserve(self.queue.head())
+        if not fits:
+            self._client.on_held_up(self._replica)
+        return fits
 
     # ---- giving way -----------------------------------------------------------------------------------------------
 
@@ -236,6 +254,7 @@ class Running:
         self._reserve(victim, -1)
         self._log.preemptions[victim] += 1
         self.queue.give_back(victim)
+        self._client.on_given_back(self._replica)
 
     def _evict(self, request: int) -> None:
         """Stop a decoding request; it can go on from the tokens it has."""

@@ -114,6 +114,7 @@ class Service:
         kv = self.replicas[0].running.kv
         self._most_tokens = min(spec.limits.max_context, kv.capacity * kv.block_tokens + 1)
         self.up: Sequence[int] = range(spec.replicas)
+        self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._turn = 0
         self._sent = 0  # requests that have left their client
@@ -208,8 +209,7 @@ class Service:
             return
         if self._route is None:
             self._queues[0].push(request)
-            idle = next((self.replicas[number] for number in self.up if self.replicas[number].idle), None)
-            for replica in (idle,) if idle else (self.replicas[number] for number in self.up):
+            for replica in self._takers():
                 replica.notice()
             return
         if self._load_matters:
@@ -226,6 +226,33 @@ class Service:
         for request in requests:
             self._log.routed_again_at[request] = self._clock.now
             self._dispatch(request)
+
+    def _takers(self) -> list[Replica]:
+        """Who may take the next request of the shared queue: an idle replica, or else whoever has room first."""
+        up = [self.replicas[number] for number in self.up]
+        return next(([replica] for replica in up if replica.idle), up)
+
+    def on_held_up(self, replica: int) -> None:
+        """The head of the queue does not fit into `replica` now."""
+        if self._route is None:
+            self._held_up.add(replica)
+
+    def on_queue_moved(self, replica: int) -> None:
+        """Replicas that the old head of the shared queue held up look at the new one."""
+        if self._held_up:
+            held_up, self._held_up = sorted(self._held_up - {replica}), set()
+            self._show_head([self.replicas[number] for number in held_up], replica)
+
+    def on_given_back(self, replica: int) -> None:
+        """Another replica may have room for what this one has preempted."""
+        if self._route is None:
+            self._show_head([taker for taker in self._takers() if taker.index != replica], replica)
+
+    def _show_head(self, replicas: Sequence[Replica], since: int) -> None:
+        """Replica `since` has changed the head of the shared queue, when those before it had started their steps."""
+        for replica in replicas:
+            replica.running.held_up = False
+            replica.notice(later=replica.index < since)
 
     def _reject(self, request: int) -> None:
         self._log.rejected.append(request)
