@@ -60,6 +60,25 @@ def test_a_ramp_is_the_steps_of_the_batch_advanced(name, contexts, chunks, each)
         assert ramp.bound_by == step.bound_by
 
 
+@given(
+    name=st.sampled_from([name for name, model in MODELS.items() if not model.windows]),
+    sequences=st.integers(1, 256),
+    mean_context=st.integers(1, 200_000),
+)
+@settings(max_examples=300, deadline=None)
+def test_plain_decode_costs_what_it_costs_beside_an_empty_chunk(name, sequences, mean_context) -> None:
+    model, context = MODELS[name], sequences * mean_context
+    # A chunk of no tokens costs nothing, but is not plain decode; it counts as a sequence where they share stages.
+    if model.replica.gpus > model.replica.deployment.tensor_parallel:
+        sequences = max(sequences, 8)
+        context = sequences * mean_context
+    plain = model.ramp(Batch(sequences, context, mean_context))
+    beside = model.ramp(Batch(sequences, context, mean_context, (), 1, (Chunk(0, 0),)))
+    assert plain[1:9] == pytest.approx(beside[1:9], rel=1e-12)
+    assert plain.bound_by == beside.bound_by
+    assert abs(plain.steps - beside.steps) <= 1 + 1e-9 * beside.steps
+
+
 def decode(model: GpuStepModel, sequences: int, context: int) -> Batch:
     return batch_of(model, [context] * sequences, (), 1)
 

@@ -6,6 +6,9 @@ contexts, so that the next steps of an unchanged batch follow a straight line un
 
 from __future__ import annotations
 
+from math import inf
+from typing import NamedTuple
+
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.attention import FOREVER, attention_rates, chunk_growth, steps_to_window
 from infermodel.cost.deployment import Deployment
@@ -15,6 +18,9 @@ from infermodel.cost.replica import gpu_replica
 from infermodel.cost.step import Batch, Bound, KvMemory, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
+
+MOST_FIXED_PARTS = 1 << 14
+"""Context-free parts that are remembered; prompts of all lengths would make millions."""
 
 
 class GpuStepModel:
@@ -38,6 +44,7 @@ class GpuStepModel:
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
         self._fixed: dict[tuple[int, int, int, int], FixedPart] = {}
+        self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._rates = attention_rates(self.replica)
         self._windowed_rates = tuple(rate for rate in self._rates if rate.window >= 0)
         whole = next((rate for rate in self._rates if rate.window < 0), None)
@@ -55,15 +62,28 @@ class GpuStepModel:
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next steps of an unchanged batch, exact."""
         sequences, context, longest, windowed, each, chunks, finishing = batch
+        if sequences and each == 1 and not chunks and not windowed:
+            for piece in self._decode.get(sequences) or self._decode_lines(sequences):
+                until, bound, first_s, more_s, joules, more_joules, flops, more_flops, moved, more_moved = piece
+                if context < until:
+                    return tuple.__new__(
+                        Ramp,
+                        (
+                            FOREVER if until == inf else int((until - context) / sequences) + 1,
+                            first_s + more_s * context, more_s * sequences,
+                            joules + more_joules * context, more_joules * sequences,
+                            flops + more_flops * context, more_flops * sequences,
+                            moved + more_moved * context, more_moved * sequences,
+                            bound,
+                        ),
+                    )  # fmt: skip
         grown = sequences * each
         prompt = 0
         for chunk in chunks:
             prompt += chunk[0]
-        key = (grown, prompt, finishing, len(chunks))
-        fixed = self._fixed.get(key)
-        if fixed is None:
-            fixed = self._fixed[key] = fixed_part(self.replica, sequences, grown, prompt, len(chunks), finishing)
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = fixed
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = self._fixed_part(
+            sequences, grown, prompt, len(chunks), finishing
+        )
         second, operations, read = self._whole
         steps = FOREVER
         context_s, slope_s = second * context, second * grown
@@ -104,7 +124,6 @@ class GpuStepModel:
         compute_s += pairs_s
         memory_s += context_s
         # The straight line also ends where another bound takes over, and where the busier of units and memory changes.
-        bound: Bound
         if rest_s >= compute_s and rest_s >= memory_s:
             bound = rest_bound
             steps = min(steps, _before_crossing(rest_s - memory_s, slope_s))
@@ -136,6 +155,60 @@ class GpuStepModel:
             slope_bytes,
             bound,
         )
+
+    def _fixed_part(self, sequences: int, grown: int, prompt: int, chunks: int, finishing: int) -> FixedPart:
+        key = (grown, prompt, finishing, chunks)
+        fixed = self._fixed.get(key)
+        if fixed is None:
+            if len(self._fixed) >= MOST_FIXED_PARTS:
+                self._fixed.clear()
+            fixed = self._fixed[key] = fixed_part(self.replica, sequences, grown, prompt, chunks, finishing)
+        return fixed
+
+    def _decode_lines(self, sequences: int) -> tuple[DecodeLine, ...]:
+        """Plain decode of so many sequences in a model without windows, by ascending context: a line ends where another
+        bound takes over, or where memory becomes busier than the units.
+        """
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = self._fixed_part(
+            sequences, sequences, 0, 0, 0
+        )
+        second, operations, read = self._whole
+        second *= share
+        units_ahead_s = flops / self.peak_flops - moved / self.peak_bandwidth
+        catching_up_s = read / self.peak_bandwidth - operations / self.peak_flops
+        memory_binds = (max(compute_s, rest_s) - memory_s) / second
+        memory_busier = units_ahead_s / catching_up_s if catching_up_s else 0.0
+        begin, lines = 0.0, []
+        for end in sorted({end for end in (memory_binds, memory_busier) if end > 0} | {inf}):
+            inside = begin + 1.0 if end == inf else (begin + end) / 2
+            if units_ahead_s > catching_up_s * inside:
+                busy_s, more_busy_s = flops / self.peak_flops, operations / self.peak_flops
+            else:
+                busy_s, more_busy_s = moved / self.peak_bandwidth, read / self.peak_bandwidth
+            bound: Bound = "memory" if inside > memory_binds else rest_bound if rest_s >= compute_s else "compute"
+            joules = self.idle_w * total_s + self._dynamic_w * busy_s
+            more_joules = self.idle_w * second + self._dynamic_w * more_busy_s
+            lines.append(DecodeLine(end, bound, total_s, second, joules, more_joules, flops, operations, moved, read))
+            begin = end
+        self._decode[sequences] = found = tuple(lines)
+        return found
+
+
+class DecodeLine(NamedTuple):
+    """Steps of so many decoding sequences and nothing else: their cost at no context, and more for each token of it,
+    where the sum of their contexts is below `until`.
+    """
+
+    until: float
+    bound_by: Bound
+    first_s: float
+    more_s: float
+    joules: float
+    more_joules: float
+    flops: float
+    more_flops: float
+    bytes: float
+    more_bytes: float
 
 
 def _before_crossing(gap: float, closing: float) -> int:
