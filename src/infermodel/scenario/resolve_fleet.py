@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.build import step_model
@@ -86,12 +86,29 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
     )
     try:
         model = step_model(architecture, on, deployment, engine)
+        if isinstance(model, Ring) and fleet.devices_per_replica is None:
+            deployment = replace(deployment, devices=_all_devices(fleet.systems, on.devices, model.devices))
+            model = step_model(architecture, on, deployment, engine)
     except DoesNotFit as error:
         raise FleetError(("fleet",), str(error)) from None
     except ValueError as error:  # no peak for this precision
         raise FleetError(("precision",), str(error)) from None
     devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
     return _place(fleet, on, deployment, limits, model, devices)
+
+
+def _all_devices(systems: int, each: int, fewest: int) -> int:
+    """Devices of a replica when as many replicas as fit share out all devices: what is bought is not left idle.
+
+    >>> _all_devices(9, 64, 352), _all_devices(1, 64, 22), _all_devices(4, 1, 1), _all_devices(2, 1, 4)
+    (576, 32, 1, 4)
+    """
+    spanned = -(-fewest // each)
+    if spanned > systems:
+        return fewest  # refused when it is placed
+    if spanned > 1:
+        return systems // (systems // spanned) * each
+    return each // (each // fewest)
 
 
 def _gpus(fleet: Fleet) -> int:

@@ -57,7 +57,8 @@ class Fleet(Block):
     system: Annotated[str, catalogued("system", "systems")] = Field(description="what one buys")
     systems: Systems = Field(default=1, description="how many")
     devices_per_replica: Degree | None = Field(
-        default=None, description="wafers or chips of a replica on dataflow devices; the fewest that fit if omitted"
+        default=None,
+        description="wafers or chips of a replica; all, over as many replicas as fit, if omitted",
     )
     tensor_parallel: Degree = Field(default=1, description="GPUs that share each layer")
     pipeline_parallel: Degree = Field(default=1, description="groups of GPUs that share out the layers")
