@@ -112,3 +112,16 @@ def test_capacity_of_one_server_is_where_its_work_fills_the_time(lonely: Result)
     # 1,000 prompt tokens and 101 answers through slots of about 17 us: 1 / (1,101 x 17 us) requests a second.
     slot_s = wafer.step_model.step(Batch(4096, 4096 * 1050, 1050)).latency_s / 4096
     assert found.low == pytest.approx(1 / (1101 * slot_s), rel=0.25)
+
+
+@pytest.mark.parametrize("end", ["requests=50", "duration=50 s"])
+def test_a_trace_cut_short_measures_what_arrived_before_the_cut(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(LONELY)
+    log = "".join(f"{second},1000,2000\n" for second in range(200))  # answers of 2,000 tokens take many seconds
+    (tmp_path / "log.csv").write_text("arrived_at_s,prompt_tokens,output_tokens\n" + log)
+    replay = "traffic={arrivals: {kind: trace, file: log.csv, format: requests}}"
+    for service in run(resolve(load(path, [replay, "requests=null", "warm_up=auto", end]))).services:
+        summary = service.summary
+        assert 40 <= summary.arrived <= 50  # whole bins of the timeline before the cut
+        assert (summary.unfinished, summary.overloaded) == (0, False)
