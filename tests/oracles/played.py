@@ -50,7 +50,14 @@ def simulated(
     stepping: Stepping = "leap",
 ) -> RequestTable:
     """What the simulator says of `rows` on a fleet described as the oracle's."""
-    limits = Limits(fleet.seats, fleet.budget, 1 << 30, chunked_prefill=fleet.chunked)
+    limits = Limits(
+        fleet.seats,
+        fleet.budget,
+        1 << 30,
+        chunked_prefill=fleet.chunked,
+        schedules_ahead=fleet.ahead,
+        reserves_output=fleet.reserves,
+    )
     spec = ServiceSpec(
         "service",
         model,

@@ -26,7 +26,7 @@ class Job:
     produced: int = 0
     cached: int = 0  # tokens of it in the KV memory
     chunk: int = 0
-    admitted: float = nan
+    came: float = nan  # to the queue that it waits in
     scheduled: float = nan
     first: float = nan
     last: float = nan
@@ -47,6 +47,7 @@ class Machine:
     queue: list[Job]
     filling: list[Job] = field(default_factory=list)
     decoding: list[Job] = field(default_factory=list)
+    began: float = inf
     ends: float = inf
     up: bool = True
     outstanding: int = 0
@@ -65,6 +66,8 @@ class Fleet:
     queue: str = "fcfs"
     router: str = "round_robin"
     chunked: bool = True
+    ahead: bool = False  # the next step is composed while one runs
+    reserves: bool = False  # nobody starts before all the blocks that he may need are left
     slots: Callable[[int, int], int] = lambda sequences, longest: 1 << 40
     outages: Sequence[tuple[float, float, Sequence[int]]] = ()  # (from, until, replicas)
 
@@ -73,6 +76,10 @@ class Fleet:
 
     def growth(self, job: Job, tokens: int) -> int:
         return self.held(job.cached + tokens) - self.held(job.cached)
+
+    def most(self, job: Job) -> int:
+        """Blocks that it holds at its end; its last token is never written."""
+        return self.held(job.prompt + job.output - 1)
 
     def play(self, jobs: Sequence[Job]) -> None:
         """Serve all jobs; the answer is in their fields."""
@@ -116,10 +123,10 @@ class Fleet:
                 again = [*stranded] if up else sorted(lost, key=lambda job: job.number)
                 stranded = [] if up else stranded
                 for job in again:
-                    job.cached = 0
+                    job.cached, job.came = 0, now
                     route(job)
             while coming and coming[0].arrived == now:
-                coming[0].admitted = now
+                coming[0].came = now
                 route(coming.pop(0))
             while any(self.start(m, now) for m in machines if m.up and m.ends == inf):
                 pass
@@ -152,19 +159,24 @@ class Fleet:
                 free -= self.growth(job, job.chunk)
             if free >= 0:
                 break
-            running, preempted = machine.decoding + machine.filling, True
-            urgency = (lambda job: (job.priority, job.number)) if self.queue == "priority" else running.index
-            victim = max(running, key=urgency)
+            held, preempted = machine.decoding + machine.filling, True
+            urgency = (lambda job: (job.priority, job.number)) if self.queue == "priority" else held.index
+            victim = max(held, key=urgency)
             (machine.decoding if victim in machine.decoding else machine.filling).remove(victim)
             victim.cached, victim.preemptions = 0, victim.preemptions + 1
             machine.queue.insert(0, victim)
+        running = bool(machine.decoding or machine.filling)
         while machine.queue and not preempted and left > 0 and len(machine.decoding + machine.filling) < self.seats:
             job = machine.queue[0]
             if self.queue == "priority":
                 job = min(machine.queue, key=lambda each: (each.priority, each.number))
+            if self.ahead and running and job.came > machine.began:
+                break
             job.chunk = min(job.rest, left)
             whole = self.chunked or job.chunk == job.rest or not machine.decoding + machine.filling
             if not whole or self.growth(job, job.chunk) > free:
+                break
+            if self.reserves and sum(map(self.most, [job, *machine.decoding, *machine.filling])) > self.blocks:
                 break
             machine.queue.remove(job)
             machine.filling.append(job)
@@ -174,6 +186,7 @@ class Fleet:
             free -= self.growth(job, job.chunk)
         if not machine.decoding and not machine.filling:
             return False
+        machine.began = now
         chunks = [job for job in machine.filling if job.chunk]
         machine.ends = now + self.step_s(
             [job.cached + 1 for job in machine.decoding],

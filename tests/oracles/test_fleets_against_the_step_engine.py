@@ -53,6 +53,8 @@ tight_fleets = st.builds(
     block=st.just(4),
     queue=st.sampled_from(["fcfs", "priority"]),
     chunked=st.booleans(),
+    ahead=st.booleans(),
+    reserves=st.booleans(),
 )
 
 
