@@ -75,6 +75,25 @@ class Timeline:
 
 
 @dataclass(frozen=True)
+class TenantRecord:
+    """What the keys of one tenant sent and got.
+
+    Attributes:
+        requests: numbers of its requests, rows of the request table.
+        refusals: attempts that were refused for the moment or for good.
+        tokens_of_keys: charged to each of its keys.
+        waiting: requests that still wait at their clients at the end.
+    """
+
+    name: str
+    keys: int
+    requests: NDArray[np.int64]
+    refusals: int
+    tokens_of_keys: NDArray[np.int64]
+    waiting: int
+
+
+@dataclass(frozen=True)
 class ServiceRecord:
     """All that a simulation says of one service.
 
@@ -87,6 +106,7 @@ class ServiceRecord:
         kv_blocks, kv_block_tokens: room of one replica, and the block's size.
         ended_at: when the simulation of this service stopped.
         events: SimPy events that the whole run took.
+        tenants: of an API with rate limits.
     """
 
     name: str
@@ -102,3 +122,4 @@ class ServiceRecord:
     kv_block_tokens: int
     ended_at: float
     events: int
+    tenants: tuple[TenantRecord, ...] = ()

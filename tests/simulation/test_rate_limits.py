@@ -14,31 +14,31 @@ FREE = (RateLimit(60, 30, 60_000), RateLimit(3600, 900, 1_000_000), RateLimit(86
 
 def test_the_31st_request_of_a_minute_waits_for_the_next() -> None:
     key = Buckets(FREE)
-    assert [key.take(second, 100) for second in range(30)] == [0.0] * 30
-    assert key.take(45.0, 100) == 15.0
-    assert key.take(60.0, 100) == 0.0
+    assert [key.take(second, 100) for second in range(30)] == list(range(30))
+    assert key.take(45.0, 100) == 60.0
+    assert key.take(60.0, 100) == 60.0
 
 
 def test_the_901st_request_of_an_hour_waits_for_the_next() -> None:
     key = Buckets(FREE)
     for minute in range(30):  # 30 x 30 = 900
-        assert all(key.take(60 * minute + second, 10) == 0.0 for second in range(30))
-    assert key.take(1800.0, 10) == 1800.0  # the hour ends at 3,600 s
+        assert all(key.take(60 * minute + second, 10) == 60 * minute + second for second in range(30))
+    assert key.take(1800.0, 10) == 3600.0
 
 
 def test_60_000_tokens_a_minute_and_not_one_more() -> None:
     key = Buckets(FREE)
     assert key.take(0.0, 59_999) == 0.0
-    assert key.take(1.0, 2) == 59.0
-    assert key.take(1.0, 1) == 0.0
+    assert key.take(1.0, 2) == 60.0
+    assert key.take(1.0, 1) == 1.0
 
 
 def test_what_is_refused_costs_nothing() -> None:
     key = Buckets((RateLimit(60, 2, 100),))
     assert key.take(0.0, 90) == 0.0
-    assert key.take(1.0, 20) == 59.0
-    assert key.take(2.0, 10) == 0.0  # both requests and all tokens are gone now, by two taken ones
-    assert key.take(3.0, 1) == 57.0
+    assert key.take(1.0, 20) == 60.0
+    assert key.take(2.0, 10) == 2.0  # both requests and all tokens are gone now, by two taken ones
+    assert key.take(3.0, 1) == 60.0
 
 
 def test_what_no_bucket_holds_is_never_taken() -> None:
@@ -49,12 +49,12 @@ def test_a_free_key_gets_a_million_tokens_a_day_and_not_one_more() -> None:
     # A client that takes whatever it can get, in requests of 6,000 tokens and of 1,000 where those are too large.
     key, at, taken = Buckets(FREE), 0.0, 0
     while at < 86400:
-        waits_s = []
+        again = []
         for tokens in (6000, 1000):
-            while (wait_s := key.take(at, tokens)) == 0.0:
+            while (time := key.take(at, tokens)) == at:
                 taken += tokens
-            waits_s.append(wait_s)
-        at += min(waits_s)
+            again.append(time)
+        at = min(again)
     assert taken == 1_000_000 == most_tokens(FREE, 86400)
 
 
@@ -65,7 +65,7 @@ def test_no_period_gives_more_than_its_limits(asked: list[tuple[float, int]]) ->
     taken: list[tuple[float, int]] = []
     for gap_s, tokens in asked:
         at += gap_s
-        if key.take(at, tokens) == 0.0:
+        if key.take(at, tokens) == at:
             taken.append((at, tokens))
     for limit in limits:
         for period in range(int(at // limit.period_s) + 1):

@@ -8,6 +8,7 @@ from math import nan
 from infermodel.cli.table import aligned
 from infermodel.economics.band import Band
 from infermodel.experiment.result import Capacity, Result, ServiceResult, Verdict
+from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario import ResolvedScenario
 
 
@@ -38,6 +39,9 @@ def answer(result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Ve
     if capacities:
         parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
     parts += ["At the offered load:", aligned(offered_rows(result.services))]
+    tenants = [row for each in result.services for row in tenant_summaries(each.record, result.window)]
+    if tenants:
+        parts += ["What the keys got:", aligned(tenant_rows(tenants))]
     if verdicts:
         parts += ["What was claimed:", aligned(claim_rows(verdicts))]
     notes = [f"note: {note}" for note in result.scenario.notes]
@@ -111,6 +115,31 @@ def claim_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
         shown = (nan if value is None else value for value in (each.published, each.modelled))
         ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
         rows.append((each.id, *map(figure, shown), each.unit, ratio, each.verdict))
+    return rows
+
+
+def tenant_rows(tenants: Sequence[TenantSummary]) -> list[tuple[str, ...]]:
+    """A line for each tenant of a service with rate limits."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "service",
+            "tenant",
+            "keys",
+            "sent",
+            "finished",
+            "refusals",
+            "rpm",
+            "tpm",
+            "tpm a key",
+            "wait p50",
+            "all done in",
+        )
+    ]
+    for each in tenants:
+        counts = (each.keys, each.sent, each.finished, each.refusals)
+        rates = (each.rpm, each.tpm, each.tpm_per_key)
+        waits = (time(each.wait_p50_s), time(each.makespan_s))
+        rows.append((each.service, each.tenant, *map(str, counts), *map(figure, rates), *waits))
     return rows
 
 

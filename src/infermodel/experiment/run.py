@@ -106,6 +106,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
         outages=service.outages,
         ingress_s=service.engine.ingress_s,
         egress_s=service.engine.egress_s,
+        rate_limits=service.rate_limits,
     )
 
 

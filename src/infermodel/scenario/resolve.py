@@ -16,6 +16,7 @@ from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.errors import ScenarioError, ScenarioErrors
 from infermodel.scenario.resolve_fleet import FleetError, default_engine, resolve_fleet, resolve_outages
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
+from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
 from infermodel.scenario.resolve_traffic import Logs, resolve_traffic
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.scenario.schema.fleet import ModelConfig
@@ -127,6 +128,7 @@ class _Finder:
             prices=prices,
             outages=outages,
             step_model=placed.step_model,
+            rate_limits=resolve_rate_limits(service.rate_limits) if service.rate_limits else None,
         )
 
     def architecture(self, model: str | ModelConfig) -> ModelArchitecture:

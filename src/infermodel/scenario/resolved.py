@@ -15,6 +15,7 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
+from infermodel.simulation.gate import RateLimits
 from infermodel.simulation.running import Limits
 from infermodel.simulation.system import Outage
 from infermodel.workload.traffic import Traffic
@@ -71,6 +72,7 @@ class ResolvedService:
         devices_per_replica: GPUs, wafers or chips.
         groups: of systems that go down together: all those of one replica where it spans several, else each alone.
         outages: of groups, in order of time, none overlapping another of its group.
+        rate_limits: what each key may send; None: no keys.
         own_traffic: whether it has traffic of its own; services without receive the same requests.
         queue, router: keys of `simulation.batching.QUEUES` and names of `simulation.router.ROUTER_NAMES`.
     """
@@ -93,6 +95,7 @@ class ResolvedService:
     prices: ResolvedPrices
     outages: tuple[Outage, ...]
     step_model: StepModel
+    rate_limits: RateLimits | None = None
 
 
 @dataclass(frozen=True)

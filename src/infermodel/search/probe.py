@@ -93,14 +93,14 @@ def summary_of(alone: ResolvedScenario, number: int) -> Summary:
 
 
 def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, requests: int) -> ResolvedScenario:
-    """The service alone, without outages, at another load, its first `requests` requests measured.
+    """The service alone, without outages and rate limits, at another load, its first `requests` requests measured.
 
     In open loops the first fifth is cut whatever MSER-5 would say: while the fleet fills, less finishes than arrives,
     and a rate at capacity that counts those seconds is too low.
     """
     traffic = steady(service.traffic)
     loaded: Traffic = traffic.with_users(int(load)) if isinstance(traffic, ClosedTraffic) else traffic.at_rate(load)
-    alone = replace(service, traffic=loaded, outages=())
+    alone = replace(service, traffic=loaded, outages=(), rate_limits=None)
     filling_s = None if isinstance(traffic, ClosedTraffic) else requests * (1 - 1 / WARM_UP) / load
     return replace(scenario, services=(alone,), duration_s=None, requests=requests, warm_up_s=filling_s)
 

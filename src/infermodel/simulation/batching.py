@@ -45,11 +45,36 @@ class FirstComeQueue(deque[int]):
         return self[0]
 
 
+class Columns(Protocol):
+    """What queues may know of requests, by number.
+
+    Attributes:
+        priority: lower goes first.
+        prompt_tokens: length of the prompt.
+        keys: key of each request; empty where there are none.
+    """
+
+    @property
+    def priority(self) -> Sequence[int]:
+        """Of each request."""
+        ...
+
+    @property
+    def prompt_tokens(self) -> Sequence[int]:
+        """Of each request."""
+        ...
+
+    @property
+    def keys(self) -> Mapping[int, int]:
+        """Of requests that have one."""
+        ...
+
+
 class PriorityQueue:
     """The lowest priority number first; among equals the one that came first."""
 
-    def __init__(self, priority: Sequence[int]) -> None:
-        self._priority = priority
+    def __init__(self, columns: Columns) -> None:
+        self._priority = columns.priority
         self._heap: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
@@ -70,6 +95,46 @@ class PriorityQueue:
         return heappop(self._heap)[1]
 
 
+class FairQueue:
+    """The lowest priority number first; among equals the key that has been served the least prompt tokens lately.
+
+    Start-time fair queueing (Goyal, Vin, Cheng, 1996): a request's tag is where its key's last one ended in virtual
+    time, or now if that was earlier; the lowest tag goes first, and its tag is the virtual time. So keys that always
+    wait get equal shares, and one that was away is owed nothing. How long answers are is not known to it.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._heap: list[tuple[int, float, int]] = []
+        self._now = 0.0
+        self._ends: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def push(self, request: int) -> None:
+        """A request joins."""
+        columns = self._columns
+        key = columns.keys.get(request, 0)
+        starts = max(self._now, self._ends.get(key, 0.0))
+        self._ends[key] = starts + columns.prompt_tokens[request]
+        heappush(self._heap, (columns.priority[request], starts, request))
+
+    def give_back(self, request: int) -> None:
+        """A preempted request returns, ahead of its equals; it has been charged before."""
+        heappush(self._heap, (self._columns.priority[request], -1.0, request))
+
+    def head(self) -> int:
+        """The request whose turn it is."""
+        return self._heap[0][2]
+
+    def take(self) -> int:
+        """The request whose turn it is, removed."""
+        _, starts, request = heappop(self._heap)
+        self._now = max(self._now, starts)
+        return request
+
+
 def latest(admitted: Sequence[int], priority: Sequence[int]) -> int:
     """The running request admitted last, the one that loses least when recomputed (as in vLLM)."""
     return admitted[-1]
@@ -84,19 +149,20 @@ class Discipline(NamedTuple):
     """How a replica orders requests.
 
     Attributes:
-        queue: makes an empty waiting queue, given the column of priorities.
+        queue: makes an empty waiting queue, given the requests' columns.
         victim: picks who is preempted among the running, given in order of admission.
         overtakes: whether a newcomer can be ahead of a request that waits.
     """
 
-    queue: Callable[[Sequence[int]], WaitingQueue]
+    queue: Callable[[Columns], WaitingQueue]
     victim: Callable[[Sequence[int], Sequence[int]], int]
     overtakes: bool
 
 
 QUEUES: Mapping[str, Discipline] = {
-    "fcfs": Discipline(lambda priority: FirstComeQueue(), latest, overtakes=False),
+    "fcfs": Discipline(lambda columns: FirstComeQueue(), latest, overtakes=False),
     "priority": Discipline(PriorityQueue, least_urgent, overtakes=True),
+    "fair": Discipline(FairQueue, least_urgent, overtakes=True),
 }
 
 

@@ -42,27 +42,29 @@ class Buckets:
             tokens: prompt and requested output.
 
         Returns:
-            0 if it was taken; else the seconds until every bucket that has too little is full again; infinity if it
-            asks for more than a full bucket holds.
+            `at` if it was taken; else when every bucket that has too little is full again; infinity if it asks for
+            more than a full bucket holds.
 
         >>> key = Buckets([RateLimit(60, requests=2, tokens=100)])
         >>> key.take(10, 60), key.take(20, 60), key.take(20, 40), key.take(30, 1), key.take(60, 101)
-        (0.0, 40.0, 0.0, 30.0, inf)
+        (10, 60, 20, 60, inf)
         """
-        wait_s = 0.0
+        again = at
         for i, limit in enumerate(self.limits):
             if tokens > limit.tokens or limit.requests < 1:
                 return inf
             period = floor(at / limit.period_s)
+            if (period + 1) * limit.period_s <= at:  # the quotient was rounded down
+                period += 1
             if period != self._period[i]:
                 self._period[i], self._requests[i], self._tokens[i] = period, limit.requests, limit.tokens
             if self._requests[i] < 1 or self._tokens[i] < tokens:
-                wait_s = max(wait_s, float((period + 1) * limit.period_s - at))
-        if wait_s == 0:
+                again = max(again, (period + 1) * limit.period_s)
+        if again == at:
             for i in range(len(self.limits)):
                 self._requests[i] -= 1
                 self._tokens[i] -= tokens
-        return wait_s
+        return again
 
 
 def most_tokens(limits: Sequence[RateLimit], duration_s: float, tokens_each: float = inf) -> float:

@@ -85,6 +85,7 @@ class RequestLog:
         self.rejected: list[int] = []
         self.resumed: dict[int, tuple[int, float]] = {}  # preempted or lost: tokens given so far, time of the last
         self.routed_again_at: dict[int, float] = {}  # those that an outage sent to another replica, or held up
+        self.keys: dict[int, int] = {}  # of an API with rate limits
         self.block_hashes: dict[int, tuple[int, ...]] = {}
         self.hash_block_tokens = 0
 

@@ -12,6 +12,7 @@ from simpy.events import Event
 from infermodel.cost.step import StepModel
 from infermodel.simulation.batching import QUEUES, WaitingQueue
 from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
+from infermodel.simulation.gate import Gate, RateLimits
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
@@ -50,6 +51,7 @@ class ServiceSpec:
         systems: machines; replicas are spread over them evenly, the first ones first.
         ingress_s: from the client until the scheduler sees a request.
         egress_s: from the end of a step until the client sees its tokens.
+        rate_limits: what each key may send; None: no keys and no limits.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ServiceSpec:
     outages: tuple[Outage, ...] = field(default=())
     ingress_s: float = 0.0
     egress_s: float = 0.0
+    rate_limits: RateLimits | None = None
 
 
 class Service:
@@ -80,12 +83,13 @@ class Service:
         self._clock, self._order, self._horizon = clock, ARRIVE + (index << 12), horizon
         self._log = RequestLog()
         self._recorder = StepRecorder(spec.replicas)
+        self._gate = Gate(spec.rate_limits, streams) if spec.rate_limits else None
         self._route = ROUTERS.get(spec.router)
         self._load_matters = self._route is not None and spec.replicas > 1
         discipline = QUEUES[spec.queue]
-        shared = discipline.queue(self._log.priority) if spec.router == SHARED_QUEUE else None
+        shared = discipline.queue(self._log) if spec.router == SHARED_QUEUE else None
         self._queues: list[WaitingQueue] = [
-            shared if shared is not None else discipline.queue(self._log.priority) for _ in range(spec.replicas)
+            shared if shared is not None else discipline.queue(self._log) for _ in range(spec.replicas)
         ]
         self.replicas = [
             Replica(
@@ -199,9 +203,37 @@ class Service:
         log = self._log
         if log.prompt_tokens[request] + log.output_tokens[request] > self._most_tokens:
             self._reject(request)
-            return
-        log.admitted_at[request] = self._clock.now
-        self._dispatch(request)
+        elif self._gate is not None:
+            self._pass(self._gate, request)
+        else:
+            log.admitted_at[request] = self._clock.now
+            self._dispatch(request)
+
+    def _pass(self, gate: Gate, request: int) -> None:
+        """A request comes to the gate, behind those of its key that were refused and wait at the client."""
+        key, tenant = gate.key(request), gate.tenant(request)
+        self._log.keys[request] = key
+        if tenant.priority is not None:
+            self._log.priority[request] = tenant.priority
+        gate.lines[key].append(request)
+        if len(gate.lines[key]) == 1:
+            self._try(gate, key)
+
+    def _try(self, gate: Gate, key: int) -> None:
+        """Send what waits in a key's line until one is refused; that one tries again when it was told to."""
+        line, now, log = gate.lines[key], self._clock.now, self._log
+        while line and not self.ended:
+            request = line[0]
+            again = gate.ask(key, now, gate.tokens(log.prompt_tokens[request], log.output_tokens[request]))
+            if now < again < inf:
+                self._clock.call_at(again, self._order, lambda: self._try(gate, key))
+                return
+            line.popleft()
+            if again == inf:
+                self._reject(request)
+            else:
+                log.admitted_at[request] = now
+                self._dispatch(request)
 
     def _dispatch(self, request: int) -> None:
         if not self.up:
@@ -347,6 +379,7 @@ class Service:
             kv_block_tokens=memory.block_tokens,
             ended_at=self.ended_at,
             events=self._clock.scheduled,
+            tenants=self._gate.record(self._sent) if self._gate else (),
         )
 
     def _with_outages(self, timeline: Timeline) -> Timeline:

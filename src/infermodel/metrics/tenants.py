@@ -1,0 +1,72 @@
+"""What the clients of an API with rate limits see, by tenant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+import numpy as np
+
+from infermodel.metrics.latency import percentile
+from infermodel.metrics.schema import column as _column
+from infermodel.metrics.steady import Window
+from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord, TenantRecord
+
+
+@dataclass(frozen=True)
+class TenantSummary:
+    """Counts and times are of the whole run, rates of the measured window."""
+
+    service: str = _column("", "name of the service")
+    tenant: str = _column("", "name of the tenant")
+    keys: int = _column("", "that the tenant has")
+    sent: int = _column("requests", "that its clients wanted answered")
+    finished: int = _column("requests", "of those, finished")
+    rejected: int = _column("requests", "of those, given up: too large for a bucket, or the client does not back off")
+    waiting: int = _column("requests", "of those, still waiting at their clients at the end")
+    refusals: int = _column("", "attempts that were told to come later, or never")
+    rpm: float = _column("requests/min", "finished inside the window, of all its keys")
+    tpm: float = _column("tokens/min", "input and output tokens of those")
+    tpm_per_key: float = _column("tokens/min", "tpm / keys")
+    charged_tokens: int = _column("tokens", "taken from the buckets of all its keys: prompts and requested output")
+    charged_tokens_most: int = _column("tokens", "taken from the buckets of the key that took most")
+    wait_p50_s: float = _column("s", "percentile 50; from the first attempt until admitted")
+    wait_p99_s: float = _column("s", "percentile 99; from the first attempt until admitted")
+    e2e_p50_s: float = _column("s", "percentile 50; from the first attempt to the end of the answer")
+    makespan_s: float = _column("s", "from its first request to the end of its last answer; NaN if not all finished")
+
+
+def tenant_summaries(record: ServiceRecord, window: Window) -> tuple[TenantSummary, ...]:
+    """A row for each tenant of a service, none where it has no rate limits."""
+    return tuple(_summary(record.name, record.requests, tenant, window) for tenant in record.tenants)
+
+
+def _summary(service: str, table: RequestTable, tenant: TenantRecord, window: Window) -> TenantSummary:
+    mine = tenant.requests
+    status, arrived_at = table.status[mine], table.arrived_at[mine]
+    finished = status == FINISHED
+    inside = finished & window.holds(table.finished_at[mine])
+    tokens = (table.prompt_tokens[mine] + table.output_tokens[mine])[inside].sum()
+    waits_s = np.nan_to_num(table.admitted_at[mine] - arrived_at, nan=inf)[status != REJECTED]
+    ends_s = np.nan_to_num(table.finished_at[mine] - arrived_at, nan=inf)[status != REJECTED]
+    minutes = window.seconds / 60
+    whole = len(mine) > 0 and bool(finished.all())
+    return TenantSummary(
+        service=service,
+        tenant=tenant.name,
+        keys=tenant.keys,
+        sent=len(mine),
+        finished=int(finished.sum()),
+        rejected=int((status == REJECTED).sum()),
+        waiting=tenant.waiting,
+        refusals=tenant.refusals,
+        rpm=float(inside.sum() / minutes),
+        tpm=float(tokens / minutes),
+        tpm_per_key=float(tokens / minutes / tenant.keys),
+        charged_tokens=int(tenant.tokens_of_keys.sum()),
+        charged_tokens_most=int(tenant.tokens_of_keys.max()),
+        wait_p50_s=percentile(waits_s, 50),
+        wait_p99_s=percentile(waits_s, 99),
+        e2e_p50_s=percentile(ends_s, 50),
+        makespan_s=float(table.finished_at[mine].max() - arrived_at.min()) if whole else nan,
+    )
