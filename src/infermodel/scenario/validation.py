@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,9 +13,20 @@ from infermodel.scenario.errors import ScenarioError, ScenarioErrors, did_you_me
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.values import REFUSED, BlockKind, ByKind, Kind, WordOr, keys
 
+B = TypeVar("B", bound=BaseModel)
+
 
 def validate(document: Document) -> Scenario:
     """The scenario of a document.
+
+    Raises:
+        ScenarioErrors: all that is wrong with the text and with the content.
+    """
+    return validate_as(Scenario, document).read_from(document)
+
+
+def validate_as(root: type[B], document: Document) -> B:
+    """The content of a document, read by a block of the language.
 
     Raises:
         ScenarioErrors: all that is wrong with the text and with the content.
@@ -33,18 +44,18 @@ def validate(document: Document) -> Scenario:
     ]
     refused |= {error.path for error in errors}
     try:
-        scenario = Scenario.model_validate(_without_empty(document.tree))
+        content = root.model_validate(_without_empty(document.tree))
     except ValidationError as invalid:
         for each in invalid.errors(include_url=False):
             path = tuple(each["loc"])
             if each["type"] == "too_short" and each["input"]:
                 continue  # pydantic counts the sound entries only; the others are refused one by one
             if not any(".".join(map(str, path[:depth])) in refused for depth in range(1, len(path) + 1)):
-                errors.append(_translate(each, path, document))
+                errors.append(_translate(each, path, document, root))
         raise ScenarioErrors(errors) from None
     if errors:
         raise ScenarioErrors(errors)
-    return scenario.read_from(document)
+    return content
 
 
 def _empty(tree: Any, path: KeyPath = ()) -> list[KeyPath]:
@@ -62,7 +73,7 @@ def _without_empty(tree: Any) -> Any:
     return [_without_empty(part) for part in tree] if isinstance(tree, list) else tree
 
 
-def _translate(each: Any, path: KeyPath, document: Document) -> ScenarioError:
+def _translate(each: Any, path: KeyPath, document: Document, root: type[BaseModel]) -> ScenarioError:
     """One of pydantic's errors in our words, at its place."""
     match each["type"]:
         case str(kind) if kind == REFUSED:
@@ -70,7 +81,7 @@ def _translate(each: Any, path: KeyPath, document: Document) -> ScenarioError:
         case "missing":
             return document.error(path[:-1], f"the key '{path[-1]}' is missing", at_key=True)
         case "extra_forbidden":
-            block = block_at(path[:-1], document.tree)
+            block = block_at(path[:-1], document.tree, root)
             known = keys(block) if block else ()
             free = [key for key in known if key not in _node(document.tree, path[:-1])]
             return document.error(
@@ -81,7 +92,7 @@ def _translate(each: Any, path: KeyPath, document: Document) -> ScenarioError:
         case "too_long":
             return document.error(path, f"more than {each['ctx']['max_length']} entries")
         case "model_type" | "model_attributes_type":
-            block = block_at(path, document.tree)
+            block = block_at(path, document.tree, root)
             hint = f" with the keys {', '.join(keys(block))}" if block else ""
             return document.error(path, f"expected a mapping{hint}; got {named(each['input'])}")
         case "tuple_type":
@@ -96,9 +107,9 @@ def _node(tree: Any, path: KeyPath) -> Any:
     return tree
 
 
-def block_at(path: KeyPath, tree: Any) -> type[BaseModel] | None:
+def block_at(path: KeyPath, tree: Any, root: type[BaseModel] = Scenario) -> type[BaseModel] | None:
     """The schema's block that describes a path of the tree; None where there is none."""
-    block: type[BaseModel] | None = Scenario
+    block: type[BaseModel] | None = root
     for key in path:
         try:
             tree = tree[key]

@@ -1,0 +1,141 @@
+"""One point of a sweep: a changed scenario and what it answers, as plain values that a file can hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf, nan
+from pathlib import Path
+from time import perf_counter
+
+from infermodel.experiment.pricing import economics
+from infermodel.experiment.result import Capacity
+from infermodel.experiment.run import replicate
+from infermodel.metrics.schema import columns
+from infermodel.metrics.summary import Summary
+from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve
+from infermodel.search.capacity import find_capacity
+from infermodel.search.capacity_cache import program_digest
+
+Answers = dict[str, dict[str, list[float]]]
+"""Service to measure to its value in each replication."""
+
+MONEY = {"usd_per_h": "USD/h", "usd_per_mtok": "USD/Mtok"}
+AT_CAPACITY = {
+    "capacity_low": "requests/min or users",
+    "capacity_high": "requests/min or users",
+    "rpm": "requests/min",
+    "tpm": "tokens/min",
+    "itpm": "tokens/min",
+    "otpm": "tokens/min",
+    "utilisation": "share",
+    "kv_use_mean": "share",
+    **MONEY,
+}
+MEASURES: Mapping[str, str] = {
+    **{
+        each.name: each.unit
+        for each in columns(Summary)
+        if each.name not in ("service", "warning", "missed_objectives")
+    },
+    **AT_CAPACITY,
+}
+"""Measures of all kinds of points, and their units."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A point to evaluate, wherever that happens: files are found by path, so workers share the file system.
+
+    Attributes:
+        base: scenario file.
+        changes: to it.
+        ask: `run`, `capacity` or `plan`.
+        replications, width: as in the sweep file.
+    """
+
+    number: int
+    base: Path
+    changes: tuple[str, ...]
+    ask: str
+    replications: int
+    width: float
+
+    def key(self, base_digest: str) -> str:
+        """Name of the answer: whatever it depends on, hashed."""
+        parts = [program_digest(), base_digest, self.changes, self.ask, self.replications, self.width]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a point says.
+
+    Attributes:
+        answers: of each service; empty where there is no answer.
+        reason: why there is none.
+        lasting: whether asking again would say the same; not so after a fault of the program or the machine.
+        busy_s: seconds that the evaluation took.
+    """
+
+    number: int
+    answers: Answers
+    reason: str = ""
+    lasting: bool = True
+    busy_s: float = 0.0
+
+
+def evaluate(task: Task) -> Outcome:
+    """Answer a point; what cannot be built is an answer too."""
+    start = perf_counter()
+    try:
+        scenario = resolve(load(task.base, task.changes))
+        answers = QUESTIONS[task.ask](scenario, task)
+    except ScenarioErrors as refused:
+        reason = "; ".join(dict.fromkeys(each.message for each in refused.errors))
+        return Outcome(task.number, {}, reason, busy_s=perf_counter() - start)
+    except Exception as fault:  # one broken point must not end a night's sweep
+        said = f"failed: {type(fault).__name__}: {fault}"
+        return Outcome(task.number, {}, said, lasting=False, busy_s=perf_counter() - start)
+    return Outcome(task.number, answers, busy_s=perf_counter() - start)
+
+
+def ask_run(scenario: ResolvedScenario, task: Task) -> Answers:
+    """Every measure of every replication."""
+    answers: Answers = {service.name: {} for service in scenario.services}
+    for number in range(task.replications):
+        summaries = replicate(scenario, "leap", number).summaries
+        for service, summary in zip(scenario.services, summaries, strict=True):
+            money = economics(service, summary)
+            measured = {name: getattr(summary, name) for name in MEASURES if hasattr(summary, name)}
+            measured |= {"usd_per_h": money.hourly.total.mid, "usd_per_mtok": priced(money.blended_usd_per_mtok.mid)}
+            for name, value in measured.items():
+                answers[service.name].setdefault(name, []).append(float(value))
+    return answers
+
+
+def ask_capacity(scenario: ResolvedScenario, task: Task) -> Answers:
+    """The bracket of every service with objectives, and what it delivers and costs at the lower end."""
+    services = [service for service in scenario.services if service.objectives]
+    return {each.name: at_capacity(find_capacity(scenario, each, width=task.width)) for each in services}
+
+
+def at_capacity(found: Capacity) -> dict[str, list[float]]:
+    """Measures of a bracket."""
+    minute = 60.0 if found.unit == "requests/s" else 1.0
+    measured = {"capacity_low": found.low * minute, "capacity_high": found.high * minute}
+    if found.summary is not None and found.economics is not None:
+        measured |= {name: getattr(found.summary, name) for name in AT_CAPACITY if hasattr(found.summary, name)}
+        measured["usd_per_h"] = found.economics.hourly.total.mid
+        measured["usd_per_mtok"] = priced(found.economics.blended_usd_per_mtok.mid)
+    return {name: [float(measured.get(name, nan))] for name in AT_CAPACITY}
+
+
+def priced(usd_per_mtok: float) -> float:
+    """Dollars where there is a price; NaN where nothing was delivered or nothing has a price."""
+    return usd_per_mtok if 0 < usd_per_mtok < inf else nan
+
+
+QUESTIONS: dict[str, Callable[[ResolvedScenario, Task], Answers]] = {"run": ask_run, "capacity": ask_capacity}
