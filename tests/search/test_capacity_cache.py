@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,6 @@ from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario
 from infermodel.search import capacity_cache
 from infermodel.search.capacity_cache import cached_capacities
-from infermodel.search.capacity_table import FIRST_COLUMNS, capacity_rows
-from infermodel.search.csv_file import as_csv
 
 
 @pytest.fixture
@@ -19,7 +18,8 @@ def scenario(tmp_path: Path) -> ResolvedScenario:
 
 
 def lines(found: tuple[Capacity, ...]) -> str:
-    return as_csv(capacity_rows(found))
+    """All of it as text: NaN is not equal to itself."""
+    return repr([[replace(each, points=()), *each.points] for each in found])
 
 
 def test_the_second_answer_is_the_first_without_a_search(
@@ -29,7 +29,6 @@ def test_the_second_answer_is_the_first_without_a_search(
     monkeypatch.setattr(capacity_cache, "find_capacities", None)  # a search would fail
     second = cached_capacities(scenario, tmp_path / "cache", width=0.3)
     assert lines(first) == lines(second)
-    assert (first[0].knee, first[0].binding_resource) == (second[0].knee, second[0].binding_resource)
 
 
 def test_other_settings_are_another_answer(scenario: ResolvedScenario, tmp_path: Path) -> None:
@@ -52,14 +51,3 @@ def test_a_broken_file_is_ignored_and_mended(scenario: ResolvedScenario, tmp_pat
 def test_a_folder_that_cannot_be_made_is_no_error(scenario: ResolvedScenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert cached_capacities(scenario, tmp_path / "file" / "cache", width=0.3)
-
-
-def test_the_table_has_a_row_for_each_load(scenario: ResolvedScenario, tmp_path: Path) -> None:
-    (found,) = cached_capacities(scenario, tmp_path, width=0.3)
-    rows = list(capacity_rows([found]))
-    assert [each["load"] for each in rows] == sorted(each["load"] for each in rows)
-    assert [each["place"] for each in rows if each["place"]] == ["low", "high"]
-    assert list(rows[0])[: len(FIRST_COLUMNS)] == [each.name for each in FIRST_COLUMNS]
-    low = next(each for each in rows if each["place"] == "low")
-    assert low["queue_time_p90_limit"] == 0.01
-    assert low["queue_time_p90_value"] <= 0.01

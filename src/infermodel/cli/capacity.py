@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from infermodel.cli.answer import capacity_table
-from infermodel.cli.run import progress
+from infermodel.cli.run import REPORTS, command_line, progress, refusal
 from infermodel.scenario import load, resolve
 
 
@@ -21,25 +21,31 @@ from infermodel.scenario import load, resolve
 )
 @click.option("--replications", type=click.IntRange(1), default=16, show_default=True, help="At most, for each load.")
 @click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/<scenario> if omitted.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def capacity(
     scenario: str, changes: tuple[str, ...], width: float, replications: int, jobs: int, out: Path | None, quiet: bool
 ) -> None:
-    """The largest load that each service of SCENARIO sustains at its objectives; writes capacity.csv."""
+    """The largest load that each service of SCENARIO sustains at its objectives, with a report."""
     resolved = resolve(load(scenario, changes))
     if not any(service.objectives for service in resolved.services):
         raise click.UsageError(f"{scenario} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
+    from infermodel import experiment
+    from infermodel.report.folder import check_place, safe_name
+    from infermodel.report.write import write
     from infermodel.search.capacity import find_capacities
-    from infermodel.search.capacity_table import capacity_rows
-    from infermodel.search.csv_file import as_csv, write_whole
     from infermodel.search.probe import DEEP
 
+    folder = out or REPORTS / f"{safe_name(resolved.source.stem)}-capacity"
+    with refusal(folder):
+        check_place(folder)
+    with progress(f"simulating {resolved.source.name}", quiet=quiet):
+        result = experiment.run(resolved)
     effort = replace(DEEP, replications=replications)
     with progress(f"looking for the capacity of {len(resolved.services)} services", quiet=quiet):
         found = find_capacities(resolved, width=width, effort=effort, jobs=jobs)
-    path = (out or Path("reports") / resolved.source.stem) / "capacity.csv"
-    write_whole(path, as_csv(capacity_rows(found)))
+    with progress("writing the report", quiet=quiet), refusal(folder):
+        write(result, found, (), folder, command=command_line())
     if not quiet:
         click.echo(capacity_table(resolved.title, found))
-        click.echo(f"\nevery load tried: {path}")
+        click.echo(f"\nreport: {folder / 'report.html'}")

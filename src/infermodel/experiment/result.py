@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import nan
 from typing import Literal
 
 from infermodel.economics.band import Band
@@ -88,7 +87,6 @@ class Capacity:
         low: largest load found sustained; 0 where none is.
         high: smallest load found not sustained; infinite where none was found.
         summary, economics: at `low`; None where nothing is sustained.
-        knee: load with the largest ratio of load to mean end-to-end time, of those tried; NaN where none is known.
         binding_objective: what is missed at `high`.
         binding_resource: what bounds the time at `low`: compute, memory, network, latency, host, or KV memory.
         points: every load tried, ascending.
@@ -104,7 +102,6 @@ class Capacity:
     binding_objective: str
     binding_resource: str
     points: tuple[CapacityPoint, ...]
-    knee: float = nan
     note: str = ""
 
 

@@ -45,9 +45,14 @@ def harmless(text: str) -> str:
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """A CSV file with these columns; what a row lacks is empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([cell(row.get(name)) for name in header] for row in rows)
+        write_rows(file, header, rows)
+
+
+def write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """The same into an open file."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([cell(row.get(name)) for name in header] for row in rows)
 
 
 def write_lines(file: TextIO, columns: Sequence[NDArray[np.generic]], first: str = "") -> None:

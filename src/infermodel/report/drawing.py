@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from math import ceil, floor, log10
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -87,7 +87,10 @@ def sheet(
     return figure, [list(row) for row in axes]
 
 
-def png(picture: Picture, findings: Findings) -> bytes | None:
+Told = TypeVar("Told")
+
+
+def png(picture: Callable[[Told], Figure | None], findings: Told) -> bytes | None:
     """The picture as a PNG of `WIDTH_PX` x `HEIGHT_PX`, the same bytes for the same findings; None for no picture."""
     with look():
         figure = picture(findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, isnan
 
 from infermodel.experiment.result import Capacity, ServiceResult
 from infermodel.metrics.objectives import Objective
@@ -105,6 +105,8 @@ def promise(objective: Objective) -> str:
     if objective.metric == "output_speed":
         return f"{100 - objective.percent:g} % with an output speed of at least {number(objective.limit)} tokens/s"
     words = OBJECTIVE_WORDS[objective.metric]
+    if isnan(objective.percent):
+        return f"a mean {words} of at most {seconds(objective.limit)}"
     return f"{objective.percent:g} % with a {words} of at most {seconds(objective.limit)}"
 
 

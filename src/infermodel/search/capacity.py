@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import inf, isfinite, nan
+from math import inf, isfinite
 
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Capacity, CapacityPoint
@@ -168,7 +168,6 @@ def answer_of(service: ResolvedService, search: _Search) -> Capacity:
         binding_objective=at_high.reason if at_high else "",
         binding_resource=binding_resource(at_low.summary) if at_low else "",
         points=points,
-        knee=knee(points),
         note=note_on(service, search),
     )
 
@@ -212,15 +211,6 @@ def unattainable(alone: CapacityPoint) -> str:
             f" {side} that"
         )
     return "; ".join(said) or alone.reason
-
-
-def knee(points: tuple[CapacityPoint, ...]) -> float:
-    """The load with the largest ratio of load to mean end-to-end time: beyond it, waiting grows faster than work.
-
-    Source: Kleinrock, "Power and deterministic rules of thumb" (1979).
-    """
-    known = [p for p in points if isfinite(p.summary.e2e_mean_s) and p.summary.e2e_mean_s > 0]
-    return max(known, key=lambda p: p.load / p.summary.e2e_mean_s).load if known else nan
 
 
 def binding_resource(summary: Summary) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.resources import files
@@ -23,6 +22,7 @@ from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.capacity import find_capacities
 from infermodel.search.probe import COARSE, Effort
+from infermodel.search.whole_file import write_whole
 
 
 def cached_capacities(
@@ -57,14 +57,14 @@ def key(scenario: ResolvedScenario, width: float, effort: Effort) -> str:
 
 @cache
 def program_digest() -> str:
-    """SHA-256 over the sources of this package."""
+    """SHA-256 over the sources and the catalog of this package."""
     content = hashlib.sha256()
 
     def add(folder: Traversable) -> None:
         for each in sorted(folder.iterdir(), key=lambda part: part.name):
             if each.is_dir():
                 add(each)
-            elif each.name.endswith(".py"):
+            elif each.name.endswith((".py", ".yaml")):
                 content.update(each.read_bytes())
 
     add(files("infermodel"))
@@ -73,18 +73,13 @@ def program_digest() -> str:
 
 def keep(path: Path, content: Any) -> None:
     """Write JSON whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            json.dump(content, file)
-        os.replace(file.name, path)
-    except OSError:
-        return
+    with suppress(OSError):
+        write_whole(path, json.dumps(content))
 
 
 def stored(capacity: Capacity) -> dict[str, Any]:
     """A capacity as plain values. Dollars are left out: they follow from the summaries."""
-    plain = {name: getattr(capacity, name) for name in ("service", "unit", "low", "high", "knee", "note")}
+    plain = {name: getattr(capacity, name) for name in ("service", "unit", "low", "high", "note")}
     plain |= {name: getattr(capacity, name) for name in ("binding_objective", "binding_resource")}
     return plain | {"points": [stored_point(each) for each in capacity.points]}
 

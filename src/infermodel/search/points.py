@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve
 from infermodel.search.capacity import find_capacity
-from infermodel.search.capacity_cache import program_digest
+from infermodel.search.whole_file import write_whole
 
 Answers = dict[str, dict[str, list[float]]]
 """Service to measure to its value in each replication."""
@@ -34,12 +33,9 @@ AT_CAPACITY = {
     "kv_use_mean": "share",
     **MONEY,
 }
+WORDS = ("service", "warning", "missed_objectives")
 MEASURES: Mapping[str, str] = {
-    **{
-        each.name: each.unit
-        for each in columns(Summary)
-        if each.name not in ("service", "warning", "missed_objectives")
-    },
+    **{each.name: each.unit for each in columns(Summary) if each.name not in WORDS},
     **AT_CAPACITY,
 }
 """Measures of all kinds of points, and their units."""
@@ -54,6 +50,7 @@ class Task:
         changes: to it.
         ask: `run`, `capacity` or `plan`.
         replications, width: as in the sweep file.
+        answer: file for the outcome, written by whoever evaluates the point.
     """
 
     number: int
@@ -62,11 +59,7 @@ class Task:
     ask: str
     replications: int
     width: float
-
-    def key(self, base_digest: str) -> str:
-        """Name of the answer: whatever it depends on, hashed."""
-        parts = [program_digest(), base_digest, self.changes, self.ask, self.replications, self.width]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    answer: Path
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,24 @@ class Outcome:
 
 
 def evaluate(task: Task) -> Outcome:
-    """Answer a point; what cannot be built is an answer too."""
+    """Answer a point and put the answer on disk at once; what cannot be built is an answer too."""
+    outcome = answered(task)
+    if outcome.lasting:
+        write_whole(task.answer, json.dumps({"answers": outcome.answers, "reason": outcome.reason}))
+    return outcome
+
+
+def kept(path: Path, number: int) -> Outcome | None:
+    """The outcome that `evaluate` put on disk; None where there is none, or none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Outcome(number, dict(content["answers"]), str(content["reason"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def answered(task: Task) -> Outcome:
+    """The answer of a point."""
     start = perf_counter()
     try:
         scenario = resolve(load(task.base, task.changes))

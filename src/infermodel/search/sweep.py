@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
+from infermodel.experiment.processes import processes
 from infermodel.scenario import load, resolve
-from infermodel.search.csv_file import write_whole
+from infermodel.search.capacity_cache import program_digest
 from infermodel.search.design import Point, points
-from infermodel.search.points import Outcome, Task, evaluate
+from infermodel.search.points import Outcome, Task, evaluate, kept
 from infermodel.search.sweep_schema import Sweep
-
-AHEAD = 4
-"""Points handed to each process before it asks: nobody waits for the next one, and a long sweep needs little memory."""
 
 
 @dataclass(frozen=True)
@@ -58,52 +55,46 @@ def run_sweep(
         folder: holds a file for each finished point, named by all that it depends on. After an interruption at any
             moment the same call goes on with what is missing.
         jobs: processes of this machine.
-        dask: address of a scheduler, whose workers do the work instead; they need this program and these files.
+        dask: address of a scheduler, whose workers do the work instead; they need this program, and see these files
+            under the same paths.
         shard: (i, n), both from 1: only each n-th point, from the i-th on, for job arrays on a common folder.
         on_point: called with the number of points done and to do.
     """
-    design = points(sweep)
-    base_digest = resolve(load(sweep.base_path, sweep.set)).digest
-    tasks = [task_of(sweep, point) for point in design]
-    paths = [folder / f"{task.key(base_digest)}.json" for task in tasks]
-    outcomes = [kept(path, task.number) for path, task in zip(paths, tasks, strict=True)]
+    tasks = tasks_of(sweep, folder.absolute())
     mine = [task for task in tasks if task.number % shard[1] == shard[0] - 1]
-    open_tasks = [task for task in mine if outcomes[task.number] is None]
-    on_point(len(mine) - len(open_tasks), len(mine))
+    outcomes = [kept(task.answer, task.number) for task in tasks]
+    missing = [task for task in mine if outcomes[task.number] is None]
+    done = len(mine) - len(missing)
+    on_point(done, len(mine))
     start, busy_s = perf_counter(), 0.0
-    finished = on_cluster(open_tasks, dask) if dask else on_processes(open_tasks, jobs)
-    for done, outcome in enumerate(finished, start=len(mine) - len(open_tasks) + 1):
+    jobs = min(jobs, len(missing))
+    for outcome in on_cluster(missing, dask) if dask else on_processes(missing, jobs):
         outcomes[outcome.number] = outcome
         busy_s += outcome.busy_s
-        if outcome.lasting:
-            keep(paths[outcome.number], outcome)
+        done += 1
         on_point(done, len(mine))
-    spent_s = (perf_counter() - start) * max(1, min(jobs, len(open_tasks)))
-    return Swept(sweep, design, tuple(outcomes), busy_s / spent_s if open_tasks else 0.0)
+    spent_s = (perf_counter() - start) * jobs
+    return Swept(sweep, points(sweep), tuple(outcomes), busy_s / spent_s if missing else 0.0)
 
 
-def task_of(sweep: Sweep, point: Point) -> Task:
-    """What a worker needs to know of a point."""
-    changes = (*sweep.set, *point.changes)
-    return Task(point.number, sweep.base_path, changes, sweep.ask, sweep.replications, sweep.width)
+def tasks_of(sweep: Sweep, folder: Path) -> list[Task]:
+    """What workers need to know of each point; its file is named by a hash of whatever its answer depends on."""
+    base = sweep.base_path.absolute()
+    common: list[Any] = [program_digest(), resolve(load(base, sweep.set)).digest]
+    common += [sweep.ask, sweep.replications, sweep.width]
+    tasks = []
+    for point in points(sweep):
+        changes = (*sweep.set, *point.changes)
+        name = hashlib.sha256(json.dumps([*common, changes]).encode()).hexdigest()[:32]
+        answer = folder / f"{name}.json"
+        tasks.append(Task(point.number, base, changes, sweep.ask, sweep.replications, sweep.width, answer))
+    return tasks
 
 
 def on_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
-    """Outcomes as they come from processes of this machine."""
-    if jobs <= 1 or len(tasks) <= 1:
-        yield from map(evaluate, tasks)
-        return
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-        rest = iter(tasks)
-        running: set[Future[Outcome]] = set()
-        while True:
-            while len(running) < AHEAD * jobs and (task := next(rest, None)) is not None:
-                running.add(pool.submit(evaluate, task))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for each in sorted(done, key=lambda future: future.result().number):
-                yield each.result()
+    """Outcomes from processes of this machine, in order."""
+    with processes(jobs) as mapper:
+        yield from mapper(evaluate, tasks)
 
 
 def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
@@ -115,26 +106,7 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
     """
     from distributed import Client, as_completed
 
-    with Client(address, timeout="20s") as client:
-        futures = client.map(evaluate, tasks, pure=False, retries=3, key=[f"infermodel-{t.number}" for t in tasks])
-        for future in as_completed(futures):
+    with Client(address, timeout="20s") as client:  # type: ignore[no-untyped-call]
+        futures = client.map(evaluate, tasks, pure=False, retries=3)
+        for future in as_completed(futures):  # type: ignore[no-untyped-call]
             yield future.result()
-
-
-def keep(path: Path, outcome: Outcome) -> None:
-    """Write an outcome whole."""
-    write_whole(path, json.dumps({"answers": outcome.answers, "reason": outcome.reason}))
-
-
-def kept(path: Path, number: int) -> Outcome | None:
-    """The outcome of an earlier call; None where there is none, or none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Outcome(number, dict(content["answers"]), str(content["reason"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-
-
-def default_jobs() -> int:
-    """All cores."""
-    return os.cpu_count() or 1

@@ -17,6 +17,7 @@ from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
 
 MOST_POINTS = 100_000
+SOBOL_AXES = 10
 SAMPLED = ("latin_hypercube", "sobol")
 
 _NUMBER = re.compile(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*(.*?)\s*")
@@ -27,8 +28,10 @@ class Values(Kind):
 
     def read(self, value: Any) -> tuple[Any, ...]:
         """The values."""
-        if not isinstance(value, list) or not value:
+        if not isinstance(value, list):
             refuse(f"expected a list of values, got {named(value)}")
+        if not value:
+            refuse("the list is empty; give at least one")
         return tuple(value)
 
     def unit(self) -> str:
@@ -182,15 +185,16 @@ class Sweep(Block):
         titles = [axis.title for axis in self.axes]
         for i, axis in enumerate(self.axes):
             if axis.title in titles[:i]:
-                said.append(
-                    (("axes", i, "path"), refusal(f"two axes are called {named(axis.title)}", "give it a name"))
-                )
+                said.append((("axes", i, "path"), refusal(f"two axes are called {named(axis.title)}", "name it")))
             partner = next((a for a in self.axes[:i] if a.together and a.together == axis.together), None)
             if axis.together and self.design in SAMPLED:
                 said.append((("axes", i, "together"), refusal(f"a {self.design} design has no zipped axes")))
             elif partner and len(partner.listed) != len(axis.listed):
                 text = f"{len(axis.listed)} values beside the {len(partner.listed)} of {named(partner.title)}"
                 said.append((("axes", i, "together"), refusal(text)))
+        if self.design == "sobol" and len(self.axes) > SOBOL_AXES:
+            text = f"{len(self.axes)} axes, more than the {SOBOL_AXES} that sobol is tabulated for"
+            said.append((("design",), refusal(text, "write latin_hypercube")))
         if said:
             refuse_below(said)
         return self
@@ -216,7 +220,7 @@ def load_sweep(path: str | Path) -> Sweep:
 
 
 def lost(sweep: Sweep, document: Document, axis: int, path: str, value: Any) -> list[Any]:
-    """What is wrong with an axis' path, said at its place in the sweep file: its first value must make a sound scenario.
+    """What is wrong with an axis, said at its place in the sweep file: its first value must make a sound scenario.
 
     Values that make an unsound one later on are points without an answer, not errors.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
@@ -13,6 +13,7 @@ from infermodel.metrics.confidence import of_independent, of_pairs
 from infermodel.metrics.schema import Column
 from infermodel.search.points import MEASURES, Outcome
 from infermodel.search.sweep import Swept
+from infermodel.search.sweep_schema import Sweep
 
 FIRST_COLUMNS = (Column("point", "", "number; 0 is the base scenario"),)
 """Then a column for each axis, by its name: its value, empty at the base."""
@@ -23,12 +24,8 @@ LAST_COLUMNS = (
     Column("unit", "", "of value and difference"),
     Column("value", "see unit", "mean over the replications"),
     Column("half_width", "see unit", "of its 95 % interval; empty for one replication"),
-    Column(
-        "difference", "see unit", "value minus the base's, replication by replication, under the same random numbers"
-    ),
-    Column(
-        "difference_half_width", "see unit", "of the difference's 95 % interval (paired); empty for one replication"
-    ),
+    Column("difference", "see unit", "value minus the base's, replication by replication, same random numbers"),
+    Column("difference_half_width", "see unit", "of its 95 % interval (paired); empty for one replication"),
     Column("replications", "", "behind the row"),
     Column("reason", "", "why the point has no answer"),
 )
@@ -57,6 +54,11 @@ class Effect:
     def swing(self) -> float:
         """Distance from low to high."""
         return self.high - self.low
+
+
+def header(sweep: Sweep) -> list[str]:
+    """Names of the columns."""
+    return [each.name for each in FIRST_COLUMNS] + [a.title for a in sweep.axes] + [each.name for each in LAST_COLUMNS]
 
 
 def sweep_rows(swept: Swept) -> Iterator[dict[str, Any]]:
@@ -123,8 +125,8 @@ def effects(swept: Swept, service: str, measure: str) -> list[Effect]:
     base = float(np.mean(at_base)) if at_base else nan
     found = []
     for i, axis in enumerate(swept.sweep.axes):
-        ranks = {value: k for k, value in enumerate(axis.listed)} if swept.sweep.design == "crossed" else {}
-        ordered = sorted(known, key=lambda each: ranks.get(each[0].values[i], sortable(each[0].values[i])))
+        ranks = {str(value): k for k, value in enumerate(axis.listed)} if swept.sweep.design == "crossed" else {}
+        ordered = sorted(known, key=lambda each: place_of(each[0].values[i], ranks))
         groups: dict[str, list[float]] = {}
         distinct = list(dict.fromkeys(str(point.values[i]) for point, _ in ordered))
         if len(distinct) <= 2 * MOST_GROUPS:
@@ -142,10 +144,10 @@ def effects(swept: Swept, service: str, measure: str) -> list[Effect]:
     return sorted(found, key=lambda effect: -effect.swing)
 
 
-def sortable(value: Any) -> float:
-    """The number that a value starts with, for its order along an axis; 0 where it starts with none."""
-    if isinstance(value, int | float):
-        return float(value)
+def place_of(value: Any, ranks: Mapping[str, int]) -> float:
+    """Where a value stands along its axis: its rank, or the number that it starts with (0 where there is none)."""
+    if str(value) in ranks:
+        return float(ranks[str(value)])
     try:
         return float(str(value).split()[0])
     except (ValueError, IndexError):

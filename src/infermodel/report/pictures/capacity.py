@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import isfinite, log
+from math import isfinite, isnan, log
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -149,4 +149,6 @@ def knee(line: Sequence[tuple[float, float]], factor: float = 2.0) -> tuple[floa
 def _percentile(objective: Objective) -> str:
     if objective.metric == "attainment":
         return ""
+    if isnan(objective.percent):
+        return ", mean"
     return f", p{objective.percent:g}"

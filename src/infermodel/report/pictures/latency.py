@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -95,7 +96,8 @@ def _draw(axes: Axes, findings: Findings, curves: Mapping[str, Curve], limits: l
 def _limits(findings: Findings, metric: str) -> list[tuple[float, float]]:
     """Objectives of this metric: the limit, and the share of requests that must keep it."""
     verdicts = [verdict for each in findings.services for verdict in each.summary.verdicts]
-    return sorted({(v.objective.limit, v.objective.percent / 100) for v in verdicts if v.objective.metric == metric})
+    shared = [v.objective for v in verdicts if v.objective.metric == metric and not isnan(v.objective.percent)]
+    return sorted({(each.limit, each.percent / 100) for each in shared})
 
 
 def _mark(axes: Axes, limits: list[tuple[float, float]]) -> None:

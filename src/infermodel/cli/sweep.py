@@ -1,0 +1,113 @@
+"""`infermodel sweep`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from infermodel.cli.run import REPORTS, command_line, refusal
+
+if TYPE_CHECKING:
+    from infermodel.search.sweep import Swept
+
+
+def part_of(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
+    """Both numbers of `i/n`, the i-th of n parts."""
+    part, _, parts = value.partition("/")
+    if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
+        return int(part), int(parts)
+    raise click.BadParameter(f"{value!r} is no part such as 2/8, from 1/8 to 8/8")
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--dask", metavar="ADDRESS", default="", help="Scheduler of a Dask cluster that does the work.")
+@click.option("--shard", metavar="I/N", callback=part_of, default="1/1", help="Only the i-th of n parts (job arrays).")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/sweeps/<file>.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+def sweep(file: str, jobs: int, dask: str, shard: tuple[int, int], out: Path | None, quiet: bool) -> None:
+    """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
+    from infermodel.report.folder import safe_name
+    from infermodel.search.sweep import run_sweep
+    from infermodel.search.sweep_schema import load_sweep
+
+    asked = load_sweep(file)
+    folder = out or REPORTS / "sweeps" / safe_name(Path(file).stem)
+    with progress_bar(quiet=quiet) as on_point, refusal(folder):
+        try:
+            swept = run_sweep(asked, folder / "points", jobs=jobs, dask=dask, shard=shard, on_point=on_point)
+        except ModuleNotFoundError as missing:
+            raise click.UsageError(f"needs {missing.name}: install infermodel[cluster]") from None
+    if not swept.is_whole:
+        done = sum(each is not None for each in swept.outcomes)
+        click.echo(f"{done} of {len(swept.points)} points done; the tables come with the last one", err=quiet)
+        return
+    with refusal(folder):
+        answers = write_sweep(swept, folder)
+    if not quiet:
+        click.echo("\n".join([asked.title, "", *answers, "", f"report: {folder / 'sweep.html'}"]))
+
+
+def write_sweep(swept: Swept, folder: Path) -> list[str]:
+    """Tables, pictures and page of a whole sweep; what the page answers."""
+    from io import StringIO
+
+    from infermodel.report.cells import write_rows
+    from infermodel.report.sweep_page import answers, sweep_page
+    from infermodel.report.sweep_pictures import sweep_pictures
+    from infermodel.report.sweep_story import MOVED, SweepStory, Swing
+    from infermodel.scenario import load, resolve
+    from infermodel.search.sweep_table import effects, header, sweep_rows
+    from infermodel.search.whole_file import write_whole
+
+    rows = list(sweep_rows(swept))
+    table = StringIO()
+    write_rows(table, header(swept.sweep), rows)
+    write_whole(folder / "sweep.csv", table.getvalue())
+    base = resolve(load(swept.sweep.base_path, swept.sweep.set))
+    services = list(dict.fromkeys(row["service"] for row in rows if row["service"]))
+    swings = {
+        (service, measure): [
+            Swing(each.axis, each.low, each.high, each.low_at, each.high_at, each.base)
+            for each in effects(swept, service, measure)
+        ]
+        for service in services
+        for measure in MOVED[swept.sweep.ask]
+    }
+    story = SweepStory(
+        title=swept.sweep.title,
+        description=swept.sweep.description,
+        ask=swept.sweep.ask,
+        axes=tuple(axis.title for axis in swept.sweep.axes),
+        crossed=swept.sweep.design == "crossed",
+        devices={service.name: service.system.device.name for service in base.services},
+        rows=rows,
+        swings=swings,
+    )
+    pictures = sweep_pictures(story)
+    for name, (_, image) in pictures.items():
+        write_whole(folder / f"{name}.png", image)
+    write_whole(folder / "sweep.html", sweep_page(story, pictures, command_line()))
+    return answers(story)
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A function of points done and all points that shows a bar with the time left, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("points", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,103 @@
+"""The page of a sweep: one file, no script, nothing from a network."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from math import isnan
+from typing import Any
+
+from infermodel import __version__
+from infermodel.report.human import number
+from infermodel.report.page import POLICY
+from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory
+
+MOST_LINES = 400
+
+
+@dataclass(frozen=True)
+class Line:
+    """A point and a service of the table, a cell for each measure: value, and difference to the base."""
+
+    point: int
+    place: Mapping[str, Any]
+    service: str
+    cells: tuple[tuple[str, str], ...]
+
+
+def sweep_page(story: SweepStory, pictures: Mapping[str, tuple[str, bytes]], command: Sequence[str] = ()) -> str:
+    """The page as HTML text.
+
+    Args:
+        story: what to tell.
+        pictures: name to caption and PNG.
+        command: that made the sweep.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files("infermodel.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(folder.joinpath("sweep.html.jinja").read_text(encoding="utf-8"))
+    told = lines(story)
+    return template.render(
+        story=story,
+        answers=answers(story),
+        titles=[TITLES.get(measure, measure) for measure in SHOWN[story.ask]],
+        lines=told[:MOST_LINES],
+        more=max(0, len(told) - MOST_LINES),
+        policy=POLICY,
+        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
+        pictures=[
+            (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
+            for name, (caption, image) in pictures.items()
+        ],
+        command=" ".join(command),
+        version=__version__,
+    )
+
+
+def answers(story: SweepStory) -> list[str]:
+    """For each service where a token is cheapest, and which axis moves its price most."""
+    told = []
+    for service in story.services:
+        best = story.best(service)
+        if best is not None:
+            place = ", ".join(f"{axis} {value}" for axis, value in story.points[best].items()) if best else "the base"
+            told.append(
+                f"{service}: cheapest at {place}, {number(story.value(best, service, 'usd_per_mtok'))} USD/Mtok."
+            )
+        for measure in MOVED[story.ask]:
+            swings = story.swings.get((service, measure), ())
+            if len(swings) >= 2 and swings[0].high > swings[0].low:
+                most = swings[0]
+                told.append(
+                    f"{service}: {most.axis} moves {TITLES.get(measure, measure)} most, from {number(most.low)} at "
+                    f"{most.low_at} to {number(most.high)} at {most.high_at}."
+                )
+    return told or ["No point has an answer."]
+
+
+def lines(story: SweepStory) -> list[Line]:
+    """The table, by point and service."""
+    told = []
+    for point, place in story.points.items():
+        for service in story.services:
+            cells = tuple(cell(story.row(point, service, measure)) for measure in SHOWN[story.ask])
+            if any(value != "–" for value, _ in cells):
+                told.append(Line(point, place, service, cells))
+    return told
+
+
+def cell(row: Mapping[str, Any]) -> tuple[str, str]:
+    """A value, and its difference to the base with the paired interval."""
+    value, difference = row.get("value"), row.get("difference")
+    if not row["point"] if row else True:
+        return number(value), ""
+    if difference is None or isnan(difference):
+        return number(value), ""
+    width = row.get("difference_half_width")
+    sign = "+" if difference >= 0 else ""
+    spread = f" ± {number(width)}" if width is not None and not isnan(width) else ""
+    return number(value), f"{sign}{number(difference)}{spread}"

@@ -1,0 +1,211 @@
+"""Sweeps that are interrupted, shared out and resumed, against the plain one."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from infermodel.cli.sweep import write_sweep
+from infermodel.search.sweep import run_sweep
+from infermodel.search.sweep_schema import load_sweep
+from infermodel.search.sweep_table import effects
+
+BASE = """
+title: base
+requests: {requests}
+warm_up: 0 s
+traffic:
+  arrivals: {{kind: poisson, rate: 600 /min}}
+  prompt_tokens: {{kind: lognormal, mean: 300, cv: 0.7}}
+  output_tokens: {{kind: fixed, tokens: 50}}
+services:
+  - {{name: GPU, model: llama-3.1-8b, fleet: {{system: dgx-h100, replicas: 1}}, price: {{purchase: dgx-h100}}}}
+"""
+AXES = """
+title: what if
+base: base.yaml
+replications: 3
+axes:
+  - {{path: traffic.arrivals.rate, range: {{from: 60 /min, to: 1200 /min, points: {points}}}}}
+  - {{name: batch, path: services.GPU.limits.max_sequences, values: [4, 64]}}
+"""
+
+
+def sweep_file(folder: Path, *, points: int = 3, requests: int = 60) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "base.yaml").write_text(BASE.format(requests=requests))
+    (folder / "sweep.yaml").write_text(AXES.format(points=points))
+    return folder / "sweep.yaml"
+
+
+def table(folder: Path) -> bytes:
+    return (folder / "sweep.csv").read_bytes()
+
+
+def plain(file: Path, folder: Path) -> bytes:
+    swept = run_sweep(load_sweep(file), folder / "points")
+    assert swept.is_whole
+    write_sweep(swept, folder)
+    return table(folder)
+
+
+def command(file: Path, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    program = "from infermodel.cli import main\nif __name__ == '__main__': main()"
+    return subprocess.Popen([sys.executable, "-c", program, "sweep", str(file), "--out", str(folder), *options])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A sweep file, and the folder of its plain run."""
+    folder = tmp_path_factory.mktemp("small")
+    file = sweep_file(folder)
+    plain(file, folder / "plain")
+    return file, folder / "plain"
+
+
+def test_the_table_is_long_and_pairs_with_the_base(small: tuple[Path, Path]) -> None:
+    rows = list(csv.DictReader(StringIO(table(small[1]).decode())))
+    assert {row["point"] for row in rows} == {str(n) for n in range(7)}
+    speed = [row for row in rows if row["measure"] == "tpot_mean_s"]
+    assert [row["batch"] for row in speed] == ["", "4", "64", "4", "64", "4", "64"]
+    assert speed[0]["difference"] == "0.0"
+    base, other = float(speed[0]["value"]), float(speed[2]["value"])
+    assert float(speed[2]["difference"]) == pytest.approx(other - base)
+    # The same requests at both: the difference is surer than the value.
+    assert float(speed[2]["difference_half_width"]) < float(speed[2]["half_width"]) + float(speed[0]["half_width"])
+    assert all(row["replications"] == "3" for row in rows)
+
+
+def test_pictures_and_page_are_there(small: tuple[Path, Path]) -> None:
+    names = {path.name for path in small[1].iterdir()}
+    assert {"sweep.csv", "sweep.html", "lines.png", "heat_map.png", "tornado.png"} <= names
+    page = (small[1] / "sweep.html").read_text()
+    assert "what if" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_axis_with_the_larger_swing_comes_first(small: tuple[Path, Path]) -> None:
+    swept = run_sweep(load_sweep(small[0]), small[1] / "points")
+    found = effects(swept, "GPU", "usd_per_mtok")
+    assert [each.axis for each in found] == ["rate", "batch"]  # idle hours cost most
+    assert found[0].low_at == "1200.0 /min"
+
+
+def test_processes_and_shards_give_the_same_table(small: tuple[Path, Path], tmp_path: Path) -> None:
+    file, folder = small
+    sweep = load_sweep(file)
+    run_sweep(sweep, tmp_path / "two" / "points", jobs=2)
+    assert plain(file, tmp_path / "two") == table(folder)
+    for i in (1, 2, 3):
+        swept = run_sweep(sweep, tmp_path / "parts" / "points", shard=(i, 3))
+        assert swept.is_whole is (i == 3)
+    write_sweep(swept, tmp_path / "parts")
+    assert table(tmp_path / "parts") == table(folder)
+
+
+def test_points_that_cannot_be_built_keep_their_reason(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path)
+    file.write_text(
+        "title: what if\nbase: base.yaml\naxes: [{path: services.GPU.model, values: [llama-3.1-8b, llama-3.1-405b]}]\n"
+    )
+    rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    (lost,) = [row for row in rows if row["point"] == "2"]
+    assert "llama-3.1-405b" in lost["model"]
+    assert "405B" in lost["reason"]
+    assert lost["service"] == lost["value"] == ""
+
+
+def test_broken_files_are_asked_again(small: tuple[Path, Path], tmp_path: Path) -> None:
+    file, folder = small
+    assert plain(file, tmp_path / "out") == table(folder)
+    for path, text in zip(
+        sorted((tmp_path / "out" / "points").iterdir()), ["", "{}", "[1", '{"answers": 3}'], strict=False
+    ):
+        path.write_text(text)
+    (tmp_path / "out" / "sweep.csv").unlink()
+    assert plain(file, tmp_path / "out") == table(folder)
+
+
+def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path, points=8, requests=400)
+    expected = plain(file, tmp_path / "plain")
+    points = tmp_path / "out" / "points"
+    kills = 0
+    for seconds in (0.0, 0.3):
+        running = command(file, tmp_path / "out", "--jobs", "2", "--quiet")
+        before = len(list(points.glob("*.json")))
+        deadline = time.monotonic() + 60
+        while len(list(points.glob("*.json"))) <= before and time.monotonic() < deadline and running.poll() is None:
+            time.sleep(0.02)
+        time.sleep(seconds)
+        kills += running.poll() is None
+        running.kill()
+        running.wait()
+    assert kills == 2
+    assert 0 < len(list(points.glob("*.json"))) < 17
+    assert not (tmp_path / "out" / "sweep.csv").exists()
+    assert command(file, tmp_path / "out", "--jobs", "2", "--quiet").wait(timeout=120) == 0
+    assert table(tmp_path / "out") == expected
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A real scheduler and two workers, each a process."""
+    pytest.importorskip("distributed")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    port = 20000 + os.getpid() % 20000
+    address = f"tcp://127.0.0.1:{port}"
+    module = [sys.executable, "-m", "distributed.cli"]
+    scheduler = [
+        *module[:2],
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-dashboard",
+    ]
+    worker = [*module[:2], "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    running = [subprocess.Popen(scheduler, **quiet)]  # type: ignore[call-overload]
+    running += [subprocess.Popen(worker, **quiet) for _ in range(2)]  # type: ignore[call-overload]
+    yield address, running
+    for each in running:
+        each.send_signal(signal.SIGKILL)
+        each.wait()
+
+
+def test_a_cluster_that_loses_a_worker_gives_the_same_table(
+    tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    address, running = cluster
+    file = sweep_file(tmp_path, points=8, requests=400)
+    expected = plain(file, tmp_path / "plain")
+    done = []
+
+    def on_point(number: int, total: int) -> None:
+        done.append(number)
+        if len(done) == 4:
+            running[-1].kill()
+
+    swept = run_sweep(load_sweep(file), tmp_path / "out" / "points", dask=address, on_point=on_point)
+    assert swept.is_whole
+    assert running[-1].wait() == -signal.SIGKILL
+    write_sweep(swept, tmp_path / "out")
+    assert table(tmp_path / "out") == expected
+
+
+@pytest.mark.slow
+def test_two_hundred_points_keep_two_processes_busy(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path, points=100, requests=400)
+    swept = run_sweep(load_sweep(file), tmp_path / "points", jobs=2)
+    assert len(swept.points) == 201
+    assert swept.busy_share > 0.9
