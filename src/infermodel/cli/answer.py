@@ -8,6 +8,7 @@ from math import nan
 from infermodel.cli.table import aligned
 from infermodel.economics.band import Band
 from infermodel.experiment.result import Capacity, Result, ServiceResult, Verdict
+from infermodel.experiment.run import own_window
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario import ResolvedScenario
 
@@ -39,7 +40,11 @@ def answer(result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Ve
     if capacities:
         parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
     parts += ["At the offered load:", aligned(offered_rows(result.services))]
-    tenants = [row for each in result.services for row in tenant_summaries(each.record, result.window)]
+    tenants = [
+        row
+        for each in result.services
+        for row in tenant_summaries(each.record, own_window(each.service, each.record, result.window))
+    ]
     if tenants:
         parts += ["What the keys got:", aligned(tenant_rows(tenants))]
     if verdicts:
