@@ -12,7 +12,7 @@ def test_the_page_holds_the_table() -> None:
 
 
 def test_twenty_seven_minutes_of_chat() -> None:
-    # 30 requests of 1,200 tokens are 36,000 a minute: 27 whole minutes make 972,000, the 28th the rest up to 833 requests.
+    # 30 requests of 1,200 tokens are 36,000 a minute: 27 whole minutes make 972,000, the 28th the rest: 833 requests.
     at_s, total = taken(1200, 86400.0)[-1]
     assert at_s == 27 * 60
     assert total == 833 * 1200
