@@ -25,7 +25,10 @@ class Engine:
         memory_utilisation: default share of device memory that the engine may use.
         memory_reserve_bytes: of one device: runtime, graphs, activations beyond those computed from the batch.
         chunked_prefill: whether a prompt may be split over steps and mixed with decode.
-        constants: further calibrated constants by name.
+        schedules_ahead: whether the next step is composed while one runs.
+        reserves_output: whether a request is admitted only when memory for its whole output is left.
+        constants: further calibrated constants by name: `eager_layer_s`, to launch a layer's kernels without a captured
+            graph; `graph_tokens`, up to which steps with prompts replay one.
     """
 
     name: str
@@ -41,5 +44,7 @@ class Engine:
     memory_utilisation: float
     memory_reserve_bytes: float
     chunked_prefill: bool = True
+    schedules_ahead: bool = False
+    reserves_output: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)

@@ -69,6 +69,7 @@ _ENGINE: _Fields = {
     "memory_utilisation": ("memory_utilisation", "share"),
     "memory_reserve_bytes": ("memory_reserve", "bytes"),
 }
+_HABITS = ("chunked_prefill", "schedules_ahead", "reserves_output")  # of an engine, true or false
 _COUNTS = frozenset(
     {"multiprocessors", "cores", "devices", "max_sequences", "max_batched_tokens", "kv_block_tokens"}
 )  # fields that are whole numbers
@@ -158,21 +159,22 @@ def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
         CatalogError: the file misses something or holds something unknown.
     """
     keys = [key for key, _ in _ENGINE.values()]
-    check_keys(content, ("title", "family", "chunked_prefill", "constants", *keys), where)
+    check_keys(content, ("title", "family", "constants", *_HABITS, *keys), where)
     family = content.get("family")
     if family not in ("batch", "dataflow"):
         raise CatalogError(f"{where}: family {family!r} is none of batch, dataflow")
-    chunked = content.get("chunked_prefill", True)
-    if not isinstance(chunked, bool):
-        raise CatalogError(f"{where}: chunked_prefill is true or false")
+    habits = {habit: content[habit] for habit in _HABITS if habit in content}
+    for habit, kept in habits.items():
+        if not isinstance(kept, bool):
+            raise CatalogError(f"{where}: {habit} is true or false")
     values, provenance = _figures(content, _ENGINE, where)
     constants = table(content.get("constants") or {}, None, f"{where}: constants")
     return Engine(
         name=name,
         title=_title(content, where),
         family=family,
-        chunked_prefill=chunked,
         constants={constant: figure.value for constant, figure in constants.items()},
         provenance=provenance | _named("constants", constants),
+        **habits,
         **values,
     )

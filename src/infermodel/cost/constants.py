@@ -22,7 +22,6 @@ class KernelConstants:
         gemm_tile_penalty: extra compute time per (multiprocessors / tiles).
         gemm_smoothness: p of the smooth maximum of compute and memory time.
         decode_attention_floor_s: of a layer's attention kernel.
-        decode_attention_sequence_s: per sequence and KV head.
         decode_attention_efficiency_16bit, decode_attention_efficiency_8bit: share of peak bandwidth that reading keys
             and values of that width reaches.
         prefill_attention_memory_efficiency: share of peak bandwidth at which queries, keys, values and outputs of the
@@ -43,7 +42,6 @@ class KernelConstants:
     gemm_tile_penalty: float = 0.12
     gemm_smoothness: float = 2.5
     decode_attention_floor_s: float = 12e-6
-    decode_attention_sequence_s: float = 0.016e-6
     decode_attention_efficiency_16bit: float = 0.91
     decode_attention_efficiency_8bit: float = 0.77
     prefill_attention_memory_efficiency: float = 0.40

@@ -6,7 +6,7 @@ from math import ceil
 from typing import NamedTuple
 
 from infermodel.architecture import ExpertFeedForward
-from infermodel.cost.attention import attention_width, kv_heads
+from infermodel.cost.attention import attention_width
 from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Bound
@@ -14,6 +14,12 @@ from infermodel.cost.work import head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
+
+SMALL_KERNELS = 4
+"""Of a layer besides multiplications and attention: two norms, rotation with the cache write, activation."""
+
+SMALL_KERNELS_EXPERTS = 6
+"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, weighing, sum."""
 
 
 class FixedPart(NamedTuple):
@@ -67,7 +73,8 @@ def fixed_part(
             for operator in operators
             if operator.name.endswith("gate_up")
         )
-        kernels.append(elementwise(4, passed * ACTIVATION_BYTES, device, constants))
+        small = SMALL_KERNELS + SMALL_KERNELS_EXPERTS * isinstance(layer.feed_forward, ExpertFeedForward)
+        kernels.append(elementwise(small, passed * ACTIVATION_BYTES, device, constants))
         for kernel in kernels:
             compute_s += count * kernel.compute_s
             memory_s += count * kernel.memory_s
@@ -75,13 +82,6 @@ def fixed_part(
             flops += count * kernel.flops
             moved += count * kernel.bytes
         floor_s += count * constants.decode_attention_floor_s
-        floor_s += (
-            count
-            * constants.decode_attention_sequence_s
-            * decode_tokens
-            * share
-            * kv_heads(layer.attention, replica.shard)
-        )
         passed = (
             ceil(prompt_tokens / (stages * groups)) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
         )
@@ -106,7 +106,10 @@ def fixed_part(
         flops += kernel.flops
         moved += kernel.bytes
     network_s += edges_network_s(replica, rows)
-    host_s = replica.engine.host_step_s + replica.engine.host_sequence_s * (decode_tokens / stages + finishing)
+    eager_s = eager_excess_s(replica, everywhere, prompt_tokens, compute_s + memory_s + floor_s + network_s)
+    host_s = (
+        eager_s + replica.engine.host_step_s + replica.engine.host_sequence_s * (decode_tokens / stages + finishing)
+    )
     rest: tuple[tuple[Bound, float], ...] = (("network", network_s), ("latency", floor_s), ("host", host_s))
     rest_bound, rest_s = max(rest, key=lambda item: item[1])
     # FLOPs and bytes above are of one GPU and one micro-batch, over the depth of the model.
@@ -121,6 +124,18 @@ def fixed_part(
         bytes=moved * copies,
         share=share,
     )
+
+
+def eager_excess_s(replica: GpuReplica, tokens: int, prompt_tokens: int, device_s: float) -> float:
+    """Seconds by which launching the kernels of a step takes longer than the devices' work on it.
+
+    Steps of decoding sequences alone replay a captured graph; so do steps with prompts of up to `graph_tokens` tokens
+    where the engine captures them. All others are launched kernel by kernel, `eager_layer_s` a layer.
+    """
+    engine = replica.engine.constants
+    if prompt_tokens == 0 or tokens <= engine.get("graph_tokens", 0.0):
+        return 0.0
+    return max(0.0, engine.get("eager_layer_s", 0.0) * len(replica.architecture.layers) - device_s)
 
 
 def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywhere: int) -> float:

@@ -197,14 +197,18 @@ def replay(row: Row, folder: Path) -> Replayed:
         max_context=deployment.max_context,
         chunked_prefill=server.engine.chunked_prefill,
         prefix_caching=row.prefix_caching,
+        schedules_ahead=server.engine.schedules_ahead,
+        reserves_output=server.engine.reserves_output,
     )
+    # Offline and first-token figures come from benchmarks inside the engine's process, with no server in front.
+    in_process = row.load in ("offline", "single")
     spec = ServiceSpec(
         row.id,
         model,
         traffic_of(row, folder),
         limits,
-        ingress_s=server.engine.ingress_s,
-        egress_s=server.engine.egress_s,
+        ingress_s=0.0 if in_process else server.engine.ingress_s,
+        egress_s=0.0 if in_process else server.engine.egress_s,
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)

@@ -146,6 +146,8 @@ def resolve_limits(
         max_batched_tokens=limits.max_batched_tokens or engine.max_batched_tokens,
         max_context=context,
         chunked_prefill=engine.chunked_prefill,
+        schedules_ahead=engine.schedules_ahead,
+        reserves_output=engine.reserves_output,
         prefix_caching=prefix_caching,
     )
 
