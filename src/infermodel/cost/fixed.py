@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
-from infermodel.architecture import ExpertFeedForward
+from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, LatentAttention, Layer
 from infermodel.cost.attention import attention_width
 from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm
 from infermodel.cost.replica import GpuReplica
@@ -18,8 +18,11 @@ ACTIVATION_BYTES = 2.0
 SMALL_KERNELS = 4
 """Of a layer besides multiplications and attention: two norms, rotation with the cache write, activation."""
 
-SMALL_KERNELS_EXPERTS = 6
-"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, weighing, sum."""
+SMALL_KERNELS_EXPERTS = 12
+"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, scales, weighing, sum."""
+
+SMALL_KERNELS_LATENT = 6
+"""Further ones of latent attention: two norms, splitting and joining, and the absorbed projections' layouts."""
 
 
 class FixedPart(NamedTuple):
@@ -65,16 +68,17 @@ def fixed_part(
             )
             for operator in operators
         ]
-        # Two norms with their residuals read and write 4 x hidden each; the activation reads two halves, writes one.
-        passed = rows * 8 * replica.architecture.hidden + sum(
+        # A norm reads its input and the residual and writes the residual and the next input; the activation reads two
+        # halves and writes one. What the next multiplication reads has its format.
+        narrow = min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
+        passed = rows * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
             (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
-            * 1.5
             * operator.outputs
+            * (ACTIVATION_BYTES + narrow / 2)
             for operator in operators
             if operator.name.endswith("gate_up")
         )
-        small = SMALL_KERNELS + SMALL_KERNELS_EXPERTS * isinstance(layer.feed_forward, ExpertFeedForward)
-        kernels.append(elementwise(small, passed * ACTIVATION_BYTES, device, constants))
+        kernels.append(elementwise(small_kernels(layer), passed, device, constants))
         for kernel in kernels:
             compute_s += count * kernel.compute_s
             memory_s += count * kernel.memory_s
@@ -124,6 +128,12 @@ def fixed_part(
         bytes=moved * copies,
         share=share,
     )
+
+
+def small_kernels(layer: Layer) -> int:
+    """Kernels of a layer that multiply no weights and read no context."""
+    experts = SMALL_KERNELS_EXPERTS * isinstance(layer.feed_forward, ExpertFeedForward)
+    return SMALL_KERNELS + experts + SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention)
 
 
 def eager_excess_s(replica: GpuReplica, tokens: int, prompt_tokens: int, device_s: float) -> float:

@@ -169,6 +169,10 @@ def traffic_of(row: Row, folder: Path) -> Traffic:
     prefix = Prefix(int(row.distinct_prompts)) if repeated else None
     requests = int(given(row.requests, 10 * given(row.concurrency, 50)))
     if row.load == "closed":
+        if row.length_spread == "fixed":
+            # Identical users would march in step for ever, which no real client does: outputs of 0.8 to 1.2 times the
+            # length, the mean unchanged, let them drift apart after the common start.
+            output = Uniform(max(1, round(0.8 * row.output_tokens)), round(1.2 * row.output_tokens))
         return ClosedTraffic(int(row.concurrency), prompt, output, prefix=prefix, requests=requests)
     if row.load == "single":
         return OpenTraffic(Offline(1), prompt, output, prefix=prefix)
