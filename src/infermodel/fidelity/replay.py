@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +77,26 @@ def system_of(gpu: str) -> System:
     return max(holding, key=lambda system: system.devices)
 
 
+ENGINE_GENERATIONS: Mapping[str, tuple[tuple[float, ...], str]] = {
+    "vllm": ((0, 14), "vllm-0.10"),  # 0.14 made asynchronous scheduling the default
+    "tensorrt-llm": ((1, 0), "tensorrt-llm-0.17"),  # 1.0 made the PyTorch runtime the default
+}
+"""Engine: the first version of its present generation, and the catalog's entry for those before."""
+
+
+def engine_entry(engine: str, version: str) -> str:
+    """Catalog name of an engine's version. What is no version number is taken for the present generation.
+
+    >>> engine_entry("vllm", "0.10.2"), engine_entry("vllm", "0.18.0"), engine_entry("vllm", "V1 custom")
+    ('vllm-0.10', 'vllm', 'vllm')
+    """
+    if engine not in ENGINE_GENERATIONS:
+        return engine
+    first, before = ENGINE_GENERATIONS[engine]
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    return before if numbers and tuple(map(int, numbers.groups())) < first else engine
+
+
 def server_of(row: Row) -> Server:
     """Model, system and engine of a row.
 
@@ -85,7 +106,8 @@ def server_of(row: Row) -> Server:
     for kind, name in (("models", row.model), ("engines", row.engine)):
         if name not in catalog.names(kind):
             raise Skipped(f"the catalog has no {kind[:-1]} {name!r}")
-    return Server(catalog.load_model(row.model), system_of(row.gpu), catalog.load_engine(row.engine))
+    entry = engine_entry(row.engine, row.engine_version)
+    return Server(catalog.load_model(row.model), system_of(row.gpu), catalog.load_engine(entry))
 
 
 def given(value: float, otherwise: float) -> float:
@@ -183,13 +205,17 @@ def traffic_of(row: Row, folder: Path) -> Traffic:
     return OpenTraffic(Poisson(row.request_rate_per_s), prompt, output, prefix=prefix)
 
 
-def replay(row: Row, folder: Path) -> Replayed:
+def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     """Play a row.
+
+    Args:
+        folder: of the measurement file.
+        server: what to play it on; None: what the catalog holds under the row's names.
 
     Raises:
         Skipped: the catalog lacks a name, the requests file is missing, or the model does not fit.
     """
-    server = server_of(row)
+    server = server or server_of(row)
     deployment = deployment_of(row, server)
     try:
         model = step_model(server.architecture, server.system, deployment, server.engine)

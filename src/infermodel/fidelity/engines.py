@@ -1,0 +1,130 @@
+"""The constants of an engine, fitted to rows that it served, through the simulator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.engine import Engine
+from infermodel.fidelity.fit import Fitted, Parameter, robust_fit
+from infermodel.fidelity.replay import Server, Skipped, engine_entry, replay, server_of
+from infermodel.fidelity.rows import Row
+from infermodel.hardware import GpuDevice
+
+Values = NDArray[np.float64]
+
+KNEE = 3.0
+"""Time to first token over that of an empty server, beyond which a server is past its knee."""
+
+HOST = (
+    Parameter("host_step_s", 0.5e-3, 0.1e-3, 3e-3),
+    Parameter("host_sequence_s", 10e-6, 0.0, 100e-6),
+)
+INGRESS = Parameter("ingress_s", 8e-3, 0.0, 0.3)
+EAGER = Parameter("eager_layer_s", 300e-6, 0.0, 2e-3)
+GROUPED = Parameter("grouped_efficiency", 0.25, 0.05, 1.0)
+
+FITTED: Mapping[str, tuple[Parameter, ...]] = {
+    "vllm": (*HOST, INGRESS, GROUPED),
+    "vllm-0.10": (*HOST, INGRESS),
+    "tensorrt-llm": (*HOST, INGRESS, EAGER),
+    "tensorrt-llm-0.17": (*HOST, INGRESS, EAGER),
+    "sglang": (HOST[0], INGRESS),
+}
+"""Catalog entry: what is fitted to its rows. SGLang's rows are of one model and one server; the time of a sequence and
+of a launch it takes from vLLM. The efficiency of grouped multiplications is the device's, and vLLM's rows tell it."""
+
+STEP = 0.05
+"""Relative step of numerical derivatives: simulated times jump where a request joins one step earlier or later."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A figure of a row that constants are fitted to, and its weight: rows of a large group count for less."""
+
+    row: int
+    metric: str
+    measured: float
+    weight: float
+
+
+def observations(rows: Sequence[Row], zero_load_ttft_ms: Sequence[float]) -> tuple[Observation, ...]:
+    """Mean TPOT, mean TTFT below the knee, and output tokens a second of offline rows."""
+    sizes = Counter(row.group for row in rows)
+    found = []
+    for number, (row, alone) in enumerate(zip(rows, zero_load_ttft_ms, strict=True)):
+        weight = sizes[row.group] ** -0.25
+        for metric in ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s"):
+            measured = row.measured.get(metric, 0.0)
+            past_knee = metric == "ttft_mean_ms" and measured > KNEE * alone
+            if measured > 0 and not past_knee and (metric != "output_tok_s" or row.load == "offline"):
+                found.append(Observation(number, metric, measured, weight))
+    return tuple(found)
+
+
+def with_constants(server: Server, values: Mapping[str, float]) -> Server:
+    """The server with other constants: fields of the engine, its further constants, or the device's."""
+    device = server.system.device
+    assert isinstance(device, GpuDevice)
+    fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
+    launch = {name: value for name, value in values.items() if name == EAGER.name}
+    kernel = {name: value for name, value in values.items() if name == GROUPED.name}
+    engine = replace(server.engine, constants={**server.engine.constants, **launch}, **fields)  # type: ignore[arg-type]
+    device = replace(device, constants={**device.constants, **kernel})
+    return Server(server.architecture, replace(server.system, device=device), engine)
+
+
+def _play(row: Row, folder: Path, values: Mapping[str, float]) -> dict[str, float]:
+    replayed = replay(row, folder, with_constants(server_of(row), values))
+    return {**replayed.predicted, "zero_load_ttft_ms": replayed.zero_load_ttft_ms}
+
+
+def rows_of(entry: str, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that an engine's catalog entry stands for and that can be played."""
+    kept = []
+    for row in rows:
+        if engine_entry(row.engine, row.engine_version) == entry:
+            try:
+                server_of(row)
+            except Skipped:
+                continue
+            kept.append(row)
+    return tuple(kept)
+
+
+def fit_engine(
+    entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, iterations: int = 4
+) -> tuple[Fitted, tuple[Observation, ...]]:
+    """Fit the constants in `FITTED[entry]` to those of `rows` that it served.
+
+    Raises:
+        ValueError: none of the rows is its.
+    """
+    own = rows_of(entry, rows)
+    if not own:
+        raise ValueError(f"no row was served by {entry}")
+    parameters = FITTED[entry]
+    names = [parameter.name for parameter in parameters]
+    with ProcessPoolExecutor(jobs) as pool:
+
+        def play(values: Mapping[str, float]) -> list[dict[str, float]]:
+            return list(pool.map(partial(_play, folder=folder, values=values), own, chunksize=4))
+
+        start = play({parameter.name: parameter.start for parameter in parameters})
+        seen = observations(own, [played["zero_load_ttft_ms"] for played in start])
+
+        def residuals(x: Values) -> Values:
+            played = play(dict(zip(names, (float(value) for value in x), strict=True)))
+            return np.array([each.weight * np.log(played[each.row][each.metric] / each.measured) for each in seen])
+
+        groups: NDArray[Any] = np.array([str(own[each.row].configuration[:8]) for each in seen])
+        fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=STEP)
+    return fit, seen

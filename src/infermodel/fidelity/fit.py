@@ -1,0 +1,151 @@
+"""Robust fits of few constants, with standard errors that know which observations belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+HUBER = 0.1
+"""Relative error beyond which an observation pulls less than in proportion."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constant to fit: where to start and what it may be."""
+
+    name: str
+    start: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fit's outcome.
+
+    Attributes:
+        values: by name.
+        errors: standard error of each.
+        residuals: log of predicted over measured, at the optimum.
+    """
+
+    values: dict[str, float]
+    errors: dict[str, float]
+    residuals: Values
+
+    @property
+    def median_error(self) -> float:
+        """Median of |predicted / measured - 1|."""
+        return float(np.median(np.abs(np.expm1(self.residuals))))
+
+    @property
+    def p90_error(self) -> float:
+        """90th percentile of |predicted / measured - 1|."""
+        return float(np.percentile(np.abs(np.expm1(self.residuals)), 90))
+
+
+def robust_fit(
+    parameters: Sequence[Parameter],
+    residuals: Callable[[Values], Values],
+    groups: NDArray[Any] | None = None,
+    *,
+    iterations: int = 40,
+    step: float = 1e-4,
+    tolerance: float = 1e-5,
+) -> Fitted:
+    """Minimise the Huber loss of residuals by iteratively reweighted, damped Gauss-Newton steps.
+
+    Works on the parameters in units of their starts, so that seconds and shares weigh alike. Standard errors are the
+    sandwich (J'WJ)^-1 (sum over groups of u u') (J'WJ)^-1 with u the group's sum of J'w r (Liang and Zeger, 1986):
+    a thousand rows of one shape count as one witness.
+
+    Args:
+        residuals: of the parameters' values, log(predicted / measured).
+        groups: label of each residual; None: all independent.
+        step: relative step of the numerical derivative.
+
+    >>> seen = np.array([3.0, 6.0])
+    >>> fit = robust_fit([Parameter("slope", 1.0, 0.0, 10.0)], lambda p: np.log(p[0] * np.array([1.0, 2.0]) / seen))
+    >>> round(fit.values["slope"], 4)
+    3.0
+    """
+    scale = np.array([abs(parameter.start) for parameter in parameters])
+    low = np.array([parameter.low for parameter in parameters]) / scale
+    high = np.array([parameter.high for parameter in parameters]) / scale
+    x = np.array([parameter.start for parameter in parameters]) / scale
+    damping = 1e-3
+    r = residuals(x * scale)
+    loss = _huber(r)
+    jacobian = _jacobian(residuals, x, scale, high, r, step)
+    for _ in range(iterations):
+        weights = _weights(r)
+        normal = jacobian.T @ (weights[:, None] * jacobian)
+        gradient = jacobian.T @ (weights * r)
+        moved = False
+        for _ in range(8):
+            trial = np.clip(
+                x - np.linalg.solve(normal + damping * (np.diag(np.diag(normal)) + 1e-12 * np.eye(len(x))), gradient),
+                low,
+                high,
+            )
+            r_trial = residuals(trial * scale)
+            if _huber(r_trial) < loss:
+                moved = True
+                break
+            damping *= 10
+        if not moved:
+            break
+        gain = loss - _huber(r_trial)
+        x, r, loss, damping = trial, r_trial, loss - gain, damping / 10
+        jacobian = _jacobian(residuals, x, scale, high, r, step)
+        if gain < tolerance * loss:
+            break
+    return Fitted(
+        values={parameter.name: float(value) for parameter, value in zip(parameters, x * scale, strict=True)},
+        errors={
+            parameter.name: float(error)
+            for parameter, error in zip(parameters, _errors(jacobian, r, groups) * scale, strict=True)
+        },
+        residuals=r,
+    )
+
+
+def _huber(r: Values) -> float:
+    size = np.abs(r)
+    return float(np.where(size <= HUBER, 0.5 * r**2, HUBER * (size - 0.5 * HUBER)).sum())
+
+
+def _weights(r: Values) -> Values:
+    return np.asarray(HUBER / np.maximum(np.abs(r), HUBER))
+
+
+def _jacobian(
+    residuals: Callable[[Values], Values], x: Values, scale: Values, high: Values, r: Values, step: float
+) -> Values:
+    columns = []
+    for i in range(len(x)):
+        width = step * max(abs(x[i]), 1e-3)
+        if x[i] + width > high[i]:
+            width = -width
+        moved = x.copy()
+        moved[i] += width
+        columns.append((residuals(moved * scale) - r) / width)
+    return np.stack(columns, axis=1)
+
+
+def _errors(jacobian: Values, r: Values, groups: NDArray[Any] | None) -> Values:
+    weights = _weights(r)
+    scores = jacobian * (weights * r)[:, None]
+    if groups is not None:
+        _, index = np.unique(groups, return_inverse=True)
+        sums = np.zeros((index.max() + 1, jacobian.shape[1]))
+        np.add.at(sums, index, scores)
+        scores = sums
+    bread = np.linalg.pinv(jacobian.T @ (weights[:, None] * jacobian))
+    return np.asarray(np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread)))

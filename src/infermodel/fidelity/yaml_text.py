@@ -1,0 +1,70 @@
+"""Calibrated constants as lines of the catalog's YAML files, everything else in a file left as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+ENGINE_KEYS: Mapping[str, str] = {
+    "host_step_s": "host_step",
+    "host_sequence_s": "host_sequence",
+    "ingress_s": "ingress",
+}
+"""Fitted field of an engine: its key in the file. Other names stand in the block `constants`."""
+
+
+def written(name: str, value: float) -> str:
+    """A constant with its unit: times in microseconds, shares as they are.
+
+    >>> written("gemm_floor_s", 3.3594e-06), written("link_efficiency", 0.52889)
+    ('3.359 us', '0.5289')
+    """
+    return f"{value * 1e6:.4g} us" if name.endswith("_s") else f"{value:.4g}"
+
+
+def calibrated(name: str, value: float, error: float, fit: str) -> str:
+    """A fitted figure."""
+    return (
+        f"{{value: {written(name, value)}, kind: calibrated, fit: {fit},"
+        f" standard_error: {written(name, float(f'{error:.2g}'))}}}"
+    )
+
+
+def borrowed(name: str, value: float, source: str, *, alike: bool) -> str:
+    """A figure taken from a measured device: `derived` for the same architecture, else `assumed` within 30 %."""
+    if alike:
+        return f'{{value: {written(name, value)}, kind: derived, source: "{source}"}}'
+    low, high = written(name, 0.7 * value), written(name, 1.3 * value)
+    return f'{{value: {written(name, value)}, kind: assumed, range: [{low}, {high}], source: "{source}", date: 2026}}'
+
+
+def with_constants(text: str, lines: Mapping[str, str]) -> str:
+    """A device's or engine's file with these figures in its block `constants`, others of the block kept.
+
+    >>> print(with_constants("device: x\\nconstants: {}\\n", {"a": "{value: 1}"}), end="")
+    device: x
+    constants:
+      a: {value: 1}
+    """
+    found = re.search(r"^constants:.*\n(?:[ ]+.*\n)*", text, re.MULTILINE)
+    kept: dict[str, str] = {}
+    if found:
+        for line in found.group().splitlines()[1:]:
+            name, figure = line.strip().split(": ", 1)
+            kept[name] = figure
+    block = "constants:\n" + "".join(f"  {name}: {figure}\n" for name, figure in (kept | dict(lines)).items())
+    return text.replace(found.group(), block) if found else text.rstrip("\n") + "\n" + block
+
+
+def with_engine_figures(text: str, lines: Mapping[str, str]) -> str:
+    """An engine's file with these figures: fields at its top level, the rest among its constants.
+
+    >>> print(with_engine_figures("engine: x\\ningress: {value: 1 ms}\\n", {"ingress_s": "{value: 2 ms}"}), end="")
+    engine: x
+    ingress: {value: 2 ms}
+    """
+    for name, figure in lines.items():
+        if name in ENGINE_KEYS:
+            text = re.sub(rf"^{ENGINE_KEYS[name]}:.*$", f"{ENGINE_KEYS[name]}: {figure}", text, flags=re.MULTILINE)
+    constants = {name: figure for name, figure in lines.items() if name not in ENGINE_KEYS}
+    return with_constants(text, constants) if constants else text
