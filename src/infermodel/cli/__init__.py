@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "capacity": "The largest load that each service sustains at its objectives.",
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
+    "validate": "Hold the model against measurements of real servers.",
     "new": "Write a commented scenario to start from.",
     "schema": "Every key that a scenario may hold.",
     "catalog": "What is known of systems, devices, models, engines and prices, with sources.",

@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.engine import Engine
+from infermodel.fidelity.accuracy import KNEE
 from infermodel.fidelity.fit import Fitted, Parameter, robust_fit
 from infermodel.fidelity.replay import Server, Skipped, engine_entry, replay, server_of
 from infermodel.fidelity.rows import Row
 from infermodel.hardware import GpuDevice
 
 Values = NDArray[np.float64]
-
-KNEE = 3.0
-"""Time to first token over that of an empty server, beyond which a server is past its knee."""
 
 HOST = (
     Parameter("host_step_s", 0.5e-3, 0.1e-3, 3e-3),
@@ -35,7 +33,7 @@ GROUPED = Parameter("grouped_efficiency", 0.25, 0.05, 1.0)
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
     "vllm": (*HOST, INGRESS, GROUPED),
     "vllm-0.10": (*HOST, INGRESS),
-    "tensorrt-llm": (*HOST, INGRESS, EAGER),
+    "tensorrt-llm": (*HOST, INGRESS),
     "tensorrt-llm-0.17": (*HOST, INGRESS, EAGER),
     "sglang": (HOST[0], INGRESS),
 }

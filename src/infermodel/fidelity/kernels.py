@@ -66,10 +66,11 @@ def gemm_table(table: pd.DataFrame, device: str) -> KernelTable:
     own = own[(own.n >= SMALLEST_GEMM) & (own.k >= SMALLEST_GEMM) & (own.n * own.k >= FEWEST_WEIGHTS)]
     own = own[own.m <= 16384]
     keys = ["framework", "gemm_dtype", "m", "n", "k"]
-    own = own.groupby(keys, as_index=False)["seconds"].median()
-    columns = {name: own[name].to_numpy() for name in keys}
-    columns["format"] = own.gemm_dtype.map(FORMATS).to_numpy()
-    return KernelTable(columns, own.seconds.to_numpy(), (own.n.astype(str) + "x" + own.k.astype(str)).to_numpy())
+    shapes = own.groupby(keys)["seconds"].median().reset_index()
+    columns = {name: shapes[name].to_numpy() for name in keys}
+    columns["format"] = np.array([FORMATS[name] for name in shapes.gemm_dtype])
+    groups = np.array([f"{n}x{k}" for n, k in zip(shapes.n, shapes.k, strict=True)])
+    return KernelTable(columns, shapes.seconds.to_numpy(), groups)
 
 
 def gemm_s(columns: Mapping[str, Any], device: GpuDevice, constants: KernelConstants, efficiency: Values) -> Values:

@@ -7,7 +7,7 @@ import gzip
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -216,29 +216,27 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         Skipped: the catalog lacks a name, the requests file is missing, or the model does not fit.
     """
     server = server or server_of(row)
+    # Offline and first-token figures come from benchmarks inside the engine's process: no server in front of it, and
+    # nobody to whom each sequence's tokens are streamed.
+    engine = server.engine
+    if row.load in ("offline", "single"):
+        engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0)
     deployment = deployment_of(row, server)
     try:
-        model = step_model(server.architecture, server.system, deployment, server.engine)
+        model = step_model(server.architecture, server.system, deployment, engine)
     except DoesNotFit as reason:
         raise Skipped(str(reason)) from reason
     limits = Limits(
         max_sequences=deployment.max_sequences,
         max_batched_tokens=deployment.max_batched_tokens,
         max_context=deployment.max_context,
-        chunked_prefill=server.engine.chunked_prefill,
+        chunked_prefill=engine.chunked_prefill,
         prefix_caching=row.prefix_caching,
-        schedules_ahead=server.engine.schedules_ahead,
-        reserves_output=server.engine.reserves_output,
+        schedules_ahead=engine.schedules_ahead,
+        reserves_output=engine.reserves_output,
     )
-    # Offline and first-token figures come from benchmarks inside the engine's process, with no server in front.
-    in_process = row.load in ("offline", "single")
     spec = ServiceSpec(
-        row.id,
-        model,
-        traffic_of(row, folder),
-        limits,
-        ingress_s=0.0 if in_process else server.engine.ingress_s,
-        egress_s=0.0 if in_process else server.engine.egress_s,
+        row.id, model, traffic_of(row, folder), limits, ingress_s=engine.ingress_s, egress_s=engine.egress_s
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)

@@ -14,12 +14,14 @@ ENGINE_KEYS: Mapping[str, str] = {
 
 
 def written(name: str, value: float) -> str:
-    """A constant with its unit: times in microseconds, shares as they are.
+    """A constant with its unit: times in microseconds or milliseconds, shares as they are.
 
-    >>> written("gemm_floor_s", 3.3594e-06), written("link_efficiency", 0.52889)
-    ('3.359 us', '0.5289')
+    >>> written("gemm_floor_s", 3.3594e-06), written("ingress_s", 0.01387), written("link_efficiency", 0.52889)
+    ('3.359 us', '13.87 ms', '0.5289')
     """
-    return f"{value * 1e6:.4g} us" if name.endswith("_s") else f"{value:.4g}"
+    if not name.endswith("_s"):
+        return f"{value:.4g}"
+    return f"{value * 1e3:.4g} ms" if abs(value) >= 1e-3 else f"{value * 1e6:.4g} us"
 
 
 def calibrated(name: str, value: float, error: float, fit: str) -> str:

@@ -1,0 +1,82 @@
+"""Every row of a measurement file played by the simulator, and the files that say how well."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from infermodel.fidelity.accuracy import Accuracy, Prediction, suspects
+from infermodel.fidelity.replay import Skipped, replay
+from infermodel.fidelity.rows import METRICS, Row
+
+
+def predict(row: Row, folder: Path) -> Prediction:
+    """Play a row; a row that cannot be played comes back with the reason."""
+    try:
+        return Prediction(row, replay(row, folder))
+    except Skipped as reason:
+        return Prediction(row, None, str(reason))
+
+
+def validate(rows: Sequence[Row], folder: Path, *, jobs: int = 1) -> tuple[Prediction, ...]:
+    """Play all rows, in order.
+
+    Args:
+        folder: of the measurement file.
+        jobs: processes.
+    """
+    suspect = suspects(rows)
+    with ProcessPoolExecutor(max(1, min(jobs, len(rows) or 1))) as pool:
+        return tuple(
+            replace(prediction, suspect=prediction.row.id in suspect)
+            for prediction in pool.map(partial(predict, folder=folder), rows, chunksize=1)
+        )
+
+
+def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
+    """`predictions.csv`: a line for each row, measured beside predicted and the relative error of each metric."""
+    columns = ["id", "source_set", "gpu", "engine", "engine_version", "model", "load"]
+    header = [*columns]
+    for metric in METRICS:
+        header += [f"measured_{metric}", f"predicted_{metric}", f"error_{metric}"]
+    header += ["bound_by", "zero_load_ttft_ms", "below_knee", "suspect", "skipped"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for prediction in predictions:
+            row, replayed = prediction.row, prediction.replayed
+            cells: list[object] = [getattr(row, column) for column in columns]
+            for metric in METRICS:
+                predicted = replayed.predicted.get(metric) if replayed else None
+                cells += [
+                    _figure(row.measured.get(metric)),
+                    _figure(predicted),
+                    _figure(prediction.error(metric)),
+                ]
+            cells += [
+                replayed.bound_by if replayed else "",
+                _figure(replayed.zero_load_ttft_ms if replayed else None),
+                "yes" if prediction.below_knee else "no",
+                "yes" if prediction.suspect else "no",
+                prediction.skipped,
+            ]
+            writer.writerow(cells)
+
+
+def write_accuracy(path: Path, lines: Sequence[Accuracy]) -> None:
+    """`accuracy.csv`: a line for each grouping, group and metric."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["grouping", "group", "metric", "rows", "median_abs", "mean_abs", "median_signed"])
+        for line in lines:
+            errors = (line.median_abs, line.mean_abs, line.median_signed)
+            writer.writerow([line.grouping, line.group, line.metric, line.rows, *(_figure(error) for error in errors)])
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.6g}"
