@@ -241,9 +241,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)
     measured = int(min(given(row.requests, math.inf), len(record.requests)))
-    return Replayed(
-        metrics_of(record, measured), bound_by(record), zero_load_ttft_ms(row, record, model, server.engine)
-    )
+    return Replayed(metrics_of(record, measured), bound_by(record), zero_load_ttft_ms(row, record, model, engine))
 
 
 def metrics_of(record: ServiceRecord, count: int) -> dict[str, float]:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from infermodel.fidelity.fit import Parameter, robust_fit
+
+PARAMETERS = (Parameter("floor", 2.0, 0.0, 100.0), Parameter("slope", 1.0, 0.0, 100.0))
+
+
+def law(x, work):
+    return x[0] + x[1] * work
+
+
+def test_a_fit_finds_the_constants_that_made_the_data() -> None:
+    work = np.geomspace(0.1, 1000, 60)
+    seconds = law((5.0, 3.0), work)
+    fit = robust_fit(PARAMETERS, lambda x: np.log(law(x, work) / seconds))
+    assert fit.values == pytest.approx({"floor": 5.0, "slope": 3.0}, rel=1e-4)
+    assert fit.median_error < 1e-4
+
+
+def test_outliers_pull_little() -> None:
+    work = np.geomspace(0.1, 1000, 60)
+    seconds = law((5.0, 3.0), work)
+    seconds[::10] *= 4
+    fit = robust_fit(PARAMETERS, lambda x: np.log(law(x, work) / seconds))
+    assert fit.values == pytest.approx({"floor": 5.0, "slope": 3.0}, rel=0.05)
+
+
+def test_the_standard_error_covers_what_repeated_experiments_show() -> None:
+    work = np.geomspace(0.1, 1000, 60)
+    random = np.random.default_rng(7)
+    slopes, errors = [], []
+    for _ in range(100):
+        seconds = law((5.0, 3.0), work) * np.exp(random.normal(0, 0.05, len(work)))
+        fit = robust_fit(PARAMETERS, lambda x, seconds=seconds: np.log(law(x, work) / seconds))
+        slopes.append(fit.values["slope"])
+        errors.append(fit.errors["slope"])
+    assert np.mean(errors) == pytest.approx(np.std(slopes), rel=0.25)
+
+
+def test_copies_of_a_row_are_one_witness() -> None:
+    work = np.geomspace(0.1, 1000, 60)
+    random = np.random.default_rng(7)
+    seconds = law((5.0, 3.0), work) * np.exp(random.normal(0, 0.05, len(work)))
+    once = robust_fit(PARAMETERS, lambda x: np.log(law(x, work) / seconds), np.arange(60))
+    many_work, many_seconds = np.tile(work, 25), np.tile(seconds, 25)
+    many = robust_fit(PARAMETERS, lambda x: np.log(law(x, many_work) / many_seconds), np.tile(np.arange(60), 25))
+    assert many.values == pytest.approx(once.values, rel=1e-3)
+    assert many.errors == pytest.approx(once.errors, rel=1e-2)

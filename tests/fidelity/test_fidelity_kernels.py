@@ -1,0 +1,61 @@
+"""The laws over whole tables are the laws of the cost engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from infermodel import catalog
+from infermodel.cost import kernels as cost
+from infermodel.cost.constants import kernel_constants
+from infermodel.cost.kernels import gemm_efficiency
+from infermodel.cost.work import LinearOperator
+from infermodel.fidelity import kernels
+
+H100 = catalog.load_system("dgx-h100")
+CONSTANTS = kernel_constants(H100.device)
+
+
+@pytest.mark.parametrize("tokens", [1, 64, 129, 1000, 8192])
+@pytest.mark.parametrize(("compute", "weight_bytes"), [("bf16", 2.0), ("fp8", 1.0)])
+def test_multiplications(tokens, compute, weight_bytes) -> None:
+    one = cost.gemm(
+        LinearOperator("x", 4096, 6144), tokens, H100.device, CONSTANTS, weight_bytes=weight_bytes, compute=compute
+    )
+    columns = {
+        "m": np.array([tokens]),
+        "n": np.array([6144]),
+        "k": np.array([4096]),
+        "weight_bytes": weight_bytes,
+        "activation_bytes": weight_bytes,
+        "peak": H100.device.peak_flops[compute],
+    }
+    table = kernels.gemm_s(columns, H100.device, CONSTANTS, np.array([gemm_efficiency(compute, CONSTANTS)]))
+    assert table[0] == pytest.approx(one.total_s, rel=1e-12)
+
+
+def test_all_reduces() -> None:
+    table = kernels.all_reduce_s({"bytes": np.array([1e6]), "gpus": np.array([4.0])}, H100.link, CONSTANTS)
+    assert table[0] == pytest.approx(cost.all_reduce_s(1e6, 4, H100.link.bandwidth, 0.0, CONSTANTS))
+
+
+def test_attention_laws_by_hand() -> None:
+    # 10 us + 3.35 GB / (3.35 TB/s x 0.8) = 1.26 ms; 10 us + 1 ms / 0.5 + 989 GFLOP / (989 TFLOP/s x 0.5) = 4.01 ms.
+    assert kernels.decode_s({"bytes": np.array([3.35e9])}, H100.device, 10e-6, 0.8)[0] == pytest.approx(1.26e-3)
+    columns = {"bytes": np.array([3.35e9]), "work": np.array([989e9])}
+    assert kernels.prefill_s(columns, H100.device, 10e-6, 0.5, 0.5)[0] == pytest.approx(4.01e-3)
+
+
+def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:
+    from infermodel.fidelity.devices import _fit_all_reduce
+
+    true = replace(CONSTANTS, all_reduce_floor_s=7e-6, all_reduce_gpu_s=1e-6, link_efficiency=0.7)
+    sizes, gpus = np.meshgrid(np.geomspace(2048, 6e7, 15), [2.0, 4.0, 8.0])
+    columns = {"bytes": sizes.ravel(), "gpus": gpus.ravel()}
+    table = kernels.KernelTable(columns, kernels.all_reduce_s(columns, H100.link, true), columns["gpus"])
+    fit = _fit_all_reduce(table, H100)
+    assert fit.values == pytest.approx(
+        {"all_reduce_floor_s": 7e-6, "all_reduce_gpu_s": 1e-6, "link_efficiency": 0.7}, rel=1e-3
+    )

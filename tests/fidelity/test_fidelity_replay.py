@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from measured_rows import row
+
+from infermodel import catalog
+from infermodel.cost.build import step_model
+from infermodel.cost.step import Batch, Chunk
+from infermodel.fidelity.replay import Skipped, deployment_of, engine_entry, replay, server_of, system_of
+
+HERE = Path(__file__).parent
+
+
+def test_one_user_alone_sees_the_closed_form() -> None:
+    # TTFT = ingress + prefill + egress; then a token a step. Nobody else runs, so no step is composed ahead.
+    single = row(concurrency=1.0, requests=3.0, length_spread="uniform_1.0")
+    server = server_of(single)
+    model = step_model(server.architecture, server.system, deployment_of(single, server), server.engine)
+    prefill_s = model.step(Batch(0, 0, 0, (), 1, (Chunk(512, 0),), 1)).latency_s
+    decode_s = [model.step(Batch(1, 513 + i, 513 + i)).latency_s for i in range(63)]
+    played = replay(single, HERE).predicted
+    engine = server.engine
+    assert played["ttft_mean_ms"] == pytest.approx((engine.ingress_s + prefill_s + engine.egress_s) * 1e3, rel=1e-9)
+    assert played["tpot_mean_ms"] == pytest.approx(sum(decode_s) / 63 * 1e3, rel=1e-9)
+    assert played["e2e_mean_ms"] == pytest.approx(played["ttft_mean_ms"] + 63 * played["tpot_mean_ms"], rel=1e-9)
+
+
+def test_loads_are_what_they_are_called() -> None:
+    alone = replay(row(load="single", output_tokens=1.0, length_spread="fixed"), HERE)
+    assert alone.predicted["ttft_mean_ms"] == pytest.approx(alone.zero_load_ttft_ms)
+    offline = replay(row(load="offline", requests=64.0, length_spread="fixed"), HERE).predicted
+    assert offline["output_tok_s"] > 10 * replay(row(concurrency=1.0), HERE).predicted["output_tok_s"]
+    slow = replay(row(load="poisson", request_rate_per_s=0.5, requests=50.0), HERE).predicted
+    # Half a request a second of 51 to 64 tokens: some 29 tokens/s.
+    assert slow["output_tok_s"] == pytest.approx(29, rel=0.35)
+
+
+def test_cached_prompts_cost_no_prefill_after_the_first_of_each() -> None:
+    fields = {"prompt_tokens": 4000.0, "requests": 200.0, "load": "poisson", "request_rate_per_s": 2.0}
+    cold = replay(row(**fields), HERE).predicted["ttft_p50_ms"]
+    warm = replay(row(**fields, prefix_caching=True, distinct_prompts=5.0), HERE).predicted["ttft_p50_ms"]
+    assert warm < 0.5 * cold
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"model": "gpt-7"}, "the catalog has no model 'gpt-7'"),
+        ({"engine": "vlm"}, "the catalog has no engine 'vlm'"),
+        ({"gpu": "h300"}, "the catalog has no system with the GPU 'h300'"),
+        ({"model": "llama-3.1-405b"}, "does not fit on one"),
+        ({"load": "trace", "requests_file": "none.csv"}, "no requests file"),
+        ({"load": "poisson", "request_rate_per_s": math.nan}, "an open load without a rate"),
+    ],
+)
+def test_what_cannot_be_played_says_why(fields, said) -> None:
+    with pytest.raises(Skipped, match=said):
+        replay(row(**fields), HERE)
+
+
+def test_engines_by_generation() -> None:
+    assert engine_entry("tensorrt-llm", "1.1.0rc2.post2") == "tensorrt-llm"
+    assert engine_entry("tensorrt-llm", "0.14.0") == "tensorrt-llm-0.17"
+    assert engine_entry("vllm", "") == "vllm"
+    assert engine_entry("sglang", "0.5.9") == "sglang"
+    for engine in ("vllm", "vllm-0.10", "tensorrt-llm", "tensorrt-llm-0.17", "sglang"):
+        assert catalog.load_engine(engine).family == "batch"
+
+
+def test_a_gpu_is_found_in_its_largest_system() -> None:
+    assert system_of("h100-sxm").devices == 8

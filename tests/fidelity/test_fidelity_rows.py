@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from measured_rows import write_rows
+
+from infermodel.fidelity.rows import RowError, read_rows
+
+LINE = (
+    "a1,ours,A,h100-sxm,4,4,1,1,vllm,0.10.2,fp8,fp8,llama-3.3-70b,closed,16,,160,1024,1024,uniform_0.8,,no,,"
+    "8192,16,,121.4,13.19,"
+)
+
+
+def test_a_row_is_read_with_what_it_leaves_open(tmp_path) -> None:
+    (row,) = read_rows(write_rows(tmp_path / "m.csv", LINE))
+    assert (row.id, row.tensor_parallel, row.model, row.concurrency) == ("a1", 4, "llama-3.3-70b", 16.0)
+    assert math.isnan(row.request_rate_per_s)
+    assert math.isnan(row.memory_utilisation)
+    assert row.measured == {"ttft_mean_ms": 121.4, "tpot_mean_ms": 13.19}
+    assert row.group == ("ours", "h100-sxm", "vllm", "llama-3.3-70b")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            LINE.replace("closed", "opened"),
+            "m.csv:2: load: 'opened' is none of closed, poisson, trace, offline, single",
+        ),
+        (LINE.replace(",16,,160", ",many,,160"), "m.csv:2: concurrency: 'many' is no number"),
+        (LINE.replace("sxm,4,4", "sxm,4,0"), "m.csv:2: tensor_parallel: 0 is no count"),
+    ],
+)
+def test_a_wrong_cell_is_named(tmp_path, wrong, said) -> None:
+    with pytest.raises(RowError) as error:
+        read_rows(write_rows(tmp_path / "m.csv", wrong))
+    assert str(error.value).endswith(said)
+
+
+def test_a_missing_column_is_named(tmp_path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("id,gpu\n1,h100-sxm\n")
+    with pytest.raises(
+        RowError, match="no column engine, load, model, output_tokens, prompt_tokens, weights_precision"
+    ):
+        read_rows(path)

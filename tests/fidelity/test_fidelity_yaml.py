@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from infermodel.fidelity.yaml_text import borrowed, calibrated, with_constants, with_engine_figures
+
+
+def test_figures_as_they_stand_in_the_catalog() -> None:
+    assert calibrated("gemm_floor_s", 3.354e-6, 6.66e-8, "kernels") == (
+        "{value: 3.354 us, kind: calibrated, fit: kernels, standard_error: 0.067 us}"
+    )
+    assert borrowed("link_efficiency", 0.5, "as A", alike=True) == '{value: 0.5, kind: derived, source: "as A"}'
+    assert "range: [0.35, 0.65]" in borrowed("link_efficiency", 0.5, "as A", alike=False)
+
+
+def test_other_constants_and_what_follows_stay() -> None:
+    text = "device: x\nconstants:\n  a: {value: 1}\n  b: {value: 2}\npower: 3\n"
+    assert with_constants(text, {"b": "{value: 5}", "c": "{value: 6}"}) == (
+        "device: x\nconstants:\n  a: {value: 1}\n  b: {value: 5}\n  c: {value: 6}\npower: 3\n"
+    )
+
+
+def test_fields_of_an_engine_stand_at_the_top() -> None:
+    text = "engine: x\nhost_step: {value: 1 ms}\nhost_sequence: {value: 2 us}\n"
+    assert with_engine_figures(text, {"host_step_s": "{value: 3 ms}", "eager_layer_s": "{value: 4 us}"}) == (
+        "engine: x\nhost_step: {value: 3 ms}\nhost_sequence: {value: 2 us}\n"
+        "constants:\n  eager_layer_s: {value: 4 us}\n"
+    )
