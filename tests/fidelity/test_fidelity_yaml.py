@@ -5,9 +5,12 @@ from infermodel.fidelity.yaml_text import borrowed, calibrated, with_constants, 
 
 def test_figures_as_they_stand_in_the_catalog() -> None:
     assert calibrated("gemm_floor_s", 3.354e-6, 6.66e-8, "kernels") == (
-        "{value: 3.354 us, kind: calibrated, fit: kernels, standard_error: 0.067 us}"
+        "{value: 3.354 us, kind: calibrated, fit: kernels, standard_error: 0.067 us, date: 2026}"
     )
-    assert borrowed("link_efficiency", 0.5, "as A", alike=True) == '{value: 0.5, kind: derived, source: "as A"}'
+    assert (
+        borrowed("link_efficiency", 0.5, "as A", alike=True)
+        == '{value: 0.5, kind: derived, source: "as A", date: 2026}'
+    )
     assert "range: [0.35, 0.65]" in borrowed("link_efficiency", 0.5, "as A", alike=False)
 
 

@@ -13,6 +13,10 @@ ENGINE_KEYS: Mapping[str, str] = {
 """Fitted field of an engine: its key in the file. Other names stand in the block `constants`."""
 
 
+DATE = 2026
+"""Of the fits: the year in which the newest of their measurements were taken."""
+
+
 def written(name: str, value: float) -> str:
     """A constant with its unit: times in microseconds or milliseconds, shares as they are.
 
@@ -28,16 +32,16 @@ def calibrated(name: str, value: float, error: float, fit: str) -> str:
     """A fitted figure."""
     return (
         f"{{value: {written(name, value)}, kind: calibrated, fit: {fit},"
-        f" standard_error: {written(name, float(f'{error:.2g}'))}}}"
+        f" standard_error: {written(name, float(f'{error:.2g}'))}, date: {DATE}}}"
     )
 
 
 def borrowed(name: str, value: float, source: str, *, alike: bool) -> str:
     """A figure taken from a measured device: `derived` for the same architecture, else `assumed` within 30 %."""
     if alike:
-        return f'{{value: {written(name, value)}, kind: derived, source: "{source}"}}'
+        return f'{{value: {written(name, value)}, kind: derived, source: "{source}", date: {DATE}}}'
     low, high = written(name, 0.7 * value), written(name, 1.3 * value)
-    return f'{{value: {written(name, value)}, kind: assumed, range: [{low}, {high}], source: "{source}", date: 2026}}'
+    return f'{{value: {written(name, value)}, kind: assumed, range: [{low}, {high}], source: "{source}", date: {DATE}}}'
 
 
 def with_constants(text: str, lines: Mapping[str, str]) -> str:
