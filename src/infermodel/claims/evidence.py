@@ -8,6 +8,7 @@ from typing import Any
 
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.speculative import speculative_model
 from infermodel.cost.step import Batch, StepModel, Windowed
 from infermodel.experiment import Capacity, Result, ServiceResult
 from infermodel.hardware import System
@@ -64,6 +65,8 @@ class Evidence:
 def rebuilt(service: ResolvedService, system: System, **layout: Any) -> StepModel:
     """The service's step model on a changed system or in a changed layout."""
     deployment: Deployment = replace(service.deployment, **layout)
+    if service.speculation is not None:
+        return speculative_model(service.architecture, system, deployment, service.engine, service.speculation)
     return step_model(service.architecture, system, deployment, service.engine)
 
 

@@ -107,6 +107,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
         ingress_s=service.engine.ingress_s,
         egress_s=service.engine.egress_s,
         rate_limits=service.rate_limits,
+        speculation=service.speculation,
     )
 
 

@@ -59,6 +59,7 @@ def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> s
             "engine": plain(service.engine),
             "prices": plain(service.prices),
             "traffic": plain(service.traffic),
+            "draft": plain(service.speculation.draft) if service.speculation else None,
         }
         for service in services
     ]

@@ -128,6 +128,7 @@ class _Finder:
             prices=prices,
             outages=outages,
             step_model=placed.step_model,
+            speculation=placed.speculation,
             rate_limits=resolve_rate_limits(service.rate_limits) if service.rate_limits else None,
         )
 

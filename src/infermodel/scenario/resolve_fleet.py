@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from infermodel.architecture import ModelArchitecture
+from infermodel.catalog import load_model
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.deployment import Precision as CostPrecision
+from infermodel.cost.speculative import Speculation, speculative_model
 from infermodel.cost.step import DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.scenario.document import KeyPath
+from infermodel.scenario.schema import speculation as schema
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
 from infermodel.simulation import running, system
@@ -52,6 +55,7 @@ class PlacedFleet:
     replicas: int
     systems_per_replica: int
     groups: int
+    speculation: Speculation | None = None
 
 
 def default_engine(on: System) -> str:
@@ -94,7 +98,20 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
     except ValueError as error:  # no peak for this precision
         raise FleetError(("precision",), str(error)) from None
     devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
-    return _place(fleet, on, deployment, limits, model, devices)
+    speculation = resolve_speculation(service.speculation) if service.speculation else None
+    if speculation is not None:
+        try:
+            model = speculative_model(architecture, on, deployment, engine, speculation)
+        except DoesNotFit as error:
+            raise FleetError(("speculation",), str(error)) from None
+    return replace(_place(fleet, on, deployment, limits, model, devices), speculation=speculation)
+
+
+def resolve_speculation(asked: schema.Speculation) -> Speculation:
+    """The model that drafts, looked up, and an acceptance for each draft."""
+    shares = asked.acceptance if isinstance(asked.acceptance, tuple) else (asked.acceptance,) * asked.tokens
+    draft = None if asked.draft == schema.NGRAM else load_model(asked.draft)
+    return Speculation(shares, draft, asked.mode == "sampled")
 
 
 def _all_devices(systems: int, each: int, fewest: int) -> int:

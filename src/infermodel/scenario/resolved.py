@@ -9,6 +9,7 @@ from typing import Any
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
 from infermodel.economics.band import Band
 from infermodel.engine import Engine
@@ -73,6 +74,7 @@ class ResolvedService:
         groups: of systems that go down together: all those of one replica where it spans several, else each alone.
         outages: of groups, in order of time, none overlapping another of its group.
         rate_limits: what each key may send; None: no keys.
+        speculation: how tokens are drafted; None: one at a time.
         own_traffic: whether it has traffic of its own; services without receive the same requests.
         queue, router: keys of `simulation.batching.QUEUES` and names of `simulation.router.ROUTER_NAMES`.
     """
@@ -96,6 +98,7 @@ class ResolvedService:
     outages: tuple[Outage, ...]
     step_model: StepModel
     rate_limits: RateLimits | None = None
+    speculation: Speculation | None = None
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,25 @@ class Contexts:
         offset = context - step
         self.offset[request] = offset
         self.total += context
-        heappush(self._by_length, (-offset, request))
-        if len(self._by_length) > MOST_STALE + 2 * len(self.offset):
-            self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
+        self._rank(request, offset)
         for window in self._windows:
             window.join(request, context, step)
         return offset
+
+    def _rank(self, request: int, offset: int) -> None:
+        heappush(self._by_length, (-offset, request))
+        if len(self._by_length) > MOST_STALE + 2 * len(self.offset):
+            self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
+
+    def grow(self, request: int, tokens: int, step: int) -> None:
+        """`request` has got further tokens, beside the one of each step."""
+        context = self.offset[request] + step
+        self.offset[request] += tokens
+        self.total += tokens
+        self._rank(request, self.offset[request])
+        for window in self._windows:
+            window.leave(request, context, step)
+            window.join(request, context + tokens, step)
 
     def leave(self, request: int, step: int) -> int:
         """`request` decodes no more; returns its offset."""

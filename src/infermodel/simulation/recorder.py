@@ -201,6 +201,11 @@ class StepRecorder:
         self.gap_total_s += seconds
         self.gaps += 1
 
+    def gaps_of_nothing(self, count: int) -> None:
+        """Tokens that came together with the one before them."""
+        self.gap_counts[0] += count
+        self.gaps += count
+
     def fold(self) -> None:
         """Add the recorded leaps to the sums and forget them."""
         if not self._filled:

@@ -76,6 +76,7 @@ class Running:
         step: decode steps so far.
         settled_at: end of the last of them.
         joins_until: requests that came by then can be in the next step.
+        lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
         held_up: the head of the queue does not fit, and no newcomer overtakes it.
     """
 
@@ -99,6 +100,7 @@ class Running:
         self.step = 0
         self.settled_at = 0.0
         self.joins_until = inf
+        self.lookahead = 1
         self.held_up = False
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
@@ -119,13 +121,13 @@ class Running:
         """Choose what the next steps work on; False if there is nothing to do."""
         kv, decoding = self.kv, len(self.contexts.offset)
         self._preempted = self._deferred = self.held_up = False
-        if not self.prefills and not self.queue and decoding <= kv.capacity - kv.used:
+        if not self.prefills and not self.queue and decoding * self.lookahead <= kv.capacity - kv.used:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
             return decoding > 0
         while True:
             decoding = len(self.contexts.offset)
             budget = self._budget()
-            needed = kv.growth(self.step, 1) if decoding else 0
+            needed = kv.growth(self.step, self.lookahead) if decoding else 0
             budget_left, chunk_blocks = budget, 0
             if self.prefills:
                 budget_left, chunk_blocks = assign_chunks(self.prefills, budget, kv.block_tokens)
@@ -228,7 +230,7 @@ class Running:
             return False
         kv, prefills = self.kv, self.prefills
         _, chunk, _, cost = self._first_chunk(self.queue.head(), self._budget_left)
-        taken = kv.growth(self.step, steps + 1)
+        taken = kv.growth(self.step, steps + self.lookahead)
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
@@ -260,8 +262,7 @@ class Running:
         """Stop a decoding request; it can go on from the tokens it has."""
         offset = self.contexts.leave(request, self.step)
         self.kv.leave(offset)
-        self._finishes.remove((self._context_at_end(request) - offset, request))
-        heapify(self._finishes)
+        self._expect_no_end(request, offset)
         context = offset + self.step  # its next token would have attended to so many
         produced = context - self._log.prompt_tokens[request]
         self._resumed[request] = (produced, self.settled_at + self._egress_s)
@@ -368,7 +369,16 @@ class Running:
             return
         log.last_token_at[request] = out_at
         self.kv.join(self.contexts.join(request, prefill.target + 1, self.step))
-        heappush(self._finishes, (self.step + to_come, request))
+        self._expect_end(request, to_come)
+
+    def _expect_end(self, request: int, steps: int) -> None:
+        """The request will have all its tokens after so many steps."""
+        heappush(self._finishes, (self.step + steps, request))
+
+    def _expect_no_end(self, request: int, offset: int) -> None:
+        """The request stops before."""
+        self._finishes.remove((self._context_at_end(request) - offset, request))
+        heapify(self._finishes)
 
     def finish_due(self, end: float) -> None:
         """Let go of the requests whose last token came with the step that ended at `end`."""

@@ -9,8 +9,9 @@ from math import inf, nan
 import numpy as np
 from simpy.events import Event
 
+from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
-from infermodel.simulation.batching import QUEUES, WaitingQueue
+from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
 from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
 from infermodel.simulation.gate import Gate, RateLimits
 from infermodel.simulation.recorder import RequestLog, StepRecorder
@@ -19,6 +20,7 @@ from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.running import Limits, Running
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.system import Outage, SystemProcess
+from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord, Timeline
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, Traffic
@@ -52,6 +54,7 @@ class ServiceSpec:
         ingress_s: from the client until the scheduler sees a request.
         egress_s: from the end of a step until the client sees its tokens.
         rate_limits: what each key may send; None: no keys and no limits.
+        speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
     """
 
     name: str
@@ -66,6 +69,7 @@ class ServiceSpec:
     ingress_s: float = 0.0
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
+    speculation: Speculation | None = None
 
 
 class Service:
@@ -97,17 +101,7 @@ class Service:
                 number,
                 (index << 12) + number,
                 spec.step_model,
-                Running(
-                    number,
-                    spec.step_model,
-                    spec.limits,
-                    discipline,
-                    queue,
-                    self._log,
-                    self._recorder,
-                    self,
-                    spec.egress_s,
-                ),
+                self._running(number, discipline, queue, streams),
                 self._recorder,
                 stepping,
                 spec.limits.schedules_ahead,
@@ -116,7 +110,8 @@ class Service:
         ]
         # The last token of a request is never written to the KV cache.
         kv = self.replicas[0].running.kv
-        self._most_tokens = min(spec.limits.max_context, kv.capacity * kv.block_tokens + 1)
+        most_kept = kv.capacity * kv.block_tokens + 2 - self.replicas[0].running.lookahead
+        self._most_tokens = min(spec.limits.max_context, most_kept)
         self.up: Sequence[int] = range(spec.replicas)
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
         self._stranded: list[int] = []  # requests that came while no replica was up
@@ -138,6 +133,28 @@ class Service:
         else:
             alarm = Alarm(clock)
             alarm.start(self.arrivals(alarm, spec.traffic.blocks(streams)))
+
+    def _running(self, number: int, discipline: Discipline, queue: WaitingQueue, streams: Streams) -> Running:
+        """The running requests of a replica, those of one that draws what drafts yield where that is asked for."""
+        spec, speculation = self.spec, self.spec.speculation
+        sampled = speculation is not None and speculation.sampled
+        kind = VerifiedRunning if sampled else Running
+        running = kind(
+            number,
+            spec.step_model,
+            spec.limits,
+            discipline,
+            queue,
+            self._log,
+            self._recorder,
+            self,
+            spec.egress_s,
+        )
+        if speculation is not None:
+            running.lookahead = speculation.drafted + 1
+        if isinstance(running, VerifiedRunning) and speculation is not None:
+            running.draw_with(speculation, int(streams("acceptance").integers(2**63)))
+        return running
 
     # ---- clients --------------------------------------------------------------------------------------------------
 

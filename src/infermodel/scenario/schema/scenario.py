@@ -14,6 +14,7 @@ from infermodel.scenario.schema.fleet import Fleet, Limits, ModelConfig, ModelKi
 from infermodel.scenario.schema.money import Price, Prices
 from infermodel.scenario.schema.objectives import ObjectivesKind
 from infermodel.scenario.schema.rate_limits import RateLimits
+from infermodel.scenario.schema.speculation import Speculation
 from infermodel.scenario.schema.traffic import Traffic
 from infermodel.scenario.schema.types import (
     LONGEST_S,
@@ -60,6 +61,7 @@ class Service(Block):
     )
     prefix_caching: Flag = Field(default=False, description="whether a prompt seen before is found in KV memory")
     outages: tuple[Outage, ...] = Field(default=(), description="systems that go down")
+    speculation: Speculation | None = Field(default=None, description="drafts; one token at a time if omitted")
     rate_limits: RateLimits | None = Field(default=None, description="what each key may send; no limits if omitted")
     traffic: Traffic | None = Field(default=None, description="of this service alone; the scenario's if omitted")
     objectives: Annotated[tuple[Objective, ...], ObjectivesKind()] | None = Field(

@@ -1,0 +1,285 @@
+"""Step models of replicas that decode with drafts: a round drafts k tokens and verifies them all at once.
+
+In expectation the mean pace is what counts: a step of the simulation gives each sequence one token and takes a round's
+time over the tokens that a round yields. Sampled, a step is a whole round, and the simulation draws what it yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import floor
+from operator import mul
+
+from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
+from infermodel.cost.build import step_model
+from infermodel.cost.dataflow import ENDLESS, Ring
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.placement import Placement, Sizes, best_cut, with_draft
+from infermodel.cost.speculation import expected_tokens_by_position, kv_memory_beside
+from infermodel.cost.step import Batch, DoesNotFit, KvMemory, Ramp, StepCost, StepModel
+from infermodel.cost.wafer import draft_ring
+from infermodel.engine import Engine
+from infermodel.hardware import System, WaferDevice
+
+
+@dataclass(frozen=True)
+class Speculation:
+    """How tokens are drafted.
+
+    Attributes:
+        acceptances: of each of the k drafts in order, the probability that it is right where all before it were.
+        draft: the model that drafts; None: n-grams looked up in the text, which cost nothing.
+        sampled: whether each round's yield is drawn; else every round yields its mean.
+    """
+
+    acceptances: tuple[float, ...]
+    draft: ModelArchitecture | None = None
+    sampled: bool = False
+
+    @property
+    def drafted(self) -> int:
+        """k."""
+        return len(self.acceptances)
+
+    @property
+    def tokens_per_round(self) -> float:
+        """Mean tokens that a round yields for each sequence."""
+        return expected_tokens_by_position(self.acceptances)
+
+    def chances(self) -> tuple[float, ...]:
+        """Probability that at least 1, 2, ..., k drafts are accepted."""
+        return tuple(accumulate(self.acceptances, mul))
+
+
+class SpeculativeModel:
+    """A replica whose decoding sequences draft and verify; implements `cost.step.StepModel`.
+
+    On GPUs a draft model takes turns with the model on the same devices and reads each prompt too. In a ring it has
+    cores of its own: sequences draft while others verify, and prompts pass through both at once.
+    """
+
+    def __init__(
+        self,
+        model: StepModel,
+        draft: StepModel | None,
+        speculation: Speculation,
+        kv_memory: KvMemory,
+        max_batched_tokens: int,
+        placement: Placement | None = None,
+    ) -> None:
+        self.model, self.draft, self.speculation, self.kv_memory = model, draft, speculation, kv_memory
+        self.placement = placement
+        self.windows = model.windows
+        self.idle_w, self.peak_flops, self.peak_bandwidth = model.idle_w, model.peak_flops, model.peak_bandwidth
+        self._tokens = 1.0 if speculation.sampled else speculation.tokens_per_round
+        self._budget = max_batched_tokens
+        self._each = speculation.drafted + 1
+        self._rings = _uniform(model, draft)
+
+    def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
+        """Prompt tokens of a round beside the verified ones, shared out over the steps that it stands for."""
+        slots = self.model.prompt_tokens_per_step(sequences * self._each, longest_context)
+        room = min(slots, self._budget - sequences * self._each)
+        return max(1, floor(room / self._tokens)) if sequences else slots
+
+    def step(self, batch: Batch) -> StepCost:
+        """Cost of one step: a token for each sequence in expectation, a whole round where rounds are sampled."""
+        ramp = self.ramp(batch)
+        return StepCost(ramp.first_s, ramp.first_joules, ramp.first_flops, ramp.first_bytes, ramp.bound_by)
+
+    def ramp(self, batch: Batch) -> Ramp:
+        """Cost of the next step, or of many where rounds are not sampled and no prompts are in progress."""
+        if not batch.sequences:
+            return self._prompts(batch)
+        if self.speculation.sampled or batch.chunks:
+            cost = self._round(batch)
+            return _flat(cost, 1.0)
+        if isinstance(self.model, GpuStepModel):
+            return self._pace(batch)
+        if self._rings is not None:
+            return self._pace_of_ring(batch, *self._rings)
+        return _flat(self._round(batch), self._tokens)
+
+    def _prompts(self, batch: Batch) -> Ramp:
+        """Prompts alone."""
+        ramp = self.model.ramp(batch)
+        if self.draft is None or isinstance(self.model, Ring):
+            return ramp
+        return _flat(_added(self.model.step(batch), self.draft.step(batch._replace(windowed=()))), 1.0)
+
+    def _round(self, batch: Batch) -> StepCost:
+        """Cost of one step with prompts, or of a round.
+
+        With prompts a step is its share of a round without them and what they add to the verification.
+        """
+        bare = batch._replace(chunks=(), finishing_chunks=0)
+        decode = _scaled(self._verified(bare), 1.0 / self._tokens if batch.chunks else 1.0)
+        if not batch.chunks:
+            return decode
+        with_prompts = self.model.step(batch._replace(tokens_each=self._each))
+        alone = self.model.step(bare._replace(tokens_each=self._each))
+        cost = _added(decode, _added(with_prompts, _scaled(alone, -1.0)))
+        if self.draft is not None and not isinstance(self.model, Ring):
+            read = Batch(0, 0, 0, (), 1, batch.chunks, batch.finishing_chunks)
+            cost = _added(cost, self.draft.step(read))
+        return cost._replace(bound_by=with_prompts.bound_by)
+
+    def _verified(self, batch: Batch) -> StepCost:
+        """Cost of drafting and verifying, without prompts."""
+        drafted = self.speculation.drafted
+        verifying = self.model.step(batch._replace(tokens_each=self._each))
+        if self.draft is None:
+            return verifying
+        plain = batch._replace(windowed=())
+        if not (isinstance(self.model, Ring) and isinstance(self.draft, Ring)):
+            return _added(_scaled(self.draft.step(plain), drafted), verifying)
+        ahead_s = drafted * self.draft.token_latency_s(batch.longest_context)
+        ahead_s += sum(self.model.slot_s(batch.longest_context + position) for position in range(drafted))
+        ahead_s += self.model.token_latency_s(batch.longest_context + drafted, batch.sequences)
+        latency_s = max(verifying.latency_s, ahead_s, drafted * self.draft.busy_s(plain))
+        return verifying._replace(latency_s=latency_s, joules=self.model.power_w * latency_s)
+
+    def _pace(self, batch: Batch) -> Ramp:
+        """Plain rounds on GPUs: their costs are lines over the contexts, and so is the pace."""
+        each, drafted, share = self._each, self.speculation.drafted, 1.0 / self._tokens
+        verify = self.model.ramp(batch._replace(tokens_each=each))
+        steps = (verify.steps - 1) * each + 1
+        costs = [(first * share, slope * share / each) for first, slope in _lines(verify)]
+        if self.draft is not None:
+            draft = self.draft.ramp(batch._replace(windowed=()))
+            steps = min(steps, draft.steps)
+            costs = [
+                (first + drafted * share * more, slope + drafted * share * more_slope)
+                for (first, slope), (more, more_slope) in zip(costs, _lines(draft), strict=True)
+            ]
+        (first_s, slope_s), (joules, more_joules), (flops, more_flops), (moved, more_moved) = costs
+        return Ramp(steps, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, verify.bound_by)
+
+    def _pace_of_ring(self, batch: Batch, model: Ring, draft: Ring | None) -> Ramp:
+        """Plain rounds in a ring of equal stages: the longest of three times that are lines over the contexts."""
+        drafted, each, share = self.speculation.drafted, self._each, 1.0 / self._tokens
+        sequences, longest = batch.sequences, batch.longest_context
+        stage = model.stages[0]
+        verifying = batch._replace(tokens_each=each)
+        ahead_s = drafted * stage.token_s(longest + (drafted - 1) / 2)
+        ahead_s += model.token_latency_s(longest + drafted, sequences)
+        ahead_slope_s = (drafted + model.turns * stage.layers) * stage.per_context_s
+        lines = [(model.busy_s(verifying), sequences * each * stage.per_context_s)]
+        if draft is not None:
+            small = draft.stages[0]
+            ahead_s += drafted * draft.token_latency_s(longest)
+            ahead_slope_s += drafted * draft.turns * small.layers * small.per_context_s
+            bare = batch._replace(windowed=())
+            lines.append((drafted * draft.busy_s(bare), drafted * sequences * small.per_context_s))
+        lines.append((ahead_s, ahead_slope_s))
+        first_s, slope_s = max(lines)
+        steps = ENDLESS
+        for other_s, other_slope_s in lines:
+            if other_slope_s > slope_s:
+                steps = min(steps, int(min(ENDLESS, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
+        verify = model.ramp(verifying)
+        return Ramp(
+            steps,
+            first_s * share,
+            slope_s * share,
+            model.power_w * first_s * share,
+            model.power_w * slope_s * share,
+            verify.first_flops * share,
+            verify.slope_flops * share / each,
+            verify.first_bytes * share,
+            verify.slope_bytes * share / each,
+            "latency" if first_s == ahead_s else "compute",
+        )
+
+
+def _uniform(model: StepModel, draft: StepModel | None) -> tuple[Ring, Ring | None] | None:
+    """Rings whose layers are all alike and see the whole context; None for any others."""
+    if not isinstance(model, Ring) or len(model.stages) > 1 or model.windows:
+        return None
+    if draft is None:
+        return model, None
+    return (model, draft) if isinstance(draft, Ring) and len(draft.stages) == 1 else None
+
+
+def _lines(ramp: Ramp) -> list[tuple[float, float]]:
+    """First and slope of seconds, joules, FLOPs and bytes."""
+    return [
+        (ramp.first_s, ramp.slope_s),
+        (ramp.first_joules, ramp.slope_joules),
+        (ramp.first_flops, ramp.slope_flops),
+        (ramp.first_bytes, ramp.slope_bytes),
+    ]
+
+
+def _flat(cost: StepCost, tokens: float) -> Ramp:
+    """A single step of a cost shared out over so many tokens."""
+    seconds, joules, flops, moved, bound = _scaled(cost, 1.0 / tokens)
+    return Ramp(1, seconds, 0.0, joules, 0.0, flops, 0.0, moved, 0.0, bound)
+
+
+def _scaled(cost: StepCost, factor: float) -> StepCost:
+    return StepCost(
+        cost.latency_s * factor, cost.joules * factor, cost.flops * factor, cost.bytes * factor, cost.bound_by
+    )
+
+
+def _added(one: StepCost, other: StepCost) -> StepCost:
+    return StepCost(
+        one.latency_s + other.latency_s,
+        one.joules + other.joules,
+        one.flops + other.flops,
+        one.bytes + other.bytes,
+        one.bound_by,
+    )
+
+
+def speculative_model(
+    architecture: ModelArchitecture, system: System, deployment: Deployment, engine: Engine, speculation: Speculation
+) -> SpeculativeModel:
+    """A replica that decodes with drafts.
+
+    A draft model runs in the precision of the model: on a wafer on the idle cores of one wafer, whose memory it shares
+    with layers; on GPUs on all of the replica's.
+
+    Raises:
+        DoesNotFit: the draft leaves no room for keys and values, or drafts on LPUs, which nobody published.
+    """
+    model, draft = step_model(architecture, system, deployment, engine), speculation.draft
+    budget, device, precision = deployment.max_batched_tokens, system.device, deployment.precision
+    if draft is None:
+        placement = model.placement if isinstance(model, Ring) else None
+        return SpeculativeModel(model, None, speculation, model.kv_memory, budget, placement)
+    if draft.windows:
+        raise DoesNotFit(f"{draft.title} has attention windows; a draft model sees the whole context")
+    memory = model.kv_memory
+    draft_bytes = draft.kv_bytes_per_token(PRECISION_BYTES[precision.kv_cache])
+    if isinstance(model, Ring) and isinstance(device, WaferDevice):
+        cores = device.cores * (1 - device.region_share)
+        sizes = with_draft(Sizes.of(architecture, precision), Sizes.of(draft, precision))
+        usable = device.memory_capacity_bytes * device.memory_usable_share
+        cut = best_cut(sizes, model.devices, usable, engine.memory_reserve_bytes)
+        tokens = cut.kv_tokens // memory.block_tokens * memory.block_tokens if cut else 0
+        if cut is None or not tokens:
+            raise DoesNotFit(f"{architecture.title} with {draft.title} does not fit on {model.devices} {device.title}")
+        room = KvMemory(tokens, memory.block_tokens, memory.bytes_per_token + draft_bytes, cut.weights_bytes)
+        return SpeculativeModel(model, draft_ring(draft, system, cores, precision), speculation, room, budget, cut)
+    if isinstance(model, Ring):
+        raise DoesNotFit(f"draft models on {device.title} are not modelled; draft from n-grams")
+    weights_bytes = draft.parameters * PRECISION_BYTES[precision.weights]
+    room = kv_memory_beside(memory, weights_bytes, draft_bytes)
+    if room.tokens < memory.block_tokens:
+        raise DoesNotFit(f"{architecture.title} with {draft.title} leaves no room for keys and values")
+    beside = step_model(draft, system, replace(deployment, expert_parallel=1), engine)
+    return SpeculativeModel(model, beside, speculation, room, budget)
+
+
+def accepted(chances: Sequence[float], draw: float) -> int:
+    """Drafts accepted in a round, for a number drawn evenly from [0, 1).
+
+    >>> [accepted((0.5, 0.25), draw) for draw in (0.1, 0.3, 0.6)]
+    [2, 1, 0]
+    """
+    return sum(draw < chance for chance in chances)

@@ -1,0 +1,73 @@
+"""Running requests whose steps are rounds of drafting and verifying, each yielding a number of tokens that is drawn."""
+
+from __future__ import annotations
+
+from infermodel.cost.speculative import Speculation, accepted
+from infermodel.simulation.batching import blocks
+from infermodel.simulation.running import ENDLESS, Running
+
+_MASK = (1 << 64) - 1
+
+
+def even_draw(seed: int, request: int, context: int) -> float:
+    """A number from [0, 1) that depends on nothing but these three (splitmix64: Steele, Lea, Flood, 2014).
+
+    >>> even_draw(1, 2, 3) == even_draw(1, 2, 3) != even_draw(1, 2, 4)
+    True
+    """
+    mixed = seed
+    for part in (request, context):
+        mixed = (mixed + (part + 1) * 0x9E3779B97F4A7C15) & _MASK
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        mixed ^= mixed >> 31
+    return (mixed >> 11) * 2.0**-53
+
+
+class VerifiedRunning(Running):
+    """Every sequence gets one token a round, and as many more as drafts were accepted.
+
+    What a round yields is drawn by request and context, so it depends neither on the order of events nor on who else
+    is in the batch. Every round is a step that the replica stops at; its tokens come together at its end.
+    """
+
+    def draw_with(self, speculation: Speculation, seed: int) -> None:
+        """Set what is accepted, and the seed of the draws."""
+        self._chances, self._seed = speculation.chances(), seed
+        self._finishes = [(ENDLESS, -1)]  # nobody knows when a request ends
+
+    def advance(self, steps: int, end: float) -> tuple[int, int]:
+        """One round: a token for each sequence, and the accepted drafts."""
+        contexts, kv = self.contexts, self.kv
+        verified = list(contexts.offset)
+        produced, prompt_tokens = super().advance(steps, end)
+        step, block, extra = self.step, kv.block_tokens, 0
+        for request in verified:
+            offset = contexts.offset[request]
+            context = offset + step
+            more = accepted(self._chances, even_draw(self._seed, request, context))
+            more = min(more, self._context_at_end(request) - context)
+            if more:
+                contexts.grow(request, more, step)
+                kv.leave(offset)
+                kv.join(offset + more)
+                kv.hold(blocks(context + more - 1, block) - blocks(context - 1, block))
+                extra += more
+        self._recorder.gaps_of_nothing(extra)
+        return produced + extra, prompt_tokens
+
+    def finish_due(self, end: float) -> None:
+        """Let go of the requests that have all their tokens."""
+        step = self.step
+        done = [r for r, offset in self.contexts.offset.items() if offset + step == self._context_at_end(r)]
+        for request in done:
+            offset = self.contexts.leave(request, step)
+            self.kv.leave(offset)
+            self._release(request, offset + step - 1)
+            self._finish(request, end)
+
+    def _expect_end(self, request: int, steps: int) -> None:
+        """Nobody knows."""
+
+    def _expect_no_end(self, request: int, offset: int) -> None:
+        """Nobody knew."""
