@@ -1,0 +1,218 @@
+"""Speed and price by provider as published in autumn 2024, with the modelled points beside them.
+
+`python -m infermodel.fidelity.corners REPORT FOLDER` reads the report of `scenarios/corners.yaml`, prints the tables of
+`docs/corners.md` and draws its pictures into the folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infermodel.catalog import load_price
+
+SIZES = {"8B": "llama-3.1-8b", "70B": "llama-3.1-70b", "405B": "llama-3.1-405b"}
+COLOURS = {"CS-3": "#D55E00", "DGX H100": "#0072B2", "Groq": "#BBA020", "GPU": "#56B4E9"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """An endpoint: tokens per second of one user, and the list that its price stands in."""
+
+    provider: str
+    hardware: str
+    size: str
+    tok_s: float
+    prices: str
+
+    @property
+    def usd_per_mtok(self) -> float:
+        """List price at three tokens in for one out."""
+        tokens = load_price(self.prices).tokens(SIZES[self.size])
+        return (3 * tokens.input.value + tokens.output.value) / 4 * 1e6
+
+
+PUBLISHED = (
+    Published("Cerebras", "CS-3", "8B", 1837, "cerebras-2024-08"),
+    Published("Groq", "Groq", "8B", 751, "groq-2024-11"),
+    Published("Fireworks", "GPU", "8B", 288, "fireworks-2024-08"),
+    Published("OctoAI", "GPU", "8B", 164, "octoai-2024-08"),
+    Published("Cerebras", "CS-3", "70B", 445, "cerebras-2024-08"),
+    Published("Groq", "Groq", "70B", 250, "groq-2024-11"),
+    Published("Fireworks", "GPU", "70B", 71, "fireworks-2024-08"),
+    Published("OctoAI", "GPU", "70B", 49, "octoai-2024-08"),
+    Published("Fireworks", "GPU", "405B", 72, "fireworks-2024-08"),
+    Published("OctoAI", "GPU", "405B", 30, "octoai-2024-08"),
+)
+"""Artificial Analysis, quoted by SambaNova 2024-09-10; SambaNova's own price of that time is not known."""
+
+
+@dataclass(frozen=True)
+class Modelled:
+    """A service of the report at its capacity and alone."""
+
+    service: str
+    size: str
+    hardware: str
+    bits: str
+    tok_s: float
+    alone_tok_s: float
+    ttft_p50_s: float
+    rpm: float
+    low: float
+    mid: float
+    high: float
+    break_even: tuple[float, float, float] | None
+
+
+def read(report: Path) -> list[Modelled]:
+    """Services of a report in their order."""
+    capacity: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    prices: dict[str, tuple[float, float, float]] = {}
+    for name, rows in (("capacity.csv", capacity), ("summary.csv", summary)):
+        with (report / name).open(encoding="utf-8", newline="") as file:
+            rows.update({row["service"]: row for row in csv.DictReader(file)})
+    with (report / "prices.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["load"] == "capacity" and row["item"] == "break_even_utilisation":
+                prices[row["service"]] = (float(row["low"]), float(row["mid"]), float(row["high"]))
+    found = []
+    for name, row in capacity.items():
+        hardware, size, bits = (part.strip() for part in name.split(","))
+        alone = summary[name]
+        found.append(
+            Modelled(
+                name,
+                size,
+                hardware,
+                bits,
+                float(row["output_speed_p50_tok_s"]),
+                float(alone["output_speed_p50_tok_s"]),
+                float(alone["ttft_p50_s"]),
+                float(row["rpm"]),
+                float(row["usd_per_mtok_low"]),
+                float(row["usd_per_mtok"]),
+                float(row["usd_per_mtok_high"]),
+                prices.get(name),
+            )
+        )
+    return found
+
+
+def table(modelled: list[Modelled]) -> str:
+    """Modelled services, as a Markdown table."""
+    lines = [
+        "| service | tok/s alone | at capacity | TTFT p50, ms | capacity, rpm | USD/Mtok there | low to high |"
+        " busy to break even at list price |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for each in modelled:
+        even = "no list price"
+        if each.break_even is not None:
+            low, mid, high = each.break_even
+            even = (
+                f"{mid:.0%} ({low:.0%} to {high:.0%})" if mid <= 1 else f"never: {mid:.1f} x ({low:.1f} to {high:.1f})"
+            )
+        lines.append(
+            f"| {each.service} | {each.alone_tok_s:,.0f} | {each.tok_s:,.0f} | {each.ttft_p50_s * 1e3:.0f} |"
+            f" {each.rpm:,.0f} | {each.mid:.3g} | {each.low:.3g} to {each.high:.3g} | {even} |"
+        )
+    return "\n".join(lines)
+
+
+def draw_corners(modelled: list[Modelled], path: Path) -> None:
+    """Price over speed, a panel for each size: published filled, modelled hollow with its range."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure, panels = pyplot.subplots(1, 3, figsize=(14, 5), layout="constrained")
+    for axes, size in zip(panels, SIZES, strict=True):
+        for point in PUBLISHED:
+            if point.size == size:
+                axes.plot(point.tok_s, point.usd_per_mtok, "o", color=COLOURS[point.hardware], markersize=9)
+                offset = (7, -14) if point.provider == "OctoAI" else (7, 5)
+                at = (point.tok_s, point.usd_per_mtok)
+                axes.annotate(point.provider, at, xytext=offset, textcoords="offset points")
+        for each in modelled:
+            if each.size != size:
+                continue
+            colour, marker = COLOURS[each.hardware], "s" if each.bits == "16 bit" else "D"
+            axes.plot([each.tok_s] * 2, [each.low, each.high], color=colour, linewidth=1.5)
+            axes.plot([each.tok_s, each.alone_tok_s], [each.mid] * 2, ":", color=colour)
+            axes.plot(each.tok_s, each.mid, marker, color="white", markeredgecolor=colour, markersize=9, mew=2)
+            label = f"{each.hardware}, {each.bits}"
+            offset = (7, 6) if each.bits == "16 bit" else (7, -11)
+            axes.annotate(label, (each.tok_s, each.mid), xytext=offset, textcoords="offset points", fontsize=8)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.margins(0.22, 0.12)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
+        axes.set_title(f"Llama 3.1 {size}")
+        axes.set_xlabel("tokens/s of one user")
+        axes.grid(color="#E5E5E5", linewidth=0.6)
+    panels[0].set_ylabel("USD per million tokens, 3 in for 1 out")
+    figure.suptitle(
+        "Filled: published speed and list price, 2024. Hollow: modelled speed and cost at capacity;\n"
+        "line: range of purchase prices; dotted: to the speed of a user alone"
+    )
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def draw_break_even(modelled: list[Modelled], path: Path) -> None:
+    """Cost of a million tokens over how much of the capacity is sold, against list prices."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
+    shares = [0.01 * step for step in range(2, 101)]
+    for axes, size in zip(panels, SIZES, strict=True):
+        for each in modelled:
+            if each.size != size:
+                continue
+            colour, style = COLOURS[each.hardware], "-" if each.bits == "16 bit" else "--"
+            axes.plot(shares, [each.mid / share for share in shares], style, color=colour, label=each.service)
+            axes.fill_between(
+                shares,
+                [each.low / share for share in shares],
+                [each.high / share for share in shares],
+                color=colour,
+                alpha=0.08,
+            )
+        lists = sorted((point for point in PUBLISHED if point.size == size), key=lambda point: point.usd_per_mtok)
+        for number, point in enumerate(lists):
+            axes.axhline(point.usd_per_mtok, color=COLOURS[point.hardware], linewidth=1)
+            place = axes.get_yaxis_transform()
+            side = 0.99 - 0.2 * (len(lists) - 1 - number)
+            axes.text(side, point.usd_per_mtok, point.provider, ha="right", va="bottom", transform=place, fontsize=8)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.set_xlabel("share of the capacity that is sold")
+        axes.set_title(f"Llama 3.1 {size}")
+        axes.grid(color="#E5E5E5", linewidth=0.6)
+        axes.legend(fontsize=7, loc="upper right")
+    panels[0].set_ylabel("USD per million tokens")
+    figure.suptitle("What a million tokens cost at a given use, and list prices of 2024 (thin lines)")
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    services = read(Path(sys.argv[1]))
+    print(table(services))
+    if len(sys.argv) > 2:
+        draw_corners(services, Path(sys.argv[2]) / "corners.png")
+        draw_break_even(services, Path(sys.argv[2]) / "corners_break_even.png")

@@ -1,0 +1,250 @@
+"""What a CS-3 holds and how fast it is: layers on wafers, contexts, models, batches, loading.
+
+`python -m infermodel.fidelity.cs3 FOLDER` prints the tables of `docs/cs3.md` and draws its pictures into the folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from infermodel.architecture import PRECISION_BYTES
+from infermodel.catalog import load_engine, load_model, load_system
+from infermodel.cost.build import step_model
+from infermodel.cost.dataflow import Ring
+from infermodel.cost.deployment import Deployment, Precision
+from infermodel.cost.placement import Placement
+from infermodel.cost.ranges import band, with_constant
+from infermodel.cost.step import Batch, DoesNotFit
+from infermodel.hardware import System, WaferDevice
+
+CONTEXT = 1000
+"""Tokens at which speeds are stated."""
+
+MODELS = (
+    ("llama-3.1-8b", "bf16"),
+    ("llama-3.1-8b", "fp8"),
+    ("llama-3.1-70b", "bf16"),
+    ("llama-3.1-70b", "fp8"),
+    ("llama-3.1-405b", "bf16"),
+    ("llama-3.1-405b", "fp8"),
+    ("mistral-large-2", "bf16"),
+    ("mixtral-8x7b", "bf16"),
+    ("qwen3-32b", "bf16"),
+    ("qwen3-235b-a22b", "bf16"),
+    ("gpt-oss-120b", "mxfp4"),
+    ("llama-4-scout", "bf16"),
+    ("llama-4-maverick", "fp8"),
+)
+"""Names and the precision of the weights; keys and values stay in 16 bits."""
+
+LENGTHS = (8192, 32768, 131072)
+
+
+@cache
+def ring(model: str, weights: str, wafers: int = 0, context: int = 8192) -> Ring:
+    """The step model on so many CS-3; 0: the fewest that hold one request of `context`."""
+    return _ring(load_system("cs-3"), model, weights, wafers, context)
+
+
+def _ring(system: System, model: str, weights: str, wafers: int, context: int) -> Ring:
+    deployment = Deployment(devices=wafers, precision=Precision(weights), max_context=context)
+    built = step_model(load_model(model), system, deployment, load_engine("cerebras"))
+    assert isinstance(built, Ring)
+    return built
+
+
+def speeds(model: str, weights: str, wafers: int) -> tuple[float, float, float]:
+    """Tokens per second of one user: as modelled, and the band from the wafer's uncertain constants."""
+
+    def answer(system: System) -> float:
+        return 1 / _ring(system, model, weights, wafers, 8192).token_latency_s(CONTEXT)
+
+    around = band(answer, load_system("cs-3"))
+    return around.mid, around.low, around.high
+
+
+def model_table() -> str:
+    """Models on the fewest CS-3 that hold one request of 8k, as a Markdown table."""
+    lines = [
+        "| model | weights | CS-3 | if 75 to 100 % of the SRAM is usable | tok/s of one user | band | slots |"
+        " KV tokens | requests of 8k | load, s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for model, weights in MODELS:
+        built = ring(model, weights)
+        mid, low, high = speeds(model, weights, built.devices)
+        counts = " to ".join(str(count) for count in sorted(set(_fewest(model, weights))))
+        tokens = built.kv_memory.tokens
+        lines.append(
+            f"| {load_model(model).title} | {weights} | {built.devices} | {counts} | {mid:,.0f} |"
+            f" {low:,.0f} to {high:,.0f} | {built.slots(CONTEXT)} | {tokens:,} | {tokens // 8192} |"
+            f" {loading_s(model, weights, built.devices):.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def _fewest(model: str, weights: str) -> list[int]:
+    """Fewest CS-3 with the most and with the least of the SRAM usable, where any number will do."""
+    system = load_system("cs-3")
+    usable = system.device.provenance["memory_usable_share"]
+    counts = []
+    for share in (usable.high, usable.low):
+        if share is None:
+            continue
+        changed = replace(system, device=with_constant(system.device, "memory_usable_share", share))
+        try:
+            counts.append(_ring(changed, model, weights, 0, 8192).devices)
+        except DoesNotFit:
+            continue
+    return counts
+
+
+def loading_s(model: str, weights: str, wafers: int) -> float:
+    """Seconds at least to load the weights, all systems at once at the full rate of their own ports."""
+    size = load_model(model).parameters * PRECISION_BYTES[weights]
+    return size / (wafers * load_system("cs-3").network.bandwidth)
+
+
+def context_table(model: str = "llama-3.1-70b", weights: str = "bf16") -> str:
+    """What longer contexts cost: fewest CS-3 for one and for ten requests, and the speed of one user there."""
+    lines = [
+        "| context | CS-3 for one request | its tok/s there | CS-3 for ten | tok/s of each there |",
+        "|---|---|---|---|---|",
+    ]
+    for length in LENGTHS:
+        one = ring(model, weights, 0, length)
+        wafers = one.devices
+        while ring(model, weights, wafers).kv_memory.tokens < 10 * length:
+            wafers += 1
+        ten = ring(model, weights, wafers)
+        together = 1 / ten.step(Batch(10, 10 * length, length)).latency_s
+        lines.append(
+            f"| {length:,} | {one.devices} | {1 / one.token_latency_s(length):,.0f} | {wafers} | {together:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+BATCHES = (1, 2, 4, 8, 16, 32, 48, 64, 80, 100, 128)
+
+
+def batch_table(cases: Sequence[tuple[str, str, int]] = (("llama-3.1-8b", "bf16", 1), ("llama-3.1-70b", "bf16", 4),
+                                                        ("llama-3.1-70b", "bf16", 6))) -> str:  # fmt: skip
+    """Users at a time, what each sees and how full the pipeline is, at contexts of a thousand tokens."""
+    heads = [f"{load_model(model).title} on {wafers}" for model, _, wafers in cases]
+    lines = [
+        "| users | " + " | ".join(f"{head}: tok/s each | all | occupied" for head in heads) + " |",
+        "|---|" + "---|---|---|" * len(cases),
+    ]
+    for users in BATCHES:
+        cells = []
+        for model, weights, wafers in cases:
+            built = ring(model, weights, wafers)
+            if users * CONTEXT > built.kv_memory.tokens:
+                cells.append("no room | - | -")
+                continue
+            batch = Batch(users, users * CONTEXT, CONTEXT)
+            seconds = built.step(batch).latency_s
+            cells.append(f"{1 / seconds:,.0f} | {users / seconds:,.0f} | {built.busy_s(batch) / seconds:.0%}")
+        lines.append(f"| {users} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def placement(model: str, weights: str, wafers: int) -> Placement:
+    """Which layer is on which wafer."""
+    found = ring(model, weights, wafers).placement
+    assert found is not None
+    return found
+
+
+def draw_placement(path: Path) -> None:
+    """SRAM of each wafer of 70B on four and six CS-3: weights, embedding and head, room for KV, not usable."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    device = load_system("cs-3").device
+    assert isinstance(device, WaferDevice)
+    capacity = device.memory_capacity_bytes / 1e9
+    figure, panels = pyplot.subplots(1, 2, figsize=(12, 4.6), layout="constrained", width_ratios=(4, 6), sharey=True)
+    for axes, wafers in zip(panels, (4, 6), strict=True):
+        found = placement("llama-3.1-70b", "bf16", wafers)
+        bound = found.kv_tokens * found.wafers[0].kv_bytes_per_token / found.wafers[0].layers / 1e9
+        for number, load in enumerate(found.wafers):
+            used = bound * load.layers
+            parts = (
+                ("weights of layers", load.weights_bytes / 1e9, "#4477AA"),
+                ("embedding, head", load.edge_bytes / 1e9, "#225588"),
+                ("KV in use when the fullest wafer is full", used, "#CCBB44"),
+                ("room that no request can use", max(0.0, load.kv_bytes / 1e9 - used), "#EEE8BB"),
+                ("code, buffers (not usable)", capacity - load.usable_bytes / 1e9, "#BBBBBB"),
+            )
+            bottom = 0.0
+            for title, size, colour in parts:
+                axes.bar(number, size, bottom=bottom, color=colour, width=0.8, label=title if number == 0 else None)
+                bottom += size
+            last = load.first_layer + load.layers - 1
+            axes.text(number, 1.0, f"layers\n{load.first_layer} to {last}", ha="center", color="white", fontsize=9)
+        axes.set_title(f"on {wafers} CS-3: {found.kv_tokens:,} tokens of context")
+        axes.set_xticks(range(wafers), [f"wafer {number}" for number in range(wafers)])
+    panels[0].set_ylabel("GB of SRAM")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle("Llama 3.1 70B in 16 bits, cut at layer boundaries: the fullest wafer binds")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def draw_context(path: Path) -> None:
+    """Requests that fit over the number of CS-3, for three contexts; and speed over context."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (room, speed) = pyplot.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    wafers = range(4, 13)
+    tokens = [ring("llama-3.1-70b", "bf16", count).kv_memory.tokens for count in wafers]
+    for length, colour in zip(LENGTHS, ("#4477AA", "#BBA020", "#CC4455"), strict=True):
+        room.plot(wafers, [held / length for held in tokens], "o-", color=colour, label=f"{length // 1024}k")
+    room.axhline(1, color="#1A1A1A", linewidth=1)
+    room.set_yscale("log")
+    room.yaxis.set_major_formatter("{x:g}")
+    room.set_xlabel("CS-3 that share Llama 3.1 70B")
+    room.set_ylabel("requests that fit")
+    room.legend(title="context")
+    for model, weights, count, colour in (
+        ("llama-3.1-8b", "bf16", 1, "#D55E00"),
+        ("llama-3.1-70b", "bf16", 6, "#882255"),
+        ("llama-3.1-405b", "fp8", 13, "#332288"),
+    ):
+        built = ring(model, weights, count)
+        contexts = [2**power for power in range(9, 18) if 2**power <= built.kv_memory.tokens]
+        rates = [1 / built.token_latency_s(context) for context in contexts]
+        speed.plot(contexts, rates, "o-", color=colour, label=f"{load_model(model).title}, {weights}, {count} CS-3")
+    speed.set_xscale("log", base=2)
+    speed.set_yscale("log")
+    speed.xaxis.set_major_formatter("{x:,.0f}")
+    speed.yaxis.set_major_formatter("{x:g}")
+    speed.yaxis.set_minor_formatter("{x:g}")
+    speed.tick_params(axis="x", rotation=30)
+    speed.set_xlabel("context, tokens")
+    speed.set_ylabel("tokens/s of one user")
+    speed.legend()
+    for axes in (room, speed):
+        axes.grid(which="both", color="#E5E5E5", linewidth=0.6)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    for count in (4, 6):
+        print(placement("llama-3.1-70b", "bf16", count), end="\n\n")
+    print(model_table(), context_table(), batch_table(), sep="\n\n")
+    if len(sys.argv) > 1:
+        folder = Path(sys.argv[1])
+        draw_placement(folder / "cs3_placement.png")
+        draw_context(folder / "cs3_context.png")
