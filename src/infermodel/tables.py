@@ -94,6 +94,24 @@ class TenantRecord:
 
 
 @dataclass(frozen=True)
+class QuestionTable:
+    """Questions that take several dependent calls, in order of arrival.
+
+    Attributes:
+        arrived_at: when it was asked, seconds.
+        answered_at: when its last call had its last token; NaN: not by the end, or a call was refused.
+        calls: that it takes.
+        prompt_tokens, output_tokens: of all of them together.
+    """
+
+    arrived_at: NDArray[np.float64]
+    answered_at: NDArray[np.float64]
+    calls: NDArray[np.int64]
+    prompt_tokens: NDArray[np.int64]
+    output_tokens: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class ServiceRecord:
     """All that a simulation says of one service.
 
@@ -107,6 +125,7 @@ class ServiceRecord:
         ended_at: when the simulation of this service stopped.
         events: SimPy events that the whole run took.
         tenants: of an API with rate limits.
+        questions: where requests are calls of questions.
     """
 
     name: str
@@ -123,3 +142,4 @@ class ServiceRecord:
     ended_at: float
     events: int
     tenants: tuple[TenantRecord, ...] = ()
+    questions: QuestionTable | None = None

@@ -9,6 +9,7 @@ from infermodel.cli.table import aligned
 from infermodel.economics.band import Band
 from infermodel.experiment.result import Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.run import own_window
+from infermodel.metrics.questions import question_summary
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario import ResolvedScenario
 
@@ -49,6 +50,9 @@ def answer(result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Ve
         parts += ["What the keys got:", aligned(tenant_rows(tenants))]
     if verdicts:
         parts += ["What was claimed:", aligned(claim_rows(verdicts))]
+    questions = question_rows(result)
+    if questions:
+        parts += ["Questions of several calls:", aligned(questions)]
     notes = [f"note: {note}" for note in result.scenario.notes]
     notes += [f"{each.service}: {each.note}" for each in capacities if each.note]
     for each in result.services:
@@ -121,6 +125,35 @@ def claim_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
         ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
         rows.append((each.id, *map(figure, shown), each.unit, ratio, each.verdict))
     return rows
+
+
+def question_rows(result: Result) -> list[tuple[str, ...]]:
+    """A line for each service whose requests are calls of questions; empty where there is none."""
+    rows: list[tuple[str, ...]] = []
+    for each in result.services:
+        found = question_summary(each.record, own_window(each.service, each.record, result.window))
+        if found is None:
+            continue
+        tokens = (figure(found.input_tokens_mean), figure(found.output_tokens_mean))
+        times = (time(found.answer_time_p50_s), time(found.answer_time_p95_s))
+        hourly = each.economics.hourly.total
+        dollars = band(hourly * (1 / found.answered_per_hour)) if found.answered_per_hour else "-"
+        cached = f"{100 * each.summary.cached_share:.0f} %"
+        counts = (str(found.asked), str(found.answered), figure(found.calls_mean))
+        rows.append((each.service.name, *counts, *tokens, cached, *times, dollars))
+    heads = (
+        "service",
+        "asked",
+        "answered",
+        "calls each",
+        "tokens in",
+        "out",
+        "cached",
+        "answer p50",
+        "p95",
+        "USD each",
+    )
+    return [heads, *rows] if rows else []
 
 
 def tenant_rows(tenants: Sequence[TenantSummary]) -> list[tuple[str, ...]]:

@@ -97,7 +97,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
     return ServiceSpec(
         name=service.name,
         step_model=service.step_model,
-        traffic=service.traffic,
+        traffic=service.sessions or service.traffic,
         limits=service.limits,
         replicas=service.replicas,
         systems=service.groups,

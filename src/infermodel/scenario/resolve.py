@@ -17,7 +17,7 @@ from infermodel.scenario.errors import ScenarioError, ScenarioErrors
 from infermodel.scenario.resolve_fleet import FleetError, default_engine, resolve_fleet, resolve_outages
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
 from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
-from infermodel.scenario.resolve_traffic import Logs, resolve_traffic
+from infermodel.scenario.resolve_traffic import Logs, resolve_sessions, resolve_traffic
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
@@ -109,6 +109,8 @@ class _Finder:
         outages = self.attempt(here, lambda: resolve_outages(service.outages, service.fleet, placed))
         if traffic is None or prices is None or outages is None:
             return None
+        asked = service.traffic or self.scenario.traffic
+        assert asked is not None  # the schema asks for traffic in one of the two places
         return ResolvedService(
             name=service.name,
             architecture=architecture,
@@ -129,6 +131,7 @@ class _Finder:
             outages=outages,
             step_model=placed.step_model,
             speculation=placed.speculation,
+            sessions=resolve_sessions(asked, engine.kv_block_tokens),
             rate_limits=resolve_rate_limits(service.rate_limits) if service.rate_limits else None,
         )
 

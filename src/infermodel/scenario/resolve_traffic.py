@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infermodel.scenario.schema import traffic as schema
-from infermodel.workload import arrivals, lengths, trace
+from infermodel.workload import arrivals, lengths, sessions, trace
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
 
@@ -43,6 +43,31 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
         pause = ThinkTime(asked.think_time, asked.think_time_law)
         return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities)
     return OpenTraffic(resolve_arrivals(asked), prompt, output, prefix, priorities)
+
+
+def resolve_sessions(asked: schema.Traffic, block_tokens: int) -> sessions.SessionTraffic | None:
+    """How questions are worked on; None where requests stand alone.
+
+    Args:
+        asked: of the scenario.
+        block_tokens: of the engine's KV blocks.
+    """
+    if asked.session is None or isinstance(asked.arrivals, schema.Trace | schema.Closed):
+        return None
+    question, output = resolve_lengths(asked.prompt_tokens), resolve_lengths(asked.output_tokens)
+    assert question is not None  # the schema asks for lengths where there is no trace
+    assert output is not None
+    pattern: sessions.Pattern
+    match asked.session:
+        case schema.Chain():
+            added = resolve_lengths(asked.session.added)
+            calls = lengths.Fixed(asked.session.calls)
+            pattern = sessions.Chain(calls, output, added, ThinkTime(asked.session.wait))
+        case schema.BestOf():
+            pattern = sessions.BestOf(asked.session.answers, output, resolve_lengths(asked.session.verdict))
+        case schema.TreeSearch():
+            pattern = sessions.TreeSearch(asked.session.depth, asked.session.width, asked.session.keep, output)
+    return sessions.SessionTraffic(resolve_arrivals(asked.arrivals), question, pattern, block_tokens=block_tokens)
 
 
 def resolve_arrivals(

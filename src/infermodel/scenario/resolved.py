@@ -19,6 +19,7 @@ from infermodel.scenario.schema.scenario import Claim
 from infermodel.simulation.gate import RateLimits
 from infermodel.simulation.running import Limits
 from infermodel.simulation.system import Outage
+from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
 
 
@@ -75,6 +76,7 @@ class ResolvedService:
         outages: of groups, in order of time, none overlapping another of its group.
         rate_limits: what each key may send; None: no keys.
         speculation: how tokens are drafted; None: one at a time.
+        sessions: questions whose calls are the requests; `traffic` then only says when they come. None: no questions.
         own_traffic: whether it has traffic of its own; services without receive the same requests.
         queue, router: keys of `simulation.batching.QUEUES` and names of `simulation.router.ROUTER_NAMES`.
     """
@@ -99,6 +101,7 @@ class ResolvedService:
     step_model: StepModel
     rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
+    sessions: SessionTraffic | None = None
 
 
 @dataclass(frozen=True)

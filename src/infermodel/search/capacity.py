@@ -83,6 +83,9 @@ def find_capacity(
     if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline):
         note = "an offline batch has no rate to search over"
         return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
+    if service.sessions is not None:
+        note = "questions of several calls have no objectives to search under"
+        return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
     closed = isinstance(traffic, ClosedTraffic)
     guess = 0.9 * rate_guess(service)
     if closed:

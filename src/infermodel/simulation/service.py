@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf, nan
 
 import numpy as np
@@ -14,6 +15,7 @@ from infermodel.cost.step import StepModel
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
 from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
 from infermodel.simulation.gate import Gate, RateLimits
+from infermodel.simulation.questions import Questions
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
@@ -23,6 +25,7 @@ from infermodel.simulation.system import Outage, SystemProcess
 from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord, Timeline
 from infermodel.workload.requests import Requests
+from infermodel.workload.sessions import Call, Session, SessionTraffic, requests_of_calls
 from infermodel.workload.traffic import ClosedTraffic, Traffic
 
 PAUSE_AFTER_REJECTION_S = 1.0
@@ -59,7 +62,7 @@ class ServiceSpec:
 
     name: str
     step_model: StepModel
-    traffic: Traffic
+    traffic: Traffic | SessionTraffic
     limits: Limits
     replicas: int = 1
     systems: int = 1
@@ -119,6 +122,7 @@ class Service:
         self._sent = 0  # requests that have left their client
         self._measured = inf  # requests below this number are measured
         self._pending = 0  # measured requests that have been sent and are neither finished nor rejected
+        self._questions: Questions | None = None
         self._answers: dict[int, Alarm] = {}  # of users that wait for their request
         self.systems = [SystemProcess(clock, number, self, spec) for number in range(spec.systems)]
         if isinstance(spec.traffic, ClosedTraffic):
@@ -129,6 +133,12 @@ class Service:
                 alarm = Alarm(clock)
                 alarm.start(self.user(alarm, inf if spec.traffic.requests is None else spec.traffic.requests))
             if horizon.duration_s < inf:
+                clock.call_at(horizon.duration_s, ARRIVE, lambda: self._close_window(more=True))
+        elif isinstance(spec.traffic, SessionTraffic):
+            self._questions = Questions()
+            alarm = Alarm(clock)
+            alarm.start(self.questions(alarm, self._questions, spec.traffic.sessions(streams)))
+            if horizon.duration_s < inf and not self.ended:
                 clock.call_at(horizon.duration_s, ARRIVE, lambda: self._close_window(more=True))
         else:
             alarm = Alarm(clock)
@@ -204,12 +214,51 @@ class Service:
             self._admit(request)
             yield alarm
 
+    def questions(self, alarm: Alarm, questions: Questions, sessions: Iterator[Session]) -> Routine:
+        """Ask questions whether or not earlier ones are answered; `on_finished` sends calls that wait for others."""
+        clock = self._clock
+        for asked, session in enumerate(sessions):
+            if asked >= self._horizon.requests:
+                self._close_window(more=True)
+            if session.arrived_at > clock.now:
+                alarm.set(session.arrived_at, self._order)
+                yield alarm
+            if self.ended:
+                return
+            number = questions.ask(session, measured=self._measured == inf)
+            for call in session.first_calls():
+                self._send_call(questions, number, call)
+        self._close_window(more=False)
+
+    def _send_call(self, questions: Questions, question: int, call: Call) -> None:
+        """A call of a question becomes a request now."""
+        if self.ended:
+            return
+        assert isinstance(self.spec.traffic, SessionTraffic)
+        request = self._log.extend(requests_of_calls([call], self.spec.traffic.block_tokens))
+        self._log.arrived_at[request] = self._clock.now
+        self._sent = request + 1
+        self._pending += request < self._measured
+        questions.sent(request, question, call)
+        at = self._clock.now + self.spec.ingress_s
+        self._clock.call_at(at, self._order, partial(self._admit, request))
+
+    def _send_next_calls(self, questions: Questions, request: int, at: float) -> None:
+        """A call has been answered at the client: those that waited for it are sent, or the question is answered."""
+        question, ready = questions.answered(request, at)
+        for call in ready:
+            send = partial(self._send_call, questions, question, call)
+            self._clock.call_at(max(call.sent_at, self._clock.now), self._order, send)
+        self._end_if_done()
+
     def on_finished(self, request: int, at: float) -> None:
         """The last token of `request` left its replica at `at`."""
         self._log.finished[request] = 1
         if self._load_matters:
             self.load.add(self._log.replica[request], -1)
         self._settle_account(request)
+        if self._questions is not None:
+            self._send_next_calls(self._questions, request, at + self.spec.egress_s)
         if self._answers:
             self._answers.pop(request).set(at + self.spec.egress_s + self._think_s[request], self._order)
 
@@ -305,6 +354,8 @@ class Service:
 
     def _reject(self, request: int) -> None:
         self._log.rejected.append(request)
+        if self._questions is not None:
+            self._questions.give_up(request)
         self._settle_account(request)
         if self._answers:
             pause_s = max(self._think_s[request], PAUSE_AFTER_REJECTION_S)
@@ -344,7 +395,11 @@ class Service:
 
     def _settle_account(self, request: int) -> None:
         self._pending -= request < self._measured
-        if self._pending == 0 and self._measured < inf:
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        """Stop when everything that is measured has come to its end."""
+        if self._pending == 0 and self._measured < inf and not (self._questions and self._questions.open):
             self._end()
 
     def _close_window(self, *, more: bool) -> None:
@@ -352,8 +407,8 @@ class Service:
         if self._measured < inf:
             return
         self._measured = self._sent
-        if self._pending == 0:
-            self._end()
+        self._end_if_done()
+        if self.ended:
             return
         drain_s = self._horizon.drain_s
         if drain_s is None and more:
@@ -397,6 +452,7 @@ class Service:
             ended_at=self.ended_at,
             events=self._clock.scheduled,
             tenants=self._gate.record(self._sent) if self._gate else (),
+            questions=self._questions.table() if self._questions else None,
         )
 
     def _with_outages(self, timeline: Timeline) -> Timeline:

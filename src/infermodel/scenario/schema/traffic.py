@@ -216,6 +216,46 @@ class Priorities(Block):
         return self
 
 
+LENGTHS: Mapping[str, type[Block]] = {
+    "fixed": Fixed,
+    "uniform": Uniform,
+    "lognormal": Lognormal,
+    "table": Table,
+    "trace": FromTrace,
+}
+
+Lengths = Fixed | Uniform | Lognormal | Table | FromTrace
+LengthsField = Annotated[Lengths, ByKind("lengths", LENGTHS)]
+
+
+class Chain(Block):
+    """Calls one after the other, each reading all before it: an agent with tools."""
+
+    calls: Count = Field(description="how many")
+    added: LengthsField | None = Field(default=None, description="tokens that a tool adds before each further call")
+    wait: Seconds = Field(default=0.0, description="for the tool, before each further call")
+
+
+class BestOf(Block):
+    """Several answers to the same question at once."""
+
+    answers: Count = Field(description="how many")
+    verdict: LengthsField | None = Field(
+        default=None, description="output of a last call that reads them all; no such call if omitted"
+    )
+
+
+class TreeSearch(Block):
+    """Partial answers grown level by level, the best of each level kept."""
+
+    depth: Count = Field(description="levels")
+    width: Count = Field(description="continuations of each kept answer")
+    keep: Count = Field(description="answers kept of each level")
+
+
+SESSIONS: Mapping[str, type[Block]] = {"chain": Chain, "best_of": BestOf, "tree_search": TreeSearch}
+Session = Chain | BestOf | TreeSearch
+
 ARRIVALS: Mapping[str, type[Block]] = {
     "constant": Constant,
     "poisson": Poisson,
@@ -225,17 +265,7 @@ ARRIVALS: Mapping[str, type[Block]] = {
     "offline": Offline,
     "trace": Trace,
 }
-LENGTHS: Mapping[str, type[Block]] = {
-    "fixed": Fixed,
-    "uniform": Uniform,
-    "lognormal": Lognormal,
-    "table": Table,
-    "trace": FromTrace,
-}
-
 Arrivals = Constant | Poisson | Gamma | Profile | Closed | Offline | Trace
-Lengths = Fixed | Uniform | Lognormal | Table | FromTrace
-LengthsField = Annotated[Lengths, ByKind("lengths", LENGTHS)]
 
 
 class Traffic(Block):
@@ -246,6 +276,10 @@ class Traffic(Block):
     output_tokens: LengthsField | None = Field(default=None, description="lengths of answers; the trace's if omitted")
     prefix: Prefix | None = Field(default=None, description="prompts that come again; none if omitted")
     priorities: Priorities | None = Field(default=None, description="for the queue `priority`; all equal if omitted")
+    session: Annotated[Session, ByKind("session", SESSIONS)] | None = Field(
+        default=None,
+        description="arrivals are questions of `prompt_tokens`, each worked on by calls with `output_tokens` each",
+    )
 
     @model_validator(mode="after")
     def _lengths_come_from_somewhere(self) -> Self:
@@ -263,6 +297,12 @@ class Traffic(Block):
             for key in ("prefix", "priorities"):
                 if getattr(self, key) is not None:
                     said.append(((key,), refusal("a trace brings its own; remove the key")))
+        if self.session is not None and isinstance(self.arrivals, Trace | Closed):
+            said.append((("session",), refusal("questions come by a law of arrivals, neither from a trace nor closed")))
+        if self.session is not None:
+            for key in ("prefix", "priorities"):
+                if getattr(self, key) is not None:
+                    said.append(((key,), refusal("calls of a question share what they read; remove the key")))
         if said:
             refuse_below(said)
         return self
