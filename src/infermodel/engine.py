@@ -28,7 +28,8 @@ class Engine:
         schedules_ahead: whether the next step is composed while one runs.
         reserves_output: whether a request is admitted only when memory for its whole output is left.
         constants: further calibrated constants by name: `eager_layer_s`, to launch a layer's kernels without a captured
-            graph; `graph_tokens`, up to which steps with prompts replay one.
+            graph; `graph_tokens`, up to which steps with prompts replay one; `unfused_share`, of the small kernels of a
+            layer that the engine launches on their own.
     """
 
     name: str

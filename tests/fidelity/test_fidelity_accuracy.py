@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from measured_rows import row
 
-from infermodel.fidelity.accuracy import Prediction, accuracy, scores, suspects
+from infermodel.fidelity.accuracy import Prediction, accuracy, knees_ms, scores, suspects
 from infermodel.fidelity.replay import Replayed
 
 
@@ -34,7 +34,8 @@ def test_headline_figures_by_hand() -> None:
 
 def test_ttft_is_scored_below_three_times_zero_load() -> None:
     def at(measured: float) -> Prediction:
-        return Prediction(row(measured={"ttft_mean_ms": measured}), Replayed({"ttft_mean_ms": 50.0}, "memory", 20.0))
+        own = row(measured={"ttft_mean_ms": measured})
+        return Prediction(own, Replayed({"ttft_mean_ms": 50.0}, "memory", 20.0), knee_ms=knees_ms([own], [20.0])[0])
 
     assert at(60.0).below_knee
     assert not at(61.0).below_knee
@@ -43,6 +44,15 @@ def test_ttft_is_scored_below_three_times_zero_load() -> None:
         ("ttft_mean_ms", 1),
         ("ttft_mean_ms (every row)", 2),
     ]
+
+
+def test_a_model_that_is_too_fast_does_not_choose_its_rows() -> None:
+    # The model says 20 ms alone, the lightest load measured 100 ms: the knee of the two loads is at 300 ms.
+    light, heavy = (
+        row(concurrency=users, measured={"ttft_mean_ms": ttft}) for users, ttft in ((4.0, 100.0), (64.0, 299.0))
+    )
+    assert knees_ms([light, heavy], [20.0, 20.0]) == [300.0, 300.0]
+    assert knees_ms([heavy], [20.0]) == [60.0]
 
 
 def test_a_row_that_contradicts_its_neighbours_is_flagged() -> None:

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
     "validate": "Hold the model against measurements of real servers.",
+    "calibrate": "Fit the constants of devices and engines to measurements.",
     "new": "Write a commented scenario to start from.",
     "schema": "Every key that a scenario may hold.",
     "catalog": "What is known of systems, devices, models, engines and prices, with sources.",

@@ -10,7 +10,7 @@ from infermodel.cost.attention import attention_width
 from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Bound
-from infermodel.cost.work import head_operator
+from infermodel.cost.work import bytes_per_weight, head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
@@ -54,6 +54,7 @@ def fixed_part(
     everywhere = ceil((decode_tokens + prompt_tokens) / stages)
     rows = ceil(everywhere / groups)
     sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
+    unfused = replica.engine.constants.get("unfused_share", 1.0)
     share = 1.0 / min(stages * groups, max(1, sequences + chunks))
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
     for layer, count, operators in replica.layers:
@@ -63,7 +64,7 @@ def fixed_part(
                 everywhere if operator.experts else rows,
                 device,
                 constants,
-                weight_bytes=replica.weight_bytes,
+                weight_bytes=bytes_per_weight(operator, deployment.precision.weights),
                 compute=replica.compute,
             )
             for operator in operators
@@ -78,7 +79,7 @@ def fixed_part(
             for operator in operators
             if operator.name.endswith("gate_up")
         )
-        kernels.append(elementwise(small_kernels(layer), passed, device, constants))
+        kernels.append(elementwise(unfused * small_kernels(layer), passed, device, constants))
         for kernel in kernels:
             compute_s += count * kernel.compute_s
             memory_s += count * kernel.memory_s

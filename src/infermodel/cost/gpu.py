@@ -43,7 +43,7 @@ class GpuStepModel:
         self.peak_flops = device.peak_flops[self.replica.compute] * gpus
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
-        self._fixed: dict[tuple[int, int, int, int], FixedPart] = {}
+        self._fixed: dict[tuple[int, int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._rates = attention_rates(self.replica)
         self._windowed_rates = tuple(rate for rate in self._rates if rate.window >= 0)
@@ -157,7 +157,7 @@ class GpuStepModel:
         )
 
     def _fixed_part(self, sequences: int, grown: int, prompt: int, chunks: int, finishing: int) -> FixedPart:
-        key = (grown, prompt, finishing, chunks)
+        key = (sequences, grown, prompt, finishing, chunks)
         fixed = self._fixed.get(key)
         if fixed is None:
             if len(self._fixed) >= MOST_FIXED_PARTS:

@@ -14,7 +14,7 @@ from infermodel.architecture import (
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.layout import stage_layers
 from infermodel.cost.step import DoesNotFit, KvMemory
-from infermodel.cost.work import Shard, head_operator, kv_elements_per_token, layer_parameters
+from infermodel.cost.work import Shard, head_operator, kv_elements_per_token, layer_bytes
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice
 
@@ -41,10 +41,9 @@ def shard_of(deployment: Deployment) -> Shard:
 def weights_bytes(
     layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment
 ) -> float:
-    """Bytes of the layers' weights on one GPU; norms, routers and biases counted at the weights' precision."""
-    shard = shard_of(deployment)
-    parameters = sum(count * layer_parameters(layer, architecture.hidden, shard) for layer, count in layers)
-    return parameters * PRECISION_BYTES[deployment.precision.weights]
+    """Bytes of the layers' weights on one GPU."""
+    shard, precision = shard_of(deployment), deployment.precision.weights
+    return sum(count * layer_bytes(layer, architecture.hidden, shard, precision) for layer, count in layers)
 
 
 def embedding_bytes(architecture: ModelArchitecture, deployment: Deployment) -> float:

@@ -22,7 +22,7 @@ class GpuReplica:
     Attributes:
         compute: format of the linear operators, one that the device has.
         half: the device's 16-bit format, of attention and the output head.
-        weight_bytes, kv_bytes: of one weight of a layer, and of one number of the KV cache.
+        kv_bytes: of one number of the KV cache.
     """
 
     architecture: ModelArchitecture
@@ -34,7 +34,6 @@ class GpuReplica:
     shard: Shard
     compute: str
     half: str
-    weight_bytes: float
     kv_bytes: float
 
     @cached_property
@@ -85,6 +84,5 @@ def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Dep
         shard=shard_of(deployment),
         compute=native_format(deployment.precision.compute, device),
         half=native_format("bf16", device),
-        weight_bytes=PRECISION_BYTES[deployment.precision.weights],
         kv_bytes=PRECISION_BYTES[deployment.precision.kv_cache],
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from infermodel.architecture import (
+    PRECISION_BYTES,
     Attention,
     ExpertFeedForward,
     FeedForward,
@@ -118,6 +119,26 @@ def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard)
 def head_operator(architecture: ModelArchitecture, shard: Shard) -> LinearOperator:
     """The output head, its vocabulary divided over the tensor-parallel GPUs."""
     return LinearOperator("head", architecture.hidden, architecture.vocabulary / shard.tensor_parallel)
+
+
+EXPERTS_ONLY = frozenset({"mxfp4"})
+"""Formats that only experts are kept in, the rest of the weights in 16 bits: gpt-oss is published so."""
+
+
+def bytes_per_weight(operator: LinearOperator, precision: str) -> float:
+    """Storage of a weight of this operator in a model whose weights are kept in `precision`."""
+    if precision in EXPERTS_ONLY and not operator.experts:
+        return 2.0
+    return PRECISION_BYTES[precision]
+
+
+def layer_bytes(layer: Layer, hidden: int, shard: Shard, precision: str) -> float:
+    """Weights of one layer on one GPU in bytes, norms included."""
+    operators = (
+        *attention_operators(layer.attention, hidden, shard),
+        *feed_forward_operators(layer.feed_forward, hidden, shard),
+    )
+    return sum(operator.parameters * bytes_per_weight(operator, precision) for operator in operators) + 4.0 * hidden
 
 
 def layer_parameters(layer: Layer, hidden: int, shard: Shard) -> float:

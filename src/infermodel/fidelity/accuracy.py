@@ -22,11 +22,17 @@ SCORED = ("tpot_mean_ms", "e2e_mean_ms", "ttft_mean_ms", "output_tok_s")
 
 @dataclass(frozen=True)
 class Prediction:
-    """A row beside what the model says of it; `skipped` says why there is nothing to say."""
+    """A row beside what the model says of it; `skipped` says why there is nothing to say.
+
+    Attributes:
+        knee_ms: TTFT up to which the row counts as below the knee.
+        suspect: whether the row contradicts its neighbours in load.
+    """
 
     row: Row
     replayed: Replayed | None
     skipped: str = ""
+    knee_ms: float = 0.0
     suspect: bool = False
 
     def error(self, metric: str) -> float:
@@ -41,7 +47,7 @@ class Prediction:
     def below_knee(self) -> bool:
         """Whether the measured TTFT is at most three times the zero-load TTFT of the configuration."""
         measured = self.row.measured.get("ttft_mean_ms")
-        return bool(measured and self.replayed and measured <= KNEE * self.replayed.zero_load_ttft_ms)
+        return bool(measured and measured <= self.knee_ms)
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,23 @@ def scores(lines: Sequence[Accuracy]) -> tuple[Score, ...]:
         if whole is not None:
             found.append(Score(metric, whole.rows, len(groups), whole.median_abs, fmean(groups)))
     return tuple(found)
+
+
+def knees_ms(rows: Sequence[Row], alone_ms: Sequence[float]) -> list[float]:
+    """Of each row the TTFT at its knee, three times the zero-load TTFT of its configuration.
+
+    That is the larger of what the model says of a lone request (`alone_ms`) and the smallest TTFT measured in the
+    configuration, where several loads were: a model that is too fast may not choose its rows.
+    """
+    families: dict[tuple[object, ...], list[float]] = {}
+    for row in rows:
+        if "ttft_mean_ms" in row.measured:
+            families.setdefault(row.configuration, []).append(row.measured["ttft_mean_ms"])
+    knees = []
+    for row, alone in zip(rows, alone_ms, strict=True):
+        family = families.get(row.configuration, [])
+        knees.append(KNEE * (max(alone, min(family)) if len(family) > 1 else alone))
+    return knees
 
 
 def suspects(rows: Sequence[Row]) -> frozenset[str]:

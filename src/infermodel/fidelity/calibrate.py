@@ -83,6 +83,39 @@ def engine_figures(fits: Mapping[str, Fitted]) -> dict[str, dict[str, str]]:
     }
 
 
+def device_rows(fits: Sequence[DeviceFit]) -> list[tuple[str, ...]]:
+    """A table of constants with their standard errors, a column a device, and how well each kind of kernel fits."""
+    names = list(dict.fromkeys(name for fit in fits for name in fit.values))
+    kinds = list(dict.fromkeys(kind for fit in fits for kind in fit.rows))
+    table: list[tuple[str, ...]] = [("constant", *(fit.device for fit in fits))]
+    table += [(name, *(_with_error(name, fit.values, fit.errors) for fit in fits)) for name in names]
+    for kind in kinds:
+        cells = []
+        for fit in fits:
+            found = fit.rows.get(kind)
+            cells.append(f"{100 * found[1]:.0f} %, p90 {100 * found[2]:.0f} % ({found[0]})" if found else "")
+        table.append((f"median error of {kind}", *cells))
+    return table
+
+
+def engine_rows(fits: Mapping[str, Fitted]) -> list[tuple[str, ...]]:
+    """A table of constants with their standard errors, a line an engine."""
+    names = list(dict.fromkeys(name for fit in fits.values() for name in fit.values))
+    return [
+        ("engine", "figures", *names),
+        *(
+            (entry, str(len(fit.residuals)), *(_with_error(name, fit.values, fit.errors) for name in names))
+            for entry, fit in fits.items()
+        ),
+    ]
+
+
+def _with_error(name: str, values: Mapping[str, float], errors: Mapping[str, float]) -> str:
+    if name not in values:
+        return ""
+    return f"{yaml_text.written(name, values[name])} ± {yaml_text.written(name, float(f'{errors[name]:.2g}'))}"
+
+
 def write_catalog(
     folder: Path, devices: Mapping[str, Mapping[str, str]], engines: Mapping[str, Mapping[str, str]]
 ) -> tuple[Path, ...]:

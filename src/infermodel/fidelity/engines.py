@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.engine import Engine
-from infermodel.fidelity.accuracy import KNEE
+from infermodel.fidelity.accuracy import knees_ms
 from infermodel.fidelity.fit import Fitted, Parameter, robust_fit
 from infermodel.fidelity.replay import Server, Skipped, engine_entry, replay, server_of
 from infermodel.fidelity.rows import Row
@@ -28,12 +28,13 @@ HOST = (
 )
 INGRESS = Parameter("ingress_s", 8e-3, 0.0, 0.3)
 EAGER = Parameter("eager_layer_s", 300e-6, 0.0, 2e-3)
+UNFUSED = Parameter("unfused_share", 0.7, 0.0, 1.5)
 GROUPED = Parameter("grouped_efficiency", 0.25, 0.05, 1.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
     "vllm": (*HOST, INGRESS, GROUPED),
     "vllm-0.10": (*HOST, INGRESS),
-    "tensorrt-llm": (*HOST, INGRESS),
+    "tensorrt-llm": (*HOST, INGRESS, UNFUSED),
     "tensorrt-llm-0.17": (*HOST, INGRESS, EAGER),
     "sglang": (HOST[0], INGRESS),
 }
@@ -54,15 +55,15 @@ class Observation:
     weight: float
 
 
-def observations(rows: Sequence[Row], zero_load_ttft_ms: Sequence[float]) -> tuple[Observation, ...]:
+def observations(rows: Sequence[Row], alone_ms: Sequence[float]) -> tuple[Observation, ...]:
     """Mean TPOT, mean TTFT below the knee, and output tokens a second of offline rows."""
     sizes = Counter(row.group for row in rows)
     found = []
-    for number, (row, alone) in enumerate(zip(rows, zero_load_ttft_ms, strict=True)):
+    for number, (row, knee_ms) in enumerate(zip(rows, knees_ms(rows, alone_ms), strict=True)):
         weight = sizes[row.group] ** -0.25
         for metric in ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s"):
             measured = row.measured.get(metric, 0.0)
-            past_knee = metric == "ttft_mean_ms" and measured > KNEE * alone
+            past_knee = metric == "ttft_mean_ms" and measured > knee_ms
             if measured > 0 and not past_knee and (metric != "output_tok_s" or row.load == "offline"):
                 found.append(Observation(number, metric, measured, weight))
     return tuple(found)
@@ -73,14 +74,15 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     device = server.system.device
     assert isinstance(device, GpuDevice)
     fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
-    launch = {name: value for name, value in values.items() if name == EAGER.name}
+    further = {name: value for name, value in values.items() if name in (EAGER.name, UNFUSED.name)}
     kernel = {name: value for name, value in values.items() if name == GROUPED.name}
-    engine = replace(server.engine, constants={**server.engine.constants, **launch}, **fields)  # type: ignore[arg-type]
+    engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]
     device = replace(device, constants={**device.constants, **kernel})
     return Server(server.architecture, replace(server.system, device=device), engine)
 
 
-def _play(row: Row, folder: Path, values: Mapping[str, float]) -> dict[str, float]:
+def play_with(row: Row, folder: Path, values: Mapping[str, float]) -> dict[str, float]:
+    """What the model says of a row with other constants; beside the metrics `zero_load_ttft_ms`."""
     replayed = replay(row, folder, with_constants(server_of(row), values))
     return {**replayed.predicted, "zero_load_ttft_ms": replayed.zero_load_ttft_ms}
 
@@ -98,9 +100,7 @@ def rows_of(entry: str, rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(kept)
 
 
-def fit_engine(
-    entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, iterations: int = 4
-) -> tuple[Fitted, tuple[Observation, ...]]:
+def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, iterations: int = 4) -> Fitted:
     """Fit the constants in `FITTED[entry]` to those of `rows` that it served.
 
     Raises:
@@ -114,7 +114,7 @@ def fit_engine(
     with ProcessPoolExecutor(jobs) as pool:
 
         def play(values: Mapping[str, float]) -> list[dict[str, float]]:
-            return list(pool.map(partial(_play, folder=folder, values=values), own, chunksize=4))
+            return list(pool.map(partial(play_with, folder=folder, values=values), own, chunksize=4))
 
         start = play({parameter.name: parameter.start for parameter in parameters})
         seen = observations(own, [played["zero_load_ttft_ms"] for played in start])
@@ -124,5 +124,4 @@ def fit_engine(
             return np.array([each.weight * np.log(played[each.row][each.metric] / each.measured) for each in seen])
 
         groups: NDArray[Any] = np.array([str(own[each.row].configuration[:8]) for each in seen])
-        fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=STEP)
-    return fit, seen
+        return robust_fit(parameters, residuals, groups, iterations=iterations, step=STEP)

@@ -96,7 +96,7 @@ def decode_table(table: pd.DataFrame, device: str, kv: str, device_cache_bytes: 
     own = own[own.head_dim.isin([64, 128]) & own.step.between(127, 40000) & (own.batch_size <= 512)]
     own = own[own.num_key_value_heads <= 32]
     moved = own.batch_size * (own.step + 1) * own.num_key_value_heads * own.head_dim * 2 * (1 if kv == "fp8" else 2)
-    kept = (moved > 4 * device_cache_bytes) | (moved < 4e6)
+    kept = (moved > 8 * device_cache_bytes) | (moved < 4e6)
     own, moved = own[kept], moved[kept]
     shape = own.framework + own.num_heads.astype(str) + "/" + own.num_key_value_heads.astype(str)
     return KernelTable({"bytes": moved.to_numpy(float)}, own.seconds.to_numpy(), shape.to_numpy())

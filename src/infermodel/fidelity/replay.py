@@ -20,7 +20,7 @@ from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import Row, RowError
-from infermodel.hardware import System
+from infermodel.hardware import Device, GpuDevice, System
 from infermodel.metrics.latency import latencies
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
 from infermodel.tables import FINISHED, ServiceRecord
@@ -31,8 +31,14 @@ from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Trac
 
 SEED = 1
 
-COMPUTE_FORMAT = {"mxfp4": "bf16", "int4": "bf16"}
-"""Weights that are multiplied in another format than they are kept in: engines widen them on the way."""
+
+def compute_format(weights: str, device: Device) -> str:
+    """What weights are multiplied in: their own format; integers of 4 bits in 16; mxfp4 in 8 bits where a device has
+    4-bit units, else in 16.
+    """
+    if weights == "mxfp4":
+        return "fp8" if isinstance(device, GpuDevice) and "fp4" in device.peak_flops else "bf16"
+    return "bf16" if weights == "int4" else weights
 
 
 class Skipped(ValueError):
@@ -115,9 +121,28 @@ def given(value: float, otherwise: float) -> float:
     return otherwise if math.isnan(value) else value
 
 
+TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
+"""Limits of a server that has hardly any memory beside its weights."""
+
+ROOMY_BYTES = 70 * 2**30
+ON_SMALLER_GPUS: Mapping[str, tuple[int, int]] = {"vllm": (256, 2048), "vllm-0.10": (256, 2048)}
+"""Engine: default limits of sequences and of tokens a step on GPUs below 70 GiB and on every A100 (vLLM's code)."""
+
+
+def default_limits(server: Server) -> tuple[int, int]:
+    """Sequences, and tokens of a step, that the engine allows where nobody says otherwise."""
+    engine, device = server.engine, server.system.device
+    if engine.name in ON_SMALLER_GPUS and (
+        device.memory_capacity_bytes < ROOMY_BYTES or device.name.startswith("a100")
+    ):
+        return ON_SMALLER_GPUS[engine.name]
+    return engine.max_sequences, engine.max_batched_tokens
+
+
 def deployment_of(row: Row, server: Server) -> Deployment:
     """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
     engine = server.engine
+    sequences, budget = default_limits(server)
     longest = int(given(row.prompt_tokens, 0) + given(row.output_tokens, 0))
     return Deployment(
         tensor_parallel=row.tensor_parallel,
@@ -127,10 +152,10 @@ def deployment_of(row: Row, server: Server) -> Deployment:
         precision=Precision(
             row.weights_precision,
             row.kv_precision,
-            COMPUTE_FORMAT.get(row.weights_precision, row.weights_precision),
+            compute_format(row.weights_precision, server.system.device),
         ),
-        max_sequences=int(given(row.max_sequences, engine.max_sequences)),
-        max_batched_tokens=int(given(row.max_batched_tokens, engine.max_batched_tokens)),
+        max_sequences=int(given(row.max_sequences, sequences)),
+        max_batched_tokens=int(given(row.max_batched_tokens, budget)),
         memory_utilisation=given(row.memory_utilisation, engine.memory_utilisation),
         kv_block_tokens=engine.kv_block_tokens,
         max_context=max(server.architecture.max_context, longest),
@@ -224,8 +249,19 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     deployment = deployment_of(row, server)
     try:
         model = step_model(server.architecture, server.system, deployment, engine)
-    except DoesNotFit as reason:
-        raise Skipped(str(reason)) from reason
+    except DoesNotFit:
+        # It was served, so its server was set up more tightly than the defaults say.
+        deployment = replace(
+            deployment,
+            memory_utilisation=1.0,
+            max_batched_tokens=min(TIGHT_TOKENS, deployment.max_batched_tokens),
+            max_sequences=min(TIGHT_SEQUENCES, deployment.max_sequences),
+        )
+        engine = replace(engine, memory_reserve_bytes=0.0)
+        try:
+            model = step_model(server.architecture, server.system, deployment, engine)
+        except DoesNotFit as reason:
+            raise Skipped(str(reason)) from reason
     limits = Limits(
         max_sequences=deployment.max_sequences,
         max_batched_tokens=deployment.max_batched_tokens,
@@ -241,7 +277,11 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)
     measured = int(min(given(row.requests, math.inf), len(record.requests)))
-    return Replayed(metrics_of(record, measured), bound_by(record), zero_load_ttft_ms(row, record, model, engine))
+    return Replayed(
+        metrics_of(record, measured),
+        bound_by(record),
+        zero_load_ttft_ms(record, model, engine, deployment.max_batched_tokens),
+    )
 
 
 def metrics_of(record: ServiceRecord, count: int) -> dict[str, float]:
@@ -269,10 +309,9 @@ def bound_by(record: ServiceRecord) -> str:
     return max(BOUNDS, key=lambda bound: float(columns[f"bound_{bound}_s"].sum()))
 
 
-def zero_load_ttft_ms(row: Row, record: ServiceRecord, model: StepModel, engine: Engine) -> float:
+def zero_load_ttft_ms(record: ServiceRecord, model: StepModel, engine: Engine, budget: int) -> float:
     """Time to first token of one request of the run's mean prompt that finds the replica empty, nothing cached."""
     left, before, seconds = round(float(record.requests.prompt_tokens.mean())), 0, engine.ingress_s + engine.egress_s
-    budget = int(given(row.max_batched_tokens, engine.max_batched_tokens))
     while left > 0:
         new = min(left, budget)
         left -= new

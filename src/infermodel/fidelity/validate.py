@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from infermodel.fidelity.accuracy import Accuracy, Prediction, suspects
+from infermodel.fidelity.accuracy import Accuracy, Prediction, knees_ms, suspects
 from infermodel.fidelity.replay import Skipped, replay
 from infermodel.fidelity.rows import METRICS, Row
 
@@ -32,10 +32,12 @@ def validate(rows: Sequence[Row], folder: Path, *, jobs: int = 1) -> tuple[Predi
     """
     suspect = suspects(rows)
     with ProcessPoolExecutor(max(1, min(jobs, len(rows) or 1))) as pool:
-        return tuple(
-            replace(prediction, suspect=prediction.row.id in suspect)
-            for prediction in pool.map(partial(predict, folder=folder), rows, chunksize=1)
-        )
+        found = list(pool.map(partial(predict, folder=folder), rows, chunksize=1))
+    alone = [each.replayed.zero_load_ttft_ms if each.replayed else 0.0 for each in found]
+    return tuple(
+        replace(prediction, knee_ms=knee, suspect=prediction.row.id in suspect)
+        for prediction, knee in zip(found, knees_ms(rows, alone), strict=True)
+    )
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:

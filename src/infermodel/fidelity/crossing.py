@@ -1,0 +1,78 @@
+"""Whether constants generalise: groups predicted by constants that never saw them, and errors without each constant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from infermodel.fidelity.accuracy import knees_ms
+from infermodel.fidelity.engines import FITTED, fit_engine, play_with, rows_of
+from infermodel.fidelity.fit import Fitted
+from infermodel.fidelity.rows import Row
+
+METRICS = ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s")
+
+
+def play_all(rows: Sequence[Row], folder: Path, values: Mapping[str, float], *, jobs: int) -> list[dict[str, float]]:
+    """What the model says of each row with these constants."""
+    with ProcessPoolExecutor(jobs) as pool:
+        return list(pool.map(partial(play_with, folder=folder, values=values), rows, chunksize=2))
+
+
+def errors_of(
+    rows: Sequence[Row], played: Sequence[Mapping[str, float]], alone: Sequence[Mapping[str, float]]
+) -> dict[str, tuple[int, float]]:
+    """Rows and median |error| of each metric; throughput of offline rows, TTFT below the knee as `alone` places it."""
+    found: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    knees = knees_ms(rows, [empty["zero_load_ttft_ms"] for empty in alone])
+    for row, figures, knee_ms in zip(rows, played, knees, strict=True):
+        for metric in METRICS:
+            measured = row.measured.get(metric)
+            if not measured or metric not in figures:
+                continue
+            if metric == "ttft_mean_ms" and measured > knee_ms:
+                continue
+            if metric == "output_tok_s" and row.load != "offline":
+                continue
+            found[metric].append(abs(figures[metric] / measured - 1))
+    return {metric: (len(errors), median(errors)) for metric, errors in found.items() if errors}
+
+
+def leave_one_group_out(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int) -> list[tuple[str, ...]]:
+    """A table: each group of an engine's rows, predicted with constants fitted to its other groups."""
+    own = rows_of(entry, rows)
+    groups = list(dict.fromkeys(row.group for row in own))
+    table: list[tuple[str, ...]] = [(f"left out of {entry}", *METRICS)]
+    if len(groups) < 2:
+        return [*table, ("one group only: nothing to leave out", *("" for _ in METRICS))]
+    for group in groups:
+        others = [row for row in own if row.group != group]
+        fit = fit_engine(entry, others, folder, jobs=jobs, iterations=2)
+        ours = [row for row in own if row.group == group]
+        played = play_all(ours, folder, fit.values, jobs=jobs)
+        left = errors_of(ours, played, played)
+        table.append((" ".join(group), *(_cell(left.get(metric)) for metric in METRICS)))
+    return table
+
+
+def ablation(entry: str, fit: Fitted, rows: Sequence[Row], folder: Path, *, jobs: int) -> list[tuple[str, ...]]:
+    """A table: the errors on an engine's rows with all its constants, and with each put to nothing (a share to 1)."""
+    own = rows_of(entry, rows)
+    played = play_all(own, folder, fit.values, jobs=jobs)
+    whole = errors_of(own, played, played)
+    table: list[tuple[str, ...]] = [
+        (f"{entry} without", *METRICS),
+        ("nothing: all constants", *(_cell(whole.get(metric)) for metric in METRICS)),
+    ]
+    for parameter in FITTED[entry]:
+        without = {**fit.values, parameter.name: 1.0 if parameter.name.endswith("efficiency") else 0.0}
+        left = errors_of(own, play_all(own, folder, without, jobs=jobs), played)
+        table.append((parameter.name, *(_cell(left.get(metric)) for metric in METRICS)))
+    return table
+
+
+def _cell(found: tuple[int, float] | None) -> str:
+    return f"{100 * found[1]:.1f} % ({found[0]})" if found else ""

@@ -1,0 +1,68 @@
+"""The tables of `docs/model.md`: constants as the catalog holds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from infermodel import catalog
+from infermodel.fidelity.calibrate import MEASURED
+from infermodel.fidelity.engines import FITTED
+from infermodel.fidelity.page import markdown
+from infermodel.fidelity.yaml_text import written
+from infermodel.hardware import Quantity
+
+HOST_FIELDS = ("host_step_s", "host_sequence_s", "ingress_s", "egress_s")
+
+
+def figure(name: str, quantity: Quantity | None) -> str:
+    """A constant as the page shows it: value, standard error or range, kind."""
+    if quantity is None:
+        return ""
+    if quantity.standard_error is not None:
+        return f"{written(name, quantity.value)} ± {written(name, quantity.standard_error)}"
+    if quantity.low is not None and quantity.high is not None:
+        low, high = written(name, quantity.low), written(name, quantity.high)
+        return f"{written(name, quantity.value)} ({quantity.kind}, {low} to {high})"
+    return f"{written(name, quantity.value)} ({quantity.kind})"
+
+
+def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]]:
+    """Constants of the devices with kernel tables, a column each."""
+    sources = {name: catalog.load_device(name).provenance for name in names}
+    constants = list(dict.fromkeys(key for each in sources.values() for key in each if key.startswith("constants.")))
+    return [
+        ("constant", *names),
+        *(
+            (f"`{key.removeprefix('constants.')}`", *(figure(key, sources[name].get(key)) for name in names))
+            for key in constants
+        ),
+    ]
+
+
+def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
+    """Constants of the engines, a line each."""
+    sources = {name: catalog.load_engine(name).provenance for name in names}
+    keys = (*HOST_FIELDS, "constants.eager_layer_s")
+    return [
+        ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),
+        *((f"`{name}`", *(figure(key, sources[name].get(key)) for key in keys)) for name in names),
+    ]
+
+
+def renewed(text: str) -> str:
+    """`docs/model.md` with its tables as the catalog has them now."""
+    for name, table in (("devices", device_table()), ("engines", engine_table())):
+        block = f"\n{markdown(table)}\n\n"
+        text = re.sub(
+            rf"(<!-- constants: {name} -->\n).*?(<!-- end -->)",
+            lambda found, block=block: f"{found[1]}{block}{found[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def constants_named(text: str) -> set[str]:
+    """Constants that the tables of a page name."""
+    return set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from measured_rows import row
+
+from infermodel.fidelity.accuracy import KNEE
+from infermodel.fidelity.crossing import ablation, leave_one_group_out
+from infermodel.fidelity.engines import fit_engine, observations, play_with, rows_of
+
+HERE = Path(__file__).parent
+TRUE = {"host_step_s": 1.3e-3, "ingress_s": 20e-3}
+LOADS = (
+    {"model": "llama-3.1-8b", "concurrency": 1.0, "prompt_tokens": 200.0},
+    {"model": "llama-3.1-8b", "concurrency": 1.0, "prompt_tokens": 2000.0},
+    {"model": "qwen2.5-7b", "concurrency": 1.0, "prompt_tokens": 200.0},
+    {"model": "qwen2.5-7b", "concurrency": 1.0, "prompt_tokens": 2000.0},
+)
+"""One user each: with several, times jump where a request joins a step earlier, and a fit has many optima."""
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows that a server with the constants `TRUE` would have produced."""
+    found = []
+    for load in LOADS:
+        asked = row(engine="sglang", engine_version="", **load)
+        played = play_with(asked, HERE, TRUE)
+        measured = {metric: played[metric] for metric in ("tpot_mean_ms", "ttft_mean_ms")}
+        found.append(row(engine="sglang", engine_version="", measured=measured, **load))
+    return found
+
+
+def test_a_fit_finds_the_engine_that_made_the_rows(rows) -> None:
+    fit = fit_engine("sglang", rows, HERE, iterations=8)
+    assert fit.values["host_step_s"] == pytest.approx(TRUE["host_step_s"], rel=0.05)
+    assert fit.values["ingress_s"] == pytest.approx(TRUE["ingress_s"], rel=0.05)
+    assert fit.median_error < 0.01
+
+
+def test_a_group_left_out_is_predicted_by_the_others(rows) -> None:
+    table = leave_one_group_out("sglang", rows, HERE, jobs=1)
+    assert [line[0] for line in table] == [
+        "left out of sglang",
+        "ours h100-sxm sglang llama-3.1-8b",
+        "ours h100-sxm sglang qwen2.5-7b",
+    ]
+    for line in table[1:]:
+        share, count = line[1].split(" % ")
+        assert count == "(2)"
+        assert float(share) < 6.0  # two iterations from a start that is half the truth
+
+
+def test_without_a_constant_the_errors_grow(rows) -> None:
+    table = ablation("sglang", fit_engine("sglang", rows, HERE, iterations=8), rows, HERE, jobs=1)
+    errors = {line[0]: float(line[2].split(" ")[0]) for line in table[1:]}
+    assert errors["ingress_s"] > errors["nothing: all constants"] + 10
+
+
+def test_rows_past_the_knee_say_nothing_of_constants() -> None:
+    below = row(prompt_tokens=511.0, measured={"ttft_mean_ms": 59.0, "tpot_mean_ms": 10.0})
+    past = row(prompt_tokens=512.0, measured={"ttft_mean_ms": 61.0, "tpot_mean_ms": 10.0})
+    seen = observations([below, past], [59.5 / KNEE] * 2)
+    assert [(each.row, each.metric) for each in seen] == [(0, "tpot_mean_ms"), (0, "ttft_mean_ms"), (1, "tpot_mean_ms")]
+    # Two rows of one group: each weighs 2^(-1/4).
+    assert seen[0].weight == pytest.approx(0.8409, rel=1e-3)
+
+
+def test_rows_go_to_their_generation() -> None:
+    old, new = row(engine_version="0.10.2"), row(engine_version="0.18.0")
+    assert rows_of("vllm-0.10", [old, new]) == (old,)
+    assert rows_of("vllm", [old, new, row(model="gpt-7")]) == (new,)
+    with pytest.raises(ValueError, match="no row was served by sglang"):
+        fit_engine("sglang", [old, new], HERE)
