@@ -9,11 +9,14 @@ from typing import Any
 from infermodel.cost.placement import Placement
 from infermodel.economics.band import Band
 from infermodel.experiment.result import Capacity, Economics, Verdict
+from infermodel.experiment.run import own_window
 from infermodel.metrics.exports import REQUEST_COLUMNS as PER_REQUEST
 from infermodel.metrics.exports import TIMELINE_COLUMNS as PER_BIN
+from infermodel.metrics.questions import QuestionSummary, question_summary
 from infermodel.metrics.schema import Column, columns, row
 from infermodel.metrics.schema import column as _column
 from infermodel.metrics.summary import Summary
+from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.report.findings import Findings
 
 _SERVICE = Column("service", "", "name of the service")
@@ -128,10 +131,31 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
 }
 """Columns of every table by file name."""
 
+RARE_SCHEMAS: Mapping[str, tuple[Column, ...]] = {
+    "tenants.csv": columns(TenantSummary),
+    "questions.csv": columns(QuestionSummary),
+}
+"""The same of tables that only some runs have: of services with rate limits, and with questions of several calls."""
+
 
 def summary_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a service."""
     return (row(each.summary) for each in findings.services)
+
+
+def tenant_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One a tenant of each service with rate limits."""
+    for each in findings.services:
+        window = own_window(each.service, each.record, findings.result.window)
+        yield from map(row, tenant_summaries(each.record, window))
+
+
+def question_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One a service whose requests are calls of questions."""
+    for each in findings.services:
+        found = question_summary(each.record, own_window(each.service, each.record, findings.result.window))
+        if found is not None:
+            yield row(found)
 
 
 def capacity_rows(capacities: Sequence[Capacity]) -> Iterator[Mapping[str, Any]]:

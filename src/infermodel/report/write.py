@@ -60,7 +60,8 @@ def write(
     with replacing(folder) as draft:
         for name, rows in short_tables(findings, capacities):
             on_progress(name)
-            write_table(draft / name, [each.name for each in tables.SCHEMAS[name]], rows)
+            schema = tables.SCHEMAS.get(name) or tables.RARE_SCHEMAS[name]
+            write_table(draft / name, [each.name for each in schema], rows)
         named = [(each.summary.service, each.record) for each in findings.services]
         on_progress("requests")
         write_requests(draft, named, requests)
@@ -85,9 +86,14 @@ def short_tables(
     yield "capacity_points.csv", tables.capacity_point_rows(capacities)
     yield "prices.csv", tables.price_rows(findings)
     yield "claims.csv", tables.claim_rows(findings.verdicts)
-    placement = list(tables.placement_rows(findings))
-    if placement:
-        yield "placement.csv", placement
+    for name, found in (
+        ("placement.csv", tables.placement_rows(findings)),
+        ("tenants.csv", tables.tenant_rows(findings)),
+        ("questions.csv", tables.question_rows(findings)),
+    ):
+        rows = list(found)
+        if rows:
+            yield name, rows
 
 
 def draw(findings: Findings, on_progress: Callable[[str], None] = lambda _: None) -> dict[str, tuple[str, bytes]]:

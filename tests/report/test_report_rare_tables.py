@@ -1,0 +1,53 @@
+"""Tables of rate limits and of questions are there where a run has them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from infermodel.experiment import run
+from infermodel.report import tables
+from infermodel.report.write import write
+from infermodel.scenario import load, resolve
+
+SCENARIO = """
+title: keys and questions
+duration: 2 min
+warm_up: 0 s
+capacity: false
+traffic:
+  arrivals: {kind: offline, requests: 40}
+  prompt_tokens: {kind: fixed, tokens: 100}
+  output_tokens: {kind: fixed, tokens: 10}
+services:
+  - name: keys
+    model: llama-3.1-8b
+    fleet: {system: cs-3}
+    limits: {max_context: 8192}
+    rate_limits: {tenants: [{name: free, limits: [{period: 1 min, requests: 30, tokens: 60000}]}]}
+  - name: questions
+    model: llama-3.1-8b
+    fleet: {system: cs-3}
+    limits: {max_context: 8192}
+    traffic:
+      arrivals: {kind: constant, rate: 6 /min}
+      prompt_tokens: {kind: fixed, tokens: 100}
+      output_tokens: {kind: fixed, tokens: 10}
+      session: {kind: chain, calls: 3, wait: 1 s}
+"""
+
+
+def test_tables_of_keys_and_of_questions(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SCENARIO)
+    folder = write(run(resolve(load(tmp_path / "s.yaml"))), (), (), tmp_path / "report", figures=False)
+    found = {}
+    for name, schema in tables.RARE_SCHEMAS.items():
+        with (folder / name).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0]) == [each.name for each in schema]
+        found[name] = rows
+    (tenant,), (question,) = found["tenants.csv"], found["questions.csv"]
+    assert (tenant["sent"], tenant["finished"], tenant["charged_tokens"]) == ("40", "40", "4400")
+    assert 60 < float(tenant["makespan_s"]) < 61  # thirty at once, ten a minute later
+    assert (question["calls_mean"], question["output_tokens_mean"]) == ("3.0", "30.0")
+    assert 2 < float(question["answer_time_p50_s"]) < 3  # two tools of a second
