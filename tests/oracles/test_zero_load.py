@@ -64,7 +64,6 @@ KERNELS = {
     "gemm_tile_penalty": 0.15,
     "gemm_smoothness": 3.0,
     "decode_attention_floor_s": 11e-6,
-    "decode_attention_sequence_s": 0.028e-6,
     "decode_attention_efficiency_16bit": 0.90,
     "prefill_attention_memory_efficiency": 0.40,
     "prefill_attention_efficiency": 0.67,
@@ -76,7 +75,7 @@ KERNELS = {
 """What the formulas below assume; the catalog's own calibration may move without moving this test."""
 
 
-def h100_step_s(rows: int, sampled: int, gpus: int, context_s: float, sequence_heads: float) -> float:
+def h100_step_s(rows: int, sampled: int, gpus: int, context_s: float) -> float:
     """A step of Llama 3.1 8B in 16 bit on `gpus` of eight H100: 989 TFLOP/s, 3.35 TB/s, 132 SMs, NVLink of 450 GB/s."""
     read = 3.35e12 * 0.85
 
@@ -90,7 +89,7 @@ def h100_step_s(rows: int, sampled: int, gpus: int, context_s: float, sequence_h
     matrices = [(4096, (4096 + 2 * 1024) / t), (4096 / t, 4096), (4096, 2 * 14336 / t), (14336 / t, 4096)]
     layer_s = sum(gemm_s(rows, inputs, outputs) for inputs, outputs in matrices)
     layer_s += 4 * 2e-6 + rows * (8 * 4096 + 1.5 * 2 * 14336 / t) * 2 / read  # norms, rotation, activation
-    layer_s += 11e-6 + 0.028e-6 * sequence_heads  # the attention kernel itself
+    layer_s += 11e-6  # the attention kernel itself
     ring_s = 4e-6 + 0.3e-6 * t + 2 * (t - 1) / t * rows * 4096 * 2 / (450e9 * 0.75) if t > 1 else 0.0
     head_s = gemm_s(sampled, 4096, 128_256 / t) + 4 * 2e-6 + 8 * sampled * 128_256 / read
     return 32 * (layer_s + 2 * ring_s) + ring_s + head_s + 1.8e-3 + 30e-6 * sampled + context_s
@@ -102,7 +101,7 @@ def test_a_dgx_h100_by_hand(gpus: int) -> None:
     system = load_system("dgx-h100")
     link = replace(system.link, bandwidth=450e9)
     device = replace(system.device, constants=KERNELS)  # type: ignore[call-arg]
-    engine = replace(load_engine("vllm"), host_step_s=1.8e-3, host_sequence_s=30e-6)
+    engine = replace(load_engine("vllm"), host_step_s=1.8e-3, host_sequence_s=30e-6, constants={})
     deployment = Deployment(tensor_parallel=gpus, max_context=16_384)
     ttft_s, tpot_s = alone(replace(system, device=device, link=link), engine, deployment, prompt, output)
     heads, kv_heads = 32 / gpus, 8 / gpus
@@ -112,9 +111,9 @@ def test_a_dgx_h100_by_hand(gpus: int) -> None:
     # Scores and values of each pair, and the softmax of a score, which takes as long as 64 of the head's 128 channels.
     pairs_s = prompt * (prompt + 1) / 2 * 32 * 4 * heads * (128 + 64) / (989e12 * 0.67)
     passed_s = 32 * prompt * 2 * (2 * heads + 2 * kv_heads) * 128 / (3.35e12 * 0.40)
-    prefill_s = h100_step_s(prompt, 1, gpus, pairs_s + passed_s + prompt * read_s, 0.0)
+    prefill_s = h100_step_s(prompt, 1, gpus, pairs_s + passed_s + prompt * read_s)
     assert ttft_s == pytest.approx(INGRESS_S + prefill_s + EGRESS_S, rel=1e-9)
-    decode_s = h100_step_s(1, 1, gpus, 1050.5 * read_s, kv_heads)
+    decode_s = h100_step_s(1, 1, gpus, 1050.5 * read_s)
     assert tpot_s == pytest.approx(decode_s, rel=1e-9)
     # 15.0 GB of weights (and KV of 0.14 GB) at 3.35 TB/s are 4.5 ms on one GPU: the floor of any decode step
     assert tpot_s * gpus > 15.0e9 / 3.35e12
