@@ -15,6 +15,7 @@ def test_the_page_of_endpoints_holds_its_tables() -> None:
     text = (DOCS / "endpoints.md").read_text(encoding="utf-8")
     assert endpoints.table() in text
     assert endpoints.parallel_table() in text
+    assert endpoints.chip_table() in text
 
 
 def test_the_page_of_the_cs3_holds_its_tables() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
+from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.step import Batch, DoesNotFit, StepModel, Windowed
 
@@ -183,6 +184,37 @@ def parallel_table() -> str:
     return "\n".join(lines)
 
 
+CHIPS = (
+    ("llama-3.1-8b", (44, 64, 128)),
+    ("llama-3.1-70b", (384, 576, 1152)),
+    ("mixtral-8x7b", (256, 576)),
+)
+"""LPUs of a replica that are shown; 64 are a rack."""
+
+
+def chip_table() -> str:
+    """What more chips do for a model on LPUs in 8 bits, as a Markdown table."""
+    lines = [
+        "| model, 8 bit | chips | a layer | tok/s of one user | users that fill the pipeline | all of them, tok/s |"
+        " KV tokens | requests of 8k |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, counts in CHIPS:
+        model = load_model(name)
+        for chips in counts:
+            deployment = Deployment(devices=chips, precision=Precision("int8", "fp16", "fp16"), max_context=8192)
+            ring = step_model(model, load_system("groq-rack"), deployment, load_engine("groq"))
+            assert isinstance(ring, Ring)
+            one, tokens = 1 / ring.token_latency_s(CONTEXT), ring.kv_memory.tokens
+            users = min(ring.slots(CONTEXT), tokens // CONTEXT)
+            everybody = users * speed_tok_s(ring, users)
+            lines.append(
+                f"| {model.title} | {chips:,} | {chips / len(model.layers):.1f} | {one:,.0f} | {ring.slots(CONTEXT)} |"
+                f" {everybody:,.0f} | {tokens:,} | {tokens // 8192} |"
+            )
+    return "\n".join(lines)
+
+
 def draw(path: Path) -> None:
     """Speed of each user over the batch, a panel a model, published speeds as lines."""
     import matplotlib
@@ -227,6 +259,6 @@ def draw(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(table(), parallel_table(), sep="\n\n")
+    print(table(), parallel_table(), chip_table(), sep="\n\n")
     if len(sys.argv) > 1:
         draw(Path(sys.argv[1]))
