@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from infermodel import catalog
-from infermodel.claims.evidence import Arguments, BadClaim, Evidence
+from infermodel.claims.evidence import Arguments, BadClaim, Evidence, alone, rebuilt
 from infermodel.claims.verdict import Answer
+from infermodel.cost.dataflow import Ring
+from infermodel.cost.ranges import band, with_constant
+from infermodel.hardware import System
+from infermodel.scenario.resolved import ResolvedService
 
 
 def price(evidence: Evidence, arguments: Arguments) -> Answer:
-    """USD per token of a `service` at its capacity: `part` is blended (default), input or output."""
+    """USD per token of a `service` at its capacity: `part` is blended (default), input or output.
+
+    The range is that of the purchase price, of the capacity's bracket, and of the load that a dataflow device could
+    carry with its uncertain constants at the ends of their ranges.
+    """
     capacity, part = evidence.capacity(arguments), str(arguments.get("part", "blended"))
     summary, economics = capacity.summary, capacity.economics
     if summary is None or economics is None or economics.split is None:
@@ -28,12 +38,63 @@ def price(evidence: Evidence, arguments: Arguments) -> Answer:
         f"cost at capacity ({summary.rpm:,.0f} requests a minute, {mix:.1f} tokens in for one out, "
         f"{summary.utilisation:.0%} busy), from the lowest known purchase price to the highest"
     )
-    bought = evidence.service(arguments).service.prices.purchase_usd
-    condition = (
-        f"a system costs nearer {bought.low / 1e6:.2f} than {bought.mid / 1e6:.2f} million dollars" if bought else ""
-    )
+    service = evidence.service(arguments).service
+    conditions = []
+    if service.prices.purchase_usd is not None:
+        bought = service.prices.purchase_usd
+        conditions.append(f"a system costs nearer {bought.low / 1e6:.2f} than {bought.mid / 1e6:.2f} million dollars")
+    least = most = 1.0
+    if isinstance(service.step_model, Ring):
+
+        def carried(system: System) -> float:
+            return carried_rps(service, system, summary.prompt_tokens_mean, summary.output_tokens_mean)
+
+        around = band(carried, service.system)
+        # Room without slots carries nothing, nor slots without room: the two are taken to their ends together.
+        together = carried(with_ends(service.system, ROOM_AND_SLOTS)) / around.mid
+        least, most = around.low / around.mid, max(around.high / around.mid, together)
+        if most > 1.1:
+            conditions.append("more of the memory is usable and several prompt tokens share a slot")
+            reason += f"; uncertain constants of the device allow {least:.1f} to {most:.1f} times that load"
     # The capacity is known to its bracket: at the upper end the same dollars make more tokens.
-    return Answer(cost.mid / 1e6, cost.low / 1e6 * capacity.low / capacity.high, cost.high / 1e6, reason, condition)
+    low = cost.low / 1e6 * capacity.low / capacity.high / most
+    return Answer(
+        cost.mid / 1e6,
+        low,
+        cost.high / 1e6 / least,
+        reason,
+        ", or ".join(conditions) + ", or both" * (len(conditions) > 1),
+    )
+
+
+ROOM_AND_SLOTS = ("memory_usable_share", "prompt_tokens_per_slot")
+"""Constants that decide together how many requests a ring carries."""
+
+
+def with_ends(system: System, constants: Sequence[str]) -> System:
+    """The system with these constants of its device at the high ends of their ranges, where they have one."""
+    device = system.device
+    for constant in constants:
+        quantity = device.provenance.get(constant)
+        if quantity is not None and quantity.high is not None:
+            device = with_constant(device, constant, quantity.high)
+    return replace(system, device=device)
+
+
+def carried_rps(service: ResolvedService, system: System, prompt: float, output: float) -> float:
+    """Requests/s that a ring could carry: as many at a time as its memory holds, and no more than its slots.
+
+    min(n / (output x round), 1 / ((output + prompt / g) x t_slot)); an estimate that is only used in ratios.
+    """
+    ring = rebuilt(service, system, devices=service.devices_per_replica)
+    assert isinstance(ring, Ring)
+    context = int(prompt + output / 2)
+    requests = min(service.limits.max_sequences, int(ring.kv_memory.tokens // (prompt + output)))
+    if not requests:
+        return 0.0
+    round_s = ring.step(alone(ring, context, requests)).latency_s
+    slots = output + prompt / ring.prompt_tokens_per_slot
+    return min(requests / (output * round_s), 1 / (slots * ring.slot_s(context)))
 
 
 def list_price_share(evidence: Evidence, arguments: Arguments) -> Answer:
