@@ -54,6 +54,10 @@ def test_cached_prompts_cost_no_prefill_after_the_first_of_each() -> None:
         ({"model": "llama-3.1-405b"}, "does not fit on one"),
         ({"load": "trace", "requests_file": "none.csv"}, "no requests file"),
         ({"load": "poisson", "request_rate_per_s": math.nan}, "an open load without a rate"),
+        ({"concurrency": math.nan}, "a closed load without users"),
+        ({"prompt_tokens": math.nan}, "a load without lengths"),
+        ({"weights_precision": "fp7"}, "no number format 'fp7'"),
+        ({"kv_precision": "auto"}, "no number format 'auto'"),
     ],
 )
 def test_what_cannot_be_played_says_why(fields, said) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from infermodel import catalog
-from infermodel.architecture import ModelArchitecture
+from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
@@ -142,6 +142,10 @@ def default_limits(server: Server) -> tuple[int, int]:
 def deployment_of(row: Row, server: Server) -> Deployment:
     """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
     engine = server.engine
+    weights = row.weights_precision or server.architecture.default_precision
+    for precision in (weights, row.kv_precision):
+        if precision not in PRECISION_BYTES:
+            raise Skipped(f"no number format {precision!r}; there are {', '.join(PRECISION_BYTES)}")
     sequences, budget = default_limits(server)
     longest = int(given(row.prompt_tokens, 0) + given(row.output_tokens, 0))
     return Deployment(
@@ -150,9 +154,9 @@ def deployment_of(row: Row, server: Server) -> Deployment:
         expert_parallel=row.expert_parallel,
         data_parallel=max(1, row.gpus // (row.tensor_parallel * row.pipeline_parallel)),
         precision=Precision(
-            row.weights_precision,
+            weights,
             row.kv_precision,
-            compute_format(row.weights_precision, server.system.device),
+            compute_format(weights, server.system.device),
         ),
         max_sequences=int(given(row.max_sequences, sequences)),
         max_batched_tokens=int(given(row.max_batched_tokens, budget)),
@@ -211,6 +215,10 @@ def traffic_of(row: Row, folder: Path) -> Traffic:
     """
     if row.load == "trace":
         return TraceTraffic(trace_of(folder / "requests" / row.requests_file, row))
+    if math.isnan(row.prompt_tokens) or math.isnan(row.output_tokens):
+        raise Skipped("a load without lengths")
+    if row.load == "closed" and not row.concurrency >= 1:
+        raise Skipped("a closed load without users")
     prompt, output = (lengths_of(tokens, row.length_spread) for tokens in (row.prompt_tokens, row.output_tokens))
     repeated = row.prefix_caching and not math.isnan(row.distinct_prompts)
     prefix = Prefix(int(row.distinct_prompts)) if repeated else None

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from infermodel.fidelity.accuracy import Accuracy, Prediction, knees_ms, suspects
 from infermodel.fidelity.replay import Skipped, replay
-from infermodel.fidelity.rows import METRICS, Row
+from infermodel.fidelity.rows import METRICS, Row, RowError
 
 
 def predict(row: Row, folder: Path) -> Prediction:
     """Play a row; a row that cannot be played comes back with the reason."""
     try:
         return Prediction(row, replay(row, folder))
-    except Skipped as reason:
+    except (Skipped, RowError) as reason:
         return Prediction(row, None, str(reason))
 
 
