@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infermodel.experiment.uncertainty import ANSWERS, bands, drawn, with_drawn_constants
+from infermodel.hardware import Quantity
+from infermodel.scenario import load, resolve
+
+SCENARIO = """
+title: One H100
+seed: 3
+requests: 60
+warm_up: 0 s
+traffic:
+  arrivals: {kind: poisson, rate: 60 /min}
+  prompt_tokens: {kind: fixed, tokens: 500}
+  output_tokens: {kind: fixed, tokens: 50}
+objectives: {ttft_p99: 2 s}
+capacity: false
+services:
+  - name: A
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, systems: 1, tensor_parallel: 1, replicas: 1}
+    price: {rental: h100-sxm-lambda-2024-10}
+  - name: B
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, systems: 1, tensor_parallel: 2, replicas: 1}
+    price: {rental: h100-sxm-lambda-2024-10}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path):
+    path = tmp_path / "one.yaml"
+    path.write_text(SCENARIO)
+    return resolve(load(path, ()))
+
+
+def test_draws_follow_what_is_known_of_a_figure() -> None:
+    random = np.random.default_rng(1)
+    fitted = Quantity(5.0, "us", "calibrated", "fit", standard_error=0.5)
+    values = [drawn(fitted, random) for _ in range(4000)]
+    assert np.mean(values) == pytest.approx(5.0, abs=0.03)
+    assert np.std(values) == pytest.approx(0.5, rel=0.05)
+    ranged = Quantity(2.0, "W", "assumed", "guess", low=1.0, high=6.0)
+    values = [drawn(ranged, random) for _ in range(4000)]
+    assert np.mean(values) == pytest.approx(3.0, abs=0.05)  # triangular: (1 + 2 + 6) / 3
+    assert min(values) >= 1.0
+    share = Quantity(0.99, "", "calibrated", "fit", standard_error=0.2)
+    assert max(drawn(share, random) for _ in range(200)) == 1.0
+    sure = Quantity(3.0, "TB/s", "datasheet", "sheet")
+    assert drawn(sure, random) == 3.0
+
+
+def test_services_on_one_device_share_its_draw(scenario) -> None:
+    first, second = with_drawn_constants(scenario, 4).services
+    assert first.system.device == second.system.device
+    assert first.engine == second.engine
+    assert first.system.device.constants != scenario.services[0].system.device.constants
+    assert first.system.device.memory_bandwidth == scenario.services[0].system.device.memory_bandwidth
+    assert with_drawn_constants(scenario, 4).services[0].engine == first.engine
+    assert with_drawn_constants(scenario, 5).services[0].engine != first.engine
+
+
+def test_bands_hold_the_answer_and_narrow_to_it_without_uncertainty(scenario) -> None:
+    found = {(band.service, band.answer): band for band in bands(scenario, draws=12)}
+    assert len(found) == 2 * len(ANSWERS)
+    tpot = found["A", "tpot_mean_s"]
+    assert tpot.low < tpot.high
+    assert 0.8 * tpot.value < tpot.low <= 1.02 * tpot.value
+    assert tpot.high < 1.3 * tpot.value
+    sure = []
+    for service in scenario.services:
+        device = replace(service.system.device, provenance={})
+        system = replace(service.system, device=device, provenance={})
+        sure.append(replace(service, system=system, engine=replace(service.engine, provenance={})))
+    for band in bands(replace(scenario, services=tuple(sure)), draws=3):
+        assert band.low == pytest.approx(band.value, nan_ok=True)
+        assert band.high == pytest.approx(band.value, nan_ok=True)
