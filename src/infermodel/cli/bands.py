@@ -21,18 +21,22 @@ from infermodel.scenario import load, resolve
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the bands as CSV.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def bands(scenario: str, changes: tuple[str, ...], draws: int, jobs: int, out: Path | None, quiet: bool) -> None:
-    """How far SCENARIO's answers move within the uncertainty of the catalog's constants (90 % of the draws)."""
+    """How far the answers of SCENARIO on GPUs move within the uncertainty of the constants (90 % of the draws)."""
     resolved = resolve(load(scenario, changes))
     from infermodel.experiment.uncertainty import bands as find
 
     with progress(f"simulating {resolved.source.name} {draws} times", quiet=quiet):
         found = find(resolved, draws=draws, jobs=jobs)
+    if not found:
+        raise click.UsageError("no service runs on GPUs: the constants of wafers and LPUs were fitted to single speeds")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["service", "answer", "value", "low", "high"])
-            writer.writerows((b.service, b.answer, f"{b.value:.6g}", f"{b.low:.6g}", f"{b.high:.6g}") for b in found)
+            writer.writerow(["service", "answer", "value", "low", "high", "draws"])
+            writer.writerows(
+                (b.service, b.answer, f"{b.value:.6g}", f"{b.low:.6g}", f"{b.high:.6g}", b.draws) for b in found
+            )
     if not quiet:
-        rows = [(b.service, b.answer, f"{b.value:.4g}", f"{b.low:.4g}", f"{b.high:.4g}") for b in found]
-        click.echo(aligned([("service", "answer", "with the catalog's values", "5 %", "95 %"), *rows]))
+        rows = [(b.service, b.answer, f"{b.value:.4g}", f"{b.low:.4g}", f"{b.high:.4g}", str(b.draws)) for b in found]
+        click.echo(aligned([("service", "answer", "with the catalog's values", "5 %", "95 %", "draws"), *rows]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -45,13 +45,17 @@ LOW, HIGH = 5.0, 95.0
 
 @dataclass(frozen=True)
 class Band:
-    """An answer with the catalog's values, and where it lies in 90 % of the draws; NaN where it is withheld."""
+    """An answer with the catalog's values, and where it lies in 90 % of the draws; NaN where it is withheld.
+
+    `draws` are those behind the band: in the others the model does not fit on its devices, or the answer is withheld.
+    """
 
     service: str
     answer: str
     value: float
     low: float
     high: float
+    draws: int
 
 
 def drawn(quantity: Quantity, generator: np.random.Generator) -> float:
@@ -96,36 +100,40 @@ def rebuilt(service: ResolvedService, system: System, engine: Engine) -> StepMod
 
 def with_drawn_constants(scenario: ResolvedScenario, number: int) -> ResolvedScenario:
     """The scenario with constants of draw `number`: what services share (a device, an engine) is drawn once for all.
-
-    Raises:
-        DoesNotFit: with these constants a model leaves no room on its devices.
+    Services whose model leaves no room on its devices with these constants are left out, and those on wafers and LPUs:
+    their constants were fitted together to single speeds, and drawn one by one would contradict them.
     """
     streams = named_streams(scenario.seed, f"constants {number}")
     services = []
     for service in scenario.services:
+        if service.system.device.family != "gpu":
+            continue
         device = redrawn(service.system.device, service.system.device.provenance, streams(service.system.device.name))
         system = redrawn(service.system, service.system.provenance, streams(f"system {service.system.name}"))
         system = replace(system, device=device)
         engine = redrawn(service.engine, service.engine.provenance, streams(f"engine {service.engine.name}"))
-        model = rebuilt(service, system, engine)
+        try:
+            model = rebuilt(service, system, engine)
+        except DoesNotFit:
+            continue
         services.append(replace(service, system=system, engine=engine, step_model=model))
     return replace(scenario, services=tuple(services))
 
 
-def answers(scenario: ResolvedScenario) -> list[dict[str, float]]:
-    """The columns `ANSWERS` of each service's summary."""
-    return [{name: float(row(each.summary)[name]) for name in ANSWERS} for each in run(scenario).services]
+def answers(scenario: ResolvedScenario) -> dict[tuple[str, str], float]:
+    """The columns `ANSWERS` of each service's summary, by service and column."""
+    if not scenario.services:
+        return {}
+    summaries = {each.service.name: row(each.summary) for each in run(scenario).services}
+    return {(service, name): float(summary[name]) for service, summary in summaries.items() for name in ANSWERS}
 
 
-def _answers_of_draw(number: int, scenario: ResolvedScenario) -> list[dict[str, float]] | None:
-    try:
-        return answers(with_drawn_constants(scenario, number))
-    except DoesNotFit:
-        return None
+def _answers_of_draw(number: int, scenario: ResolvedScenario) -> dict[tuple[str, str], float]:
+    return answers(with_drawn_constants(scenario, number))
 
 
 def bands(scenario: ResolvedScenario, *, draws: int = 30, jobs: int = 1) -> tuple[Band, ...]:
-    """Bands on a scenario's answers, every draw with the same random numbers of the traffic.
+    """Bands on the answers of a scenario's services on GPUs, every draw with the same random numbers of the traffic.
 
     Args:
         scenario: resolved.
@@ -133,17 +141,13 @@ def bands(scenario: ResolvedScenario, *, draws: int = 30, jobs: int = 1) -> tupl
         jobs: processes.
     """
     with processes(jobs) as mapped:
-        found = [each for each in mapped(partial(_answers_of_draw, scenario=scenario), range(draws)) if each]
-    centre = answers(scenario)
-    return tuple(
-        Band(service.name, name, centre[index][name], *_ends([each[index][name] for each in found]))
-        for index, service in enumerate(scenario.services)
-        for name in ANSWERS
-    )
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    known = [value for value in values if math.isfinite(value)]
-    if not known:
-        return math.nan, math.nan
-    return float(np.percentile(known, LOW)), float(np.percentile(known, HIGH))
+        found = list(mapped(partial(_answers_of_draw, scenario=scenario), range(draws)))
+    bands_found = []
+    gpus = {service.name for service in scenario.services if service.system.device.family == "gpu"}
+    for (service, name), value in answers(scenario).items():
+        if service not in gpus:
+            continue
+        drawn_values = [each[service, name] for each in found if math.isfinite(each.get((service, name), math.nan))]
+        low, high = np.percentile(drawn_values, [LOW, HIGH]) if drawn_values else (math.nan, math.nan)
+        bands_found.append(Band(service, name, value, float(low), float(high), len(drawn_values)))
+    return tuple(bands_found)
