@@ -17,7 +17,7 @@ from infermodel.report.cells import quoted, write_lines
 from infermodel.report.tables import REQUEST_COLUMNS, TIMELINE_COLUMNS
 from infermodel.tables import RequestTable, ServiceRecord
 
-BLOCK = 65_536
+BLOCK = 16_384
 """Requests of a block."""
 
 Format = Literal["csv", "parquet"]
