@@ -58,7 +58,11 @@ def text_boxes(figure: Figure) -> list[tuple[str, Bbox]]:
     ]
 
 
-@pytest.mark.parametrize("name", PICTURES)
+FIRST = [name for name in PICTURES if not name.startswith("claims_")]
+"""Pictures that every run with claims and capacities has."""
+
+
+@pytest.mark.parametrize("name", FIRST)
 def test_a_picture_is_a_slide(name: str) -> None:
     image = png(PICTURES[name].picture, findings())
     assert image is not None
@@ -69,7 +73,7 @@ def test_a_picture_is_a_slide(name: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["plain", "hostile", "many"])
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", FIRST)
 def test_no_text_covers_another_or_leaves_the_sheet(name: str, case: str) -> None:
     material = {"plain": findings, "hostile": lambda: Findings.of(*hostile()), "many": many}[case]()
     with look(), warnings.catch_warnings():
@@ -103,6 +107,11 @@ def test_the_knee_lies_where_latency_has_doubled() -> None:
     # a straight line on log axes from (10, 1) to (1000, 16): slope log 16 / log 100; 2 is reached at 10 * 100**(1/4)
     assert knee([(10.0, 1.0), (1000.0, 16.0)]) == pytest.approx((10 * 100**0.25, 2.0))
     assert knee([(10.0, 1.0), (1000.0, 1.9)]) is None
+
+
+def test_many_claims_go_on_further_sheets() -> None:
+    drawn = [name for name in PICTURES if name.startswith("claims") and png(PICTURES[name].picture, many()) is not None]
+    assert drawn == ["claims", "claims_2"]  # 30 of them, 18 on a sheet at most
 
 
 def test_nothing_to_draw_is_no_picture() -> None:

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "bands": "How far a scenario's answers move with the uncertain constants.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
+    "compare": "Put reports side by side, with differences and intervals.",
     "new": "Write a commented scenario to start from.",
     "schema": "Every key that a scenario may hold.",
     "catalog": "What is known of systems, devices, models, engines and prices, with sources.",

@@ -92,13 +92,17 @@ Told = TypeVar("Told")
 
 def png(picture: Callable[[Told], Figure | None], findings: Told) -> bytes | None:
     """The picture as a PNG of `WIDTH_PX` x `HEIGHT_PX`, the same bytes for the same findings; None for no picture."""
-    with look():
-        figure = picture(findings)
+    return rendered(lambda: picture(findings))
+
+
+def rendered(draw: Callable[[], Figure | None]) -> bytes | None:
+    """PNG of what `draw` makes, in the look of all pictures; None for no picture."""
+    with look(), _without_glyph_warnings():
+        figure = draw()
         if figure is None:
             return None
         buffer = BytesIO()
-        with _without_glyph_warnings():
-            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         return buffer.getvalue()
 
 

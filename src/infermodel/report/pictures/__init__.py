@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from infermodel.report.drawing import Picture
 from infermodel.report.pictures import capacity, claims, cost, latency, over_time, roofline, speed
@@ -60,4 +61,10 @@ PICTURES: Mapping[str, Plate] = {
         "Modelled over published figure; 1 is agreement. Hollow: a constant was fitted to this very figure, so that "
         "agreement proves nothing.",
     ),
+    **{
+        f"claims_{number + 1}": Plate(
+            partial(claims.ratios, number_of_sheet=number), "More claims, read in the same way."
+        )
+        for number in range(1, 4)
+    },
 }

@@ -22,19 +22,24 @@ OTHER = "#BBBBBB"
 MOST_ROWS = 18
 
 
-def ratios(findings: Findings) -> Figure | None:
-    """A bar from 1 to modelled / published for each claim with both figures, the widest of them first by group."""
-    shown = comparable(findings.verdicts)
-    if not shown:
+def ratios(findings: Findings, number_of_sheet: int = 0) -> Figure | None:
+    """A bar from 1 to modelled / published for each claim with both figures, in their order.
+
+    Args:
+        findings: with verdicts.
+        number_of_sheet: claims are spread evenly over as few sheets as hold `MOST_ROWS` each; from 0.
+    """
+    every = comparable(findings.verdicts)
+    sheets = -(-len(every) // MOST_ROWS)
+    if number_of_sheet >= sheets:
         return None
-    left_out = len(shown) - MOST_ROWS
-    shown = shown[:MOST_ROWS]
+    rows = -(-len(every) // sheets)
+    shown = every[number_of_sheet * rows : (number_of_sheet + 1) * rows]
     subtitle = (
         "bar: modelled / published; line: range of uncertain constants; hollow: a constant was fitted to this figure"
     )
-    if left_out > 0:
-        subtitle += f"; {left_out} more in claims.csv"
-    figure, ((axes,),) = sheet("Published claims against the model", subtitle)
+    title = "Published claims against the model" + (f" ({number_of_sheet + 1} of {sheets})" if sheets > 1 else "")
+    figure, ((axes,),) = sheet(title, subtitle)
     ends = [1.0] + [value for each in shown for value in _span(each)]
     log_axis(axes, "x", min(*ends, 0.5), max(*ends, 2.0), pad=0.05)
     height = min(0.62, 0.11 * len(shown))

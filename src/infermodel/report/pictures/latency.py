@@ -88,7 +88,7 @@ def _draw(axes: Axes, findings: Findings, curves: Mapping[str, Curve], limits: l
     ends = [max(float(end), 1e-6) for values, _ in curves.values() for end in (values[0], values[-1])]
     ends += [1.15 * limit for limit, _ in limits]
     if ends:
-        log_axis(axes, "x", min(ends), max(ends), pad=0.06, most_ticks=5, tick=seconds_tick)
+        log_axis(axes, "x", min(ends), max(ends), pad=0.06, most_ticks=4, tick=seconds_tick)
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1])
 

@@ -1,0 +1,65 @@
+"""`infermodel compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from infermodel.cli.answer import figure
+from infermodel.cli.run import REPORTS, command_line, progress, refusal
+from infermodel.cli.table import aligned
+from infermodel.formats.text import FormatError
+from infermodel.report.compare.differences import Difference
+from infermodel.report.compare.read import SavedReport, read_reports
+from infermodel.report.compare.write import write_comparison
+from infermodel.report.folder import check_place, safe_name
+
+
+@click.command()
+@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the comparison; reports/compare_A_B if omitted."
+)
+@click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, quiet: bool) -> None:
+    """Put reports side by side, with differences and intervals.
+
+    REPORTS are two folders or more; differences are to the first.
+    """
+    if len(reports) < 2:
+        raise click.UsageError("a comparison needs two reports or more")
+    folder = REPORTS / safe_name("compare_" + "_".join(path.name for path in reports)) if out is None else out
+    with refusal(folder):
+        check_place(folder)
+        try:
+            saved = read_reports(reports)
+        except FormatError as error:
+            raise click.UsageError(str(error)) from None
+    with progress("writing the comparison", quiet=quiet), refusal(folder):
+        rows = write_comparison(saved, folder, figures=figures, command=command_line())
+    if not quiet:
+        click.echo(f"{table(saved, rows)}\n\ncomparison: {folder / 'compare.html'}")
+
+
+def table(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> str:
+    """A line for each figure that differs, a column for each report; and how many do not."""
+    lines: dict[tuple[str, str, str, str], list[Difference]] = {}
+    for row in rows:
+        lines.setdefault((row.service, row.load, row.metric, row.unit), []).append(row)
+    differing = {key: cells for key, cells in lines.items() if any(each.difference for each in cells)}
+    heading = ("service", "load", "figure", "unit", *(report.title for report in reports))
+    shown = [(*key, *(cell(each, each is cells[0]) for each in cells)) for key, cells in differing.items()]
+    said = [aligned([heading, *shown])] if shown else []
+    return "\n\n".join([*said, f"{len(lines) - len(differing)} of {len(lines)} figures are the same."])
+
+
+def cell(row: Difference, is_base: bool) -> str:
+    """A figure, and where it differs from the first report's by how much; a star: more than noise."""
+    if is_base or row.difference != row.difference or row.difference == 0:
+        return figure(row.value)
+    noise = "" if row.half_width != row.half_width else f" +- {figure(row.half_width)}"
+    sign = "+" if row.difference > 0 else ""
+    return f"{figure(row.value)} ({sign}{figure(row.difference)}{noise}{' *' if row.is_established else ''})"

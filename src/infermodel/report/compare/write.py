@@ -1,0 +1,93 @@
+"""A comparison on disk: compare.csv, pictures, one page."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+
+from infermodel import __version__
+from infermodel.metrics.schema import columns, row
+from infermodel.report import human
+from infermodel.report.cells import write_table
+from infermodel.report.compare.differences import Difference, differences
+from infermodel.report.compare.read import SavedReport
+from infermodel.report.folder import MARK, replacing
+from infermodel.report.page import POLICY
+
+CAPTIONS = {
+    "compare_bars": "The main figures of each service, one bar a report.",
+    "compare_latency": "Share of the requests of the window that took at most so long, at the offered load.",
+}
+
+
+def write_comparison(
+    reports: Sequence[SavedReport], folder: Path, *, figures: bool = True, command: Sequence[str] = ()
+) -> list[Difference]:
+    """Write the comparison of these reports to `folder`, whole or not at all; returns its rows.
+
+    Raises:
+        NotAReport: something else than a report or a comparison is at `folder`.
+        OSError: no room, no right to write.
+    """
+    rows = list(differences(reports))
+    with replacing(folder) as draft:
+        write_table(draft / "compare.csv", [each.name for each in columns(Difference)], map(row, rows))
+        pictures = draw(reports, rows) if figures else {}
+        for name, image in pictures.items():
+            (draft / f"{name}.png").write_bytes(image)
+        (draft / "compare.html").write_bytes(page(reports, rows, pictures, command).encode("utf-8", errors="replace"))
+        stated = {
+            "infermodel": __version__,
+            "command": list(command),
+            "compared": {report.title: {"digest": report.digest, "seed": report.seed} for report in reports},
+        }
+        (draft / MARK).write_text(json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return rows
+
+
+def draw(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> dict[str, bytes]:
+    """PNG of every picture that there is something to draw for."""
+    from infermodel.report.compare import charts
+    from infermodel.report.drawing import rendered
+
+    drawn = {
+        "compare_bars": rendered(lambda: charts.bars(reports, rows)),
+        "compare_latency": rendered(lambda: charts.latencies(reports)),
+    }
+    return {name: image for name, image in drawn.items() if image is not None}
+
+
+def page(
+    reports: Sequence[SavedReport],
+    rows: Sequence[Difference],
+    pictures: Mapping[str, bytes],
+    command: Sequence[str] = (),
+) -> str:
+    """The page as HTML text."""
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files("infermodel.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = human.number
+    environment.filters["quantity"] = human.quantity
+    template = environment.from_string(folder.joinpath("compare.html.jinja").read_text(encoding="utf-8"))
+    by_service = [
+        (service, [(metric, list(group)) for metric, group in groupby(mine, key=lambda each: (each.load, each.metric))])
+        for service, mine in groupby(rows, key=lambda each: each.service)
+    ]
+    return template.render(
+        policy=POLICY,
+        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
+        reports=reports,
+        services=by_service,
+        pictures=[
+            (CAPTIONS[name], "data:image/png;base64," + b64encode(image).decode("ascii"))
+            for name, image in pictures.items()
+        ],
+        command=" ".join(command),
+        version=__version__,
+    )
