@@ -64,7 +64,7 @@ def calibrate(
     for entry in entries:
         if leave_out:
             with progress(f"leaving out each group of {entry}", quiet=quiet):
-                show(leave_one_group_out(entry, rows, folder, jobs=jobs))
+                show(leave_one_group_out(entry, fits[entry], rows, folder, jobs=jobs))
         if ablate:
             with progress(f"leaving out each constant of {entry}", quiet=quiet):
                 show(ablation(entry, fits[entry], rows, folder, jobs=jobs))

@@ -41,8 +41,12 @@ def errors_of(
     return {metric: (len(errors), median(errors)) for metric, errors in found.items() if errors}
 
 
-def leave_one_group_out(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int) -> list[tuple[str, ...]]:
-    """A table: each group of an engine's rows, predicted with constants fitted to its other groups."""
+def leave_one_group_out(
+    entry: str, fit: Fitted, rows: Sequence[Row], folder: Path, *, jobs: int
+) -> list[tuple[str, ...]]:
+    """A table: each group of an engine's rows, predicted with constants fitted to its other groups, from where the
+    fit to all groups ended.
+    """
     own = rows_of(entry, rows)
     groups = list(dict.fromkeys(row.group for row in own))
     table: list[tuple[str, ...]] = [(f"left out of {entry}", *METRICS)]
@@ -50,9 +54,9 @@ def leave_one_group_out(entry: str, rows: Sequence[Row], folder: Path, *, jobs: 
         return [*table, ("one group only: nothing to leave out", *("" for _ in METRICS))]
     for group in groups:
         others = [row for row in own if row.group != group]
-        fit = fit_engine(entry, others, folder, jobs=jobs, iterations=2)
+        without = fit_engine(entry, others, folder, jobs=jobs, iterations=2, begin=fit.values)
         ours = [row for row in own if row.group == group]
-        played = play_all(ours, folder, fit.values, jobs=jobs)
+        played = play_all(ours, folder, without.values, jobs=jobs)
         left = errors_of(ours, played, played)
         table.append((" ".join(group), *(_cell(left.get(metric)) for metric in METRICS)))
     return table

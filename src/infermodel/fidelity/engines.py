@@ -100,8 +100,21 @@ def rows_of(entry: str, rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(kept)
 
 
-def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, iterations: int = 4) -> Fitted:
+def fit_engine(
+    entry: str,
+    rows: Sequence[Row],
+    folder: Path,
+    *,
+    jobs: int = 1,
+    iterations: int = 4,
+    begin: Mapping[str, float] | None = None,
+) -> Fitted:
     """Fit the constants in `FITTED[entry]` to those of `rows` that it served.
+
+    Args:
+        folder: of the measurement file.
+        jobs: processes.
+        begin: where to start, by name; None: at the parameters' own starts.
 
     Raises:
         ValueError: none of the rows is its.
@@ -109,7 +122,10 @@ def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, 
     own = rows_of(entry, rows)
     if not own:
         raise ValueError(f"no row was served by {entry}")
-    parameters = FITTED[entry]
+    parameters = [
+        replace(each, start=max(begin.get(each.name, each.start), 0.05 * each.start) if begin else each.start)
+        for each in FITTED[entry]
+    ]
     names = [parameter.name for parameter in parameters]
     with ProcessPoolExecutor(jobs) as pool:
 
