@@ -62,7 +62,7 @@ class GpuStepModel:
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next steps of an unchanged batch, exact."""
         sequences, context, longest, windowed, each, chunks, finishing = batch
-        if sequences and each == 1 and not chunks and not windowed:
+        if sequences and each == 1 and not chunks and not self.windows:
             for piece in self._decode.get(sequences) or self._decode_lines(sequences):
                 until, bound, first_s, more_s, joules, more_joules, flops, more_flops, moved, more_moved = piece
                 if context < until:
@@ -105,7 +105,21 @@ class GpuStepModel:
         context_s *= share
         slope_s *= share
         pairs_s = slope_pairs_s = 0.0
-        if chunks:
+        if chunks and not self.windows:
+            pairs = more_pairs = reads = 0.0
+            for new, before in chunks:
+                pairs += new * before + new * (new + 1) / 2
+                more_pairs += new * new
+                reads += before + new
+            rate = self._rates[0]
+            pairs_s, slope_pairs_s = rate.pair_s * pairs * share, rate.pair_s * more_pairs * share
+            context_s += rate.read_s * reads * share
+            slope_s += rate.read_s * prompt * share
+            flops += rate.pair_flops * pairs
+            slope_flops += rate.pair_flops * more_pairs
+            moved += rate.read_bytes * reads
+            slope_bytes += rate.read_bytes * prompt
+        elif chunks:
             for rate in self._rates:
                 for chunk in chunks:
                     pairs, more_pairs, reads, more_reads, line = chunk_growth(chunk, rate.window_tokens)

@@ -133,8 +133,8 @@ class StepModel(Protocol):
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """Prompt tokens that the hardware can take in a step beside `sequences` decoding ones; at least 1.
 
-        Dataflow devices have idle slots; GPUs have no such limit of their own and return a very large number (the
-        engine's token budget binds).
+        Dataflow devices have idle slots; GPUs have no such limit of their own and return `FOREVER` beside whatever
+        decodes (the engine's token budget binds).
         """
         ...
 

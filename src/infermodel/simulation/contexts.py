@@ -16,13 +16,14 @@ class Contexts:
     Attributes:
         offset: of each decoding request, in the order in which they began to decode.
         total: sum of contexts in the step to come.
+        windows: the same seen through each window of the model.
     """
 
     def __init__(self, windows: tuple[int, ...]) -> None:
         self.offset: dict[int, int] = {}
         self.total = 0
         self._by_length: list[tuple[int, int]] = []  # heap of (-offset, request), those that have left included
-        self._windows = [_Window(width) for width in windows]
+        self.windows = [Window(width) for width in windows]
 
     def join(self, request: int, context: int, step: int) -> int:
         """`request` decodes from step `step` on, where its context is `context`; returns its offset."""
@@ -30,7 +31,7 @@ class Contexts:
         self.offset[request] = offset
         self.total += context
         self._rank(request, offset)
-        for window in self._windows:
+        for window in self.windows:
             window.join(request, context, step)
         return offset
 
@@ -45,7 +46,7 @@ class Contexts:
         self.offset[request] += tokens
         self.total += tokens
         self._rank(request, self.offset[request])
-        for window in self._windows:
+        for window in self.windows:
             window.leave(request, context, step)
             window.join(request, context + tokens, step)
 
@@ -53,14 +54,14 @@ class Contexts:
         """`request` decodes no more; returns its offset."""
         offset = self.offset.pop(request)
         self.total -= offset + step
-        for window in self._windows:
+        for window in self.windows:
             window.leave(request, offset + step, step)
         return offset
 
     def advance(self, steps: int) -> None:
         """Every sequence has grown by a token in each of `steps` steps."""
         self.total += steps * len(self.offset)
-        for window in self._windows:
+        for window in self.windows:
             window.advance(steps)
 
     def longest(self, step: int) -> int:
@@ -75,18 +76,18 @@ class Contexts:
 
     def windowed(self) -> tuple[Windowed, ...]:
         """The sums as each window of the model sees them."""
-        if not self._windows:
+        if not self.windows:
             return ()
-        return tuple([Windowed(window.total, window.growing) for window in self._windows])
+        return tuple([Windowed(window.total, window.growing) for window in self.windows])
 
     def steps_until_full_window(self, step: int, steps: int) -> int:
         """The most steps, up to `steps`, before some sequence outgrows a window."""
-        for window in self._windows:
+        for window in self.windows:
             steps = min(steps, window.steps_left(step, steps))
         return steps
 
 
-class _Window:
+class Window:
     """The sum over sequences of min(context, width): those still shorter are `growing`."""
 
     def __init__(self, width: int) -> None:
@@ -97,9 +98,11 @@ class _Window:
 
     @property
     def growing(self) -> int:
+        """Sequences still shorter than the window."""
         return len(self._fills_at)
 
     def join(self, request: int, context: int, step: int) -> None:
+        """As `Contexts.join`."""
         self.total += min(context, self.width)
         if context < self.width:
             fills_at = step + self.width - context
@@ -107,13 +110,16 @@ class _Window:
             heappush(self._heap, (fills_at, request))
 
     def leave(self, request: int, context: int, step: int) -> None:
+        """`request`, whose context is `context` by now, decodes no more."""
         self.total -= min(context, self.width)
         self._fills_at.pop(request, None)
 
     def advance(self, steps: int) -> None:
+        """As `Contexts.advance`; nobody fills the window before the last of the steps."""
         self.total += steps * len(self._fills_at)
 
     def steps_left(self, step: int, steps: int) -> int:
+        """The most steps, up to `steps`, before some sequence outgrows the window."""
         heap = self._heap
         while heap:
             fills_at, request = heap[0]

@@ -58,6 +58,8 @@ class KvCache:
         >>> cache.growth(0, 1), cache.growth(1, 8), cache.growth(0, 16), cache.growth(0, 17)
         (128, 0, 128, 256)
         """
+        if steps == 1:
+            return self._residues[(1 - step) % self.block_tokens]
         whole, rest = divmod(steps, self.block_tokens)
         # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.
         last = (1 - step) % self.block_tokens + self.block_tokens
@@ -79,12 +81,12 @@ class KvCache:
 
     def hold(self, count: int) -> None:
         """Requests get `count` more blocks (negative: give back). Cached blocks make room, the next to go first."""
-        self.used += count
-        excess = self.used + self.cached - self.capacity
-        if excess > 0:
-            self._evict(excess)
-        if self.used < 0 or self.used > self.capacity:
-            raise BrokenLedger(f"{self.used} of {self.capacity} KV blocks in use")
+        self.used = used = self.used + count
+        if 0 <= used <= self.capacity - self.cached:
+            return
+        if not 0 <= used <= self.capacity:
+            raise BrokenLedger(f"{used} of {self.capacity} KV blocks in use")
+        self._evict(used + self.cached - self.capacity)
 
     def find_prefix(self, chain: tuple[tuple[int, int], ...], limit_tokens: int) -> int:
         """Tokens of a prompt that the cache holds, whole blocks, at most `limit_tokens`.

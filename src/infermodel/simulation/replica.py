@@ -128,13 +128,14 @@ class Replica:
         """Ask what the steps of this batch take, and set the alarm to the end of the last of them."""
         batch, most = self.running.next_batch()
         self._ramp = ramp = self._ramp_of(batch)
-        steps, self._first_s, self._slope_s, *_ = ramp
+        steps, first_s, slope_s = ramp[0], ramp[1], ramp[2]
         if most < steps:
             steps = most
-        self._steps = self.running.steps_that_fit(steps, batch.chunks)
-        self._anchor_s = self._clock.now
+        if steps > 1:
+            steps = self.running.steps_that_fit(steps, batch.chunks)
+        self._steps, self._first_s, self._slope_s, self._anchor_s = steps, first_s, slope_s, self._clock.now
         self._in_leap, self._knocked = True, False
-        self._ring_after(1 if self._every else self._steps)
+        self._ring_after(1 if self._every else steps)
 
     def _reach_boundary(self) -> None:
         """The step has ended for which the alarm was set: settle the leap if it ends here, or go on."""
@@ -176,8 +177,8 @@ class Replica:
         running = self.running
         if self._ahead:
             running.joins_until = self._boundary(steps - 1)
-        kv, decoding = running.kv, len(running.contexts.offset)
-        used_before, end = kv.used, self._boundary(steps)
+        kv, decoding, end = running.kv, len(running.contexts.offset), self._boundary(steps)
+        used_before = kv.used
         produced, prompt_tokens = running.advance(steps, end)
         blocks = (used_before + kv.used) / 2
         self._recorder.record(

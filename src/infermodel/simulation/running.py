@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from math import inf, isnan
 from typing import Protocol
 
+from infermodel.cost.attention import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel
 from infermodel.simulation.batching import Discipline, Prefill, WaitingQueue, assign_chunks, blocks
 from infermodel.simulation.contexts import Contexts
@@ -102,6 +103,8 @@ class Running:
         self.joins_until = inf
         self.lookahead = 1
         self.held_up = False
+        self._max_batched_tokens = limits.max_batched_tokens
+        self._slots_bind = step_model.prompt_tokens_per_step(limits.max_sequences, limits.max_context) < FOREVER
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
@@ -142,9 +145,10 @@ class Running:
     def _budget(self) -> int:
         """Prompt tokens that the next step may take."""
         decoding = len(self.contexts.offset)
-        slots = self._model.prompt_tokens_per_step(decoding, self.contexts.longest(self.step))
-        budget = self._limits.max_batched_tokens - decoding
-        return max(0, slots if slots < budget else budget)
+        budget = self._max_batched_tokens - decoding
+        if self._slots_bind:
+            budget = min(budget, self._model.prompt_tokens_per_step(decoding, self.contexts.longest(self.step)))
+        return budget if budget > 0 else 0
 
     def _admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits; returns the budget left."""
@@ -228,13 +232,13 @@ class Running:
         """Whether the head of the queue could join when this batch has done `steps` steps."""
         if not self.queue:
             return False
-        kv, prefills = self.kv, self.prefills
-        _, chunk, _, cost = self._first_chunk(self.queue.head(), self._budget_left)
+        kv, prefills, head = self.kv, self.prefills, self.queue.head()
+        _, chunk, _, cost = self._first_chunk(head, self._budget_left)
         taken = kv.growth(self.step, steps + self.lookahead)
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
-        fits = chunk > 0 and taken + cost <= kv.free and self._may_reserve(self.queue.head())
+        fits = chunk > 0 and taken + cost <= kv.free and self._may_reserve(head)
         if not fits:
             self._client.on_held_up(self._replica)
         return fits
@@ -289,18 +293,23 @@ class Running:
         most, finishing = ENDLESS, 0
         chunks: tuple[Chunk, ...] = ()
         if self.prefills:
-            working = [prefill for prefill in self.prefills if prefill.chunk]
-            chunks = tuple([Chunk(prefill.chunk, prefill.done) for prefill in working])
-            for prefill in working:
-                full = (prefill.target - prefill.done - 1) // prefill.chunk
-                finishing += full == 0
-                most = min(most, full)
-            most = max(most, 1)
+            pieces = []
+            for prefill in self.prefills:
+                chunk, done = prefill.chunk, prefill.done
+                if chunk:
+                    pieces.append(tuple.__new__(Chunk, (chunk, done)))
+                    full = (prefill.target - done - 1) // chunk
+                    if full == 0:
+                        finishing += 1
+                    if full < most:
+                        most = full
+            chunks, most = tuple(pieces), most or 1
         if decoding:
             to_finish = self._finishes[0][0] - step
             if to_finish < most:
                 most = to_finish
-            most = contexts.steps_until_full_window(step, most)
+            if contexts.windows:
+                most = contexts.steps_until_full_window(step, most)
         batch = (decoding, contexts.total, contexts.longest(step), contexts.windowed(), 1, chunks, finishing)
         return tuple.__new__(Batch, batch), 1 if self._preempted or self._deferred else most
 
@@ -329,8 +338,7 @@ class Running:
         self.settled_at = end
         produced, prompt_tokens = decoding * steps, 0
         if self.prefills:
-            unfinished, block = [], kv.block_tokens
-            complete = []
+            unfinished, complete, block = [], [], kv.block_tokens
             for prefill in self.prefills:
                 done, target = prefill.done, prefill.target
                 if prefill.chunk:
