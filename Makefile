@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SCENARIO ?= scenarios/cerebras_launch.yaml
 SWEEP ?= scenarios/sweeps/batch_limit.yaml
+PLAN ?= scenarios/plans/chat_70b.yaml
 ARGS ?=
 CASE ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run check sweep capacity report test test-slow bench lint lock
+.PHONY: help run check sweep plan capacity report test test-slow bench lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,9 @@ capacity: $(VENV)/.installed ## the largest load each service of SCENARIO sustai
 
 sweep: $(VENV)/.installed ## run the what-ifs of SWEEP
 	@$(BIN)/infermodel sweep "$(SWEEP)" $(ARGS)
+
+plan: $(VENV)/.installed ## the cheapest fleet for PLAN
+	@$(BIN)/infermodel plan "$(PLAN)" $(ARGS)
 
 report: run ## same as run: the page is reports/<scenario>/report.html
 

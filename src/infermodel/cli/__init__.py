@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "capacity": "The largest load that each service sustains at its objectives.",
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
+    "plan": "Find the cheapest fleet that meets the objectives.",
     "bands": "How far a scenario's answers move with the uncertain constants.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",

@@ -28,7 +28,7 @@ FULL_RING = 4096
 
 def economics(service: ResolvedService, summary: Summary) -> Economics:
     """What the hour costs at this load, and what that makes a million tokens."""
-    hourly = hourly_cost(service, summary)
+    hourly = hourly_cost(service, summary.power_mean_w)
     tokens = hourly_tokens(summary)
     answer = Economics(hourly, blended_usd_per_mtok(hourly.total, summary.tpm))
     if tokens.total == 0:
@@ -47,8 +47,13 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
     )
 
 
-def hourly_cost(service: ResolvedService, summary: Summary) -> HourlyCost:
-    """USD/h of the whole fleet as bought, or of the devices that the replicas use as rented."""
+def hourly_cost(service: ResolvedService, power_mean_w: float) -> HourlyCost:
+    """USD/h of the whole fleet as bought, or of the devices that the replicas use as rented.
+
+    Args:
+        service: with its fleet and prices.
+        power_mean_w: of the replicas' devices.
+    """
     prices, system = service.prices, service.system
     if prices.rental_usd_per_device_s is not None:
         return rented(service.replicas * service.devices_per_replica, prices.rental_usd_per_device_s)
@@ -58,7 +63,7 @@ def hourly_cost(service: ResolvedService, summary: Summary) -> HourlyCost:
     if prices.colocation_usd_per_w_s is not None:
         colocation = colocation_usd_per_h(system.power_max_w * service.systems, prices.colocation_usd_per_w_s)
     elif prices.electricity_usd_per_j is not None:
-        power = power_usd_per_h(fleet_power_w(service, summary), prices.pue, prices.electricity_usd_per_j)
+        power = power_usd_per_h(fleet_power_w(service, power_mean_w), prices.pue, prices.electricity_usd_per_j)
     return owned(
         purchase_usd=prices.purchase_usd * float(service.systems),
         life_s=prices.life_s,
@@ -71,15 +76,15 @@ def hourly_cost(service: ResolvedService, summary: Summary) -> HourlyCost:
     )
 
 
-def fleet_power_w(service: ResolvedService, summary: Summary) -> float:
+def fleet_power_w(service: ResolvedService, power_mean_w: float) -> float:
     """Mean power of the systems: the replicas' devices as simulated, unused devices idle, and the rest of each machine
     (processors, fans, switches: rated power of the system less that of its devices), always on."""
     system, device = service.system, service.system.device
     unused = service.systems * system.devices - service.replicas * service.devices_per_replica
     if device.family != "gpu":
-        return summary.power_mean_w + unused / system.devices * system.power_idle_w
+        return power_mean_w + unused / system.devices * system.power_idle_w
     rest_w = max(0.0, system.power_max_w - system.devices * device.power_max_w)
-    return summary.power_mean_w + unused * device.power_idle_w + service.systems * rest_w
+    return power_mean_w + unused * device.power_idle_w + service.systems * rest_w
 
 
 def hourly_tokens(summary: Summary) -> TokenCounts:

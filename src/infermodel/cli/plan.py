@@ -1,0 +1,91 @@
+"""`infermodel plan`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from infermodel.cli.run import REPORTS, refusal
+from infermodel.cli.sweep import progress_bar
+
+if TYPE_CHECKING:
+    from infermodel.search.plan import Planned
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/plans/<file>.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+def plan(file: str, jobs: int, out: Path | None, quiet: bool) -> None:
+    """Find the cheapest fleet that meets the objectives, among the candidates of a plan FILE."""
+    from infermodel.report.folder import safe_name
+    from infermodel.search.plan import find_plan
+    from infermodel.search.plan_schema import load_plan
+
+    asked = load_plan(file)
+    folder = out or REPORTS / "plans" / safe_name(Path(file).stem)
+    with progress_bar(quiet=quiet) as on_option:
+        planned = find_plan(asked, jobs=jobs, on_option=on_option)
+    with refusal(folder):
+        write_plan(planned, folder)
+    if not quiet:
+        click.echo("\n".join([asked.title, "", *answer(planned), "", f"report: {folder / 'plan.csv'}"]))
+
+
+def write_plan(planned: Planned, folder: Path) -> None:
+    """Table, picture and the scenario of the cheapest fleet; the last two only where there is a fleet."""
+    from io import StringIO
+
+    from infermodel.report.cells import write_rows
+    from infermodel.report.plan_pictures import PlanStory, fronts_png
+    from infermodel.search.plan_table import HEADER, best_yaml, devices_of, plan_rows
+    from infermodel.search.whole_file import write_whole
+
+    rows = plan_rows(planned)
+    table = StringIO()
+    write_rows(table, HEADER, rows)
+    write_whole(folder / "plan.csv", table.getvalue())
+    picture = fronts_png(PlanStory(planned.plan.title, devices_of(planned), rows))
+    for name, content in (("fronts.png", picture), ("best.yaml", best_yaml(planned))):
+        if content:
+            write_whole(folder / name, content)
+        else:
+            (folder / name).unlink(missing_ok=True)
+
+
+def answer(planned: Planned) -> list[str]:
+    """The cheapest fleet in a sentence, a line for every layout, and how much was simulated."""
+    from infermodel.report.human import number, seconds, usd, watts
+    from infermodel.report.human import share as percent
+    from infermodel.search.plan_table import words_of
+
+    best = planned.best
+    if best is None:
+        said = [f"No candidate meets the objectives with at most {planned.plan.most_systems} systems."]
+    else:
+        said = [
+            f"Cheapest: {best.systems} + {planned.plan.spares} spare {best.layout.candidate.title}, "
+            f"{words_of(best.layout.settings)}: {usd(best.usd_per_h)}/h, {usd(best.usd_per_mtok)}/Mtok."
+        ]
+    said.append("")
+    for each in sorted(planned.options, key=lambda option: (option.usd_per_h, option.layout.number)):
+        name = f"{each.layout.candidate.title} ({words_of(each.layout.settings)})"
+        if each.reason:
+            said.append(f"  {name}: {each.reason}")
+            continue
+        said.append(
+            f"  {name}: {each.bought} systems, {number(each.racks)} racks, {watts(each.power_w)}, "
+            f"{usd(each.usd_per_h)}/h, {usd(each.usd_per_mtok)}/Mtok, {percent(each.utilisation)} busy, "
+            f"{number(each.speed_tok_s)} tok/s a user, TTFT p99 {seconds(each.ttft_p99_s)}"
+        )
+    pruned = sum(each.reason.startswith("pruned") for each in planned.options)
+    said += [
+        "",
+        f"{planned.simulated} of {planned.fleets} fleets simulated; "
+        f"{pruned} of {len(planned.options)} layouts pruned by the cost engine's bounds.",
+    ]
+    return said

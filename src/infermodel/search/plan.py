@@ -1,0 +1,261 @@
+"""The cheapest fleet that meets the objectives, over candidate systems and their layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil, inf, nan
+from typing import Any
+
+from infermodel.economics.fleet import rented
+from infermodel.experiment.pricing import fleet_power_w, hourly_cost
+from infermodel.experiment.processes import processes
+from infermodel.experiment.run import replicate
+from infermodel.metrics.replications import combine
+from infermodel.metrics.summary import Summary
+from infermodel.scenario import ResolvedScenario, ResolvedService, ScenarioErrors, load, resolve
+from infermodel.search.plan_bounds import fewest_replicas, out_of_reach
+from infermodel.search.plan_schema import Candidate, Plan
+from infermodel.search.probe import why_missed
+
+RACK_UNITS = 42
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A candidate system with one of its settings.
+
+    Attributes:
+        number: position in the plan.
+        candidate: what is bought.
+        settings: parallelism, limits and formats by key.
+        step: systems by which a fleet grows, those that a replica spans.
+        replicas_per_step: that they hold.
+        fewest: systems below which the cost engine sees no hope.
+        least_usd_per_h: of that fleet with its spares, its devices drawing nothing.
+        pruned: why it cannot be built or cannot meet the objectives; empty where it may.
+    """
+
+    number: int
+    candidate: Candidate
+    settings: Mapping[str, Any]
+    step: int = 1
+    replicas_per_step: int = 0
+    fewest: int = 0
+    least_usd_per_h: float = 0.0
+    pruned: str = ""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A layout on the smallest fleet that meets the objectives, or why there is none.
+
+    Attributes:
+        layout: what was asked.
+        systems: that carry the load; 0 where there is no such fleet.
+        bought: with the spares.
+        replicas: of the model.
+        simulated: sizes of the fleet that were simulated.
+        reason: why there is no fleet; empty where there is one.
+        usd_per_h, usd_per_mtok: of the fleet with its spares.
+        utilisation: of the replicas.
+        power_w: mean of all systems, spares included.
+        racks: of 42 units.
+        speed_tok_s: median output speed of a user.
+        ttft_p99_s: of a user.
+    """
+
+    layout: Layout
+    systems: int = 0
+    bought: int = 0
+    replicas: int = 0
+    simulated: int = 0
+    reason: str = ""
+    usd_per_h: float = inf
+    usd_per_mtok: float = nan
+    utilisation: float = nan
+    power_w: float = nan
+    racks: float = nan
+    speed_tok_s: float = nan
+    ttft_p99_s: float = nan
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The answer: every layout in the plan's order, and the cheapest (None where no fleet will do)."""
+
+    plan: Plan
+    options: tuple[Option, ...]
+    best: Option | None
+
+    @property
+    def fleets(self) -> int:
+        """Layouts times sizes: what full enumeration would simulate."""
+        return len(self.options) * self.plan.most_systems
+
+    @property
+    def simulated(self) -> int:
+        """Fleets that were simulated."""
+        return sum(each.simulated for each in self.options)
+
+
+def find_plan(
+    plan: Plan, *, jobs: int = 1, on_option: Callable[[int, int], None] = lambda done, total: None
+) -> Planned:
+    """Find the smallest fleet of each layout that meets the objectives, and the cheapest of those fleets.
+
+    A fleet meets them where every replication keeps every objective and no queue grows. Larger fleets of a layout are
+    taken to meet what smaller ones do. Of equally cheap fleets the first in the file wins.
+
+    Args:
+        plan: of `load_plan`.
+        jobs: processes; the answer does not depend on it.
+        on_option: called with layouts done and all layouts.
+    """
+    layouts = list_layouts(plan)
+    options: dict[int, Option] = {}
+    promising = []
+    for each in layouts:
+        if each.pruned:
+            options[each.number] = Option(each, reason=each.pruned)
+        else:
+            promising.append(each)
+    promising.sort(key=lambda each: (each.least_usd_per_h, each.number))
+    on_option(len(options), len(layouts))
+    if plan.fronts:
+        with processes(min(jobs, max(1, len(promising)))) as mapper:
+            for option in mapper(partial(smallest_fleet, plan), promising):
+                options[option.layout.number] = option
+                on_option(len(options), len(layouts))
+    else:
+        cheapest = inf
+        for each in promising:
+            if each.least_usd_per_h > cheapest:
+                reason = f"pruned: at least {each.least_usd_per_h:.4g} USD/h, more than the best found"
+                options[each.number] = Option(each, reason=reason)
+            else:
+                options[each.number] = smallest_fleet(plan, each)
+                cheapest = min(cheapest, options[each.number].usd_per_h)
+            on_option(len(options), len(layouts))
+    ordered = tuple(options[number] for number in sorted(options))
+    best = min((each for each in ordered if each.systems), key=lambda each: each.usd_per_h, default=None)
+    return Planned(plan, ordered, best)
+
+
+def list_layouts(plan: Plan) -> list[Layout]:
+    """Every layout of the plan with its bounds."""
+    asked = [(candidate, settings) for candidate in plan.candidates for settings in candidate.settings()]
+    return [bounded(plan, Layout(i, candidate, settings)) for i, (candidate, settings) in enumerate(asked)]
+
+
+def bounded(plan: Plan, layout: Layout) -> Layout:
+    """The layout with what the cost engine says of it."""
+    try:
+        service = _resolved(plan, layout, plan.most_systems, None).services[0]
+    except ScenarioErrors as refused:
+        return replace(layout, pruned="; ".join(dict.fromkeys(each.message for each in refused.errors)))
+    beyond = out_of_reach(service)
+    if beyond:
+        return replace(layout, pruned=f"pruned: {beyond}")
+    devices, each = service.devices_per_replica, service.system.devices
+    step = -(-devices // each)
+    held = 1 if step > 1 else each // devices
+    layout = replace(layout, step=step, replicas_per_step=held)
+    layout = replace(layout, fewest=step * ceil(fewest_replicas(service) / held))
+    if layout.fewest > plan.most_systems:
+        return replace(layout, pruned=f"pruned: takes at least {layout.fewest} systems")
+    least = fleet_of(plan, layout, layout.fewest).services[0]
+    return replace(layout, least_usd_per_h=usd_per_h(plan, least, 0.0))
+
+
+def _resolved(plan: Plan, layout: Layout, systems: int, replicas: int | None) -> ResolvedScenario:
+    changes = plan.changes(layout.candidate, dict(layout.settings), systems, replicas)
+    return resolve(load(plan.base_path, changes))
+
+
+def fleet_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
+    """The base on so many systems of this layout, the spares bought and idle."""
+    replicas = systems // layout.step * layout.replicas_per_step
+    return _resolved(plan, layout, systems + plan.spares, replicas)
+
+
+def smallest_fleet(plan: Plan, layout: Layout) -> Option:
+    """The smallest fleet of the layout that meets the objectives: grown by doubling steps from its bound, or shrunk
+    where the bound turns out too careful, and then bisected.
+    """
+    tried: dict[int, tuple[Summary, str]] = {}
+
+    def keeps(steps: int) -> bool:
+        if steps not in tried:
+            tried[steps] = judged(fleet_of(plan, layout, steps * layout.step), plan.replications)
+        return not tried[steps][1]
+
+    most = plan.most_systems // layout.step
+    low, high = 0, layout.fewest // layout.step
+    while not keeps(high):
+        if high == most:
+            reason = f"misses {tried[high][1]} with {high * layout.step} systems"
+            return Option(layout, simulated=len(tried), reason=reason)
+        low, high = high, min(most, max(high + 1, 2 * high - low + (low > 0)))
+    if not low:
+        while high > 1 and keeps(high - 1):
+            high -= 1
+        low = high - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if keeps(middle) else (middle, high)
+    return option(plan, layout, high * layout.step, tried[high][0], len(tried))
+
+
+def judged(scenario: ResolvedScenario, replications: int) -> tuple[Summary, str]:
+    """Summary over the replications and what is missed in the first that misses something."""
+    summaries = []
+    for number in range(replications):
+        (summary,) = replicate(scenario, "leap", number).summaries
+        missed = why_missed(summary)
+        if missed:
+            return summary, missed
+        summaries.append(summary)
+    return combine(summaries), ""
+
+
+def option(plan: Plan, layout: Layout, systems: int, summary: Summary, simulated: int) -> Option:
+    """What a fleet that meets the objectives costs and does."""
+    service = fleet_of(plan, layout, systems).services[0]
+    dollars = usd_per_h(plan, service, summary.power_mean_w)
+    return Option(
+        layout=layout,
+        systems=systems,
+        bought=systems + plan.spares,
+        replicas=service.replicas,
+        simulated=simulated,
+        usd_per_h=dollars,
+        usd_per_mtok=dollars / (60 * summary.tpm) * 1e6 if summary.tpm > 0 else nan,
+        utilisation=summary.utilisation,
+        power_w=fleet_power_w(service, summary.power_mean_w),
+        racks=service.systems * service.system.rack_units / RACK_UNITS,
+        speed_tok_s=summary.output_speed_p50_tok_s,
+        ttft_p99_s=summary.ttft_p99_s,
+    )
+
+
+def usd_per_h(plan: Plan, service: ResolvedService, power_mean_w: float) -> float:
+    """USD/h of the fleet with its spares, which cost their rent too where systems are rented."""
+    total = hourly_cost(service, power_mean_w).total.mid
+    rent = service.prices.rental_usd_per_device_s
+    if rent is None:
+        return total
+    return total + rented(plan.spares * service.system.devices, rent).total.mid
+
+
+def on_front(options: tuple[Option, ...], measure: Callable[[Option], float]) -> frozenset[int]:
+    """Layouts that no other beats both in dollars an hour and in a measure of which less is better."""
+    sound = [(each.usd_per_h, measure(each), each.layout.number) for each in options if each.systems]
+    sound = [each for each in sound if each[1] == each[1]]
+    front, least = set(), inf
+    for _, value, number in sorted(sound):
+        if value < least:
+            front.add(number)
+            least = value
+    return frozenset(front)

@@ -1,0 +1,182 @@
+"""A plan file: a base scenario, the systems that could serve it, and how they may be set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from infermodel.catalog import load_system
+from infermodel.scenario import ScenarioErrors, load
+from infermodel.scenario.document import read
+from infermodel.scenario.errors import named
+from infermodel.scenario.schema.fleet import Systems
+from infermodel.scenario.schema.money import Price
+from infermodel.scenario.schema.types import Count, Flag, Index, Name, PrecisionName, Tokens, Words, catalogued
+from infermodel.scenario.schema.values import Block, Kind, Text, Whole, refusal, refuse, refuse_below, tree
+from infermodel.scenario.validation import validate_as
+from infermodel.search.override_text import override_text
+
+MOST_LAYOUTS = 10_000
+PARALLEL = ("devices_per_replica", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
+LIMITS = ("max_sequences", "max_batched_tokens")
+FORMATS = ("weights", "kv_cache", "compute")
+
+
+class Several(Kind):
+    """One value or a list of them, each of one kind."""
+
+    def __init__(self, each: Kind) -> None:
+        self.each = each
+
+    def read(self, value: Any) -> tuple[Any, ...]:
+        """The values, repeated ones once."""
+        listed = value if isinstance(value, list) else [value]
+        if not listed:
+            refuse("the list is empty; give at least one")
+        return tuple(dict.fromkeys(self.each.read(each) for each in listed))
+
+    def unit(self) -> str:
+        """For the reference table."""
+        return f"{self.each.unit()}, or list"
+
+
+def _kind(annotated: Any) -> Kind:
+    (kind,) = annotated.__metadata__
+    assert isinstance(kind, Kind)
+    return kind
+
+
+Degrees = Annotated[tuple[int, ...], Several(Whole(at_most=100_000))]
+Sizes = Annotated[tuple[int, ...], Several(_kind(Systems))]
+TokenLimits = Annotated[tuple[int, ...], Several(_kind(Tokens))]
+FormatNames = Annotated[tuple[str, ...], Several(_kind(PrecisionName))]
+
+
+class Formats(Block):
+    """Number formats to try."""
+
+    weights: FormatNames | None = Field(default=None, description="as the base has them if omitted")
+    kv_cache: FormatNames | None = Field(default=None, description="as the base has them if omitted")
+    compute: FormatNames | None = Field(default=None, description="as the base has them if omitted")
+
+
+class Candidate(Block):
+    """A system that could be bought or rented, and the layouts to try on it: all combinations of what is listed."""
+
+    system: Annotated[str, catalogued("system", "systems")] = Field(description="what one buys")
+    name: Name | None = Field(default=None, description="in tables; the system's name if omitted")
+    price: Price = Field(description="as in a scenario: purchase or rental")
+    engine: Annotated[str, catalogued("engine", "engines")] | None = Field(
+        default=None, description="the usual one of such devices if omitted"
+    )
+    devices_per_replica: Degrees | None = Field(default=None, description="wafers or chips of a replica")
+    tensor_parallel: Degrees | None = Field(default=None, description="GPUs that share each layer")
+    pipeline_parallel: Degrees | None = Field(default=None, description="groups of GPUs that share out the layers")
+    expert_parallel: Degrees | None = Field(default=None, description="GPUs that share out the experts")
+    data_parallel: Degrees | None = Field(default=None, description="copies of the attention in a replica")
+    max_sequences: Sizes | None = Field(default=None, description="requests of a replica; as the base if omitted")
+    max_batched_tokens: TokenLimits | None = Field(default=None, description="of a step; as the base if omitted")
+    precision: Formats = Field(default=Formats(), description="number formats")
+
+    @property
+    def title(self) -> str:
+        """Name in tables."""
+        return self.name or self.system
+
+    @model_validator(mode="after")
+    def _has_a_price(self) -> Self:
+        if self.price.purchase is None and self.price.rental is None:
+            refuse_below([(("price",), refusal("a plan compares dollars", "write purchase: or rental:"))])
+        return self
+
+    def settings(self) -> Iterator[dict[str, Any]]:
+        """Each combination of what is listed."""
+        listed = {key: getattr(self, key) for key in (*PARALLEL, *LIMITS)}
+        listed |= {key: getattr(self.precision, key) for key in FORMATS}
+        given = {key: values for key, values in listed.items() if values is not None}
+        for values in product(*given.values()):
+            yield dict(zip(given, values, strict=True))
+
+
+class Plan(Block):
+    """Which fleet is cheapest?"""
+
+    title: Words = Field(description="the question in a sentence")
+    description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the reader")
+    base: Words = Field(description="scenario of one service, named from this file's folder")
+    set: tuple[Words, ...] = Field(default=(), description="changes to the base, as for `--set`")
+    candidates: tuple[Candidate, ...] = Field(min_length=1, max_length=100, description="what could serve")
+    spares: Index = Field(default=0, description="systems bought beyond those that carry the load")
+    most_systems: Systems = Field(default=64, description="of any fleet, spares not counted")
+    replications: Count = Field(default=3, description="runs of each fleet, each of which must keep every objective")
+    fronts: Flag = Field(
+        default=True, description="whether layouts dearer than the best found are simulated too, for the fronts"
+    )
+
+    _file: Path = PrivateAttr(default=Path())
+
+    @property
+    def source(self) -> Path:
+        """The file."""
+        return self._file
+
+    @property
+    def base_path(self) -> Path:
+        """The base scenario's file."""
+        return self._file.parent / self.base
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        layouts = sum(1 for each in self.candidates for _ in each.settings())
+        if layouts > MOST_LAYOUTS:
+            refuse_below([(("candidates",), refusal(f"{layouts} layouts, more than {MOST_LAYOUTS}", "list fewer"))])
+        return self
+
+    def changes(
+        self, candidate: Candidate, settings: dict[str, Any], systems: int, replicas: int | None
+    ) -> tuple[str, ...]:
+        """The base with this layout on so many systems, as for `--set`."""
+        fleet = {"system": candidate.system, "systems": systems}
+        fleet |= {key: settings[key] for key in PARALLEL if key in settings}
+        if replicas is not None:
+            fleet["replicas"] = replicas
+        return (
+            *self.set,
+            override_text("services.0.fleet", fleet),
+            override_text("services.0.engine", candidate.engine),
+            override_text("services.0.outages", None),
+            override_text("services.0.price", tree(candidate.price)),
+            *(override_text(f"services.0.limits.{key}", settings[key]) for key in LIMITS if key in settings),
+            *(override_text(f"services.0.precision.{key}", settings[key]) for key in FORMATS if key in settings),
+        )
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan file and check it and its base scenario.
+
+    Raises:
+        ScenarioErrors: all that is wrong, each with its place.
+    """
+    document = read(path)
+    plan = validate_as(Plan, document)
+    plan._file = Path(path)
+    errors = []
+    for i, candidate in enumerate(plan.candidates):
+        if load_system(candidate.system).device.family != "gpu" and candidate.devices_per_replica is None:
+            hint = "list devices_per_replica"
+            errors.append(document.error(("candidates", i, "system"), "the devices of a replica are open", hint))
+    if errors:
+        raise ScenarioErrors(errors)
+    base = load(plan.base_path, plan.set)
+    if len(base.services) != 1:
+        said = f"{named(plan.base)} has {len(base.services)} services"
+        raise ScenarioErrors([document.error(("base",), said, "name a scenario of one")])
+    (service,) = base.services
+    if not (base.objectives if service.objectives is None else service.objectives):
+        said = f"{named(plan.base)} has no objectives, so any fleet would do"
+        raise ScenarioErrors([document.error(("base",), said, "such as objectives: {ttft_p99: 2 s}")])
+    return plan

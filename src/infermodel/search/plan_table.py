@@ -1,0 +1,92 @@
+"""A plan's answer as rows, words and a scenario file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infermodel.catalog import load_system
+from infermodel.scenario import to_yaml
+from infermodel.scenario.document import dump, parse
+from infermodel.search.plan import Option, Planned, fleet_of, on_front
+from infermodel.search.plan_schema import FORMATS, LIMITS, PARALLEL
+
+HEADER = (
+    "layout",
+    "candidate",
+    "system",
+    *PARALLEL,
+    *LIMITS,
+    *FORMATS,
+    "systems",
+    "bought",
+    "replicas",
+    "usd_per_h",
+    "usd_per_mtok",
+    "utilisation",
+    "power_w",
+    "racks",
+    "speed_tok_s",
+    "ttft_p99_s",
+    "best",
+    "on_speed_front",
+    "on_ttft_front",
+    "least_usd_per_h",
+    "fewest_systems",
+    "simulated_sizes",
+    "reason",
+)
+MEASURED = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "racks", "speed_tok_s", "ttft_p99_s")
+
+
+def plan_rows(planned: Planned) -> list[dict[str, Any]]:
+    """A row for each layout, in the plan's order; what has no fleet has a reason and no figures."""
+    fast = on_front(planned.options, lambda each: -each.speed_tok_s)
+    prompt = on_front(planned.options, lambda each: each.ttft_p99_s)
+    return [_row(planned, each, fast, prompt) for each in planned.options]
+
+
+def _row(planned: Planned, option: Option, fast: frozenset[int], prompt: frozenset[int]) -> dict[str, Any]:
+    layout = option.layout
+    row: dict[str, Any] = {
+        "layout": layout.number,
+        "candidate": layout.candidate.title,
+        "system": layout.candidate.system,
+        **layout.settings,
+        "systems": option.systems,
+        "bought": option.bought,
+        "replicas": option.replicas,
+        "best": option is planned.best,
+        "on_speed_front": layout.number in fast,
+        "on_ttft_front": layout.number in prompt,
+        "least_usd_per_h": layout.least_usd_per_h or None,
+        "fewest_systems": layout.fewest or None,
+        "simulated_sizes": option.simulated,
+        "reason": option.reason,
+    }
+    if option.systems:
+        row |= {name: getattr(option, name) for name in MEASURED}
+    return row
+
+
+def words_of(settings: Mapping[str, Any]) -> str:
+    """Settings on one line.
+
+    >>> words_of({"tensor_parallel": 4, "weights": "fp8"})
+    'tensor_parallel 4, weights fp8'
+    """
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "as the base"
+
+
+def devices_of(planned: Planned) -> dict[str, str]:
+    """Candidate to the name of its device."""
+    return {each.title: load_system(each.system).device.name for each in planned.plan.candidates}
+
+
+def best_yaml(planned: Planned) -> str:
+    """The cheapest fleet as a scenario; empty where no fleet will do."""
+    if planned.best is None:
+        return ""
+    scenario = fleet_of(planned.plan, planned.best.layout, planned.best.systems)
+    content = parse(to_yaml(scenario), "best.yaml").tree
+    return dump({**content, "title": f"{planned.plan.title} The cheapest fleet"})

@@ -1,0 +1,191 @@
+"""Plans against full enumeration, and what is wrong with a plan file."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infermodel.experiment import run
+from infermodel.scenario import ScenarioErrors, load, resolve
+from infermodel.search.plan import Option, Planned, find_plan, judged, list_layouts, on_front, usd_per_h
+from infermodel.search.plan_schema import load_plan
+from infermodel.search.plan_table import best_yaml, plan_rows
+
+BASE = """\
+title: small
+requests: 80
+seed: {seed}
+traffic:
+  arrivals: {{kind: poisson, rate: {rate} /min}}
+  prompt_tokens: {{kind: lognormal, mean: {prompt}, cv: 0.6, min: 8, max: 4000}}
+  output_tokens: {{kind: lognormal, mean: {output}, cv: 0.6, min: 4, max: 600}}
+objectives: {{ttft_p90: {ttft} ms, tpot_p90: {tpot} ms}}
+services:
+  - {{name: S, model: {model}, fleet: {{system: dgx-h100}}, limits: {{max_context: 8192}}}}
+"""
+PLAN = """\
+title: Which is cheapest?
+base: base.yaml
+spares: {spares}
+most_systems: 6
+replications: 2
+fronts: {fronts}
+candidates:
+  - {{system: cs-3, price: {{purchase: {wafer} USD}}, devices_per_replica: [1, 2]}}
+  - {{system: dgx-h100, price: {{purchase: 300000 USD}}, tensor_parallel: [1, 4], max_sequences: [2, 16]}}
+  - {{system: dgx-b200, price: {{rental: {rent} USD/h}}, tensor_parallel: 8, max_sequences: [4]}}
+"""
+
+
+def problem(folder: Path, seed: int, *, fronts: bool) -> Path:
+    """A random small plan, from a seed of its own."""
+    draw = np.random.default_rng(seed)
+    base = {
+        "seed": seed,
+        "rate": int(draw.choice([200, 1000, 4000, 12000])),
+        "prompt": int(draw.integers(50, 900)),
+        "output": int(draw.integers(20, 200)),
+        "ttft": int(draw.choice([60, 200, 1000])),
+        "tpot": int(draw.choice([2, 10, 30])),
+        "model": "llama-3.1-8b",
+    }
+    (folder / "base.yaml").write_text(BASE.format(**base))
+    plan = {
+        "spares": int(draw.integers(0, 3)),
+        "fronts": str(fronts).lower(),
+        "wafer": int(draw.choice([300_000, 1_000_000, 2_500_000])),
+        "rent": int(draw.choice([2, 4, 8])),
+    }
+    path = folder / "plan.yaml"
+    path.write_text(PLAN.format(**plan))
+    return path
+
+
+def enumerated(path: Path) -> tuple[float, dict[int, int]]:
+    """Dollars of the cheapest fleet, and the smallest of each layout: all of 1 to 6 systems simulated, no bounds."""
+    plan = load_plan(path)
+    cheapest, smallest = inf, {}
+    asked = [(candidate, settings) for candidate in plan.candidates for settings in candidate.settings()]
+    for number, (candidate, settings) in enumerate(asked):
+        for systems in range(1, plan.most_systems + 1):
+            try:
+                alone = resolve(load(plan.base_path, plan.changes(candidate, settings, systems, None)))
+            except ScenarioErrors:  # fewer systems than a replica spans
+                continue
+            replicas = alone.services[0].replicas
+            scenario = resolve(load(plan.base_path, plan.changes(candidate, settings, systems + plan.spares, replicas)))
+            summary, missed = judged(scenario, plan.replications)
+            if not missed:
+                cheapest = min(cheapest, usd_per_h(plan, scenario.services[0], summary.power_mean_w))
+                smallest.setdefault(number, systems)
+    return cheapest, smallest
+
+
+def check(folder: Path, seed: int) -> None:
+    """Both kinds of plan against enumeration."""
+    path = problem(folder, seed, fronts=True)
+    cheapest, smallest = enumerated(path)
+    found = find_plan(load_plan(path))
+    assert {each.layout.number: each.systems for each in found.options if each.systems} == smallest
+    assert (found.best.usd_per_h if found.best else inf) == cheapest
+    pruned = find_plan(load_plan(problem(folder, seed, fronts=False)))
+    assert (pruned.best.usd_per_h if pruned.best else inf) == cheapest
+    assert pruned.simulated <= found.simulated < found.fleets
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_plan_equals_full_enumeration(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4, 24))
+def test_more_plans_equal_full_enumeration(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, seed)
+
+
+def planned(folder: Path) -> Planned:
+    return find_plan(load_plan(problem(folder, 0, fronts=True)))
+
+
+def test_other_seeds_confirm_the_cheapest_fleet(tmp_path: Path) -> None:
+    path = problem(tmp_path, 0, fronts=False)
+    base = tmp_path / "base.yaml"
+    # 80 requests leave a percentile 90 to eight of them, which is luck; 3,000 leave it to 300.
+    base.write_text(base.read_text().replace("requests: 80", "requests: 3000"))
+    found = find_plan(load_plan(path))
+    assert found.best is not None
+    (tmp_path / "best.yaml").write_text(best_yaml(found))
+    for seed in (101, 102, 103):
+        (result,) = run(resolve(load(tmp_path / "best.yaml", [f"seed={seed}"]))).services
+        assert result.summary.objectives_met, seed
+        assert result.service.systems == found.best.bought
+        assert result.service.replicas == found.best.replicas
+
+
+def test_rows_say_why_there_is_no_fleet(tmp_path: Path) -> None:
+    found = planned(tmp_path)
+    for row, each in zip(plan_rows(found), found.options, strict=True):
+        assert bool(row["reason"]) == (each.systems == 0)
+    assert sum(row["best"] for row in plan_rows(found)) == 1
+
+
+def test_a_front_keeps_what_nothing_beats(tmp_path: Path) -> None:
+    (layout, *_) = list_layouts(load_plan(problem(tmp_path, 0, fronts=True)))
+    # On the front: (1, 5), (2, 3), (4, 1); (2, 4) and (3, 3) are beaten, and the last is no fleet.
+    points = [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 3.0), (4.0, 1.0), (0.5, 0.5)]
+    options = tuple(
+        Option(
+            layout=type(layout)(i, layout.candidate, layout.settings), systems=i < 5, usd_per_h=usd, ttft_p99_s=seconds
+        )
+        for i, (usd, seconds) in enumerate(points)
+    )
+    assert on_front(options, lambda each: each.ttft_p99_s) == {0, 2, 4}
+
+
+def test_spares_are_paid_for_and_stand_by(tmp_path: Path) -> None:
+    path = problem(tmp_path, 0, fronts=True)
+    without = load_plan(path).model_copy(update={"spares": 0})
+    without._file = path
+    spared = load_plan(path).model_copy(update={"spares": 2})
+    spared._file = path
+    few, many = find_plan(without), find_plan(spared)
+    for a, b in zip(few.options, many.options, strict=True):
+        assert a.systems == b.systems
+        assert a.replicas == b.replicas
+        if a.systems:
+            assert b.bought == a.systems + 2
+            # Nothing is shared between systems, so dollars without power grow with them; nobody priced electricity.
+            assert b.usd_per_h == pytest.approx(a.usd_per_h * b.bought / a.systems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("system: cs-3", "system: cs-4", ":8:14: "),
+        ("spares: 1", "spares: some", ":3:9: "),
+        ("devices_per_replica: [1, 2]", "tensor_parallel: 1", "list devices_per_replica"),
+        ("price: {rental: 4 USD/h}", "price: {}", "write purchase: or rental:"),
+        ("tensor_parallel: [1, 4]", "tensor_parallel: []", "the list is empty"),
+    ],
+)
+def test_a_mistake_is_answered_at_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = problem(tmp_path, 0, fronts=True)
+    text = PLAN.format(spares=1, fronts="true", wafer=1, rent=4)
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ScenarioErrors) as refused:
+        load_plan(path)
+    assert said in str(refused.value)
+    assert f"{path}:" in str(refused.value)
+
+
+def test_a_base_without_objectives_is_refused(tmp_path: Path) -> None:
+    path = problem(tmp_path, 0, fronts=True)
+    base = tmp_path / "base.yaml"
+    base.write_text("\n".join(line for line in base.read_text().splitlines() if not line.startswith("objectives")))
+    with pytest.raises(ScenarioErrors, match="has no objectives"):
+        load_plan(path)
