@@ -17,7 +17,7 @@ from infermodel.simulation import Horizon, ServiceSpec, simulate
 from infermodel.simulation.batching import FairQueue
 from infermodel.simulation.gate import RateLimits, Tenant
 from infermodel.simulation.rate_limits import RateLimit
-from infermodel.simulation.running import Limits
+from infermodel.simulation.spec import Limits
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Constant, Offline, Poisson
 from infermodel.workload.lengths import Fixed, Uniform

@@ -19,7 +19,7 @@ from infermodel.scenario.document import KeyPath
 from infermodel.scenario.schema import speculation as schema
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
-from infermodel.simulation import running, system
+from infermodel.simulation import spec, system
 
 ENGINES: Mapping[str, tuple[str, str]] = {
     "gpu": ("batch", "vllm"),
@@ -49,7 +49,7 @@ class PlacedFleet:
     """Replicas on systems; see `ResolvedService` for the words."""
 
     deployment: Deployment
-    limits: running.Limits
+    limits: spec.Limits
     step_model: StepModel
     devices_per_replica: int
     replicas: int
@@ -148,7 +148,7 @@ def _check_family(fleet: Fleet, on: System, engine: Engine) -> None:
 
 def resolve_limits(
     limits: Limits, architecture: ModelArchitecture, engine: Engine, *, prefix_caching: bool
-) -> running.Limits:
+) -> spec.Limits:
     """Limits of a replica, the engine's and the model's where none are given.
 
     Raises:
@@ -158,7 +158,7 @@ def resolve_limits(
     if context > architecture.max_context:
         said = f"{architecture.title} reads at most {architecture.max_context} tokens, not {context}"
         raise FleetError(("limits", "max_context"), said)
-    return running.Limits(
+    return spec.Limits(
         max_sequences=limits.max_sequences or engine.max_sequences,
         max_batched_tokens=limits.max_batched_tokens or engine.max_batched_tokens,
         max_context=context,
@@ -177,7 +177,7 @@ def resolve_precision(precision: Precision, architecture: ModelArchitecture) -> 
 
 
 def _place(
-    fleet: Fleet, on: System, deployment: Deployment, limits: running.Limits, model: StepModel, devices: int
+    fleet: Fleet, on: System, deployment: Deployment, limits: spec.Limits, model: StepModel, devices: int
 ) -> PlacedFleet:
     """Replicas on systems: several in one, or one over several whole systems."""
     spanned = -(-devices // on.devices)

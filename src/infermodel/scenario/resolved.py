@@ -17,7 +17,7 @@ from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
 from infermodel.simulation.gate import RateLimits
-from infermodel.simulation.running import Limits
+from infermodel.simulation.spec import Limits
 from infermodel.simulation.system import Outage
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic

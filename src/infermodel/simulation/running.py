@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from math import inf, isnan
 from typing import Protocol
@@ -13,37 +12,13 @@ from infermodel.simulation.batching import Discipline, Prefill, WaitingQueue, as
 from infermodel.simulation.contexts import Contexts
 from infermodel.simulation.kv_cache import KvCache
 from infermodel.simulation.recorder import RequestLog, StepRecorder
+from infermodel.simulation.spec import Limits
 
 ENDLESS = 1 << 60
 """Steps of a batch that nothing changes."""
 
 NOT_ASKED = -1
 """Budget left by a batch that nobody has asked about yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the engine allows on one replica.
-
-    Attributes:
-        max_sequences: running requests, prefilling ones included.
-        max_batched_tokens: tokens of a step, decode and prefill together.
-        max_context: prompt and output tokens of a request; longer ones are rejected.
-        chunked_prefill: whether a prompt may be split over steps.
-        prefix_caching: whether a prompt may use blocks that an earlier one with the same beginning left.
-        schedules_ahead: whether the next step is composed while one runs, so that a request that comes during a step
-            misses the next one too (asynchronous scheduling).
-        reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
-            that nobody is ever preempted.
-    """
-
-    max_sequences: int
-    max_batched_tokens: int
-    max_context: int
-    chunked_prefill: bool = True
-    prefix_caching: bool = False
-    schedules_ahead: bool = False
-    reserves_output: bool = False
 
 
 class Client(Protocol):

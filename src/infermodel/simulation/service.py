@@ -3,76 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from math import inf, nan
 
 import numpy as np
 from simpy.events import Event
 
-from infermodel.cost.speculative import Speculation
-from infermodel.cost.step import StepModel
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
 from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
-from infermodel.simulation.gate import Gate, RateLimits
+from infermodel.simulation.gate import Gate
 from infermodel.simulation.questions import Questions
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
-from infermodel.simulation.running import Limits, Running
+from infermodel.simulation.running import Running
+from infermodel.simulation.spec import Horizon, ServiceSpec
 from infermodel.simulation.streams import Streams
-from infermodel.simulation.system import Outage, SystemProcess
+from infermodel.simulation.system import SystemProcess
 from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord, Timeline
 from infermodel.workload.requests import Requests
 from infermodel.workload.sessions import Call, Session, SessionTraffic, requests_of_calls
-from infermodel.workload.traffic import ClosedTraffic, Traffic
+from infermodel.workload.traffic import ClosedTraffic
 
 PAUSE_AFTER_REJECTION_S = 1.0
 """A closed-loop user whose request is refused tries the next one after this."""
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """What is measured, and when the simulation may stop.
-
-    Attributes:
-        duration_s: requests that arrive before this are measured.
-        requests: the first so many requests are measured; with both, whichever ends first.
-        drain_s: how long after the last measured arrival to wait for the measured ones to finish; None: as long as it
-            takes where no more requests come, else as long as arrivals were measured. Arrivals go on meanwhile.
-    """
-
-    duration_s: float = inf
-    requests: float = inf
-    drain_s: float | None = None
-
-
-@dataclass(frozen=True)
-class ServiceSpec:
-    """A service, ready to simulate.
-
-    Attributes:
-        systems: machines; replicas are spread over them evenly, the first ones first.
-        ingress_s: from the client until the scheduler sees a request.
-        egress_s: from the end of a step until the client sees its tokens.
-        rate_limits: what each key may send; None: no keys and no limits.
-        speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
-    """
-
-    name: str
-    step_model: StepModel
-    traffic: Traffic | SessionTraffic
-    limits: Limits
-    replicas: int = 1
-    systems: int = 1
-    queue: str = "fcfs"
-    router: str = "least_outstanding"
-    outages: tuple[Outage, ...] = field(default=())
-    ingress_s: float = 0.0
-    egress_s: float = 0.0
-    rate_limits: RateLimits | None = None
-    speculation: Speculation | None = None
 
 
 class Service:

@@ -8,7 +8,8 @@ from simpy.events import AllOf
 
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.replica import Stepping
-from infermodel.simulation.service import Horizon, Service, ServiceSpec
+from infermodel.simulation.service import Service
+from infermodel.simulation.spec import Horizon, ServiceSpec
 from infermodel.simulation.streams import named_streams
 from infermodel.tables import ServiceRecord
 

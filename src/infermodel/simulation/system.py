@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
 
 if TYPE_CHECKING:
-    from infermodel.simulation.service import Service, ServiceSpec
+    from infermodel.simulation.service import Service
+    from infermodel.simulation.spec import ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""What a simulation is asked: services ready to play, their limits, and what of them is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from infermodel.cost.speculative import Speculation
+from infermodel.cost.step import StepModel
+from infermodel.workload.sessions import SessionTraffic
+from infermodel.workload.traffic import Traffic
+
+if TYPE_CHECKING:
+    from infermodel.simulation.gate import RateLimits
+    from infermodel.simulation.system import Outage
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine allows on one replica.
+
+    Attributes:
+        max_sequences: running requests, prefilling ones included.
+        max_batched_tokens: tokens of a step, decode and prefill together.
+        max_context: prompt and output tokens of a request; longer ones are rejected.
+        chunked_prefill: whether a prompt may be split over steps.
+        prefix_caching: whether a prompt may use blocks that an earlier one with the same beginning left.
+        schedules_ahead: whether the next step is composed while one runs, so that a request that comes during a step
+            misses the next one too (asynchronous scheduling).
+        reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
+            that nobody is ever preempted.
+    """
+
+    max_sequences: int
+    max_batched_tokens: int
+    max_context: int
+    chunked_prefill: bool = True
+    prefix_caching: bool = False
+    schedules_ahead: bool = False
+    reserves_output: bool = False
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What is measured, and when the simulation may stop.
+
+    Attributes:
+        duration_s: requests that arrive before this are measured.
+        requests: the first so many requests are measured; with both, whichever ends first.
+        drain_s: how long after the last measured arrival to wait for the measured ones to finish; None: as long as it
+            takes where no more requests come, else as long as arrivals were measured. Arrivals go on meanwhile.
+    """
+
+    duration_s: float = inf
+    requests: float = inf
+    drain_s: float | None = None
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """A service, ready to simulate.
+
+    Attributes:
+        systems: machines; replicas are spread over them evenly, the first ones first.
+        ingress_s: from the client until the scheduler sees a request.
+        egress_s: from the end of a step until the client sees its tokens.
+        rate_limits: what each key may send; None: no keys and no limits.
+        speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
+    """
+
+    name: str
+    step_model: StepModel
+    traffic: Traffic | SessionTraffic
+    limits: Limits
+    replicas: int = 1
+    systems: int = 1
+    queue: str = "fcfs"
+    router: str = "least_outstanding"
+    outages: tuple[Outage, ...] = field(default=())
+    ingress_s: float = 0.0
+    egress_s: float = 0.0
+    rate_limits: RateLimits | None = None
+    speculation: Speculation | None = None
