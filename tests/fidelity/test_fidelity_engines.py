@@ -33,14 +33,14 @@ def rows():
 
 
 def test_a_fit_finds_the_engine_that_made_the_rows(rows) -> None:
-    fit = fit_engine("sglang", rows, HERE, iterations=8)
+    fit = fit_engine("sglang", rows, HERE, iterations=8).fit
     assert fit.values["host_step_s"] == pytest.approx(TRUE["host_step_s"], rel=0.05)
     assert fit.values["ingress_s"] == pytest.approx(TRUE["ingress_s"], rel=0.05)
     assert fit.median_error < 0.01
 
 
 def test_a_group_left_out_is_predicted_by_the_others(rows) -> None:
-    table = leave_one_group_out("sglang", fit_engine("sglang", rows, HERE, iterations=8), rows, HERE, jobs=1)
+    table = leave_one_group_out(fit_engine("sglang", rows, HERE, iterations=8), "sglang")
     assert [line[0] for line in table] == [
         "left out of sglang",
         "ours h100-sxm sglang llama-3.1-8b",
@@ -49,11 +49,11 @@ def test_a_group_left_out_is_predicted_by_the_others(rows) -> None:
     for line in table[1:]:
         share, count = line[1].split(" % ")
         assert count == "(2)"
-        assert float(share) < 6.0  # two iterations from a start that is half the truth
+        assert float(share) < 1.0
 
 
 def test_without_a_constant_the_errors_grow(rows) -> None:
-    table = ablation("sglang", fit_engine("sglang", rows, HERE, iterations=8), rows, HERE, jobs=1)
+    table = ablation(fit_engine("sglang", rows, HERE, iterations=8), "sglang", HERE, jobs=1)
     errors = {line[0]: float(line[2].split(" ")[0]) for line in table[1:]}
     assert errors["ingress_s"] > errors["nothing: all constants"] + 10
 

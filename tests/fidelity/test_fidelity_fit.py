@@ -49,3 +49,17 @@ def test_copies_of_a_row_are_one_witness() -> None:
     many = robust_fit(PARAMETERS, lambda x: np.log(law(x, many_work) / many_seconds), np.tile(np.arange(60), 25))
     assert many.values == pytest.approx(once.values, rel=1e-3)
     assert many.errors == pytest.approx(once.errors, rel=1e-2)
+
+
+def test_leaving_out_an_outlying_group_gives_what_a_fit_without_it_gives() -> None:
+    work = np.geomspace(0.1, 1000, 60)
+    random = np.random.default_rng(7)
+    seconds = law((5.0, 3.0), work) * np.exp(random.normal(0, 0.02, len(work)))
+    left = np.zeros(60, bool)
+    left[40:] = True
+    seconds[left] *= 1.04
+    values, residuals = robust_fit(PARAMETERS, lambda x: np.log(law(x, work) / seconds)).without(left)
+    refit = robust_fit(PARAMETERS, lambda x: np.log(law(x, work[~left]) / seconds[~left]))
+    assert values == pytest.approx(refit.values, rel=5e-3)
+    again = np.log(law(tuple(refit.values.values()), work[left]) / seconds[left])
+    assert residuals == pytest.approx(again, abs=5e-3)

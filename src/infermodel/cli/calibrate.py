@@ -60,19 +60,20 @@ def calibrate(
     for entry in entries:
         with progress(f"fitting {entry} to its rows", quiet=quiet):
             fits[entry] = fit_engine(entry, rows, folder, jobs=jobs)
-    show(calibration.engine_rows(fits))
-    for entry in entries:
+    show(calibration.engine_rows({entry: fitted.fit for entry, fitted in fits.items()}))
+    for entry, fitted in fits.items():
         if leave_out:
-            with progress(f"leaving out each group of {entry}", quiet=quiet):
-                show(leave_one_group_out(entry, fits[entry], rows, folder, jobs=jobs))
+            show(leave_one_group_out(fitted, entry))
         if ablate:
             with progress(f"leaving out each constant of {entry}", quiet=quiet):
-                show(ablation(entry, fits[entry], rows, folder, jobs=jobs))
+                show(ablation(fitted, entry, folder, jobs=jobs))
     if write is not None:
         vllm = fits.get("vllm")
-        grouped = (vllm.values[GROUPED.name], vllm.errors[GROUPED.name]) if vllm else None
+        grouped = (vllm.fit.values[GROUPED.name], vllm.fit.errors[GROUPED.name]) if vllm else None
         paths = calibration.write_catalog(
-            write, calibration.device_figures(devices, grouped), calibration.engine_figures(fits)
+            write,
+            calibration.device_figures(devices, grouped),
+            calibration.engine_figures({entry: fitted.fit for entry, fitted in fits.items()}),
         )
         if not quiet:
             click.echo(f"{len(paths)} files of {write} renewed")

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from infermodel.fidelity.accuracy import knees_ms
-from infermodel.fidelity.engines import FITTED, fit_engine, play_with, rows_of
-from infermodel.fidelity.fit import Fitted
+from infermodel.fidelity.engines import FITTED, EngineFit, play_with
 from infermodel.fidelity.rows import Row
 
 METRICS = ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s")
@@ -41,30 +42,34 @@ def errors_of(
     return {metric: (len(errors), median(errors)) for metric, errors in found.items() if errors}
 
 
-def leave_one_group_out(
-    entry: str, fit: Fitted, rows: Sequence[Row], folder: Path, *, jobs: int
-) -> list[tuple[str, ...]]:
-    """A table: each group of an engine's rows, predicted with constants fitted to its other groups, from where the
-    fit to all groups ended.
+def leave_one_group_out(fitted: EngineFit, entry: str) -> list[tuple[str, ...]]:
+    """A table: each group of an engine's rows, predicted with constants that its other groups give.
+
+    The constants without a group are one Gauss-Newton step away from those with all, and the predictions are linear in
+    them: no row is played again.
     """
-    own = rows_of(entry, rows)
-    groups = list(dict.fromkeys(row.group for row in own))
+    groups = list(dict.fromkeys(row.group for row in fitted.rows))
     table: list[tuple[str, ...]] = [(f"left out of {entry}", *METRICS)]
     if len(groups) < 2:
         return [*table, ("one group only: nothing to leave out", *("" for _ in METRICS))]
+    of_group = [fitted.rows[each.row].group for each in fitted.observations]
     for group in groups:
-        others = [row for row in own if row.group != group]
-        without = fit_engine(entry, others, folder, jobs=jobs, iterations=2, begin=fit.values)
-        ours = [row for row in own if row.group == group]
-        played = play_all(ours, folder, without.values, jobs=jobs)
-        left = errors_of(ours, played, played)
-        table.append((" ".join(group), *(_cell(left.get(metric)) for metric in METRICS)))
+        mask = np.array([each == group for each in of_group])
+        if not mask.any():
+            continue
+        _, residuals = fitted.fit.without(mask)
+        left = [each for each, own in zip(fitted.observations, mask, strict=True) if own]
+        found: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        for each, residual in zip(left, residuals, strict=True):
+            found[each.metric].append(abs(float(np.expm1(residual / each.weight))))
+        cells = {metric: (len(errors), median(errors)) for metric, errors in found.items() if errors}
+        table.append((" ".join(group), *(_cell(cells.get(metric)) for metric in METRICS)))
     return table
 
 
-def ablation(entry: str, fit: Fitted, rows: Sequence[Row], folder: Path, *, jobs: int) -> list[tuple[str, ...]]:
+def ablation(fitted: EngineFit, entry: str, folder: Path, *, jobs: int) -> list[tuple[str, ...]]:
     """A table: the errors on an engine's rows with all its constants, and with each put to nothing (a share to 1)."""
-    own = rows_of(entry, rows)
+    own, fit = fitted.rows, fitted.fit
     played = play_all(own, folder, fit.values, jobs=jobs)
     whole = errors_of(own, played, played)
     table: list[tuple[str, ...]] = [

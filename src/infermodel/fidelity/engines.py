@@ -100,21 +100,21 @@ def rows_of(entry: str, rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(kept)
 
 
-def fit_engine(
-    entry: str,
-    rows: Sequence[Row],
-    folder: Path,
-    *,
-    jobs: int = 1,
-    iterations: int = 4,
-    begin: Mapping[str, float] | None = None,
-) -> Fitted:
+@dataclass(frozen=True)
+class EngineFit:
+    """Constants of an engine, and the rows and figures that they were fitted to."""
+
+    fit: Fitted
+    rows: tuple[Row, ...]
+    observations: tuple[Observation, ...]
+
+
+def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, iterations: int = 4) -> EngineFit:
     """Fit the constants in `FITTED[entry]` to those of `rows` that it served.
 
     Args:
         folder: of the measurement file.
         jobs: processes.
-        begin: where to start, by name; None: at the parameters' own starts.
 
     Raises:
         ValueError: none of the rows is its.
@@ -122,10 +122,7 @@ def fit_engine(
     own = rows_of(entry, rows)
     if not own:
         raise ValueError(f"no row was served by {entry}")
-    parameters = [
-        replace(each, start=max(begin.get(each.name, each.start), 0.05 * each.start) if begin else each.start)
-        for each in FITTED[entry]
-    ]
+    parameters = FITTED[entry]
     names = [parameter.name for parameter in parameters]
     with ProcessPoolExecutor(jobs) as pool:
 
@@ -140,4 +137,5 @@ def fit_engine(
             return np.array([each.weight * np.log(played[each.row][each.metric] / each.measured) for each in seen])
 
         groups: NDArray[Any] = np.array([str(own[each.row].configuration[:8]) for each in seen])
-        return robust_fit(parameters, residuals, groups, iterations=iterations, step=STEP)
+        fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=STEP)
+    return EngineFit(fit, own, seen)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
+RIDGE = 0.02
+"""Damping of a step that leaves observations out, over what all observations know of a value."""
+
 HUBER = 0.1
 """Relative error beyond which an observation pulls less than in proportion."""
 
@@ -33,11 +36,34 @@ class Fitted:
         values: by name.
         errors: standard error of each.
         residuals: log of predicted over measured, at the optimum.
+        jacobian: of the residuals to each value over its scale, a column a parameter.
+        scale: of each parameter, its start.
+        bounds: of each parameter, low and high, over its scale.
     """
 
     values: dict[str, float]
     errors: dict[str, float]
     residuals: Values
+    jacobian: Values
+    scale: Values
+    bounds: tuple[Values, Values]
+
+    def without(self, left_out: NDArray[np.bool_]) -> tuple[dict[str, float], Values]:
+        """Values that the observations would have given without some of them, and the residuals of those with these
+        values: one step from the optimum of all, linear in the values, damped so that what the others do not tell
+        stays where it was, and within the bounds.
+        """
+        kept = ~left_out
+        weights = _weights(self.residuals[kept])
+        jacobian = self.jacobian[kept]
+        normal = jacobian.T @ (weights[:, None] * jacobian)
+        damped = normal + RIDGE * np.diag(np.diag(self.jacobian.T @ self.jacobian))
+        at = np.array(list(self.values.values())) / self.scale
+        moved_to = at - np.linalg.pinv(damped) @ (jacobian.T @ (weights * self.residuals[kept]))
+        step = np.clip(moved_to, *self.bounds) - at
+        values = (at + step) * self.scale
+        moved = self.residuals[left_out] + self.jacobian[left_out] @ step
+        return dict(zip(self.values, (float(value) for value in values), strict=True)), moved
 
     @property
     def median_error(self) -> float:
@@ -113,6 +139,9 @@ def robust_fit(
             for parameter, error in zip(parameters, _errors(jacobian, r, groups) * scale, strict=True)
         },
         residuals=r,
+        jacobian=jacobian,
+        scale=scale,
+        bounds=(low, high),
     )
 
 
