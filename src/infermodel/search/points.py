@@ -48,7 +48,7 @@ class Task:
     Attributes:
         base: scenario file.
         changes: to it.
-        ask: `run`, `capacity` or `plan`.
+        ask: `run` or `capacity`.
         replications, width: as in the sweep file.
         answer: file for the outcome, written by whoever evaluates the point.
     """

@@ -155,7 +155,7 @@ class Sweep(Block):
     description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the page")
     base: Words = Field(description="scenario file, named from this file's folder")
     set: Annotated[tuple[str, ...], Paths()] = Field(default=(), description="changes to the base, as for `--set`")
-    ask: Annotated[str, Choice("question", ("run", "capacity", "plan"))] = Field(
+    ask: Annotated[str, Choice("question", ("run", "capacity"))] = Field(
         default="run", description="what to ask at each point"
     )
     axes: tuple[Axis, ...] = Field(min_length=1, max_length=50, description="what is varied")
