@@ -51,3 +51,6 @@ def test_tables_of_keys_and_of_questions(tmp_path: Path) -> None:
     assert 60 < float(tenant["makespan_s"]) < 61  # thirty at once, ten a minute later
     assert (question["calls_mean"], question["output_tokens_mean"]) == ("3.0", "30.0")
     assert 2 < float(question["answer_time_p50_s"]) < 3  # two tools of a second
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Keys and their limits" in page
+    assert "Questions of several calls" in page

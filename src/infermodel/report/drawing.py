@@ -102,7 +102,8 @@ def rendered(draw: Callable[[], Figure | None]) -> bytes | None:
         if figure is None:
             return None
         buffer = BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        canvas = cast(Any, FigureCanvasAgg(figure))
+        canvas.print_png(buffer, metadata={"Software": None})  # savefig would lay it out twice
         return buffer.getvalue()
 
 

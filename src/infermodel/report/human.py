@@ -13,9 +13,11 @@ NONE = "–"
 def number(value: float | None, digits: int = 3) -> str:
     """A figure with `digits` significant digits and thousands separated; whole digits are never dropped.
 
-    >>> number(1234567.8), number(12.345), number(0.0012345), number(0.0), number(float("nan"))
-    ('1,234,568', '12.3', '0.00123', '0', '–')
+    >>> number(1234567.8), number(12.345), number(0.0012345), number(7), number(float("nan"))
+    ('1,234,568', '12.3', '0.00123', '7', '–')
     """
+    if isinstance(value, int):
+        return f"{value:,}"
     if value is None or isnan(value):
         return NONE
     if not isfinite(value):
@@ -33,8 +35,8 @@ def number(value: float | None, digits: int = 3) -> str:
 def seconds(value: float | None) -> str:
     """A duration in the unit that fits.
 
-    >>> seconds(0.00123), seconds(2.5), seconds(600), seconds(inf)
-    ('1.23 ms', '2.50 s', '600 s', 'never')
+    >>> seconds(0.00123), seconds(2.5), seconds(600.0), seconds(86400.0), seconds(inf)
+    ('1.23 ms', '2.50 s', '600 s', '24.0 h', 'never')
     """
     if value is None or isnan(value):
         return NONE
@@ -42,6 +44,8 @@ def seconds(value: float | None) -> str:
         return "never"
     if value == 0:
         return "0 s"
+    if abs(value) >= 7200:
+        return f"{number(value / 3600)} h"
     if abs(value) < 1e-3:
         return f"{number(value * 1e6)} µs"
     return f"{number(value * 1e3)} ms" if abs(value) < 1 else f"{number(value)} s"

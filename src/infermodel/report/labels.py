@@ -39,8 +39,7 @@ def place(
     Returns:
         Boxes of the names, pixels.
     """
-    figure = axes.figure
-    figure.canvas.draw()
+    settle(axes)
     centres = [_pixels(axes, *point) for point in points]
     taken = [Bbox.from_bounds(x - 11, y - 11, 22, 22) for x, y in centres] + list(keep_free)
     for start, end, at in obstacles:
@@ -76,6 +75,15 @@ def place(
         taken.append(best)
         boxes.append(best)
     return boxes
+
+
+def settle(axes: Axes) -> None:
+    """Lay the figure out, once and for all: pixels of the axes are final then."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def _free_place(

@@ -7,7 +7,6 @@ from infermodel.report.findings import Findings
 
 ALWAYS = (
     "the network between the users and the service; before and after the scheduler only the engine's fixed times",
-    "speculative decoding, in the simulation (its yield is computed in closed form only)",
     "prefill and decode on separate replicas",
     "KV cache kept outside the device's memory, and moved between replicas",
     "changes of the clock with temperature and power caps, slow devices among fast ones, noise of the host",
@@ -29,12 +28,21 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
         for layer, _ in each.architecture.distinct_layers
     ):
         more.append("uneven use of experts: every token chooses its experts evenly and independently")
+    if any(each.speculation is not None for each in services):
+        more.append(
+            "how often drafts are right, which depends on the text: every draft has the share that the scenario says"
+        )
+    else:
+        more.append("speculative decoding, since no service has drafts")
     if "gpu" in families:
         more.append("contention between GPUs of several replicas for host memory, PCIe and switches")
     if families & {"wafer", "lpu"}:
         more.append(
             "how compilers lay a model out on wafers and chips: a published law of layer times stands for it, "
             "with the range that the catalog gives"
+        )
+        more.append(
+            "several tokens in a stage of a wafer or chip at once, sequences that overtake, the loading of weights"
         )
     if any(each.prefix_caching for each in (service.limits for service in services)):
         more.append("prefix caches shared between replicas")

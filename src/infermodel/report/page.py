@@ -6,18 +6,20 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from infermodel import __version__
 from infermodel.cost.bounds import decode_bounds
 from infermodel.cost.step import Batch, Windowed
 from infermodel.experiment.result import ServiceResult
+from infermodel.metrics.schema import Column
 from infermodel.metrics.total import total
 from infermodel.report import human, words
 from infermodel.report.findings import Findings
 from infermodel.report.not_modelled import not_modelled
 from infermodel.report.palette import BOUNDS
+from infermodel.report.tables import RARE_SCHEMAS, question_rows, tenant_rows
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Content security policy: the browser itself refuses scripts and everything that is not in the file."""
@@ -118,11 +120,30 @@ def content(findings: Findings) -> dict[str, Any]:
         "has_stages": any(each.service.system.device.family != "gpu" for each in findings.services),
         "latencies": LATENCIES,
         "verdicts": findings.verdicts,
+        "rare_tables": rare_tables(findings),
+        "never": inf,
         "not_modelled": not_modelled(findings),
         "laws": len(result.laws),
         "law_names": len({each.law for each in result.laws}),
         "deviation": max((each.deviation for each in result.laws), default=0.0),
     }
+
+
+LEFT_TO_THE_FILE = frozenset({"waiting", "tpm_per_key", "charged_tokens", "charged_tokens_most", "e2e_p50_s"})
+"""Columns of rare tables that a page has no room for."""
+
+
+def rare_tables(findings: Findings) -> list[tuple[str, Sequence[Column], list[Mapping[str, Any]]]]:
+    """Title, columns and rows of the tables that only some runs have."""
+    found = [
+        ("Keys and their limits, the whole run", "tenants.csv", list(tenant_rows(findings))),
+        ("Questions of several calls, at the offered load", "questions.csv", list(question_rows(findings))),
+    ]
+    return [
+        (title, [each for each in RARE_SCHEMAS[file] if each.name not in LEFT_TO_THE_FILE], rows)
+        for title, file, rows in found
+        if rows
+    ]
 
 
 def bound_shares(each: ServiceResult) -> list[tuple[str, float]]:
@@ -140,12 +161,14 @@ def speeds(findings: Findings, each: ServiceResult) -> Speeds:
     windows = tuple(Windowed(min(context, window), 0) for window in model.windows)
     precision = service.deployment.precision
     bounds = decode_bounds(service.architecture, service.system, service.devices_per_replica, precision, context)
+    drafts = service.speculation
+    yields = drafts.tokens_per_round if drafts is not None and drafts.sampled else 1.0  # else a step is a mean token
     capacity = findings.capacities.get(summary.service)
     at_capacity = None if capacity is None or capacity.summary is None else capacity.summary.output_speed_p50_tok_s
     return Speeds(
         bandwidth=bounds.bandwidth_tok_s,
         stage=bounds.stage_tok_s,
-        alone=1 / model.step(Batch(1, context, context, windows)).latency_s,
+        alone=yields / model.step(Batch(1, context, context, windows)).latency_s,
         offered=summary.output_speed_p50_tok_s,
         capacity=at_capacity,
         published=findings.published_speed(summary.service),

@@ -48,14 +48,14 @@ def _of_one_model(title: str, group: list[Headline]) -> list[str]:
         words = f"{title} is fastest on {quick[0].name}: half of its users see {speed} tokens/s or more"
         if len(quick) > 1:
             ratio = _speed(quick[0]) / _speed(quick[1])
-            words += f", {number(ratio, 2)} times as many as on the next, {quick[1].name}"
+            words += f", {_times(ratio, 'as many')} as on the next, {quick[1].name}"
         found.append(words + ".")
     if priced:
         priced.sort(key=_mid_price)
         words = f"{title} is cheapest on {priced[0].name}: {_price(priced[0])} per million tokens"
         if len(priced) > 1:
             ratio = _mid_price(priced[1]) / _mid_price(priced[0])
-            words += f"; on the next, {priced[1].name}, it costs {number(ratio, 2)} times as much"
+            words += f"; on the next, {priced[1].name}, it costs {_times(ratio, 'as much')}"
             low, high = priced[1].economics.blended_usd_per_mtok.low, priced[0].economics.blended_usd_per_mtok.high
             if low <= high:
                 words += ", but the ranges of their prices overlap"
@@ -150,6 +150,15 @@ def load_words(findings: Findings) -> str:
     return (
         f"window: {seconds(window.start_s)} to {seconds(window.end_s)} of the run; seed {findings.result.scenario.seed}"
     )
+
+
+def _times(ratio: float, words: str) -> str:
+    """A ratio of at least 1 in words.
+
+    >>> _times(2.61, "as many"), _times(1.02, "as much")
+    ('2.6 times as many', 'about as much')
+    """
+    return f"about {words}" if ratio < 1.05 else f"{number(ratio, 2)} times {words}"
 
 
 def _speed(each: Headline) -> float:

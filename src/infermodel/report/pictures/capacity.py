@@ -8,6 +8,7 @@ from math import isfinite, isnan, log
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from infermodel.experiment.result import Capacity
 from infermodel.metrics.objectives import Objective
@@ -126,6 +127,8 @@ def _panel(axes: Axes, findings: Findings, tried: dict[str, Capacity], objective
             textcoords="offset points",
             ha="right",
             fontsize=13,
+            path_effects=[withStroke(linewidth=4, foreground="white")],
+            zorder=6,
         )
     axes.set_ylabel(UNITS.get(objective.metric, "time") + " (log scale)")
 

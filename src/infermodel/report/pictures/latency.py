@@ -8,10 +8,12 @@ from math import isnan
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from infermodel.experiment.result import ServiceResult
+from infermodel.experiment.run import own_window
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.steady import Window
 from infermodel.report.drawing import legend_below, log_axis, of_load, seconds_tick, service_handles, sheet
@@ -54,12 +56,12 @@ def distributions(findings: Findings) -> Figure | None:
     return figure
 
 
-def cumulative(each: ServiceResult, window: Window, column: str) -> Curve | None:
+def cumulative(each: ServiceResult, common: Window, column: str) -> Curve | None:
     """Sorted latencies of the window's accepted requests and the share that took at most so long, thinned.
 
     Requests that never got there count in the shares and not in the curve.
     """
-    requests = each.record.requests
+    requests, window = each.record.requests, own_window(each.service, each.record, common)
     accepted = window.holds(requests.arrived_at) & (requests.status != REJECTED)
     if column == "tpot_s":
         accepted &= requests.output_tokens > 1
@@ -104,4 +106,13 @@ def _mark(axes: Axes, limits: list[tuple[float, float]]) -> None:
     """A cross where each objective lies."""
     if limits:
         axes.plot(*zip(*limits, strict=True), linestyle="none", marker="x", markersize=11, mew=3, color=INK)
-        axes.annotate("objective", limits[0], xytext=(-12, -22), textcoords="offset points", ha="right", fontsize=13)
+        axes.annotate(
+            "objective",
+            limits[0],
+            xytext=(-12, -22),
+            textcoords="offset points",
+            ha="right",
+            fontsize=13,
+            path_effects=[withStroke(linewidth=4, foreground="white")],
+            zorder=6,
+        )

@@ -14,7 +14,7 @@ from matplotlib.transforms import Bbox
 from infermodel.economics.band import Band
 from infermodel.report.drawing import log_axis, plain_number, seconds_tick, sheet
 from infermodel.report.findings import Findings, Headline
-from infermodel.report.labels import place
+from infermodel.report.labels import place, settle
 from infermodel.report.palette import GOOD
 
 
@@ -122,7 +122,7 @@ def _mark_best(axes: Axes, better: str) -> Bbox:
     """Shade the best corner; returns the box of its words, pixels."""
     axes.add_patch(Rectangle((0, 0.78), 0.22, 0.22, transform=axes.transAxes, color=GOOD, linewidth=0, zorder=0))
     text = axes.text(0.012, 0.975, better, transform=axes.transAxes, va="top", color="#2E6B2E", fontsize=14)
-    axes.figure.canvas.draw()
+    settle(axes)
     return text.get_window_extent()
 
 
