@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from infermodel.cost.step import Batch, Chunk
 from infermodel.experiment import Result, run
+from infermodel.experiment.pricing import economics
 from infermodel.scenario import load
 from infermodel.scenario.resolve import resolve
 from infermodel.search.capacity import find_capacity
@@ -125,3 +128,11 @@ def test_a_trace_cut_short_measures_what_arrived_before_the_cut(tmp_path: Path, 
         summary = service.summary
         assert 40 <= summary.arrived <= 50  # whole bins of the timeline before the cut
         assert (summary.unfinished, summary.overloaded) == (0, False)
+
+
+def test_tokens_of_requests_that_came_before_the_window_have_a_price_but_no_split(lonely: Result) -> None:
+    gpu = lonely.services[0]
+    summary = replace(gpu.summary, finished=0, prompt_tokens_mean=nan, output_tokens_mean=nan)
+    answer = economics(gpu.service, summary)
+    assert answer.blended_usd_per_mtok == gpu.economics.blended_usd_per_mtok
+    assert answer.split is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.economics.band import NOTHING, Band
@@ -31,7 +32,7 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
     hourly = hourly_cost(service, summary.power_mean_w)
     tokens = hourly_tokens(summary)
     answer = Economics(hourly, blended_usd_per_mtok(hourly.total, summary.tpm))
-    if tokens.total == 0:
+    if tokens.total == 0 or isnan(summary.prompt_tokens_mean):  # tokens of the window, but of earlier requests
         return answer
     parts = split_dollars(service, summary, tokens, hourly.total)
     answer = replace(answer, split=parts, mix_usd_per_mtok=quoted_mix(service, parts))
