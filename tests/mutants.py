@@ -1,0 +1,147 @@
+"""Plant realistic bugs one by one into a copy of the program, and see whether its tests notice.
+
+    python tests/mutants.py            # all, two at a time
+    python tests/mutants.py 3 7        # only these
+
+Ends with 1 if a bug survives. Each bug is a text that must stand exactly once in its file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_S = 60
+UNSHRUNK = """
+from hypothesis import Phase, settings
+settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None)
+settings.load_profile("mutants")
+"""
+"""A bug that is found need not be found in its smallest form."""
+
+RECURSIONS = "tests/simulation/test_queueing_recursions.py"
+ENGINE = "tests/oracles/test_fleets_against_the_step_engine.py"
+LEAP = "tests/simulation/test_leap_equals_every_step.py"
+LATENCY = "tests/metrics/test_latency.py"
+
+
+class Mutant(NamedTuple):
+    """A bug: what it is, the file under `src/infermodel`, a text and what replaces it, tests that should notice."""
+
+    bug: str
+    file: str
+    text: str
+    instead: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant("a KV block too few at whole blocks", "simulation/batching.py",
+           "return -(-tokens // block_tokens)", "return tokens // block_tokens", ENGINE),
+    Mutant("a block taken a step late", "simulation/kv_cache.py",
+           "last = (1 - step) %", "last = (-step) %", ENGINE),
+    Mutant("the first admitted is preempted, not the last", "simulation/batching.py",
+           "return admitted[-1]", "return admitted[0]", ENGINE),
+    Mutant("a preempted request goes to the back", "simulation/batching.py",
+           "give_back = deque.appendleft", "give_back = deque.append", ENGINE),
+    Mutant("the most urgent is preempted", "simulation/batching.py",
+           "return max(admitted, key=lambda", "return min(admitted, key=lambda", ENGINE),
+    Mutant("a preempted request forgets a token", "simulation/running.py",
+           "            produced += had\n", "            produced += had - 1\n", ENGINE),
+    Mutant("a decode step takes no prompt budget", "simulation/running.py",
+           "self._max_batched_tokens - decoding", "self._max_batched_tokens", RECURSIONS),
+    Mutant("a seat too many", "simulation/running.py",
+           "seats = self._limits.max_sequences - len(self)", "seats = self._limits.max_sequences - len(self) + 1",
+           RECURSIONS),
+    Mutant("the context starts a token short", "simulation/running.py",
+           "prefill.target + 1, self.step", "prefill.target, self.step", RECURSIONS),
+    Mutant("a leap forgets how contexts grow", "simulation/replica.py",
+           "self._slope_s * (steps * (steps - 1) / 2)", "self._slope_s * (steps * (steps + 1) / 2)", RECURSIONS),
+    Mutant("a slope of the wrong sign", "simulation/replica.py",
+           "steps * self._first_s + self._slope_s", "steps * self._first_s - self._slope_s", RECURSIONS),
+    Mutant("a newcomer waits for the end of the leap", "simulation/replica.py",
+           "            if steps < self._rings_at:\n", "            if False:\n", LEAP),
+    Mutant("blocks are given back a token short", "simulation/running.py",
+           "self._release(request, offset + step - 1)", "self._release(request, offset + step - 2)", LEAP),
+    Mutant("requests of a failed system are lost", "simulation/service.py",
+           "        self._dispatch_again(sorted(lost))\n", "", ENGINE),
+    Mutant("a step under way at an outage stands", "simulation/replica.py",
+           "                done -= 1\n", "                pass\n", ENGINE),
+    Mutant("finished requests still count as load", "simulation/service.py",
+           "self.load.add(self._log.replica[request], -1)", "pass", ENGINE),
+    Mutant("the highest numbered of equals is chosen", "simulation/router.py",
+           "return (mask & -mask).bit_length() - 1", "return mask.bit_length() - 1", ENGINE),
+    Mutant("a percentile one rank too high", "metrics/latency.py",
+           "return max(rank, 1) - 1", "return max(rank, 1)", LATENCY),
+    Mutant("TPOT over all tokens", "metrics/latency.py",
+           "requests.output_tokens - 1, out=tpot_s", "requests.output_tokens, out=tpot_s", LATENCY),
+    Mutant("TTFT without the time in the queue", "metrics/latency.py",
+           '"ttft_s": requests.first_token_at - requests.arrived_at',
+           '"ttft_s": requests.first_token_at - requests.first_scheduled_at', LATENCY),
+    Mutant("a minute has 3,600 seconds", "economics/tokens.py",
+           "(tokens_per_min * 60)", "(tokens_per_min * 3600)", "tests/economics/test_tokens.py"),
+    Mutant("a rented hour has 60 seconds", "economics/fleet.py",
+           "(devices * HOUR_S)", "(devices * 60)", "tests/economics/test_fleet.py"),
+    Mutant("an annuity grows its interest the wrong way", "economics/fleet.py",
+           "expm1(-periods * log1p(interest))", "expm1(periods * log1p(interest))", "tests/economics/test_fleet.py"),
+    Mutant("GPU memory beyond the engine's share", "cost/memory.py",
+           "device.memory_capacity_bytes * deployment.memory_utilisation\n    free",
+           "device.memory_capacity_bytes\n    free", "tests/cost/test_cost_memory.py"),
+    Mutant("the ring turns at the pace of its fastest stage", "cost/dataflow.py",
+           "return max(stage.token_s(context) for stage in self.stages)",
+           "return min(stage.token_s(context) for stage in self.stages)",
+           "tests/cost/test_cost_dataflow.py tests/oracles/test_pipelines_and_loops.py"),
+)  # fmt: skip
+
+
+def judged(mutant: Mutant) -> str:
+    """`caught`, `survived`, or `timed out`.
+
+    Raises:
+        ValueError: the text does not stand exactly once in the file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for part in ("src", "tests"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        (copy / "conftest.py").write_text(UNSHRUNK)
+        file = copy / "src" / "infermodel" / mutant.file
+        source = file.read_text()
+        if source.count(mutant.text) != 1:
+            raise ValueError(f"{mutant.file}: {source.count(mutant.text)} times, not once: {mutant.text!r}")
+        file.write_text(source.replace(mutant.text, mutant.instead))
+        command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
+        command += ["--hypothesis-seed=1", *mutant.tests.split()]
+        environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
+        try:
+            run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=MOST_S, check=False)
+        except subprocess.TimeoutExpired:
+            return "timed out"
+        if run.returncode not in (0, 1):  # 1: tests failed; anything else: they did not run
+            raise RuntimeError(f"{mutant.bug}: pytest ended with {run.returncode}: {run.stdout.decode()[-500:]}")
+        return "survived" if run.returncode == 0 else "caught"
+
+
+def main(chosen: Sequence[int]) -> int:
+    """Judge the chosen mutants, print a line for each, and say how many were not caught."""
+    mutants = [MUTANTS[number] for number in chosen] if chosen else list(MUTANTS)
+    missed = 0
+    with ThreadPoolExecutor(2) as pool:
+        for mutant, verdict in zip(mutants, pool.map(judged, mutants), strict=True):
+            missed += verdict != "caught"
+            print(f"| {mutant.bug} | `{mutant.file}` | {verdict} |", flush=True)
+    print(f"{len(mutants) - missed} of {len(mutants)} caught")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(min(main([int(number) for number in sys.argv[1:]]), 1))
