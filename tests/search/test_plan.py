@@ -170,6 +170,7 @@ def test_spares_are_paid_for_and_stand_by(tmp_path: Path) -> None:
         ("devices_per_replica: [1, 2]", "tensor_parallel: 1", "list devices_per_replica"),
         ("price: {rental: 4 USD/h}", "price: {}", "write purchase: or rental:"),
         ("tensor_parallel: [1, 4]", "tensor_parallel: []", "the list is empty"),
+        ("system: dgx-b200", "system: dgx-b200, name: cs-3", "two candidates are called 'cs-3'"),
     ],
 )
 def test_a_mistake_is_answered_at_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -209,3 +209,24 @@ def test_two_hundred_points_keep_two_processes_busy(tmp_path: Path) -> None:
     swept = run_sweep(load_sweep(file), tmp_path / "points", jobs=2)
     assert len(swept.points) == 201
     assert swept.busy_share > 0.9
+
+
+def test_plans_are_swept_with_changes_to_prices_and_to_traffic(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path)
+    base = (tmp_path / "base.yaml").read_text() + "objectives: {ttft_p90: 2 s}\n"
+    (tmp_path / "base.yaml").write_text(base)
+    (tmp_path / "plan.yaml").write_text(
+        "title: which\nbase: base.yaml\nreplications: 1\nmost_systems: 4\ncandidates:\n"
+        "  - {system: dgx-h100, tensor_parallel: [1], price: {purchase: 100000 USD}}\n"
+        "  - {system: hgx-h200, tensor_parallel: [1, 8], price: {purchase: 300000 USD}}\n"
+    )
+    file.write_text(
+        "title: dearer\nbase: plan.yaml\nask: plan\naxes:\n"
+        "  - {name: price, path: candidates.0.price.purchase, values: [100000 USD, 400000 USD]}\n"
+        "  - {name: rate, path: traffic.arrivals.rate, values: [600 /min]}\n"
+    )
+    rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    dollars = {(r["point"], r["service"]): float(r["value"]) for r in rows if r["measure"] == "usd_per_h"}
+    assert dollars["1", "dgx-h100"] < dollars["1", "hgx-h200"] < dollars["2", "dgx-h100"]
+    assert dollars["1", "hgx-h200"] == dollars["2", "hgx-h200"]
+    assert {r["value"] for r in rows if r["measure"] == "systems"} == {"1.0"}

@@ -14,6 +14,7 @@ from infermodel.cli.run import REPORTS, command_line, refusal
 
 if TYPE_CHECKING:
     from infermodel.search.sweep import Swept
+    from infermodel.search.sweep_schema import Sweep
 
 
 def part_of(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -62,7 +63,6 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
     from infermodel.report.sweep_page import answers, sweep_page
     from infermodel.report.sweep_pictures import sweep_pictures
     from infermodel.report.sweep_story import MOVED, SweepStory, Swing
-    from infermodel.scenario import load, resolve
     from infermodel.search.sweep_table import effects, header, sweep_rows
     from infermodel.search.whole_file import write_whole
 
@@ -70,7 +70,6 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
     table = StringIO()
     write_rows(table, header(swept.sweep), rows)
     write_whole(folder / "sweep.csv", table.getvalue())
-    base = resolve(load(swept.sweep.base_path, swept.sweep.set))
     services = list(dict.fromkeys(row["service"] for row in rows if row["service"]))
     swings = {
         (service, measure): [
@@ -86,7 +85,7 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
         ask=swept.sweep.ask,
         axes=tuple(axis.title for axis in swept.sweep.axes),
         crossed=swept.sweep.design == "crossed",
-        devices={service.name: service.system.device.name for service in base.services},
+        devices=devices_of(swept.sweep),
         rows=rows,
         swings=swings,
     )
@@ -95,6 +94,19 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
         write_whole(folder / f"{name}.png", image)
     write_whole(folder / "sweep.html", sweep_page(story, pictures, command_line()))
     return answers(story)
+
+
+def devices_of(sweep: Sweep) -> dict[str, str]:
+    """Device of each service of the base, or of each candidate of a plan."""
+    from infermodel.catalog import load_system
+    from infermodel.scenario import load, resolve
+    from infermodel.search.plan_schema import load_plan
+
+    if sweep.ask == "plan":
+        plan = load_plan(sweep.base_path, sweep.set)
+        return {each.title: load_system(each.system).device.name for each in plan.candidates}
+    base = resolve(load(sweep.base_path, sweep.set))
+    return {service.name: service.system.device.name for service in base.services}
 
 
 @contextmanager

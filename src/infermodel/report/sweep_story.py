@@ -13,7 +13,7 @@ from infermodel.report.palette import Style, styles
 SHOWN: Mapping[str, tuple[str, ...]] = {
     "run": ("rpm", "ttft_p99_s", "output_speed_p50_tok_s", "usd_per_mtok"),
     "capacity": ("capacity_low", "tpm", "usd_per_mtok"),
-    "plan": ("systems", "usd_per_h", "usd_per_mtok"),
+    "plan": ("bought", "usd_per_h", "usd_per_mtok", "speed_tok_s"),
 }
 """Measures that pictures show, by what was asked."""
 
@@ -32,7 +32,8 @@ TITLES: Mapping[str, str] = {
     "usd_per_h": "USD/h",
     "capacity_low": "capacity, requests/min or users",
     "tpm": "tokens/min at capacity",
-    "systems": "systems of the cheapest fleet",
+    "bought": "systems of the cheapest fleet, spares included",
+    "speed_tok_s": "tokens/s of a user, p50",
 }
 
 

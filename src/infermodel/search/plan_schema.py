@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,6 +13,7 @@ from infermodel.catalog import load_system
 from infermodel.scenario import ScenarioErrors, load
 from infermodel.scenario.document import read
 from infermodel.scenario.errors import named
+from infermodel.scenario.override import override
 from infermodel.scenario.schema.fleet import Systems
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.types import Count, Flag, Index, Name, PrecisionName, Tokens, Words, catalogued
@@ -130,10 +131,15 @@ class Plan(Block):
         return self._file.parent / self.base
 
     @model_validator(mode="after")
-    def _not_too_many(self) -> Self:
+    def _told_apart_and_not_too_many(self) -> Self:
         layouts = sum(1 for each in self.candidates for _ in each.settings())
         if layouts > MOST_LAYOUTS:
             refuse_below([(("candidates",), refusal(f"{layouts} layouts, more than {MOST_LAYOUTS}", "list fewer"))])
+        titles = [each.title for each in self.candidates]
+        for i, title in enumerate(titles):
+            if title in titles[:i]:
+                said = f"two candidates are called {named(title)}"
+                refuse_below([(("candidates", i, "name"), refusal(said, "name one of them"))])
         return self
 
     def changes(
@@ -155,14 +161,25 @@ class Plan(Block):
         )
 
 
-def load_plan(path: str | Path) -> Plan:
+OWN_KEYS = ("candidates", "spares", "most_systems", "replications", "fronts")
+"""Where changes of a plan go to the plan itself; all others go to its base."""
+
+
+def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
     """Read a plan file and check it and its base scenario.
+
+    Args:
+        path: of the file.
+        changes: `path=value`, to the plan where the path starts with one of its keys (`candidates.0.price.purchase`),
+            else to its base.
 
     Raises:
         ScenarioErrors: all that is wrong, each with its place.
     """
-    document = read(path)
+    own = [change for change in changes if change.partition("=")[0].partition(".")[0] in OWN_KEYS]
+    document = override(read(path), own)
     plan = validate_as(Plan, document)
+    plan = plan.model_copy(update={"set": (*plan.set, *(change for change in changes if change not in own))})
     plan._file = Path(path)
     errors = []
     for i, candidate in enumerate(plan.candidates):

@@ -14,8 +14,10 @@ from infermodel.experiment.result import Capacity
 from infermodel.experiment.run import replicate
 from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary
-from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve
+from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.search.capacity import find_capacity
+from infermodel.search.plan import find_plan
+from infermodel.search.plan_schema import load_plan
 from infermodel.search.whole_file import write_whole
 
 Answers = dict[str, dict[str, list[float]]]
@@ -33,10 +35,23 @@ AT_CAPACITY = {
     "kv_use_mean": "share",
     **MONEY,
 }
+OF_A_FLEET = {
+    "systems": "",
+    "bought": "",
+    "speed_tok_s": "tokens/s",
+    "ttft_p99_s": "s",
+    "utilisation": "share",
+    "power_w": "W",
+    "racks": "",
+    **MONEY,
+}
+"""Fields of a plan's option: systems that carry the load, systems bought, ..."""
+
 WORDS = ("service", "warning", "missed_objectives")
 MEASURES: Mapping[str, str] = {
     **{each.name: each.unit for each in columns(Summary) if each.name not in WORDS},
     **AT_CAPACITY,
+    **OF_A_FLEET,
 }
 """Measures of all kinds of points, and their units."""
 
@@ -46,9 +61,9 @@ class Task:
     """A point to evaluate, wherever that happens: files are found by path, so workers share the file system.
 
     Attributes:
-        base: scenario file.
+        base: scenario file, or plan file for `plan`.
         changes: to it.
-        ask: `run` or `capacity`.
+        ask: `run`, `capacity` or `plan`.
         replications, width: as in the sweep file.
         answer: file for the outcome, written by whoever evaluates the point.
     """
@@ -101,8 +116,7 @@ def answered(task: Task) -> Outcome:
     """The answer of a point."""
     start = perf_counter()
     try:
-        scenario = resolve(load(task.base, task.changes))
-        answers = QUESTIONS[task.ask](scenario, task)
+        answers = QUESTIONS[task.ask](task)
     except ScenarioErrors as refused:
         reason = "; ".join(dict.fromkeys(each.message for each in refused.errors))
         return Outcome(task.number, {}, reason, busy_s=perf_counter() - start)
@@ -112,8 +126,9 @@ def answered(task: Task) -> Outcome:
     return Outcome(task.number, answers, busy_s=perf_counter() - start)
 
 
-def ask_run(scenario: ResolvedScenario, task: Task) -> Answers:
+def ask_run(task: Task) -> Answers:
     """Every measure of every replication."""
+    scenario = resolve(load(task.base, task.changes))
     answers: Answers = {service.name: {} for service in scenario.services}
     for number in range(task.replications):
         summaries = replicate(scenario, "leap", number).summaries
@@ -126,8 +141,9 @@ def ask_run(scenario: ResolvedScenario, task: Task) -> Answers:
     return answers
 
 
-def ask_capacity(scenario: ResolvedScenario, task: Task) -> Answers:
+def ask_capacity(task: Task) -> Answers:
     """The bracket of every service with objectives, and what it delivers and costs at the lower end."""
+    scenario = resolve(load(task.base, task.changes))
     services = [service for service in scenario.services if service.objectives]
     return {each.name: at_capacity(find_capacity(scenario, each, width=task.width)) for each in services}
 
@@ -148,4 +164,14 @@ def priced(usd_per_mtok: float) -> float:
     return usd_per_mtok if 0 < usd_per_mtok < inf else nan
 
 
-QUESTIONS: dict[str, Callable[[ResolvedScenario, Task], Answers]] = {"run": ask_run, "capacity": ask_capacity}
+def ask_plan(task: Task) -> Answers:
+    """The cheapest fleet of each candidate; NaN where it has none in any layout and size."""
+    planned = find_plan(load_plan(task.base, task.changes))
+    answers: Answers = {each.title: {name: [nan] for name in OF_A_FLEET} for each in planned.plan.candidates}
+    for option in sorted((each for each in planned.options if each.systems), key=lambda each: -each.usd_per_h):
+        name = option.layout.candidate.title
+        answers[name] = {measure: [float(getattr(option, measure))] for measure in OF_A_FLEET}
+    return answers
+
+
+QUESTIONS: Mapping[str, Callable[[Task], Answers]] = {"run": ask_run, "capacity": ask_capacity, "plan": ask_plan}

@@ -12,8 +12,10 @@ from typing import Any
 
 from infermodel.experiment.processes import processes
 from infermodel.scenario import load, resolve
+from infermodel.scenario.schema.values import tree
 from infermodel.search.capacity_cache import program_digest
 from infermodel.search.design import Point, points
+from infermodel.search.plan_schema import load_plan
 from infermodel.search.points import Outcome, Task, evaluate, kept
 from infermodel.search.sweep_schema import Sweep
 
@@ -80,7 +82,7 @@ def run_sweep(
 def tasks_of(sweep: Sweep, folder: Path) -> list[Task]:
     """What workers need to know of each point; its file is named by a hash of whatever its answer depends on."""
     base = sweep.base_path.absolute()
-    common: list[Any] = [program_digest(), resolve(load(base, sweep.set)).digest]
+    common: list[Any] = [program_digest(), *digests(sweep)]
     common += [sweep.ask, sweep.replications, sweep.width]
     tasks = []
     for point in points(sweep):
@@ -89,6 +91,15 @@ def tasks_of(sweep: Sweep, folder: Path) -> list[Task]:
         answer = folder / f"{name}.json"
         tasks.append(Task(point.number, base, changes, sweep.ask, sweep.replications, sweep.width, answer))
     return tasks
+
+
+def digests(sweep: Sweep) -> list[str]:
+    """Of the base scenario, and of the plan where one is asked for."""
+    if sweep.ask != "plan":
+        return [resolve(load(sweep.base_path, sweep.set)).digest]
+    plan = load_plan(sweep.base_path, sweep.set)
+    text = json.dumps(tree(plan), default=str, sort_keys=True)
+    return [resolve(load(plan.base_path, plan.set)).digest, hashlib.sha256(text.encode()).hexdigest()]
 
 
 def on_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:

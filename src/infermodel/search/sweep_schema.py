@@ -15,6 +15,7 @@ from infermodel.scenario.schema.types import Count, Name, PositiveShare, Seed, W
 from infermodel.scenario.schema.values import Block, Choice, Kind, Refusals, Text, Whole, refusal, refuse, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
+from infermodel.search.plan_schema import load_plan
 
 MOST_POINTS = 100_000
 SOBOL_AXES = 10
@@ -153,9 +154,9 @@ class Sweep(Block):
 
     title: Words = Field(description="the question in a sentence")
     description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the page")
-    base: Words = Field(description="scenario file, named from this file's folder")
+    base: Words = Field(description="scenario file, or plan file for `ask: plan`, named from this file's folder")
     set: Annotated[tuple[str, ...], Paths()] = Field(default=(), description="changes to the base, as for `--set`")
-    ask: Annotated[str, Choice("question", ("run", "capacity"))] = Field(
+    ask: Annotated[str, Choice("question", ("run", "capacity", "plan"))] = Field(
         default="run", description="what to ask at each point"
     )
     axes: tuple[Axis, ...] = Field(min_length=1, max_length=50, description="what is varied")
@@ -178,6 +179,17 @@ class Sweep(Block):
     def base_path(self) -> Path:
         """The base scenario's file."""
         return self._file.parent / self.base
+
+    def check(self, changes: tuple[str, ...]) -> None:
+        """Read the base with changes.
+
+        Raises:
+            ScenarioErrors: all that is wrong with it.
+        """
+        if self.ask == "plan":
+            load_plan(self.base_path, changes)
+        else:
+            load(self.base_path, changes)
 
     @model_validator(mode="after")
     def _axes_fit(self) -> Self:
@@ -209,7 +221,7 @@ def load_sweep(path: str | Path) -> Sweep:
     document = read(path)
     sweep = validate_as(Sweep, document)
     sweep._file = Path(path)
-    load(sweep.base_path, sweep.set)
+    sweep.check(sweep.set)
     errors = []
     for i, axis in enumerate(sweep.axes):
         for each in axis.path:
@@ -225,7 +237,7 @@ def lost(sweep: Sweep, document: Document, axis: int, path: str, value: Any) -> 
     Values that make an unsound one later on are points without an answer, not errors.
     """
     try:
-        load(sweep.base_path, (*sweep.set, override_text(path, value)))
+        sweep.check((*sweep.set, override_text(path, value)))
     except ScenarioErrors as refused:
         return [
             document.error(("axes", axis, "path"), f"{path}={value}: {each.message}", each.suggestion)
