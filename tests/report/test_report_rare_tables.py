@@ -1,4 +1,4 @@
-"""Tables of rate limits and of questions are there where a run has them."""
+"""Tables of rate limits, of questions and of uncertain constants are there where a run has them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from infermodel.experiment import run
+from infermodel.experiment.uncertainty import bands
 from infermodel.report import tables
 from infermodel.report.write import write
 from infermodel.scenario import load, resolve
@@ -39,7 +40,9 @@ services:
 
 def test_tables_of_keys_and_of_questions(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(SCENARIO)
-    folder = write(run(resolve(load(tmp_path / "s.yaml"))), (), (), tmp_path / "report", figures=False)
+    scenario = resolve(load(tmp_path / "s.yaml"))
+    drawn = bands(scenario, draws=2)
+    folder = write(run(scenario), (), (), tmp_path / "report", bands=drawn, figures=False)
     found = {}
     for name, schema in tables.RARE_SCHEMAS.items():
         with (folder / name).open(newline="") as file:
@@ -51,6 +54,10 @@ def test_tables_of_keys_and_of_questions(tmp_path: Path) -> None:
     assert 60 < float(tenant["makespan_s"]) < 61  # thirty at once, ten a minute later
     assert (question["calls_mean"], question["output_tokens_mean"]) == ("3.0", "30.0")
     assert 2 < float(question["answer_time_p50_s"]) < 3  # two tools of a second
+    band = next(line for line in found["bands.csv"] if line["answer"] == "ttft_mean_s")
+    assert float(band["low"]) < float(band["high"])
+    assert band["draws"] == "2"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Keys and their limits" in page
     assert "Questions of several calls" in page
+    assert "within the uncertainty of the constants" in page

@@ -18,7 +18,6 @@ COMMANDS: Mapping[str, str] = {
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
     "plan": "Find the cheapest fleet that meets the objectives.",
-    "bands": "How far a scenario's answers move with the uncertain constants.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
     "compare": "Put reports side by side, with differences and intervals.",

@@ -7,7 +7,7 @@ from math import nan
 
 from infermodel.cli.table import aligned
 from infermodel.economics.band import Band
-from infermodel.experiment.result import Capacity, Result, ServiceResult, Verdict
+from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.run import own_window
 from infermodel.metrics.questions import question_summary
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
@@ -35,12 +35,16 @@ def preview(scenario: ResolvedScenario) -> str:
     return "\n".join([scenario.title, "", aligned(rows), "", *notes, f"sound; digest {scenario.digest[:16]}"])
 
 
-def answer(result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Verdict]) -> str:
+def answer(
+    result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Verdict], bands: Sequence[AnswerBand] = ()
+) -> str:
     """The answer: each service at its capacity and at the offered load, and the claims."""
     parts = [result.scenario.title]
     if capacities:
         parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
     parts += ["At the offered load:", aligned(offered_rows(result.services))]
+    if bands:
+        parts += ["The same within the uncertainty of the constants:", aligned(uncertainty_rows(bands))]
     tenants = [
         row
         for each in result.services
@@ -115,6 +119,14 @@ def offered_rows(services: Sequence[ServiceResult]) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def uncertainty_rows(bands: Sequence[AnswerBand]) -> list[tuple[str, ...]]:
+    """A line for each answer of a service that moves at all with the constants."""
+    heads = ("service", "answer", "with the catalog's values", "5 %", "95 %", "draws")
+    moving = [each for each in bands if each.low != each.high]
+    ends = [tuple(map(figure, (each.value, each.low, each.high))) for each in moving]
+    return [heads, *((b.service, b.answer, *figures, str(b.draws)) for b, figures in zip(moving, ends, strict=True))]
 
 
 def claim_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:

@@ -14,7 +14,7 @@ import click
 from infermodel.claims import check_claims
 from infermodel.cli import MISSED
 from infermodel.cli.answer import answer, preview
-from infermodel.experiment.result import Capacity, Result, Verdict
+from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
 from infermodel.scenario import ResolvedScenario, load, resolve
 
 REPORTS = Path("reports")
@@ -30,6 +30,7 @@ CAPACITY_CACHE = REPORTS / ".capacity"
 @click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
 @click.option("--replications", type=click.IntRange(1), default=1, show_default=True, help="Runs that differ by seed.")
 @click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--draws", type=click.IntRange(0), default=0, help="Draw uncertain constants that often, for bands.")
 @click.option("--dry-run", is_flag=True, help="Check the scenario and show what would run.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an objective is missed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario> if omitted.")
@@ -44,6 +45,7 @@ def run(
     seed: int | None,
     replications: int,
     jobs: int,
+    draws: int,
     dry_run: bool,
     check: bool,
     out: Path | None,
@@ -71,14 +73,16 @@ def run(
         result = experiment.run(resolved, replications=replications, jobs=jobs)
     capacities = find_capacities(resolved, jobs=jobs, quiet=quiet)
     verdicts = judge_claims(result, capacities)
+    bands = find_bands(resolved, draws=draws, jobs=jobs, quiet=quiet)
     if not quiet:
-        click.echo(answer(result, capacities, verdicts))
+        click.echo(answer(result, capacities, verdicts, bands))
     with progress("writing the report", quiet=quiet) as say, refusal(folder):
         write(
             result,
             capacities,
             verdicts,
             folder,
+            bands=bands,
             figures=figures,
             command=command_line(),
             requests=requests,
@@ -114,6 +118,17 @@ def find_capacities(scenario: ResolvedScenario, *, jobs: int, quiet: bool) -> tu
             jobs=jobs,
             on_found=lambda found: say(f"looking for the largest load of each service; {found.service} is done"),
         )
+
+
+def find_bands(scenario: ResolvedScenario, *, draws: int, jobs: int, quiet: bool) -> tuple[AnswerBand, ...]:
+    """How far the answers move with the uncertain constants, where draws of them are asked for."""
+    if not draws:
+        return ()
+    from infermodel.experiment.uncertainty import bands
+    from infermodel.fidelity.dataflow import REFITS
+
+    with progress(f"simulating {draws} times with other constants", quiet=quiet):
+        return bands(scenario, draws=draws, jobs=jobs, refits=REFITS)
 
 
 def command_line() -> list[str]:

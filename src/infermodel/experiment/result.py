@@ -10,6 +10,7 @@ from infermodel.economics.band import Band
 from infermodel.economics.fleet import HourlyCost
 from infermodel.economics.tokens import Split
 from infermodel.metrics.laws import CheckedLaw
+from infermodel.metrics.schema import column
 from infermodel.metrics.steady import Window
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -57,6 +58,20 @@ class Result:
     window: Window
     services: tuple[ServiceResult, ...]
     laws: tuple[CheckedLaw, ...]
+
+
+@dataclass(frozen=True)
+class AnswerBand:
+    """An answer at the offered load with the catalog's constants, and where it lies in 90 % of the draws; NaN where it
+    is withheld.
+    """
+
+    service: str = column("", "name of the service")
+    answer: str = column("", "column of summary.csv")
+    value: float = column("as there", "with the catalog's constants")
+    low: float = column("as there", "percentile 5 over the draws of the uncertain constants")
+    high: float = column("as there", "percentile 95 over the draws")
+    draws: int = column("", "behind the band; in the others the model does not fit, or the answer is withheld")
 
 
 @dataclass(frozen=True)

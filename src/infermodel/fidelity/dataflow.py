@@ -6,7 +6,7 @@ A wafer has one fitted constant, the effective clock, from one speed; an LPU one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, sqrt
 
@@ -18,6 +18,7 @@ from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.placement import Sizes, best_cut, even_cut
 from infermodel.cost.ranges import band
 from infermodel.cost.wafer import without_fitted_speed
+from infermodel.engine import Engine
 from infermodel.hardware import LpuDevice, System, WaferDevice
 
 ENGINES = {"wafer": "cerebras", "lpu": "groq"}
@@ -99,37 +100,61 @@ def speed_tok_s(published: PublishedSpeed, system: System | None = None) -> floa
     return 1 / ring(published, system).token_latency_s(published.context_tokens)
 
 
-def effective_clock_hz(published: PublishedSpeed = EFFECTIVE_CLOCK_FIT, system: System | None = None) -> float:
+def effective_clock_hz(
+    published: PublishedSpeed = EFFECTIVE_CLOCK_FIT, system: System | None = None, engine: Engine | None = None
+) -> float:
     """The clock at which the layer law gives exactly the published speed.
 
-    Latency is cycles / clock + hops, so clock = cycles / (1 / speed - hops).
+    Latency is cycles / clock + hops + host, so clock = cycles / (1 / speed - hops - host).
     """
     system = system or load_system(published.system)
+    engine = engine or load_engine(ENGINES["wafer"])
     device = system.device
     assert isinstance(device, WaferDevice)
     at_one_hertz = ring(published, replace(system, device=replace(device, effective_clock_hz=1.0)))
     cycles = at_one_hertz.token_latency_s(published.context_tokens) - at_one_hertz.hops_s
-    return cycles / (1 / published.speed_tok_s - at_one_hertz.hops_s)
+    host_s = engine.host_step_s + engine.host_sequence_s
+    return cycles / (1 / published.speed_tok_s - at_one_hertz.hops_s - host_s)
 
 
-def refitted(system: System) -> System:
+def refitted(system: System, engine: Engine | None = None) -> System:
     """A system of wafers whose other constants were changed, its effective clock fitted again to the same speed."""
     device = system.device
     assert isinstance(device, WaferDevice)
-    return replace(system, device=replace(device, effective_clock_hz=effective_clock_hz(system=system)))
+    clock_hz = effective_clock_hz(system=system, engine=engine)
+    return replace(system, device=replace(device, effective_clock_hz=clock_hz))
 
 
-def layer_fixed_s(published: Sequence[PublishedSpeed] = LAYER_FIXED_FIT) -> tuple[float, float]:
+def layer_fixed_s(
+    published: Sequence[PublishedSpeed] = LAYER_FIXED_FIT, system: System | None = None, engine: Engine | None = None
+) -> tuple[float, float]:
     """Fixed seconds of an LPU layer and their standard error: the mean of what each published speed implies alone."""
+    engine = engine or load_engine(ENGINES["lpu"])
+    host_s = engine.host_step_s + engine.host_sequence_s
     implied = []
     for speed in published:
-        system = load_system(speed.system)
-        assert isinstance(system.device, LpuDevice)
-        without = ring(speed, replace(system, device=replace(system.device, layer_fixed_s=0.0)))
-        rest = without.token_latency_s(speed.context_tokens)
+        racks = system or load_system(speed.system)
+        assert isinstance(racks.device, LpuDevice)
+        without = ring(speed, replace(racks, device=replace(racks.device, layer_fixed_s=0.0)))
+        rest = without.token_latency_s(speed.context_tokens) + host_s
         implied.append((1 / speed.speed_tok_s - rest) / len(load_model(speed.model).layers))
     mean, count = sum(implied) / len(implied), len(implied)
     return mean, sqrt(sum((value - mean) ** 2 for value in implied) / (count - 1) / count)
+
+
+def refitted_layer(system: System, engine: Engine) -> System:
+    """A system of LPUs whose other constants were changed: its layer time moves as its fit to the same speeds does.
+
+    What it already lay off the catalog's value, as drawn with its standard error, it keeps.
+    """
+    device = system.device
+    assert isinstance(device, LpuDevice)
+    moved_s = layer_fixed_s(system=system, engine=engine)[0] - layer_fixed_s()[0]
+    return replace(system, device=replace(device, layer_fixed_s=device.layer_fixed_s + moved_s))
+
+
+REFITS: Mapping[str, Callable[[System, Engine], System]] = {"wafer": refitted, "lpu": refitted_layer}
+"""By family of devices: what is fitted again when other constants move."""
 
 
 def unfitted(system: System) -> System | None:

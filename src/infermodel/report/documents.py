@@ -15,6 +15,7 @@ INTRODUCTIONS: Mapping[str, str] = {
     "placement.csv": "One row a wafer of each service whose model is cut over wafers.",
     "tenants.csv": "One row a tenant of each service with rate limits; counts and times of the whole run.",
     "questions.csv": "One row a service whose requests are calls of questions; of those that arrived in the window.",
+    "bands.csv": "With `run --draws`: one row an answer of a service, over draws of the uncertain constants.",
 }
 """Files in the order of the document, with the sentence before their columns."""
 

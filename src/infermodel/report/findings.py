@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from infermodel.experiment.result import Capacity, Economics, Result, ServiceResult, Verdict
+from infermodel.experiment.result import AnswerBand, Capacity, Economics, Result, ServiceResult, Verdict
 from infermodel.metrics.summary import Summary
 from infermodel.report.palette import Style, styles
 
@@ -37,11 +37,18 @@ class Findings:
     result: Result
     capacities: Mapping[str, Capacity]
     verdicts: tuple[Verdict, ...]
+    bands: tuple[AnswerBand, ...] = ()
 
     @classmethod
-    def of(cls, result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Verdict]) -> Findings:
+    def of(
+        cls,
+        result: Result,
+        capacities: Sequence[Capacity],
+        verdicts: Sequence[Verdict],
+        bands: Sequence[AnswerBand] = (),
+    ) -> Findings:
         """Capacities by the name of their service."""
-        return cls(result, {each.service: each for each in capacities}, tuple(verdicts))
+        return cls(result, {each.service: each for each in capacities}, tuple(verdicts), tuple(bands))
 
     @property
     def services(self) -> tuple[ServiceResult, ...]:

@@ -19,7 +19,7 @@ from infermodel.report import human, words
 from infermodel.report.findings import Findings
 from infermodel.report.not_modelled import not_modelled
 from infermodel.report.palette import BOUNDS
-from infermodel.report.tables import RARE_SCHEMAS, question_rows, tenant_rows
+from infermodel.report.tables import RARE_SCHEMAS, band_rows, question_rows, tenant_rows
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Content security policy: the browser itself refuses scripts and everything that is not in the file."""
@@ -138,12 +138,18 @@ def rare_tables(findings: Findings) -> list[tuple[str, Sequence[Column], list[Ma
     found = [
         ("Keys and their limits, the whole run", "tenants.csv", list(tenant_rows(findings))),
         ("Questions of several calls, at the offered load", "questions.csv", list(question_rows(findings))),
+        ("Answers at the offered load within the uncertainty of the constants", "bands.csv", moving_bands(findings)),
     ]
     return [
         (title, [each for each in RARE_SCHEMAS[file] if each.name not in LEFT_TO_THE_FILE], rows)
         for title, file, rows in found
         if rows
     ]
+
+
+def moving_bands(findings: Findings) -> list[Mapping[str, Any]]:
+    """Bands of the answers that move at all with the constants."""
+    return [line for line in band_rows(findings) if line["low"] != line["high"]]
 
 
 def bound_shares(each: ServiceResult) -> list[tuple[str, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from infermodel.cost.placement import Placement
 from infermodel.economics.band import Band
-from infermodel.experiment.result import Capacity, Economics, Verdict
+from infermodel.experiment.result import AnswerBand, Capacity, Economics, Verdict
 from infermodel.experiment.run import own_window
 from infermodel.metrics.exports import REQUEST_COLUMNS as PER_REQUEST
 from infermodel.metrics.exports import TIMELINE_COLUMNS as PER_BIN
@@ -134,8 +134,10 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
 RARE_SCHEMAS: Mapping[str, tuple[Column, ...]] = {
     "tenants.csv": columns(TenantSummary),
     "questions.csv": columns(QuestionSummary),
+    "bands.csv": columns(AnswerBand),
 }
-"""The same of tables that only some runs have: of services with rate limits, and with questions of several calls."""
+"""The same of tables that only some runs have: of services with rate limits, with questions of several calls, and of
+runs that draw uncertain constants."""
 
 
 def summary_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
@@ -156,6 +158,11 @@ def question_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
         found = question_summary(each.record, own_window(each.service, each.record, findings.result.window))
         if found is not None:
             yield row(found)
+
+
+def band_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One an answer of each service, where constants were drawn."""
+    return map(row, findings.bands)
 
 
 def capacity_rows(capacities: Sequence[Capacity]) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infermodel import __version__
-from infermodel.experiment.result import Capacity, Result, Verdict
+from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
 from infermodel.report import tables
 from infermodel.report.cells import write_table
 from infermodel.report.findings import Findings
@@ -30,6 +30,7 @@ def write(
     verdicts: Sequence[Verdict],
     folder: Path,
     *,
+    bands: Sequence[AnswerBand] = (),
     figures: bool = True,
     command: Sequence[str] = (),
     requests: Format = "csv",
@@ -44,6 +45,7 @@ def write(
         capacities: of the services for which they were looked for.
         verdicts: of the claims.
         folder: does not exist, is empty, or holds a report.
+        bands: on the answers, where uncertain constants were drawn.
         figures: whether to draw.
         command: that was typed, for the manifest and the page.
         requests: `csv` for requests.csv.gz, `parquet` for requests.parquet (needs pyarrow).
@@ -56,7 +58,7 @@ def write(
         NotAReport: something else is at `folder`.
         OSError: no room, no right to write.
     """
-    findings = Findings.of(result, capacities, verdicts)
+    findings = Findings.of(result, capacities, verdicts, bands)
     with replacing(folder) as draft:
         for name, rows in short_tables(findings, capacities):
             on_progress(name)
@@ -90,6 +92,7 @@ def short_tables(
         ("placement.csv", tables.placement_rows(findings)),
         ("tenants.csv", tables.tenant_rows(findings)),
         ("questions.csv", tables.question_rows(findings)),
+        ("bands.csv", tables.band_rows(findings)),
     ):
         rows = list(found)
         if rows:
