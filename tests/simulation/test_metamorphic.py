@@ -71,6 +71,32 @@ def test_a_service_beside_another_changes_nothing(drawn: Drawn, beside: Drawn) -
 
 
 @settings(max_examples=60, deadline=None)
+@given(draws, draws, st.integers(0, 8), st.sampled_from(["least_outstanding", "shared_queue"]))
+def test_a_trace_split_where_nobody_is_there_is_two_runs(early: Drawn, late: Drawn, idle: int, router: str) -> None:
+    """All times are multiples of 2^-20 s, so that a clock that starts later changes no bit."""
+    model = AffineModel(2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.0**-20, kv_tokens=16 * 20)
+
+    def on_grid(times: list[float]) -> list[float]:
+        return [round(at * 256) / 256 for at in times]
+
+    def part(trace: Requests, from_s: float, to_s: float | None) -> RequestTable:
+        traffic = TraceTraffic(trace, from_s=from_s, to_s=to_s)
+        return simulate([ServiceSpec("s", model, traffic, SCARCE, replicas=2, router=router)], 1, Horizon())[0].requests
+
+    first = requests(on_grid(early[0]), *early[1:])
+    ended = part(first, 0.0, None).finished_at.max()
+    cut = float(np.ceil(ended * 256) / 256) + idle / 256
+    arrivals = on_grid(early[0]) + [cut + at for at in on_grid(late[0])]
+    whole = requests(arrivals, early[1] + late[1], early[2] + late[2])
+    together, before, after = part(whole, 0.0, None), part(whole, 0.0, cut), part(whole, cut, None)
+    assert (len(before), len(after)) == (len(early[0]), len(late[0]))
+    for name in TIMES:
+        times = np.concatenate([getattr(before, name), getattr(after, name) + cut])
+        assert times.tobytes() == getattr(together, name).tobytes(), name
+    assert together.preemptions.tolist() == [*before.preemptions.tolist(), *after.preemptions.tolist()]
+
+
+@settings(max_examples=60, deadline=None)
 @given(draws, st.integers(0, 59), st.integers(1, 30))
 def test_nobody_knows_how_long_an_answer_will_be(drawn: Drawn, which: int, more: int) -> None:
     """A longer answer changes nothing that happens before the shorter one would have ended."""
