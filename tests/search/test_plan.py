@@ -8,9 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infermodel.economics.band import Band
 from infermodel.experiment import run
 from infermodel.scenario import ScenarioErrors, load, resolve
-from infermodel.search.plan import Option, Planned, find_plan, judged, list_layouts, on_front, usd_per_h
+from infermodel.search.plan import (
+    Option,
+    Planned,
+    break_even_usd,
+    find_plan,
+    judged,
+    list_layouts,
+    on_front,
+    usd_per_h,
+)
 from infermodel.search.plan_schema import load_plan
 from infermodel.search.plan_table import best_yaml, plan_rows
 
@@ -139,7 +149,10 @@ def test_a_front_keeps_what_nothing_beats(tmp_path: Path) -> None:
     points = [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 3.0), (4.0, 1.0), (0.5, 0.5)]
     options = tuple(
         Option(
-            layout=type(layout)(i, layout.candidate, layout.settings), systems=i < 5, usd_per_h=usd, ttft_p99_s=seconds
+            layout=type(layout)(i, layout.candidate, layout.settings),
+            systems=i < 5,
+            hourly=Band.exactly(usd),
+            ttft_p99_s=seconds,
         )
         for i, (usd, seconds) in enumerate(points)
     )
@@ -160,6 +173,41 @@ def test_spares_are_paid_for_and_stand_by(tmp_path: Path) -> None:
             assert b.bought == a.systems + 2
             # Nothing is shared between systems, so dollars without power grow with them; nobody priced electricity.
             assert b.usd_per_h == pytest.approx(a.usd_per_h * b.bought / a.systems)
+
+
+def test_at_its_break_even_price_a_system_costs_as_much_as_its_rival(tmp_path: Path) -> None:
+    path = problem(tmp_path, 0, fronts=True)
+    base = tmp_path / "base.yaml"
+    base.write_text(
+        base.read_text() + "prices: {electricity: 0.1 USD/kWh, operations: {low: 10 %, mid: 20 %, high: 40 %}}\n"
+    )
+
+    def cheapest(found: Planned, name: str) -> Option:
+        return min((o for o in found.options if o.layout.candidate.title == name), key=lambda each: each.usd_per_h)
+
+    loose = ["objectives={ttft_p90: 2 s, tpot_p90: 50 ms}", "traffic.arrivals.rate=600 /min"]
+    found = find_plan(load_plan(path, loose))
+    price = break_even_usd(found, cheapest(found, "cs-3"))
+    assert price > 0
+    again = find_plan(load_plan(path, [*loose, f"candidates.0.price.purchase={price!r} USD"]))
+    rival = min(cheapest(again, name).usd_per_h for name in ("dgx-h100", "dgx-b200"))
+    assert cheapest(again, "cs-3").usd_per_h == pytest.approx(rival, rel=1e-9)
+    assert all(np.isnan(break_even_usd(found, o)) for o in found.options if o.layout.candidate.title == "dgx-b200")
+
+
+def test_dollars_carry_the_range_of_the_prices(tmp_path: Path) -> None:
+    path = problem(tmp_path, 0, fronts=True)
+    low, mid, high = 100_000, 300_000, 600_000
+    loose = ["objectives={ttft_p90: 2 s, tpot_p90: 50 ms}", "traffic.arrivals.rate=600 /min"]
+    loose.append("prices={electricity: 0 USD/kWh, operations: 0 %}")
+    told = f"candidates.1.price.purchase={{low: {low} USD, mid: {mid} USD, high: {high} USD}}"
+    (servers, *_) = [
+        each for each in find_plan(load_plan(path, [*loose, told])).options if each.layout.candidate.title == "dgx-h100"
+    ]
+    # Power and people cost nothing, so that an hour's dollars are in proportion to the purchase.
+    assert servers.systems
+    assert servers.hourly.low == pytest.approx(servers.hourly.mid * low / mid)
+    assert servers.per_mtok.high == pytest.approx(servers.per_mtok.mid * high / mid)
 
 
 @pytest.mark.parametrize(

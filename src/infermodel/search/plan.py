@@ -8,7 +8,9 @@ from functools import partial
 from math import ceil, inf, nan
 from typing import Any
 
+from infermodel.economics.band import NOTHING, Band
 from infermodel.economics.fleet import rented
+from infermodel.economics.tokens import blended_usd_per_mtok
 from infermodel.experiment.pricing import fleet_power_w, hourly_cost
 from infermodel.experiment.processes import processes
 from infermodel.experiment.run import replicate
@@ -20,6 +22,7 @@ from infermodel.search.plan_schema import Candidate, Plan
 from infermodel.search.probe import why_missed
 
 RACK_UNITS = 42
+NEVER = Band(inf, inf, inf)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ class Option:
         replicas: of the model.
         simulated: sizes of the fleet that were simulated.
         reason: why there is no fleet; empty where there is one.
-        usd_per_h, usd_per_mtok: of the fleet with its spares.
+        hourly: USD/h of the fleet with its spares, over the range of its prices.
+        per_mtok: USD/Mtok, likewise.
+        purchase_usd: the price of a system; NaN where it is rented.
+        of_purchase_usd_per_h: what of the dollars an hour is in proportion to that price.
         utilisation: of the replicas.
         power_w: mean of all systems, spares included.
         racks: of 42 units.
@@ -72,13 +78,25 @@ class Option:
     replicas: int = 0
     simulated: int = 0
     reason: str = ""
-    usd_per_h: float = inf
-    usd_per_mtok: float = nan
+    hourly: Band = NEVER
+    per_mtok: Band = NEVER
+    purchase_usd: float = nan
+    of_purchase_usd_per_h: float = nan
     utilisation: float = nan
     power_w: float = nan
     racks: float = nan
     speed_tok_s: float = nan
     ttft_p99_s: float = nan
+
+    @property
+    def usd_per_h(self) -> float:
+        """At the middle of each price; infinite where there is no fleet."""
+        return self.hourly.mid
+
+    @property
+    def usd_per_mtok(self) -> float:
+        """At the middle of each price."""
+        return self.per_mtok.mid
 
 
 @dataclass(frozen=True)
@@ -223,15 +241,19 @@ def judged(scenario: ResolvedScenario, replications: int) -> tuple[Summary, str]
 def option(plan: Plan, layout: Layout, systems: int, summary: Summary, simulated: int) -> Option:
     """What a fleet that meets the objectives costs and does."""
     service = fleet_of(plan, layout, systems).services[0]
-    dollars = usd_per_h(plan, service, summary.power_mean_w)
+    dollars = hourly(plan, service, summary.power_mean_w)
+    purchase = service.prices.purchase_usd
+    free = replace(service, prices=replace(service.prices, purchase_usd=NOTHING))
     return Option(
         layout=layout,
         systems=systems,
         bought=systems + plan.spares,
         replicas=service.replicas,
         simulated=simulated,
-        usd_per_h=dollars,
-        usd_per_mtok=dollars / (60 * summary.tpm) * 1e6 if summary.tpm > 0 else nan,
+        hourly=dollars,
+        per_mtok=blended_usd_per_mtok(dollars, summary.tpm),
+        purchase_usd=purchase.mid if purchase else nan,
+        of_purchase_usd_per_h=dollars.mid - usd_per_h(plan, free, summary.power_mean_w) if purchase else nan,
         utilisation=summary.utilisation,
         power_w=fleet_power_w(service, summary.power_mean_w),
         racks=service.systems * service.system.rack_units / RACK_UNITS,
@@ -240,13 +262,35 @@ def option(plan: Plan, layout: Layout, systems: int, summary: Summary, simulated
     )
 
 
-def usd_per_h(plan: Plan, service: ResolvedService, power_mean_w: float) -> float:
+def hourly(plan: Plan, service: ResolvedService, power_mean_w: float) -> Band:
     """USD/h of the fleet with its spares, which cost their rent too where systems are rented."""
-    total = hourly_cost(service, power_mean_w).total.mid
+    total = hourly_cost(service, power_mean_w).total
     rent = service.prices.rental_usd_per_device_s
     if rent is None:
         return total
-    return total + rented(plan.spares * service.system.devices, rent).total.mid
+    return total + rented(plan.spares * service.system.devices, rent).total
+
+
+def usd_per_h(plan: Plan, service: ResolvedService, power_mean_w: float) -> float:
+    """The same at the middle of each price."""
+    return hourly(plan, service, power_mean_w).mid
+
+
+def break_even_usd(planned: Planned, option: Option) -> float:
+    """The purchase price of a system at which a fleet costs as much an hour as the cheapest of other candidates.
+
+    Dollars an hour are linear in the purchase price, `rest + price x slope`, so that
+
+        price = (rival - rest) / slope = purchase x (rival - usd_per_h + of_purchase) / of_purchase
+
+    0 where even systems for nothing would cost more; NaN where nobody else has a fleet or the systems are rented.
+    """
+    name = option.layout.candidate.title
+    rivals = [each.usd_per_h for each in planned.options if each.systems and each.layout.candidate.title != name]
+    if not rivals or not option.of_purchase_usd_per_h > 0:
+        return nan
+    rest = option.usd_per_h - option.of_purchase_usd_per_h
+    return max(0.0, option.purchase_usd * (min(rivals) - rest) / option.of_purchase_usd_per_h)
 
 
 def on_front(options: tuple[Option, ...], measure: Callable[[Option], float]) -> frozenset[int]:

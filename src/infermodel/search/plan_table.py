@@ -8,7 +8,7 @@ from typing import Any
 from infermodel.catalog import load_system
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
-from infermodel.search.plan import Option, Planned, fleet_of, on_front
+from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front
 from infermodel.search.plan_schema import FORMATS, LIMITS, PARALLEL
 
 HEADER = (
@@ -22,7 +22,12 @@ HEADER = (
     "bought",
     "replicas",
     "usd_per_h",
+    "usd_per_h_low",
+    "usd_per_h_high",
     "usd_per_mtok",
+    "usd_per_mtok_low",
+    "usd_per_mtok_high",
+    "break_even_usd",
     "utilisation",
     "power_w",
     "racks",
@@ -36,7 +41,7 @@ HEADER = (
     "simulated_sizes",
     "reason",
 )
-MEASURED = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "racks", "speed_tok_s", "ttft_p99_s")
+MEASURED = ("systems", "bought", "utilisation", "power_w", "racks", "speed_tok_s", "ttft_p99_s")
 
 
 def plan_rows(planned: Planned) -> list[dict[str, Any]]:
@@ -64,9 +69,22 @@ def _row(planned: Planned, option: Option, fast: frozenset[int], prompt: frozens
         "simulated_sizes": option.simulated,
         "reason": option.reason,
     }
-    if option.systems:
-        row |= {name: getattr(option, name) for name in MEASURED}
-    return row
+    return row | measures_of(planned, option) if option.systems else row
+
+
+def measures_of(planned: Planned, option: Option) -> dict[str, float]:
+    """Figures of a fleet that meets the objectives, its dollars with the range of the prices."""
+    hour, token = option.hourly, option.per_mtok
+    return {
+        **{name: getattr(option, name) for name in MEASURED},
+        "usd_per_h": hour.mid,
+        "usd_per_h_low": hour.low,
+        "usd_per_h_high": hour.high,
+        "usd_per_mtok": token.mid,
+        "usd_per_mtok_low": token.low,
+        "usd_per_mtok_high": token.high,
+        "break_even_usd": break_even_usd(planned, option),
+    }
 
 
 def words_of(settings: Mapping[str, Any]) -> str:

@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, nan
 from pathlib import Path
 from time import perf_counter
 
-from infermodel.experiment.pricing import economics
-from infermodel.experiment.result import Capacity
+from infermodel.experiment.pricing import economics, fleet_power_w
+from infermodel.experiment.result import Capacity, Economics
 from infermodel.experiment.run import replicate
 from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ScenarioErrors, load, resolve
+from infermodel.scenario.resolved import ResolvedService
 from infermodel.search.capacity import find_capacity
 from infermodel.search.plan import find_plan
 from infermodel.search.plan_schema import load_plan
+from infermodel.search.plan_table import measures_of, words_of
 from infermodel.search.whole_file import write_whole
 
 Answers = dict[str, dict[str, list[float]]]
 """Service to measure to its value in each replication."""
 
-MONEY = {"usd_per_h": "USD/h", "usd_per_mtok": "USD/Mtok"}
+Notes = dict[str, str]
+"""Service to what its numbers do not say: what binds, how the fleet is set up, why there is none."""
+
+MONEY = {
+    "usd_per_h": "USD/h",
+    "usd_per_h_low": "USD/h",
+    "usd_per_h_high": "USD/h",
+    "usd_per_mtok": "USD/Mtok",
+    "usd_per_mtok_low": "USD/Mtok",
+    "usd_per_mtok_high": "USD/Mtok",
+}
+"""The middle of the prices' ranges, and both ends."""
+
 AT_CAPACITY = {
     "capacity_low": "requests/min or users",
     "capacity_high": "requests/min or users",
@@ -33,6 +47,8 @@ AT_CAPACITY = {
     "otpm": "tokens/min",
     "utilisation": "share",
     "kv_use_mean": "share",
+    "kv_tokens": "tokens",
+    "power_w": "W",
     **MONEY,
 }
 OF_A_FLEET = {
@@ -43,9 +59,10 @@ OF_A_FLEET = {
     "utilisation": "share",
     "power_w": "W",
     "racks": "",
+    "break_even_usd": "USD",
     **MONEY,
 }
-"""Fields of a plan's option: systems that carry the load, systems bought, ..."""
+"""Columns of a plan's table: systems that carry the load, systems bought, ..."""
 
 WORDS = ("service", "warning", "missed_objectives")
 MEASURES: Mapping[str, str] = {
@@ -83,6 +100,7 @@ class Outcome:
 
     Attributes:
         answers: of each service; empty where there is no answer.
+        notes: on them.
         reason: why there is none.
         lasting: whether asking again would say the same; not so after a fault of the program or the machine.
         busy_s: seconds that the evaluation took.
@@ -90,6 +108,7 @@ class Outcome:
 
     number: int
     answers: Answers
+    notes: Notes = field(default_factory=dict)
     reason: str = ""
     lasting: bool = True
     busy_s: float = 0.0
@@ -99,7 +118,8 @@ def evaluate(task: Task) -> Outcome:
     """Answer a point and put the answer on disk at once; what cannot be built is an answer too."""
     outcome = answered(task)
     if outcome.lasting:
-        write_whole(task.answer, json.dumps({"answers": outcome.answers, "reason": outcome.reason}))
+        kept_as = {"answers": outcome.answers, "notes": outcome.notes, "reason": outcome.reason}
+        write_whole(task.answer, json.dumps(kept_as))
     return outcome
 
 
@@ -107,7 +127,7 @@ def kept(path: Path, number: int) -> Outcome | None:
     """The outcome that `evaluate` put on disk; None where there is none, or none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Outcome(number, dict(content["answers"]), str(content["reason"]))
+        return Outcome(number, dict(content["answers"]), dict(content["notes"]), str(content["reason"]))
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -116,47 +136,68 @@ def answered(task: Task) -> Outcome:
     """The answer of a point."""
     start = perf_counter()
     try:
-        answers = QUESTIONS[task.ask](task)
+        answers, notes = QUESTIONS[task.ask](task)
     except ScenarioErrors as refused:
         reason = "; ".join(dict.fromkeys(each.message for each in refused.errors))
-        return Outcome(task.number, {}, reason, busy_s=perf_counter() - start)
+        return Outcome(task.number, {}, reason=reason, busy_s=perf_counter() - start)
     except Exception as fault:  # one broken point must not end a night's sweep
         said = f"failed: {type(fault).__name__}: {fault}"
-        return Outcome(task.number, {}, said, lasting=False, busy_s=perf_counter() - start)
-    return Outcome(task.number, answers, busy_s=perf_counter() - start)
+        return Outcome(task.number, {}, reason=said, lasting=False, busy_s=perf_counter() - start)
+    return Outcome(task.number, answers, notes, busy_s=perf_counter() - start)
 
 
-def ask_run(task: Task) -> Answers:
+def ask_run(task: Task) -> tuple[Answers, Notes]:
     """Every measure of every replication."""
     scenario = resolve(load(task.base, task.changes))
     answers: Answers = {service.name: {} for service in scenario.services}
     for number in range(task.replications):
         summaries = replicate(scenario, "leap", number).summaries
         for service, summary in zip(scenario.services, summaries, strict=True):
-            money = economics(service, summary)
             measured = {name: getattr(summary, name) for name in MEASURES if hasattr(summary, name)}
-            measured |= {"usd_per_h": money.hourly.total.mid, "usd_per_mtok": priced(money.blended_usd_per_mtok.mid)}
-            for name, value in measured.items():
+            for name, value in (measured | money(economics(service, summary))).items():
                 answers[service.name].setdefault(name, []).append(float(value))
-    return answers
+    return answers, {}
 
 
-def ask_capacity(task: Task) -> Answers:
+def ask_capacity(task: Task) -> tuple[Answers, Notes]:
     """The bracket of every service with objectives, and what it delivers and costs at the lower end."""
     scenario = resolve(load(task.base, task.changes))
-    services = [service for service in scenario.services if service.objectives]
-    return {each.name: at_capacity(find_capacity(scenario, each, width=task.width)) for each in services}
+    answers: Answers = {}
+    notes: Notes = {}
+    for service in scenario.services:
+        if service.objectives:
+            found = find_capacity(scenario, service, width=task.width)
+            answers[service.name] = at_capacity(service, found)
+            binds = [each for each in (found.binding_objective, found.binding_resource) if each]
+            notes[service.name] = "; ".join(
+                [*([f"binds: {', '.join(binds)}"] if binds else []), *filter(None, [found.note])]
+            )
+    return answers, notes
 
 
-def at_capacity(found: Capacity) -> dict[str, list[float]]:
+def at_capacity(service: ResolvedService, found: Capacity) -> dict[str, list[float]]:
     """Measures of a bracket."""
     minute = 60.0 if found.unit == "requests/s" else 1.0
     measured = {"capacity_low": found.low * minute, "capacity_high": found.high * minute}
+    measured["kv_tokens"] = service.replicas * service.step_model.kv_memory.tokens
     if found.summary is not None and found.economics is not None:
         measured |= {name: getattr(found.summary, name) for name in AT_CAPACITY if hasattr(found.summary, name)}
-        measured["usd_per_h"] = found.economics.hourly.total.mid
-        measured["usd_per_mtok"] = priced(found.economics.blended_usd_per_mtok.mid)
+        measured["power_w"] = fleet_power_w(service, found.summary.power_mean_w)
+        measured |= money(found.economics)
     return {name: [float(measured.get(name, nan))] for name in AT_CAPACITY}
+
+
+def money(found: Economics) -> dict[str, float]:
+    """The dollars of a load, with their range."""
+    hourly, token = found.hourly.total, found.blended_usd_per_mtok
+    return {
+        "usd_per_h": hourly.mid,
+        "usd_per_h_low": hourly.low,
+        "usd_per_h_high": hourly.high,
+        "usd_per_mtok": priced(token.mid),
+        "usd_per_mtok_low": priced(token.low),
+        "usd_per_mtok_high": priced(token.high),
+    }
 
 
 def priced(usd_per_mtok: float) -> float:
@@ -164,14 +205,23 @@ def priced(usd_per_mtok: float) -> float:
     return usd_per_mtok if 0 < usd_per_mtok < inf else nan
 
 
-def ask_plan(task: Task) -> Answers:
+def ask_plan(task: Task) -> tuple[Answers, Notes]:
     """The cheapest fleet of each candidate; NaN where it has none in any layout and size."""
     planned = find_plan(load_plan(task.base, task.changes))
-    answers: Answers = {each.title: {name: [nan] for name in OF_A_FLEET} for each in planned.plan.candidates}
-    for option in sorted((each for each in planned.options if each.systems), key=lambda each: -each.usd_per_h):
-        name = option.layout.candidate.title
-        answers[name] = {measure: [float(getattr(option, measure))] for measure in OF_A_FLEET}
-    return answers
+    answers: Answers = {}
+    notes: Notes = {}
+    for candidate in planned.plan.candidates:
+        own = [each for each in planned.options if each.layout.candidate.title == candidate.title]
+        option = min(own, key=lambda each: each.usd_per_h)
+        found = measures_of(planned, option) if option.systems else {}
+        answers[candidate.title] = {name: [float(found.get(name, nan))] for name in OF_A_FLEET}
+        reasons = dict.fromkeys(f"{words_of(each.layout.settings)}: {each.reason}" for each in own)
+        notes[candidate.title] = words_of(option.layout.settings) if option.systems else "; ".join(reasons)
+    return answers, notes
 
 
-QUESTIONS: Mapping[str, Callable[[Task], Answers]] = {"run": ask_run, "capacity": ask_capacity, "plan": ask_plan}
+QUESTIONS: Mapping[str, Callable[[Task], tuple[Answers, Notes]]] = {
+    "run": ask_run,
+    "capacity": ask_capacity,
+    "plan": ask_plan,
+}

@@ -27,6 +27,7 @@ LAST_COLUMNS = (
     Column("difference", "see unit", "value minus the base's, replication by replication, same random numbers"),
     Column("difference_half_width", "see unit", "of its 95 % interval (paired); empty for one replication"),
     Column("replications", "", "behind the row"),
+    Column("note", "", "row of the measure `note`: what binds, how a fleet is set up, or why there is none"),
     Column("reason", "", "why the point has no answer"),
 )
 
@@ -79,6 +80,8 @@ def sweep_rows(swept: Swept) -> Iterator[dict[str, Any]]:
         for service, measures in outcome.answers.items():
             for measure, samples in measures.items():
                 yield {**place, **measured(service, measure, samples, base_samples(base, service, measure))}
+            if service in outcome.notes:
+                yield {**place, "service": service, "measure": "note", "note": outcome.notes[service]}
 
 
 def base_samples(base: Outcome | None, service: str, measure: str) -> list[float]:
@@ -100,6 +103,7 @@ def measured(service: str, measure: str, samples: Sequence[float], at_base: Sequ
         "difference": difference.mean if difference else nan,
         "difference_half_width": difference.half_width if difference else nan,
         "replications": len(samples),
+        "note": "",
         "reason": "",
     }
 
