@@ -112,22 +112,27 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
 
 
 def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]) -> Window:
-    """One window for all services.
-
-    Offline batches, and traces that no duration or number of requests cuts short, are measured whole unless a warm-up
-    is asked for; of a trace that is cut short, what arrives after the cut keeps the fleet busy and is not measured.
-    """
-    traffics = [service.traffic for service in scenario.services]
-    cut_short = scenario.duration_s is not None or scenario.requests is not None
-    ends_by_itself = all(map(is_offline if cut_short else is_finite, traffics))
-    if scenario.warm_up_s is None and ends_by_itself:
+    """One window for all services; see `is_measured_whole` for when that is the whole run."""
+    if is_measured_whole(scenario):
         return max((whole_run(record) for record in records), key=lambda window: window.end_s)
     end_s = last_arrival_s(scenario, records)
-    start_s = 0.0 if scenario.warm_up_s is None and all(map(is_finite, traffics)) else scenario.warm_up_s
+    finite = all(is_finite(service.traffic) for service in scenario.services)
+    start_s = 0.0 if scenario.warm_up_s is None and finite else scenario.warm_up_s
     try:
         return common_window(records, end_s, start_s=start_s)
     except ValueError:  # shorter than a bin of the timeline: nothing to cut
         return Window(0.0, end_s)
+
+
+def is_measured_whole(scenario: ResolvedScenario) -> bool:
+    """Whether everything that is sent counts, its last answer included.
+
+    Offline batches, and traces that no duration or number of requests cuts short, are measured whole unless a warm-up
+    is asked for; of a trace that is cut short, what arrives after the cut keeps the fleet busy and is not measured.
+    """
+    cut_short = scenario.duration_s is not None or scenario.requests is not None
+    ends_by_itself = is_offline if cut_short else is_finite
+    return scenario.warm_up_s is None and all(ends_by_itself(service.traffic) for service in scenario.services)
 
 
 def own_window(service: ResolvedService, record: ServiceRecord, common: Window) -> Window:

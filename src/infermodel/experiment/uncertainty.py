@@ -16,7 +16,7 @@ from infermodel.cost.step import DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import AnswerBand, Result
-from infermodel.experiment.run import run
+from infermodel.experiment.run import is_measured_whole, run
 from infermodel.hardware import Quantity, System
 from infermodel.metrics.schema import row
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -145,7 +145,7 @@ def bands(
     if not draws:
         return ()
     result = run(scenario)
-    if scenario.warm_up_s is None and result.window.start_s > 0:
+    if not is_measured_whole(scenario):
         scenario = replace(scenario, warm_up_s=result.window.start_s)
     with processes(jobs) as mapped:
         found = list(mapped(partial(_answers_of_draw, scenario=scenario, refits=refits), range(draws)))
