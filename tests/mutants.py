@@ -9,17 +9,22 @@ Ends with 1 if a bug survives. Each bug is a text that must stand exactly once i
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_S = 60
+"""Of processor time, so that the verdict does not depend on what else the machine does."""
+
 UNSHRUNK = """
 from hypothesis import Phase, settings
 settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None)
@@ -31,6 +36,9 @@ RECURSIONS = "tests/simulation/test_queueing_recursions.py"
 ENGINE = "tests/oracles/test_fleets_against_the_step_engine.py"
 LEAP = "tests/simulation/test_leap_equals_every_step.py"
 LATENCY = "tests/metrics/test_latency.py"
+CIW = "tests/oracles/test_another_program.py"
+RUN_LAWS = "tests/simulation/test_laws_on_every_run.py"
+WORK = "tests/cost/test_cost_work.py"
 
 
 class Mutant(NamedTuple):
@@ -99,6 +107,65 @@ MUTANTS = (
            "return max(stage.token_s(context) for stage in self.stages)",
            "return min(stage.token_s(context) for stage in self.stages)",
            "tests/cost/test_cost_dataflow.py tests/oracles/test_pipelines_and_loops.py"),
+    Mutant("requests arrive before others complete", "simulation/clock.py",
+           "COMPLETE, ARRIVE, START = (phase << 24 for phase in (1, 2, 3))",
+           "COMPLETE, ARRIVE, START = (phase << 24 for phase in (2, 1, 3))", ENGINE),
+    Mutant("the last comes first among equals", "simulation/batching.py",
+           "heappush(self._heap, (self._priority[request], request))",
+           "heappush(self._heap, (self._priority[request], -request))", ENGINE),
+    Mutant("the turn is not passed on", "simulation/service.py",
+           "            self._turn += 1\n", "", CIW),
+    Mutant("a key that was away is owed turns", "simulation/batching.py",
+           "starts = max(self._now, self._ends.get(key, 0.0))", "starts = self._ends.get(key, 0.0)",
+           "tests/simulation/test_gate.py"),
+    Mutant("gaps of all sequences count once", "simulation/recorder.py",
+           "self.gap_total_s += float((n * (leaps.end_s - leaps.start_s)).sum())",
+           "self.gap_total_s += float((leaps.end_s - leaps.start_s).sum())", RUN_LAWS),
+    Mutant("a step across two bins is in the first", "simulation/recorder.py",
+           "share = seconds / (end - start)[which]", "share = np.where(bins == first[which], 1.0, 0.0)",
+           "tests/simulation/test_timeline.py"),
+    Mutant("a spent bucket is full at once", "simulation/rate_limits.py",
+           "                self._tokens[i] -= tokens\n", "", "tests/simulation/test_rate_limits.py"),
+    Mutant("the cache claims one token too many", "simulation/kv_cache.py",
+           "return min(found, limit_tokens // self.block_tokens)",
+           "return min(found, -(-limit_tokens // self.block_tokens))", LEAP),
+    Mutant("burstiness is not squared", "workload/arrivals.py",
+           "shape = 1 / cv**2", "shape = 1 / cv", "tests/workload/test_arrivals.py"),
+    Mutant("a lognormal's mean is its median's", "workload/lengths.py",
+           "return math.log(self.mean_tokens) - variance / 2, math.sqrt(variance)",
+           "return math.log(self.mean_tokens), math.sqrt(variance)", "tests/workload/test_lengths.py"),
+    Mutant("a trace played twice as fast takes twice as long", "workload/traffic.py",
+           "return (self.to_s - self.from_s) / self.rate_scale", "return (self.to_s - self.from_s) * self.rate_scale",
+           "tests/workload/test_traffic.py"),
+    Mutant("the spread of n values over n", "metrics/confidence.py",
+           "np.std(sample, ddof=1)", "np.std(sample, ddof=0)", "tests/metrics/test_confidence.py"),
+    Mutant("requests of the last instant count twice", "metrics/steady.py",
+           "(times >= self.start_s) & (times < self.end_s)", "(times >= self.start_s) & (times <= self.end_s)",
+           "tests/metrics/test_steady.py tests/metrics/test_throughput.py"),
+    Mutant("unfinished requests are left out of attainment", "metrics/summary.py",
+           "attainment=share_of(float(good.sum()), counts.arrived)",
+           "attainment=share_of(float(good.sum()), counts.finished)", "tests/metrics/test_summary.py"),
+    Mutant("idle replicas draw no power", "metrics/throughput.py",
+           'columns["joules"] + record.idle_w * (up_s - columns["busy_s"])', 'columns["joules"]',
+           "tests/metrics/test_throughput.py"),
+    Mutant("KV heads are divided below one", "cost/work.py",
+           "return 2 * attention.head_dim * max(1.0, attention.kv_heads / shard.tensor_parallel)",
+           "return 2 * attention.head_dim * attention.kv_heads / shard.tensor_parallel", WORK),
+    Mutant("a prompt's tokens do not see themselves", "cost/work.py",
+           "return new * before + new * (new + 1) / 2", "return new * before + new * (new - 1) / 2", WORK),
+    Mutant("every token visits experts of its own", "cost/work.py",
+           "return experts * (1.0 - float((1.0 - top_k / experts) ** tokens))",
+           "return min(experts, top_k * tokens)", WORK),
+    Mutant("the token after the drafts is forgotten", "cost/speculation.py",
+           "(1.0 - acceptance ** (drafted + 1)) / (1.0 - acceptance)",
+           "(1.0 - acceptance**drafted) / (1.0 - acceptance)", "tests/cost/test_cost_speculation.py"),
+    Mutant("a month is thirty days", "units.py",
+           "Fraction(_YEAR_S, 12)", "Fraction(30 * 86400)", "tests/test_units.py"),
+    Mutant("bits are bytes", "units.py",
+           '"b": (Fraction(1, 8)', '"b": (Fraction(1)', "tests/test_units.py"),
+    Mutant("cached input is free of charge", "economics/tokens.py",
+           "tokens.uncached * input_usd_per_token + tokens.cached * cached",
+           "tokens.uncached * input_usd_per_token", "tests/economics/test_tokens.py"),
 )  # fmt: skip
 
 
@@ -122,9 +189,9 @@ def judged(mutant: Mutant) -> str:
         command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
         command += ["--hypothesis-seed=1", *mutant.tests.split()]
         environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
-        try:
-            run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=MOST_S, check=False)
-        except subprocess.TimeoutExpired:
+        limited = partial(resource.setrlimit, resource.RLIMIT_CPU, (MOST_S, MOST_S + 5))
+        run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, preexec_fn=limited)
+        if run.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
             return "timed out"
         if run.returncode not in (0, 1):  # 1: tests failed; anything else: they did not run
             raise RuntimeError(f"{mutant.bug}: pytest ended with {run.returncode}: {run.stdout.decode()[-500:]}")
