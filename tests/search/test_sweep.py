@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from infermodel.cli.sweep import write_sweep
+from infermodel.cli.sweep import write_into, write_sweep
 from infermodel.search.sweep import run_sweep
 from infermodel.search.sweep_schema import load_sweep
 from infermodel.search.sweep_table import effects
@@ -98,6 +98,26 @@ def test_the_axis_with_the_larger_swing_comes_first(small: tuple[Path, Path]) ->
     found = effects(swept, "GPU", "usd_per_mtok")
     assert [each.axis for each in found] == ["rate", "batch"]  # idle hours cost most
     assert found[0].low_at == "1200.0 /min"
+
+
+def test_slices_add_up_and_labels_stand_for_values(small: tuple[Path, Path], tmp_path: Path) -> None:
+    file = sweep_file(tmp_path)
+    file.write_text(file.read_text().replace("values: [4, 64]", "values: [4, 64], labels: [few, many]") + "slices: 4\n")
+    one = list(csv.DictReader(StringIO(table(small[1]).decode())))
+    four = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    assert [row["batch"] for row in four if row["measure"] == "rpm"] == ["", *3 * ["few", "many"]]
+    for measure, times in {"rpm": 4, "usd_per_h": 4, "usd_per_h_low": 4, "usd_per_mtok": 1, "ttft_p99_s": 1}.items():
+        values = [[float(row["value"]) for row in rows if row["measure"] == measure] for rows in (one, four)]
+        assert values[1] == pytest.approx([times * each for each in values[0]])
+
+
+def test_a_page_of_ones_own_gets_tables_and_pictures(small: tuple[Path, Path], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("![](pictures/sweep-panels.png)\n<!-- sweep, batch=4: rpm, usd_per_mtok -->\n<!-- end -->\n")
+    write_into(page, "sweep", small[1])
+    assert "| rate | system | rpm | USD/Mtok |" in page.read_text()
+    assert (tmp_path / "sweep.csv").read_bytes() == table(small[1])
+    assert (tmp_path / "pictures" / "sweep-panels.png").read_bytes() == (small[1] / "panels.png").read_bytes()
 
 
 def test_processes_and_shards_give_the_same_table(small: tuple[Path, Path], tmp_path: Path) -> None:

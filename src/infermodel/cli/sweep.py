@@ -31,8 +31,15 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--dask", metavar="ADDRESS", default="", help="Scheduler of a Dask cluster that does the work.")
 @click.option("--shard", metavar="I/N", callback=part_of, default="1/1", help="Only the i-th of n parts (job arrays).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/sweeps/<file>.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A page in Markdown, whose tables and pictures of this sweep are written again; see docs/sweeps.md.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def sweep(file: str, jobs: int, dask: str, shard: tuple[int, int], out: Path | None, quiet: bool) -> None:
+def sweep(
+    file: str, jobs: int, dask: str, shard: tuple[int, int], out: Path | None, page: Path | None, quiet: bool
+) -> None:
     """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
     from infermodel.report.folder import safe_name
     from infermodel.search.sweep import run_sweep
@@ -51,6 +58,8 @@ def sweep(file: str, jobs: int, dask: str, shard: tuple[int, int], out: Path | N
         return
     with refusal(folder):
         answers = write_sweep(swept, folder)
+        if page:
+            write_into(page, Path(file).stem, folder)
     if not quiet:
         click.echo("\n".join([asked.title, "", *answers, "", f"report: {folder / 'sweep.html'}"]))
 
@@ -71,10 +80,12 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
     write_rows(table, header(swept.sweep), rows)
     write_whole(folder / "sweep.csv", table.getvalue())
     services = list(dict.fromkeys(row["service"] for row in rows if row["service"]))
+    axes = tuple(axis.title for axis in swept.sweep.leading)
     swings = {
         (service, measure): [
             Swing(each.axis, each.low, each.high, each.low_at, each.high_at, each.base)
             for each in effects(swept, service, measure)
+            if each.axis in axes
         ]
         for service in services
         for measure in MOVED[swept.sweep.ask]
@@ -83,7 +94,7 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
         title=swept.sweep.title,
         description=swept.sweep.description,
         ask=swept.sweep.ask,
-        axes=tuple(axis.title for axis in swept.sweep.axes),
+        axes=axes,
         crossed=swept.sweep.design == "crossed",
         devices=devices_of(swept.sweep),
         rows=rows,
@@ -94,6 +105,24 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
         write_whole(folder / f"{name}.png", image)
     write_whole(folder / "sweep.html", sweep_page(story, pictures, command_line()))
     return answers(story)
+
+
+def write_into(page: Path, name: str, folder: Path) -> None:
+    """A page's tables of a sweep, the pictures that it shows, and `name.csv` beside it, from the sweep's folder."""
+    from infermodel.report.sweep_markdown import pictures_of, read_rows, renewed
+    from infermodel.search.whole_file import write_whole
+
+    table, text = (folder / "sweep.csv").read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
+    try:
+        text = renewed(text, name, read_rows(table))
+    except LookupError as missing:
+        raise click.UsageError(f"{page}: {missing}") from None
+    for path, picture in pictures_of(text, name).items():
+        if not (folder / f"{picture}.png").exists():
+            raise click.UsageError(f"{page}: {path}: this sweep has no picture {picture!r}")
+        write_whole(page.parent / path, (folder / f"{picture}.png").read_bytes())
+    write_whole(page.parent / f"{name}.csv", table)
+    write_whole(page, text)
 
 
 def devices_of(sweep: Sweep) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from textwrap import fill
 from typing import Any, cast
 
 import numpy as np
@@ -39,14 +40,15 @@ def lines(story: SweepStory) -> Figure | None:
     columns = min(2, len(measures))
     figure, grid = sheet(story.title, f"along {axis}; bars: 95 % intervals", -(-len(measures) // columns), columns)
     panels = [axes for row in grid for axes in row]
+    seconds = _second_values(story) if story.crossed and len(story.axes) == 2 else [None]
     for axes, measure in zip(panels, measures, strict=False):
-        _line_panel(axes, story, axis, measure)
+        _line_panel(axes, story, axis, measure, seconds)
+        axes.set_title(TITLES.get(measure, measure))
     for axes in panels[len(measures) :]:
         axes.set_visible(False)
     handles = [_handle(style.colour, style.dash, name) for name, style in story.styles.items()]
     if story.crossed and len(story.axes) == 2:
-        seconds = enumerate(_second_values(story))
-        handles += [_handle(GREY, DASHES[i], f"{story.axes[1]} {value}") for i, value in seconds]
+        handles += [_handle(GREY, DASHES[i], f"{story.axes[1]} {value}") for i, value in enumerate(seconds)]
     legend_below(figure, handles)
     return figure
 
@@ -62,14 +64,53 @@ def _second_values(story: SweepStory) -> list[Any]:
     return [values[i] for i in picks]
 
 
-def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str) -> None:
+def panels(story: SweepStory) -> Figure | None:
+    """Two crossed axes: dollars a token (or else the first measure) along the first, a panel for each value of the
+    second; shades show the range of the prices, words which services have no answer."""
+    if not story.crossed or len(story.axes) != 2:
+        return None
+    measure = next((m for m in ("usd_per_mtok", *SHOWN[story.ask]) if _has(story, m)), None)
+    seconds = _second_values(story)
+    if measure is None or len(seconds) < 2:
+        return None
+    how = f"{TITLES.get(measure, measure)} along {story.axes[0]}; shades: from the lowest to the highest prices"
+    figure, (grid,) = sheet(story.title, how, 1, len(seconds), sharey=True)
+    drawn = [_line_panel(axes, story, story.axes[0], measure, [s]) for axes, s in zip(grid, seconds, strict=True)]
+    values = [value for each in drawn for value in each]
+    for axes, second in zip(grid, seconds, strict=True):
+        axes.set_title(shortened(f"{story.axes[1]} {second}", 100 // len(seconds)))
+        lost = [each for each in story.services if not _answers(story, each, second)]
+        if lost:
+            said = "no answer: " + ", ".join(lost)
+            axes.text(0.5, 0.02, fill(said, 120 // len(seconds)), transform=axes.transAxes, ha="center", color=GREY)
+    if min(values) > 0 and max(values) / min(values) > 30:
+        log_axis(grid[0], "y", min(values), max(values), pad=0.08)
+    else:
+        grid[0].set_ylim(bottom=0)
+    grid[0].set_ylabel(TITLES.get(measure, measure))
+    legend_below(figure, [_handle(style.colour, style.dash, name) for name, style in story.styles.items()])
+    return figure
+
+
+def _answers(story: SweepStory, service: str, second: Any) -> bool:
+    """Whether a service has any dollars a token, or rate, at a value of the second axis."""
+    return any(
+        isfinite(story.value(point, service, measure))
+        for point, place in story.points.items()
+        if point and place[story.axes[1]] == second
+        for measure in ("usd_per_mtok", *SHOWN[story.ask])
+    )
+
+
+def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str, seconds: Sequence[Any]) -> list[float]:
+    """Lines along an axis, of each service and value of the second axis (None: of all of them). What is drawn."""
     places = {point: place for point, place in story.points.items() if point}
     numbers = {point: quantity_of(place[axis]) for point, place in places.items()}
     words = list(dict.fromkeys(str(place[axis]) for place in places.values()))
     worded = any(value is None for value in numbers.values())
-    seconds = _second_values(story) if story.crossed and len(story.axes) == 2 else [None]
     joined = story.crossed and len(story.axes) <= 2
-    across_all, up_all = [], []
+    across_all: list[float] = []
+    up_all: list[float] = []
     for service in story.services:
         style = story.styles[service]
         for turn, second in enumerate(seconds):
@@ -78,22 +119,23 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str) -> None:
                 if second is not None and place[story.axes[1]] != second:
                     continue
                 across = float(words.index(str(place[axis]))) if worded else cast(float, numbers[point])
-                value = story.value(point, service, measure)
+                value, half_width = story.value(point, service, measure), story.half_width(point, service, measure)
+                low, high = (story.value(point, service, f"{measure}_{end}") for end in ("low", "high"))
                 if isfinite(value):
-                    line.append((across, value, story.row(point, service, measure).get("half_width")))
-            line.sort(key=lambda each: each[0])
+                    line.append((across, value, half_width if isfinite(half_width) else 0.0, low, high))
             if not line:
                 continue
-            xs, ys = [each[0] for each in line], [each[1] for each in line]
-            dash = style.dash if second is None else DASHES[turn]
+            xs, ys, widths, lows, highs = (list(each) for each in zip(*sorted(line), strict=True))
+            dash = style.dash if len(seconds) == 1 else DASHES[turn]
             look = {"color": style.colour, "linestyle": dash if joined else "none", "marker": style.marker}
-            widths = [0.0 if w is None or not isfinite(w) else float(w) for *_, w in line]
+            if len(seconds) == 1 and all(map(isfinite, [*lows, *highs])):
+                axes.fill_between(xs, lows, highs, color=style.colour, alpha=0.13, linewidth=0)
+                up_all += [*lows, *highs]
             if any(widths):
                 axes.errorbar(xs, ys, yerr=widths, fmt="none", ecolor=style.colour, capsize=3)
             axes.plot(xs, ys, markersize=6, **cast(Any, look))
             across_all += xs
             up_all += ys
-    axes.set_title(TITLES.get(measure, measure))
     axes.set_xlabel(axis + ("" if worded else _unit(places, axis)))
     if worded:
         axes.set_xticks(range(len(words)), [shortened(word, 16) for word in words])
@@ -103,6 +145,7 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str) -> None:
         log_axis(axes, "y", min(up_all), max(up_all), pad=0.08)
     elif up_all and min(up_all) >= 0:
         axes.set_ylim(bottom=0)
+    return up_all
 
 
 def _unit(places: Mapping[int, Mapping[str, Any]], axis: str) -> str:
@@ -196,6 +239,10 @@ def _tornado_panel(axes: Axes, swings: Sequence[Swing], colour: str) -> None:
 
 PICTURES = {
     "lines": (lines, "Each measure along the first axis. Dashes tell values of the second axis apart."),
+    "panels": (
+        panels,
+        "A panel for each value of the second axis; lines at the middle of the prices, shades over their range.",
+    ),
     "heat_map": (heat_map, "Two axes at once, one panel a service."),
     "tornado": (
         tornado,

@@ -104,6 +104,11 @@ class SweepStory:
         found = self.row(point, service, measure).get("value")
         return nan if found is None else float(found)
 
+    def half_width(self, point: int, service: str, measure: str) -> float:
+        """Of its 95 % interval; NaN where there is none."""
+        found = self.row(point, service, measure).get("half_width")
+        return nan if found is None else float(found)
+
     def best(self, service: str) -> int | None:
         """The point with the fewest dollars a token, among those that keep the objectives."""
         kept = [

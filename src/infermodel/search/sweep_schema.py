@@ -117,6 +117,9 @@ class Axis(Block):
     name: Name | None = Field(default=None, description="in tables and pictures; the path's last part if omitted")
     values: Annotated[tuple[Any, ...], Values()] | None = Field(default=None, description="its values, or")
     range: Range | None = Field(default=None, description="where they lie")
+    labels: Annotated[tuple[Any, ...], Values()] | None = Field(
+        default=None, description="what tables and pictures call the values, one for each"
+    )
     together: Name | None = Field(
         default=None, description="axes with the same word here advance together (zipped); others are crossed"
     )
@@ -125,6 +128,9 @@ class Axis(Block):
     def _one_of_two(self) -> Self:
         if (self.values is None) == (self.range is None):
             refuse("an axis has either 'values' or a 'range'")
+        if self.labels is not None and len(self.labels) != len(self.listed):
+            text = f"{len(self.labels)} labels for {len(self.listed)} values"
+            refuse_below([(("labels",), refusal(text, "give one for each"))])
         return self
 
     @property
@@ -140,6 +146,12 @@ class Axis(Block):
             return self.values
         steps = self.range.points - 1
         return tuple(dict.fromkeys(self.range.at(i / steps) for i in range(steps + 1)))
+
+    def called(self, value: Any) -> Any:
+        """What tables call a value of the axis."""
+        if self.labels is None:
+            return value
+        return next((label for label, each in zip(self.labels, self.listed, strict=True) if each == value), value)
 
     def at(self, share: float) -> Any:
         """The value at a share of the way, for sampled designs: 0 <= share < 1."""
@@ -166,6 +178,11 @@ class Sweep(Block):
     samples: Annotated[int, Whole(at_most=MOST_POINTS)] = Field(default=64, description="of a sampled design")
     seed: Seed = Field(default=1, description="of a sampled design")
     replications: Count = Field(default=1, description="runs of each point; intervals need several")
+    slices: Count = Field(
+        default=1,
+        description="the base is one of so many alike, each with its own router, traffic and spares; counts, watts and "
+        "dollars an hour are told of all of them",
+    )
     width: PositiveShare = Field(default=0.1, description="relative width of the brackets of `ask: capacity`")
 
     _file: Path = PrivateAttr(default=Path())
@@ -179,6 +196,12 @@ class Sweep(Block):
     def base_path(self) -> Path:
         """The base scenario's file."""
         return self._file.parent / self.base
+
+    @property
+    def leading(self) -> tuple[Axis, ...]:
+        """The axes without those that only follow an earlier one."""
+        words = [axis.together for axis in self.axes]
+        return tuple(axis for i, axis in enumerate(self.axes) if not axis.together or axis.together not in words[:i])
 
     def check(self, changes: tuple[str, ...]) -> None:
         """Read the base with changes.

@@ -33,6 +33,35 @@ LAST_COLUMNS = (
 
 MOST_GROUPS = 6
 
+OF_A_SLICE = (
+    "systems",
+    "bought",
+    "replicas",
+    "racks",
+    "power_w",
+    "power_mean_w",
+    "power_peak_w",
+    "usd_per_h",
+    "usd_per_h_low",
+    "usd_per_h_high",
+    "kv_tokens",
+    "arrived",
+    "finished",
+    "unfinished",
+    "rejected",
+    "waiting_growth",
+    "offered_rpm",
+    "rpm",
+    "tpm",
+    "itpm",
+    "otpm",
+    "goodput_rps",
+    "running_mean",
+    "capacity_low",
+    "capacity_high",
+)
+"""Measures that add up over the slices of a fleet; prices per token, speeds and shares do not."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -69,7 +98,8 @@ def sweep_rows(swept: Swept) -> Iterator[dict[str, Any]]:
     for point, outcome in zip(swept.points, swept.outcomes, strict=True):
         if outcome is None:
             continue
-        values = dict(zip(titles, point.values, strict=True)) if point.values else dict.fromkeys(titles)
+        called = [axis.called(value) for axis, value in zip(swept.sweep.axes, point.values, strict=False)]
+        values = dict(zip(titles, called, strict=True)) if called else dict.fromkeys(titles)
         place = {"point": point.number, **{name: as_written(value) for name, value in values.items()}}
         if not outcome.answers:
             yield {
@@ -79,7 +109,9 @@ def sweep_rows(swept: Swept) -> Iterator[dict[str, Any]]:
             }
         for service, measures in outcome.answers.items():
             for measure, samples in measures.items():
-                yield {**place, **measured(service, measure, samples, base_samples(base, service, measure))}
+                times = swept.sweep.slices if measure in OF_A_SLICE else 1
+                at_base = [times * each for each in base_samples(base, service, measure)]
+                yield {**place, **measured(service, measure, [times * each for each in samples], at_base)}
             if service in outcome.notes:
                 yield {**place, "service": service, "measure": "note", "note": outcome.notes[service]}
 
@@ -119,14 +151,15 @@ def effects(swept: Swept, service: str, measure: str) -> list[Effect]:
     The points are grouped by the axis' value (a sampled range: by `MOST_GROUPS` equal groups), and averaged in each
     group. In a crossed or a space-filling design the other axes average out.
     """
+    times = swept.sweep.slices if measure in OF_A_SLICE else 1
     known = [
-        (point, float(np.mean(outcome.answers[service][measure])))
+        (point, times * float(np.mean(outcome.answers[service][measure])))
         for point, outcome in zip(swept.points[1:], swept.outcomes[1:], strict=True)
         if outcome is not None and measure in outcome.answers.get(service, {})
     ]
     known = [(point, value) for point, value in known if isfinite(value)]
     at_base = base_samples(swept.outcomes[0], service, measure)
-    base = float(np.mean(at_base)) if at_base else nan
+    base = times * float(np.mean(at_base)) if at_base else nan
     found = []
     for i, axis in enumerate(swept.sweep.axes):
         ranks = {str(value): k for k, value in enumerate(axis.listed)} if swept.sweep.design == "crossed" else {}
