@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from infermodel.report.compare.differences import Difference
 from infermodel.report.compare.read import SavedReport
-from infermodel.report.drawing import legend_below, log_axis, seconds_tick, sheet
+from infermodel.report.drawing import legend_below, log_axis, plain_number, seconds_tick, sheet
 from infermodel.report.human import number, shortened
 from infermodel.report.palette import DASHES, GREY, INK, shaded, styles
 
@@ -60,6 +60,8 @@ def bars(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> Figure |
                     color=INK if isfinite(value) else GREY,
                 )
         axes.set_xlim(0, 1.24 * longest)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
         axes.set_title(title)
         axes.grid(False, axis="y")
     panels[0].set_yticks(range(len(services)), [shortened(service, 24) for service in services])
