@@ -113,9 +113,12 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
 
 def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]) -> Window:
     """One window for all services; see `is_measured_whole` for when that is the whole run."""
+    whole = max((whole_run(record) for record in records), key=lambda window: window.end_s)
     if is_measured_whole(scenario):
-        return max((whole_run(record) for record in records), key=lambda window: window.end_s)
+        return whole
     end_s = last_arrival_s(scenario, records)
+    if end_s == 0:  # all there at the start, as in an offline batch
+        return whole
     finite = all(is_finite(service.traffic) for service in scenario.services)
     start_s = 0.0 if scenario.warm_up_s is None and finite else scenario.warm_up_s
     try:

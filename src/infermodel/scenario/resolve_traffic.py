@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infermodel.scenario.schema import traffic as schema
+from infermodel.scenario.schema.types import LONGEST_S
 from infermodel.workload import arrivals, lengths, sessions, trace
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
@@ -43,6 +44,31 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
         pause = ThinkTime(asked.think_time, asked.think_time_law)
         return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities)
     return OpenTraffic(resolve_arrivals(asked), prompt, output, prefix, priorities)
+
+
+def check_length(traffic: Traffic, requests: int | None) -> None:
+    """Refuse what lasts so long that steps are lost in the rounding of late times.
+
+    Args:
+        traffic: that a service gets.
+        requests: that end the run; None where a duration or the traffic itself does.
+
+    Raises:
+        ValueError: the run would last more than ten years of its own time.
+    """
+    lasts_s, suggestion = 0.0, ""
+    if isinstance(traffic, TraceTraffic):
+        lasts_s, suggestion = (
+            traffic.window_s * traffic.repeat,
+            "; start it later with 'from' or end it with 'to'",
+        )
+    elif isinstance(traffic, ClosedTraffic):
+        lasts_s = (requests or 0) / traffic.users * traffic.think_time.mean_s
+    elif traffic.mean_rate_per_s > 0:
+        lasts_s = (requests or 0) / traffic.mean_rate_per_s
+    if lasts_s > LONGEST_S:
+        years = lasts_s / (365 * 86400)
+        raise ValueError(f"would last {years:.3g} years of simulated time, more than ten{suggestion}")
 
 
 def resolve_sessions(asked: schema.Traffic, block_tokens: int) -> sessions.SessionTraffic | None:
