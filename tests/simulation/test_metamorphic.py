@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -11,6 +12,8 @@ from test_queueing_recursions import draws, requests
 from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation.batching import QUEUES
+from infermodel.simulation.router import ROUTERS, LoadIndex
 from infermodel.tables import RequestTable
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Uniform
@@ -108,3 +111,18 @@ def test_nobody_knows_how_long_an_answer_will_be(drawn: Drawn, which: int, more:
     for name in TIMES[1:]:
         before = getattr(short, name) < end
         assert getattr(short, name)[before].tobytes() == getattr(long, name)[before].tobytes(), name
+
+
+def test_queues_and_routers_are_shown_no_length_of_an_answer() -> None:
+    """What their protocols name is all that they need; there is no output in it."""
+    columns = SimpleNamespace(priority=[0, 0], prompt_tokens=[30, 4], keys={})
+    for discipline in QUEUES.values():
+        queue = discipline.queue(columns)
+        for request in (0, 1):
+            queue.push(request)
+        assert [queue.take(), queue.take()] == [0, 1]
+        queue.give_back(1)
+        assert queue.head() == 1
+        assert discipline.victim([0, 1], columns.priority) == 1
+    fleet = SimpleNamespace(load=LoadIndex(1), random=np.random.default_rng(1), up=range(1), kv_used=lambda _: 0.5)
+    assert [router(7, fleet) for router in ROUTERS.values()] == [0] * len(ROUTERS)
