@@ -52,7 +52,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = (
-    Mutant("a KV block too few at whole blocks", "simulation/batching.py",
+    Mutant("a KV block too few at whole blocks", "simulation/chunks.py",
            "return -(-tokens // block_tokens)", "return tokens // block_tokens", ENGINE),
     Mutant("a block taken a step late", "simulation/kv_cache.py",
            "last = (1 - step) %", "last = (-step) %", ENGINE),
@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant("a decode step takes no prompt budget", "simulation/running.py",
            "self._max_batched_tokens - decoding", "self._max_batched_tokens", RECURSIONS),
     Mutant("a seat too many", "simulation/running.py",
-           "seats = self._limits.max_sequences - len(self)", "seats = self._limits.max_sequences - len(self) + 1",
+           "seats = self._limits.max_sequences - occupied", "seats = self._limits.max_sequences - occupied + 1",
            RECURSIONS),
     Mutant("the context starts a token short", "simulation/running.py",
            "prefill.target + 1, self.step", "prefill.target, self.step", RECURSIONS),
@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant("a newcomer waits for the end of the leap", "simulation/replica.py",
            "            if steps < self._rings_at:\n", "            if False:\n", LEAP),
     Mutant("blocks are given back a token short", "simulation/running.py",
-           "self._release(request, offset + step - 1)", "self._release(request, offset + step - 2)", LEAP),
+           "offset + self.step - 1, end)", "offset + self.step - 2, end)", LEAP),
     Mutant("requests of a failed system are lost", "simulation/service.py",
            "        self._dispatch_again(sorted(lost))\n", "", ENGINE),
     Mutant("a step under way at an outage stands", "simulation/replica.py",

@@ -109,7 +109,7 @@ def steps_to_window(window: int, longest: int, growing: int, each: int) -> int:
     return 2 if each == 1 else 1
 
 
-def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, int, int, int, int]:
+def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, float, float, float, int]:
     """Pairs and context read of a chunk, how much they grow when it repeats, and for how many steps that is a line."""
     new, before = chunk
     pairs, read = chunk_pairs(chunk, window), chunk_context(chunk, window)

@@ -6,6 +6,9 @@ from heapq import heappop, heappush
 
 from infermodel.cost.step import Windowed
 
+NOBODY = -(1 << 60)
+"""Below every offset."""
+
 MOST_STALE = 256
 """Sequences that have left are dropped from the order of lengths when they are more than this and half of it."""
 
@@ -23,6 +26,7 @@ class Contexts:
         self.offset: dict[int, int] = {}
         self.total = 0
         self._by_length: list[tuple[int, int]] = []  # heap of (-offset, request), those that have left included
+        self._most = NOBODY  # largest offset, where it is known
         self.windows = [Window(width) for width in windows]
 
     def join(self, request: int, context: int, step: int) -> int:
@@ -36,6 +40,8 @@ class Contexts:
         return offset
 
     def _rank(self, request: int, offset: int) -> None:
+        if offset > self._most > NOBODY:
+            self._most = offset
         heappush(self._by_length, (-offset, request))
         if len(self._by_length) > MOST_STALE + 2 * len(self.offset):
             self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
@@ -54,22 +60,30 @@ class Contexts:
         """`request` decodes no more; returns its offset."""
         offset = self.offset.pop(request)
         self.total -= offset + step
+        if offset == self._most:
+            self._most = NOBODY
         for window in self.windows:
             window.leave(request, offset + step, step)
         return offset
 
-    def advance(self, steps: int) -> None:
-        """Every sequence has grown by a token in each of `steps` steps."""
-        self.total += steps * len(self.offset)
-        for window in self.windows:
-            window.advance(steps)
+    def advance(self, steps: int) -> int:
+        """Every sequence has grown by a token in each of `steps` steps; returns how many tokens that were."""
+        grown = steps * len(self.offset)
+        self.total += grown
+        if self.windows:
+            for window in self.windows:
+                window.advance(steps)
+        return grown
 
     def longest(self, step: int) -> int:
         """The longest context in step `step`; 0 without sequences."""
+        if self._most > NOBODY:
+            return step + self._most
         heap, offsets = self._by_length, self.offset
         while heap:
             shortness, request = heap[0]
             if offsets.get(request) == -shortness:
+                self._most = -shortness
                 return step - shortness
             heappop(heap)
         return 0

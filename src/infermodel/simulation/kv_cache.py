@@ -60,10 +60,11 @@ class KvCache:
         """
         if steps == 1:
             return self._residues[(1 - step) % self.block_tokens]
-        whole, rest = divmod(steps, self.block_tokens)
+        block = self.block_tokens
+        whole = steps // block
         # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.
-        last = (1 - step) % self.block_tokens + self.block_tokens
-        return whole * self.decoding + sum(self._residues[last - rest + 1 : last + 1])
+        last = (1 - step) % block + block
+        return whole * self.decoding + sum(self._residues[last - steps + whole * block + 1 : last + 1])
 
     def steps_that_fit(self, step: int, steps: int, room: int) -> int:
         """The most steps, up to `steps`, whose growth from `step` on stays within `room` blocks."""
@@ -78,6 +79,10 @@ class KvCache:
             else:
                 fails = middle
         return fits
+
+    def grow(self, step: int, steps: int) -> None:
+        """The decoding sequences have done `steps` steps from `step` on."""
+        self.hold(self.growth(step, steps))
 
     def hold(self, count: int) -> None:
         """Requests get `count` more blocks (negative: give back). Cached blocks make room, the next to go first."""
@@ -172,5 +177,5 @@ class KvCache:
                 del self._evictable[key], self._prefixes[key]
 
 
-class BrokenLedger(AssertionError):
+class BrokenLedger(Exception):
     """KV blocks went negative or above the replica's capacity: a bug, never a result."""

@@ -63,6 +63,8 @@ class Leaps(NamedTuple):
 LEAP = Struct(f"={len(Leaps._fields)}d")
 LEAPS = 4096
 """Leaps that are folded at once."""
+LEAP_BYTES = LEAP.size
+BUFFER_BYTES = LEAP_BYTES * LEAPS
 
 
 class RequestLog:
@@ -162,7 +164,7 @@ class StepRecorder:
     """Folds leaps into sums, a block at a time."""
 
     def __init__(self, replicas: int) -> None:
-        self._rows = bytearray(LEAP.size * LEAPS)
+        self._rows = bytearray(BUFFER_BYTES)
         self._filled = 0
         self.gap_counts = np.zeros(len(GAP_EDGES_S) - 1, np.int64)
         self.gap_total_s = 0.0
@@ -185,14 +187,13 @@ class StepRecorder:
         ramp: Ramp,
     ) -> None:
         """A replica has done `steps` steps of a ramp."""
-        _, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, bound = ramp
         LEAP.pack_into(
             self._rows, self._filled,
             replica, start_s, end_s, sequences, output_tokens, prompt_tokens, kv_blocks, steps,
-            first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, BOUND_INDEX[bound],
+            *ramp[1:9], BOUND_INDEX[ramp[9]],
         )  # fmt: skip
-        self._filled += LEAP.size
-        if self._filled == len(self._rows):
+        self._filled = filled = self._filled + LEAP_BYTES
+        if filled == BUFFER_BYTES:
             self.fold()
 
     def single_gap(self, seconds: float) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import inf, sqrt
 from typing import Literal
 
-from infermodel.cost.step import Ramp, StepModel
-from infermodel.simulation.clock import COMPLETE, START, Alarm, Clock, Routine
+from infermodel.cost.step import Batch, Ramp, StepModel
+from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine
+from infermodel.simulation.clock import Clock
 from infermodel.simulation.recorder import StepRecorder
 from infermodel.simulation.running import Running
 
@@ -87,7 +88,9 @@ class Replica:
             done = self._steps_done_by(self._clock.now)
             if self._boundary(done) > self._clock.now:
                 done -= 1
-            self._settle(done)
+            self._in_leap = False
+            if done > 0:
+                self._settle(done, self._boundary(done))
         self._alarm.unset()
         return self.running.lose_memory()
 
@@ -108,15 +111,17 @@ class Replica:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
         clock, running, alarm = self._clock, self.running, self._alarm
         while True:
-            if not running.compose(clock.now):
+            plan = running.plan(clock.now)
+            if plan is None:
                 self.idle = True
                 running.joins_until = inf
                 yield alarm
                 continue
-            self._start_leap()
+            self._start_leap(clock.now, *plan)
             while self._in_leap:
                 yield alarm
-                self._reach_boundary()
+                if self._in_leap:  # unless power came back meanwhile
+                    self._reach_boundary(clock.now)
             if self._halted:
                 return
             # Others may complete or arrive at this very instant: let them, before the next step starts.
@@ -124,29 +129,30 @@ class Replica:
                 alarm.set(clock.now, self._starts)
                 yield alarm
 
-    def _start_leap(self) -> None:
+    def _start_leap(self, now: float, batch: Batch, most: int) -> None:
         """Ask what the steps of this batch take, and set the alarm to the end of the last of them."""
-        batch, most = self.running.next_batch()
         self._ramp = ramp = self._ramp_of(batch)
-        steps, first_s, slope_s = ramp[0], ramp[1], ramp[2]
+        steps = ramp[0]
         if most < steps:
             steps = most
-        if steps > 1:
-            steps = self.running.steps_that_fit(steps, batch.chunks)
-        self._steps, self._first_s, self._slope_s, self._anchor_s = steps, first_s, slope_s, self._clock.now
+        if steps > 1 and batch[5]:
+            steps = self.running.steps_that_fit(steps, batch[5])
+        self._steps, self._anchor_s, self._first_s, self._slope_s = steps, now, ramp[1], ramp[2]
         self._in_leap, self._knocked = True, False
         self._ring_after(1 if self._every else steps)
 
-    def _reach_boundary(self) -> None:
+    def _reach_boundary(self, now: float) -> None:
         """The step has ended for which the alarm was set: settle the leap if it ends here, or go on."""
-        if not self._in_leap:
-            return  # power came back meanwhile
-        late = self._ahead and self._knocked and self.running.head_is_late(self._boundary(self._rings_at - 1))
-        if self._rings_at == self._steps or (self._knocked and not late and self.running.head_fits(self._rings_at)):
-            self._settle(self._rings_at)
+        steps = self._rings_at
+        if steps == self._steps:
+            self._settle(steps, now)
+            return
+        late = self._ahead and self._knocked and self.running.head_is_late(self._boundary(steps - 1))
+        if self._knocked and not late and self.running.head_fits(steps):
+            self._settle(steps, now)
         else:
             self._knocked = late
-            self._ring_after(self._rings_at + 1 if self._every or late else self._steps)
+            self._ring_after(steps + 1 if self._every or late else self._steps)
 
     def _ring_after(self, steps: int) -> None:
         """Set the alarm to the end of this many steps of the leap."""
@@ -161,23 +167,25 @@ class Replica:
         """The number of steps, at least 1, at whose end the time is `time` or later for the first time."""
         elapsed, slope = time - self._anchor_s, self._slope_s
         linear = self._first_s - slope / 2
-        steps = int(2 * elapsed / (linear + sqrt(max(0.0, linear * linear + 2 * slope * elapsed))))
-        steps = min(max(steps, 1), self._steps)
+        under = linear * linear + 2 * slope * elapsed
+        steps = int(2 * elapsed / (linear + (sqrt(under) if under > 0.0 else 0.0)))
+        if steps < 1:
+            steps = 1
+        elif steps > self._steps:
+            steps = self._steps
         while steps > 1 and self._boundary(steps - 1) >= time:
             steps -= 1
         while steps < self._steps and self._boundary(steps) < time:
             steps += 1
         return steps
 
-    def _settle(self, steps: int) -> None:
-        """Account for `steps` completed steps of the leap, which ends here."""
+    def _settle(self, steps: int, end: float) -> None:
+        """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
-        if steps == 0:
-            return
         running = self.running
         if self._ahead:
             running.joins_until = self._boundary(steps - 1)
-        kv, decoding, end = running.kv, len(running.contexts.offset), self._boundary(steps)
+        kv, decoding = running.kv, len(running.contexts.offset)
         used_before = kv.used
         produced, prompt_tokens = running.advance(steps, end)
         blocks = (used_before + kv.used) / 2

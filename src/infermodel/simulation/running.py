@@ -7,15 +7,20 @@ from math import inf, isnan
 from typing import Protocol
 
 from infermodel.cost.attention import FOREVER
-from infermodel.cost.step import Batch, Chunk, StepModel
-from infermodel.simulation.batching import Discipline, Prefill, WaitingQueue, assign_chunks, blocks
+from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
+from infermodel.simulation.batching import Discipline, WaitingQueue
+from infermodel.simulation.chunks import Prefill, assign_chunks, blocks
 from infermodel.simulation.contexts import Contexts
 from infermodel.simulation.kv_cache import KvCache
+from infermodel.simulation.prefixes import SharedPrefixes
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
 ENDLESS = 1 << 60
 """Steps of a batch that nothing changes."""
+
+NO_CHUNKS: tuple[Chunk, ...] = ()
+NO_WINDOWS: tuple[Windowed, ...] = ()
 
 NOT_ASKED = -1
 """Budget left by a batch that nobody has asked about yet."""
@@ -84,7 +89,8 @@ class Running:
         self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
-        self._shared: dict[int, tuple[tuple[int, ...], int]] = {}  # request -> shared prefix keys, their blocks
+        self._shared = SharedPrefixes(self.kv, log) if limits.prefix_caching else None
+        self._reserves = limits.reserves_output
         self._reserved = 0  # blocks that the running requests may come to need, where they are reserved
         self._preempted = False
         self._deferred = False  # a request waits that came too late for the step composed last
@@ -95,27 +101,67 @@ class Running:
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
 
-    def compose(self, now: float) -> bool:
-        """Choose what the next steps work on; False if there is nothing to do."""
-        kv, decoding = self.kv, len(self.contexts.offset)
+    def plan(self, now: float) -> tuple[Batch, int] | None:
+        """What the next steps work on, and for how many of them this will do; None if there is nothing to do."""
+        kv, contexts = self.kv, self.contexts
+        decoding = len(contexts.offset)
         self._preempted = self._deferred = self.held_up = False
-        if not self.prefills and not self.queue and decoding * self.lookahead <= kv.capacity - kv.used:
+        if self.prefills or self.queue or decoding * self.lookahead > kv.capacity - kv.used:
+            self._compose(now)
+            decoding = len(contexts.offset)
+        else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
-            return decoding > 0
+        most, chunks, finishing = ENDLESS, NO_CHUNKS, 0
+        if self.prefills:
+            chunks, finishing, most = self._chunks()
+        elif not decoding:
+            return None
+        if decoding:
+            to_finish = self._finishes[0][0] - self.step
+            if to_finish < most:
+                most = to_finish
+            if contexts.windows:
+                most = contexts.steps_until_full_window(self.step, most)
+            if not chunks and most > 1:
+                most = kv.steps_that_fit(self.step, most, kv.capacity - kv.used) or 1
+        if self._preempted or self._deferred:
+            most = 1
+        windowed = contexts.windowed() if contexts.windows else NO_WINDOWS
+        batch = (decoding, contexts.total, contexts.longest(self.step), windowed, 1, chunks, finishing)
+        return tuple.__new__(Batch, batch), most
+
+    def _chunks(self) -> tuple[tuple[Chunk, ...], int, int]:
+        """Pieces of prompts in the next steps, how many of them end their prompt, and how often they can repeat."""
+        pieces, finishing, most = [], 0, ENDLESS
+        for prefill in self.prefills:
+            chunk, done = prefill.chunk, prefill.done
+            if chunk:
+                pieces.append(tuple.__new__(Chunk, (chunk, done)))
+                full = (prefill.target - done - 1) // chunk
+                if full == 0:
+                    finishing += 1
+                if full < most:
+                    most = full
+        return tuple(pieces), finishing, most or 1
+
+    def _compose(self, now: float) -> None:
+        """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
+        tokens of all, some give way.
+        """
+        kv = self.kv
         while True:
             decoding = len(self.contexts.offset)
             budget = self._budget()
             needed = kv.growth(self.step, self.lookahead) if decoding else 0
-            budget_left, chunk_blocks = budget, 0
             if self.prefills:
-                budget_left, chunk_blocks = assign_chunks(self.prefills, budget, kv.block_tokens)
-            if needed + chunk_blocks <= kv.free:
+                budget, chunk_blocks = assign_chunks(self.prefills, budget, kv.block_tokens)
+                needed += chunk_blocks
+            if needed <= kv.capacity - kv.used:
                 break
             self._preempt()
-        if not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
-            budget_left = self._admit(now, budget_left, kv.free - needed - chunk_blocks)
-        self._budget_left = budget_left
-        return bool(self.prefills) or bool(self.contexts.offset)
+        if self.queue and not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
+            budget = self._admit(now, budget, kv.capacity - kv.used - needed)
+        self._budget_left = budget
 
     def _budget(self) -> int:
         """Prompt tokens that the next step may take."""
@@ -127,25 +173,28 @@ class Running:
 
     def _admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits; returns the budget left."""
-        queue, log = self.queue, self._log
-        seats = self._limits.max_sequences - len(self)
-        joins_until = self.joins_until if len(self) else inf
-        waited = len(queue)
+        queue, log, prefills = self.queue, self._log, self.prefills
+        occupied = len(self.contexts.offset) + len(prefills)
+        seats = self._limits.max_sequences - occupied
+        joins_until = self.joins_until if occupied else inf
+        moved = False
         while queue and budget > 0 and seats > 0:
             request = queue.head()
             if joins_until < inf and self._came_at(request) > joins_until:
                 self._deferred = True
                 break
             target, chunk, cached, cost = self._first_chunk(request, budget)
-            if chunk == 0 or cost > room or not self._may_reserve(request):
+            if chunk == 0 or cost > room or (self._reserves and not self._may_reserve(request)):
                 self.held_up = not self._discipline.overtakes
                 self._client.on_held_up(self._replica)
                 break
             queue.take()
-            self._reserve(request, 1)
-            if cached:
-                self._claim(request, cached)
-            self.prefills.append(Prefill(request, target, cached, chunk))
+            moved = True
+            if self._reserves:
+                self._reserved += self._blocks_at_end(request)
+            if cached and self._shared is not None:
+                self._shared.claim(request, cached)
+            prefills.append(Prefill(request, target, cached, chunk))
             log.replica[request] = self._replica
             if isnan(log.first_scheduled_at[request]):
                 log.first_scheduled_at[request] = now
@@ -153,7 +202,7 @@ class Running:
             budget -= chunk
             room -= cost
             seats -= 1
-        if len(queue) < waited:
+        if moved:
             self._client.on_queue_moved(self._replica)
         return budget
 
@@ -163,10 +212,8 @@ class Running:
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
         cached = claim = 0
-        if self._limits.prefix_caching:
-            chain = self._chain(request)
-            cached = self.kv.find_prefix(chain, target - 1)
-            claim = self.kv.claim_cost(chain, cached // block)
+        if self._shared is not None:
+            cached, claim = self._shared.find(request, target - 1)
         chunk = target - cached
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
@@ -174,15 +221,8 @@ class Running:
         return target, chunk, cached, claim + blocks(cached + chunk, block) - cached // block
 
     def _may_reserve(self, request: int) -> bool:
-        """Whether all the KV memory that the request may need is left, where that is asked for."""
-        if not self._limits.reserves_output:
-            return True
+        """Whether all the KV memory that the request may need is left."""
         return self._reserved + self._blocks_at_end(request) <= self.kv.capacity
-
-    def _reserve(self, request: int, sign: int) -> None:
-        """Set aside all blocks that a request may come to need (1), or give them up (-1)."""
-        if self._limits.reserves_output:
-            self._reserved += sign * self._blocks_at_end(request)
 
     def _blocks_at_end(self, request: int) -> int:
         """KV blocks that the request will hold at its last token."""
@@ -213,7 +253,7 @@ class Running:
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
-        fits = chunk > 0 and taken + cost <= kv.free and self._may_reserve(head)
+        fits = chunk > 0 and taken + cost <= kv.free and not (self._reserves and not self._may_reserve(head))
         if not fits:
             self._client.on_held_up(self._replica)
         return fits
@@ -232,7 +272,8 @@ class Running:
             position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
             self._release(victim, self.prefills.pop(position).done)
         self._preempted = True
-        self._reserve(victim, -1)
+        if self._reserves:
+            self._reserved -= self._blocks_at_end(victim)
         self._log.preemptions[victim] += 1
         self.queue.give_back(victim)
         self._client.on_given_back(self._replica)
@@ -254,45 +295,16 @@ class Running:
         for request in decoding:
             self._evict(request)
         self.prefills.clear()
-        self._shared.clear()
         self.kv = KvCache(self.kv.capacity, self.kv.block_tokens)
+        self._shared = SharedPrefixes(self.kv, self._log) if self._shared is not None else None
         self._reserved, self.joins_until = 0, inf
         return lost
 
     # ---- steps ----------------------------------------------------------------------------------------------------
 
-    def next_batch(self) -> tuple[Batch, int]:
-        """What the next steps work on, and for how many steps, as far as tokens are concerned."""
-        contexts, step = self.contexts, self.step
-        decoding = len(contexts.offset)
-        most, finishing = ENDLESS, 0
-        chunks: tuple[Chunk, ...] = ()
-        if self.prefills:
-            pieces = []
-            for prefill in self.prefills:
-                chunk, done = prefill.chunk, prefill.done
-                if chunk:
-                    pieces.append(tuple.__new__(Chunk, (chunk, done)))
-                    full = (prefill.target - done - 1) // chunk
-                    if full == 0:
-                        finishing += 1
-                    if full < most:
-                        most = full
-            chunks, most = tuple(pieces), most or 1
-        if decoding:
-            to_finish = self._finishes[0][0] - step
-            if to_finish < most:
-                most = to_finish
-            if contexts.windows:
-                most = contexts.steps_until_full_window(step, most)
-        batch = (decoding, contexts.total, contexts.longest(step), contexts.windowed(), 1, chunks, finishing)
-        return tuple.__new__(Batch, batch), 1 if self._preempted or self._deferred else most
-
     def steps_that_fit(self, most: int, chunks: tuple[Chunk, ...]) -> int:
-        """The most of `most` steps for which KV blocks suffice; at least 1, which was checked before."""
+        """The most of `most` steps with prompts for which KV blocks suffice; at least 1, which was checked before."""
         kv = self.kv
-        if most == 1:
-            return 1
         room = kv.capacity - kv.used
         for chunk in chunks:
             room -= blocks(chunk.before + chunk.new * most, kv.block_tokens) - blocks(chunk.before, kv.block_tokens)
@@ -304,34 +316,32 @@ class Running:
         """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
         decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
         """
-        kv, contexts = self.kv, self.contexts
-        decoding = len(contexts.offset)
-        if decoding:
-            kv.hold(kv.growth(self.step, steps))
-            contexts.advance(steps)
+        produced = self.contexts.advance(steps)
+        if produced:
+            self.kv.grow(self.step, steps)
         self.step += steps
         self.settled_at = end
-        produced, prompt_tokens = decoding * steps, 0
-        if self.prefills:
-            unfinished, complete, block = [], [], kv.block_tokens
-            for prefill in self.prefills:
-                done, target = prefill.done, prefill.target
-                if prefill.chunk:
-                    reached = done + prefill.chunk * steps
-                    if reached > target:
-                        reached = target
-                    prompt_tokens += reached - done
-                    kv.hold(blocks(reached, block) - blocks(done, block))
-                    prefill.done = reached
-                    if reached == target:
-                        complete.append(prefill)
-                        continue
+        if not self.prefills:
+            return produced, 0
+        kv, prompt_tokens, unfinished, complete = self.kv, 0, [], []
+        for prefill in self.prefills:
+            done, chunk = prefill.done, prefill.chunk
+            if chunk:
+                reached = done + chunk * steps
+                if reached >= prefill.target:
+                    reached = prefill.target
+                    complete.append(prefill)
+                else:
+                    unfinished.append(prefill)
+                prompt_tokens += reached - done
+                kv.hold(blocks(reached, kv.block_tokens) - blocks(done, kv.block_tokens))
+                prefill.done = reached
+            else:
                 unfinished.append(prefill)
-            self.prefills = unfinished
-            produced += len(complete)
-            for prefill in complete:
-                self._first_token(prefill, end)
-        return produced, prompt_tokens
+        self.prefills = unfinished
+        for prefill in complete:
+            self._first_token(prefill, end)
+        return produced + len(complete), prompt_tokens
 
     def _first_token(self, prefill: Prefill, end: float) -> None:
         """A prompt is complete: its step has sampled a token."""
@@ -343,12 +353,11 @@ class Running:
             self._recorder.single_gap(out_at - last_at)
         else:
             log.first_token_at[request] = out_at
-        if self._limits.prefix_caching:
-            self._publish(request)
+        if self._shared is not None:
+            self._shared.publish(request)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
-            self._release(request, prefill.done)
-            self._finish(request, end)
+            self._finish(request, prefill.done, end)
             return
         log.last_token_at[request] = out_at
         self.kv.join(self.contexts.join(request, prefill.target + 1, self.step))
@@ -367,50 +376,29 @@ class Running:
         """Let go of the requests whose last token came with the step that ended at `end`."""
         heap, step = self._finishes, self.step
         while heap and heap[0][0] <= step:
-            request = heappop(heap)[1]
-            offset = self.contexts.leave(request, step)
-            self.kv.leave(offset)
-            self._release(request, offset + step - 1)
-            self._finish(request, end)
+            self._leave(heappop(heap)[1], end)
 
-    def _finish(self, request: int, end: float) -> None:
-        self._reserve(request, -1)
+    def _leave(self, request: int, end: float) -> None:
+        """A decoding request has got its last token."""
+        offset = self.contexts.leave(request, self.step)
+        self.kv.leave(offset)
+        self._finish(request, offset + self.step - 1, end)
+
+    def _finish(self, request: int, tokens: int, end: float) -> None:
+        """A request with `tokens` tokens in the cache is done."""
+        self._release(request, tokens)
+        if self._reserves:
+            self._reserved -= self._blocks_at_end(request)
         self._log.last_token_at[request] = end + self._egress_s
         self._client.on_finished(request, end)
+
+    def _release(self, request: int, tokens: int) -> None:
+        """Give back the blocks of a request with `tokens` tokens in the cache."""
+        held = blocks(tokens, self.kv.block_tokens)
+        if self._shared is not None:
+            held -= self._shared.let_go(request)
+        self.kv.hold(-held)
 
     def _context_at_end(self, request: int) -> int:
         """Prompt and output tokens: the context that the request would have one step after its last."""
         return self._log.prompt_tokens[request] + self._log.output_tokens[request]
-
-    # ---- KV blocks of one request ---------------------------------------------------------------------------------
-
-    def _release(self, request: int, tokens: int) -> None:
-        """Give back the blocks of a request with `tokens` tokens in the cache."""
-        kv = self.kv
-        held = blocks(tokens, kv.block_tokens)
-        if self._shared and request in self._shared:
-            keys, count = self._shared.pop(request)
-            kv.release_prefix(keys)
-            held -= count
-        kv.hold(-held)
-
-    def _chain(self, request: int) -> tuple[tuple[int, int], ...]:
-        """The pieces of a prompt that others may share: (key, whole blocks) each."""
-        log, block = self._log, self.kv.block_tokens
-        hashes = log.block_hashes.get(request)
-        if hashes is not None:
-            whole = log.prompt_tokens[request] // log.hash_block_tokens
-            return tuple((key, log.hash_block_tokens // block) for key in hashes[:whole])
-        if log.prompt_id[request] < 0:
-            return ()
-        return ((log.prompt_id[request], log.prompt_tokens[request] // block),)
-
-    def _claim(self, request: int, cached: int) -> None:
-        count = cached // self.kv.block_tokens
-        self._shared[request] = (self.kv.claim(self._chain(request), count), count)
-
-    def _publish(self, request: int) -> None:
-        held, count = self._shared.get(request, ((), 0))
-        keys, moved = self.kv.publish(self._chain(request), held)
-        if keys:
-            self._shared[request] = (keys, count + moved)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from math import inf, nan
 
 import numpy as np
 from simpy.events import Event
 
+from infermodel.simulation.alarm import ARRIVE, Alarm, Routine
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
-from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
+from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.questions import Questions
 from infermodel.simulation.recorder import RequestLog, StepRecorder
@@ -82,7 +84,7 @@ class Service:
         self.systems = [SystemProcess(clock, number, self, spec) for number in range(spec.systems)]
         if isinstance(spec.traffic, ClosedTraffic):
             self._bodies = spec.traffic.blocks(streams)
-            self._pauses = (float(pause) for block in spec.traffic.think_times(streams) for pause in block)
+            self._pauses = map(float, chain.from_iterable(spec.traffic.think_times(streams)))
             self._think_s: list[float] = []
             for _ in range(spec.traffic.users):
                 alarm = Alarm(clock)
@@ -361,7 +363,7 @@ class Service:
         """No later request is measured; `more`: but they keep coming."""
         if self._measured < inf:
             return
-        self._measured = self._sent
+        self._measured = float(self._sent)
         self._end_if_done()
         if self.ended:
             return

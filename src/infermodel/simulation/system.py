@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infermodel.simulation.clock import ARRIVE, Alarm, Clock, Routine
+from infermodel.simulation.alarm import ARRIVE, Alarm, Routine
+from infermodel.simulation.clock import Clock
 
 if TYPE_CHECKING:
     from infermodel.simulation.service import Service

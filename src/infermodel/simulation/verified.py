@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
-from infermodel.simulation.batching import blocks
+from infermodel.simulation.chunks import blocks
 from infermodel.simulation.running import ENDLESS, Running
 
 _MASK = (1 << 64) - 1
@@ -61,10 +61,7 @@ class VerifiedRunning(Running):
         step = self.step
         done = [r for r, offset in self.contexts.offset.items() if offset + step == self._context_at_end(r)]
         for request in done:
-            offset = self.contexts.leave(request, step)
-            self.kv.leave(offset)
-            self._release(request, offset + step - 1)
-            self._finish(request, end)
+            self._leave(request, end)
 
     def _expect_end(self, request: int, steps: int) -> None:
         """Nobody knows."""

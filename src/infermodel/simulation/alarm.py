@@ -1,0 +1,65 @@
+"""What routines wait for: alarms at exact absolute times on SimPy's agenda, beside SimPy's own events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from heapq import heappop, heappush
+from typing import Any
+
+import simpy
+
+COMPLETE, ARRIVE, START = 1 << 24, 2 << 24, 3 << 24
+"""Order within an instant: replicas complete steps, then requests arrive, then replicas start steps. The index of the
+replica or service is added, so that ties never depend on who asked first. SimPy's own events (0 and 1) come before."""
+
+SIMPYS_OWN = 1
+"""Events with at most this order are SimPy's own, such as the end of a service."""
+
+Routine = Generator["Alarm", None, None]
+"""A process that waits for its alarm and for nothing else."""
+
+
+class Alarm:
+    """The event that a routine waits for, again and again; setting it anew replaces the earlier time.
+
+    Times are absolute: a delay would be added to now and rounded once more, and a leap over a hundred steps would then
+    end an ulp beside the hundredth step. And SimPy makes an event for each wait and goes on through its list of
+    callbacks, which costs four times as much.
+    """
+
+    __slots__ = ("_agenda", "_next_ticket", "resume", "ticket")
+
+    def __init__(self, clock: simpy.Environment) -> None:
+        self._agenda: list[Any] = clock._queue
+        self._next_ticket: Callable[[], int] = clock._eid.__next__
+        self.ticket = -1  # of the one entry on the agenda that rings; earlier ones have been superseded
+
+    def start(self, routine: Routine) -> None:
+        """From now on `routine` waits for this alarm; it runs up to its first wait at once."""
+        self.resume: Callable[[], object] = routine.__next__
+        next(routine, None)
+
+    def set(self, time: float, order: int) -> None:
+        """Ring at `time` (not before now) instead of any other time; alarms of one time ring by ascending `order`."""
+        self.ticket = ticket = self._next_ticket()
+        heappush(self._agenda, (time, order, ticket, self))
+
+    def unset(self) -> None:
+        """Do not ring."""
+        self.ticket = -1
+
+
+def ring_in_turn(agenda: list[Any], clock: Any) -> None:
+    """Let alarms ring one after the other, and set the clock to each, until the agenda has one of SimPy's own events.
+
+    Raises:
+        StopIteration: a routine has ended; the others can go on.
+    """
+    while agenda:
+        time, order, ticket, alarm = heappop(agenda)
+        if order <= SIMPYS_OWN:
+            heappush(agenda, (time, order, ticket, alarm))
+            return
+        if alarm.ticket == ticket:
+            clock.now = clock._now = time
+            alarm.resume()

@@ -1,0 +1,46 @@
+"""Prompts on their way into the KV cache, and the chunks of them that a step takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Prefill:
+    """A prompt on its way into the KV cache: `done` of `target` tokens are there, a step adds `chunk`."""
+
+    __slots__ = ("chunk", "done", "request", "target")
+
+    def __init__(self, request: int, target: int, done: int, chunk: int = 0) -> None:
+        self.request = request
+        self.target = target
+        self.done = done
+        self.chunk = chunk
+
+
+def blocks(tokens: int, block_tokens: int) -> int:
+    """KV blocks that hold `tokens`.
+
+    >>> blocks(0, 16), blocks(1, 16), blocks(16, 16), blocks(17, 16)
+    (0, 1, 1, 2)
+    """
+    return -(-tokens // block_tokens)
+
+
+def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int) -> tuple[int, int]:
+    """Share the step's token budget among the prompts in progress, first come first served, whole rests first.
+
+    Sets `chunk` of each prefill (0: waits this step).
+
+    Returns:
+        budget left, and KV blocks that the chunks newly need.
+
+    >>> a, b = Prefill(0, 100, 0), Prefill(1, 100, 32)
+    >>> assign_chunks([a, b], 128, 16), a.chunk, b.chunk
+    ((0, 9), 100, 28)
+    """
+    needed = 0
+    for prefill in prefills:
+        prefill.chunk = min(prefill.target - prefill.done, budget)
+        budget -= prefill.chunk
+        needed += blocks(prefill.done + prefill.chunk, block_tokens) - blocks(prefill.done, block_tokens)
+    return budget, needed
