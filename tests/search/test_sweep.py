@@ -111,6 +111,16 @@ def test_slices_add_up_and_labels_stand_for_values(small: tuple[Path, Path], tmp
         assert values[1] == pytest.approx([times * each for each in values[0]])
 
 
+def test_an_axis_of_slices_asks_once_and_multiplies(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path)
+    file.write_text("title: how large\nbase: base.yaml\naxes: [{path: slices, values: [1, 3], labels: [one, three]}]\n")
+    rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    assert len(list((tmp_path / "out" / "points").iterdir())) == 1
+    _, one, three = [float(row["value"]) for row in rows if row["measure"] == "tpm"]
+    assert three == pytest.approx(3 * one)
+    assert len({row["value"] for row in rows if row["measure"] == "usd_per_mtok"}) == 1
+
+
 def test_a_page_of_ones_own_gets_tables_and_pictures(small: tuple[Path, Path], tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("![](pictures/sweep-panels.png)\n<!-- sweep, batch=4: rpm, usd_per_mtok -->\n<!-- end -->\n")

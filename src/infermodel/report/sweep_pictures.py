@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
-from infermodel.report.drawing import legend_below, log_axis, png, sheet
+from infermodel.report.drawing import legend_below, log_axis, plain_number, png, sheet
 from infermodel.report.human import number, shortened
 from infermodel.report.palette import DASHES, GREY, shaded
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory, Swing, quantity_of
@@ -38,7 +39,12 @@ def lines(story: SweepStory) -> Figure | None:
     if not measures:
         return None
     columns = min(2, len(measures))
-    figure, grid = sheet(story.title, f"along {axis}; bars: 95 % intervals", -(-len(measures) // columns), columns)
+    figure, grid = sheet(
+        story.title,
+        f"along {axis}; bars: 95 % intervals; shades: range of the prices",
+        -(-len(measures) // columns),
+        columns,
+    )
     panels = [axes for row in grid for axes in row]
     seconds = _second_values(story) if story.crossed and len(story.axes) == 2 else [None]
     for axes, measure in zip(panels, measures, strict=False):
@@ -145,6 +151,7 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str, seconds:
         log_axis(axes, "y", min(up_all), max(up_all), pad=0.08)
     elif up_all and min(up_all) >= 0:
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
     return up_all
 
 

@@ -12,7 +12,7 @@ from infermodel.report.palette import Style, styles
 
 SHOWN: Mapping[str, tuple[str, ...]] = {
     "run": ("rpm", "ttft_p99_s", "output_speed_p50_tok_s", "usd_per_mtok"),
-    "capacity": ("capacity_low", "tpm", "usd_per_mtok"),
+    "capacity": ("capacity_low", "rpm", "tpm", "usd_per_mtok"),
     "plan": ("bought", "usd_per_h", "usd_per_mtok", "speed_tok_s"),
 }
 """Measures that pictures show, by what was asked."""
@@ -25,13 +25,13 @@ MOVED: Mapping[str, tuple[str, ...]] = {
 """Measures that the tornado shows."""
 
 TITLES: Mapping[str, str] = {
-    "rpm": "requests/min served",
+    "rpm": "requests/min finished",
     "ttft_p99_s": "time to first token, p99, s",
     "output_speed_p50_tok_s": "tokens/s of a user, p50",
     "usd_per_mtok": "USD/Mtok",
     "usd_per_h": "USD/h",
     "capacity_low": "capacity, requests/min or users",
-    "tpm": "tokens/min at capacity",
+    "tpm": "tokens/min finished",
     "bought": "systems of the cheapest fleet, spares included",
     "speed_tok_s": "tokens/s of a user, p50",
 }

@@ -42,11 +42,13 @@ class Point:
         number: 0 is the base scenario, without any change.
         values: of the axes, in their order; empty at the base.
         changes: to the base, as for `--set`.
+        slices: alike fleets of which the base is one.
     """
 
     number: int
     values: tuple[Any, ...]
     changes: tuple[str, ...]
+    slices: int = 1
 
 
 def points(sweep: Sweep) -> tuple[Point, ...]:
@@ -57,11 +59,12 @@ def points(sweep: Sweep) -> tuple[Point, ...]:
         sampler = latin_hypercube if sweep.design == "latin_hypercube" else shifted_sobol
         shares = sampler(sweep.samples, len(sweep.axes), np.random.default_rng(sweep.seed))
         chosen = [tuple(axis.at(u) for axis, u in zip(sweep.axes, row, strict=True)) for row in shares.tolist()]
-    found = [Point(0, (), ())]
+    found = [Point(0, (), (), sweep.slices)]
     for number, values in enumerate(chosen, start=1):
-        pairs = zip(sweep.axes, values, strict=True)
-        changes = tuple(override_text(path, value) for axis, value in pairs for path in axis.path)
-        found.append(Point(number, values, changes))
+        pairs = [(path, value) for axis, value in zip(sweep.axes, values, strict=True) for path in axis.path]
+        changes = tuple(override_text(path, value) for path, value in pairs if path != "slices")
+        slices = next((int(value) for path, value in pairs if path == "slices"), sweep.slices)
+        found.append(Point(number, values, changes, slices))
     return tuple(found)
 
 

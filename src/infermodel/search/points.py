@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +20,7 @@ from infermodel.search.capacity import find_capacity
 from infermodel.search.plan import find_plan
 from infermodel.search.plan_schema import load_plan
 from infermodel.search.plan_table import measures_of, words_of
+from infermodel.search.probe import COARSE
 from infermodel.search.whole_file import write_whole
 
 Answers = dict[str, dict[str, list[float]]]
@@ -81,7 +82,7 @@ class Task:
         base: scenario file, or plan file for `plan`.
         changes: to it.
         ask: `run`, `capacity` or `plan`.
-        replications, width: as in the sweep file.
+        replications, width, fewest: as in the sweep file.
         answer: file for the outcome, written by whoever evaluates the point.
     """
 
@@ -91,6 +92,7 @@ class Task:
     ask: str
     replications: int
     width: float
+    fewest: int
     answer: Path
 
 
@@ -162,11 +164,12 @@ def ask_run(task: Task) -> tuple[Answers, Notes]:
 def ask_capacity(task: Task) -> tuple[Answers, Notes]:
     """The bracket of every service with objectives, and what it delivers and costs at the lower end."""
     scenario = resolve(load(task.base, task.changes))
+    effort = replace(COARSE, fewest=task.fewest)
     answers: Answers = {}
     notes: Notes = {}
     for service in scenario.services:
         if service.objectives:
-            found = find_capacity(scenario, service, width=task.width)
+            found = find_capacity(scenario, service, width=task.width, effort=effort)
             answers[service.name] = at_capacity(service, found)
             binds = [each for each in (found.binding_objective, found.binding_resource) if each]
             notes[service.name] = "; ".join(

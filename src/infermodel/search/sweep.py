@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -65,15 +65,17 @@ def run_sweep(
     tasks = tasks_of(sweep, folder.absolute())
     mine = [task for task in tasks if task.number % shard[1] == shard[0] - 1]
     outcomes = [kept(task.answer, task.number) for task in tasks]
-    missing = [task for task in mine if outcomes[task.number] is None]
-    done = len(mine) - len(missing)
+    missing = list({task.answer: task for task in reversed(mine) if outcomes[task.number] is None}.values())[::-1]
+    done = sum(outcomes[task.number] is not None for task in mine)
     on_point(done, len(mine))
     start, busy_s = perf_counter(), 0.0
     jobs = min(jobs, len(missing))
     for outcome in on_cluster(missing, dask) if dask else on_processes(missing, jobs):
-        outcomes[outcome.number] = outcome
+        same = [task.number for task in mine if task.answer == tasks[outcome.number].answer]
+        for number in same:  # points that ask the same share an answer
+            outcomes[number] = replace(outcome, number=number)
         busy_s += outcome.busy_s
-        done += 1
+        done += len(same)
         on_point(done, len(mine))
     spent_s = (perf_counter() - start) * jobs
     return Swept(sweep, points(sweep), tuple(outcomes), busy_s / spent_s if missing else 0.0)
@@ -83,13 +85,14 @@ def tasks_of(sweep: Sweep, folder: Path) -> list[Task]:
     """What workers need to know of each point; its file is named by a hash of whatever its answer depends on."""
     base = sweep.base_path.absolute()
     common: list[Any] = [program_digest(), *digests(sweep)]
-    common += [sweep.ask, sweep.replications, sweep.width]
+    common += [sweep.ask, sweep.replications, sweep.width, sweep.fewest]
     tasks = []
     for point in points(sweep):
         changes = (*sweep.set, *point.changes)
         name = hashlib.sha256(json.dumps([*common, changes]).encode()).hexdigest()[:32]
         answer = folder / f"{name}.json"
-        tasks.append(Task(point.number, base, changes, sweep.ask, sweep.replications, sweep.width, answer))
+        asked = (sweep.ask, sweep.replications, sweep.width, sweep.fewest)
+        tasks.append(Task(point.number, base, changes, *asked, answer))
     return tasks
 
 

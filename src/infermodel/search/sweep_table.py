@@ -11,6 +11,7 @@ import numpy as np
 
 from infermodel.metrics.confidence import of_independent, of_pairs
 from infermodel.metrics.schema import Column
+from infermodel.search.design import Point
 from infermodel.search.points import MEASURES, Outcome
 from infermodel.search.sweep import Swept
 from infermodel.search.sweep_schema import Sweep
@@ -109,11 +110,16 @@ def sweep_rows(swept: Swept) -> Iterator[dict[str, Any]]:
             }
         for service, measures in outcome.answers.items():
             for measure, samples in measures.items():
-                times = swept.sweep.slices if measure in OF_A_SLICE else 1
-                at_base = [times * each for each in base_samples(base, service, measure)]
-                yield {**place, **measured(service, measure, [times * each for each in samples], at_base)}
+                times, at_base = times_of(point, measure), base_samples(base, service, measure)
+                before = [times_of(swept.points[0], measure) * each for each in at_base]
+                yield {**place, **measured(service, measure, [times * each for each in samples], before)}
             if service in outcome.notes:
                 yield {**place, "service": service, "measure": "note", "note": outcome.notes[service]}
+
+
+def times_of(point: Point, measure: str) -> int:
+    """What a measure of one slice is multiplied by."""
+    return point.slices if measure in OF_A_SLICE else 1
 
 
 def base_samples(base: Outcome | None, service: str, measure: str) -> list[float]:
@@ -151,15 +157,14 @@ def effects(swept: Swept, service: str, measure: str) -> list[Effect]:
     The points are grouped by the axis' value (a sampled range: by `MOST_GROUPS` equal groups), and averaged in each
     group. In a crossed or a space-filling design the other axes average out.
     """
-    times = swept.sweep.slices if measure in OF_A_SLICE else 1
     known = [
-        (point, times * float(np.mean(outcome.answers[service][measure])))
+        (point, times_of(point, measure) * float(np.mean(outcome.answers[service][measure])))
         for point, outcome in zip(swept.points[1:], swept.outcomes[1:], strict=True)
         if outcome is not None and measure in outcome.answers.get(service, {})
     ]
     known = [(point, value) for point, value in known if isfinite(value)]
     at_base = base_samples(swept.outcomes[0], service, measure)
-    base = times * float(np.mean(at_base)) if at_base else nan
+    base = times_of(swept.points[0], measure) * float(np.mean(at_base)) if at_base else nan
     found = []
     for i, axis in enumerate(swept.sweep.axes):
         ranks = {str(value): k for k, value in enumerate(axis.listed)} if swept.sweep.design == "crossed" else {}
