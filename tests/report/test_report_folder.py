@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infermodel.report.folder import MARK, NotAReport, _exchange, replacing, safe_name
+from infermodel.files import safe_name
+from infermodel.report.folder import MARK, NotAReport, _exchange, replacing
 
 
 def fill(folder: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infermodel.claims.verdict import DOES_NOT_FOLLOW, FOLLOWS, NOT_SIMULATED, ONLY_IF, UNKNOWN
 from infermodel.experiment import Verdict
+from infermodel.files import safe_name, write_all_whole, write_whole
 
 KINDS = (FOLLOWS, ONLY_IF, DOES_NOT_FOLLOW, UNKNOWN, NOT_SIMULATED)
 """Verdicts without their conditions."""
@@ -20,12 +21,11 @@ def write_page(path: Path, verdicts: Sequence[Verdict], *, command: str) -> list
 
     groups = list(dict.fromkeys(each.group for each in verdicts))
     folder = path.parent / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = {group: folder / f"{path.stem}_{group.replace(' ', '_')}.png" for group in groups}
-    for group, picture in drawn.items():
-        draw(picture, group, [each for each in verdicts if each.group == group])
-    path.write_text(page(verdicts, {group: f"pictures/{file.name}" for group, file in drawn.items()}, command))
-    return list(drawn.values())
+    names = {group: f"{path.stem}_{safe_name(group)}.png" for group in groups}
+    drawn = {names[group]: draw(group, [each for each in verdicts if each.group == group]) for group in groups}
+    write_all_whole(folder, drawn)
+    write_whole(path, page(verdicts, {group: f"pictures/{name}" for group, name in names.items()}, command))
+    return [folder / name for name in drawn]
 
 
 def page(verdicts: Sequence[Verdict], pictures: dict[str, str], command: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from math import isfinite
-from pathlib import Path
 from textwrap import fill
 
 from infermodel.claims.page import kind, shown
 from infermodel.claims.verdict import DOES_NOT_FOLLOW, FOLLOWS, NOT_SIMULATED, ONLY_IF, UNKNOWN
 from infermodel.experiment import Verdict
+from infermodel.glyphs import drawable, families
 
 COLOURS: Mapping[str, str] = {
     FOLLOWS: "#4477AA",
@@ -20,16 +21,23 @@ COLOURS: Mapping[str, str] = {
 }
 
 
-def draw(path: Path, group: str, verdicts: Sequence[Verdict]) -> None:
-    """One row a claim: a point at modelled / published, a line over its range, small ticks for other readings."""
-    import matplotlib
+def draw(group: str, verdicts: Sequence[Verdict]) -> bytes:
+    """A PNG, one row a claim: a point at modelled / published, a line over its range."""
+    from matplotlib import rc_context
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    with rc_context({"text.parse_math": False, "font.family": list(families())}):  # sentences are no formulas
+        return _drawn(group, verdicts)
+
+
+def _drawn(group: str, verdicts: Sequence[Verdict]) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import NullFormatter
 
-    figure, axes = pyplot.subplots(figsize=(12, 1.7 + 0.52 * len(verdicts)), layout="constrained")
+    figure = Figure(figsize=(12, 1.7 + 0.52 * len(verdicts)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
     axes.set_xscale("log")
     ratios = [1.0]
     for row, each in enumerate(verdicts):
@@ -51,7 +59,8 @@ def draw(path: Path, group: str, verdicts: Sequence[Verdict]) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}" if most / least < 30 else NullFormatter())
     axes.axvline(1, color="#1A1A1A", linewidth=1.2)
-    axes.set_yticks(range(len(verdicts)), [fill(f"{v.id}  {v.statement}", 56) for v in verdicts], fontsize=9)
+    rows = [fill(drawable(f"{each.id}  {each.statement}"), 56) for each in verdicts]
+    axes.set_yticks(range(len(verdicts)), rows, fontsize=9)
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(verdicts)), [_figures(each) for each in verdicts], fontsize=9)
     for side in (axes, right):
@@ -62,16 +71,17 @@ def draw(path: Path, group: str, verdicts: Sequence[Verdict]) -> None:
     axes.set_xlabel(
         "modelled / published, log scale; line: range of what is uncertain; hollow: used to fit", fontsize=9
     )
-    axes.set_title(f"Claims about {group}", loc="left", fontsize=12)
+    axes.set_title(drawable(f"Claims about {group}"), loc="left", fontsize=12)
     used = dict.fromkeys(kind(each.verdict) for each in verdicts)
     marks = [Line2D([], [], marker="o", linestyle="", color=COLOURS[each], label=each) for each in used]
     figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=9, frameon=False)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    picture = BytesIO()
+    figure.savefig(picture, dpi=100, format="png", metadata={"Software": None})
+    return picture.getvalue()
 
 
 def _figures(each: Verdict) -> str:
     """Published and modelled figure, right of a row."""
     if each.modelled is None:
-        return shown(each.published, each.unit)
-    return f"{shown(each.published, each.unit)} → {shown(each.modelled, '')}"
+        return drawable(shown(each.published, each.unit))
+    return drawable(f"{shown(each.published, each.unit)} → {shown(each.modelled, '')}")

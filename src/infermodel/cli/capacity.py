@@ -31,7 +31,8 @@ def capacity(
     if not any(service.objectives for service in resolved.services):
         raise click.UsageError(f"{scenario} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
     from infermodel import experiment
-    from infermodel.report.folder import check_place, safe_name
+    from infermodel.files import safe_name
+    from infermodel.report.folder import check_place
     from infermodel.report.write import write
     from infermodel.search.capacity import find_capacities
     from infermodel.search.probe import DEEP

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from infermodel.claims import answer_claims, check_claims, services_at_capacity
-from infermodel.cli.run import progress
+from infermodel.cli.run import progress, refusal
 from infermodel.cli.table import aligned
 from infermodel.experiment.result import Capacity, Verdict
 from infermodel.scenario import ResolvedScenario, Scenario, load, resolve
@@ -16,7 +16,11 @@ from infermodel.scenario import ResolvedScenario, Scenario, load, resolve
 @click.command()
 @click.argument("scenarios", type=click.Path(), nargs=-1, required=True)
 @click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write a Markdown page with a picture for each group.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a Markdown page with a picture for each group.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def claims(scenarios: tuple[str, ...], changes: tuple[str, ...], out: Path | None, quiet: bool) -> None:
     """Answer the claims of one or several SCENARIOS and judge them."""
@@ -32,7 +36,8 @@ def claims(scenarios: tuple[str, ...], changes: tuple[str, ...], out: Path | Non
     if out is not None:
         from infermodel.claims.page import write_page
 
-        written = write_page(out, verdicts, command=f"infermodel claims {' '.join(scenarios)} --out {out}")
+        with refusal(out):
+            written = write_page(out, verdicts, command=f"infermodel claims {' '.join(scenarios)} --out {out}")
         if not quiet:
             click.echo(f"\n{out} and {len(written)} pictures written")
 

@@ -10,11 +10,12 @@ import click
 from infermodel.cli.answer import figure
 from infermodel.cli.run import REPORTS, command_line, progress, refusal
 from infermodel.cli.table import aligned
+from infermodel.files import safe_name
 from infermodel.formats.text import FormatError
 from infermodel.report.compare.differences import Difference
 from infermodel.report.compare.read import SavedReport, read_reports
 from infermodel.report.compare.write import write_comparison
-from infermodel.report.folder import check_place, safe_name
+from infermodel.report.folder import check_place
 
 
 @click.command()

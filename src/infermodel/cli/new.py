@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from infermodel.files import write_new
+
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("scenario.yaml"))
@@ -14,8 +16,7 @@ def new(path: Path) -> None:
     """Write a commented scenario to PATH (scenario.yaml), to start from."""
     text = files("infermodel.scenario").joinpath("starter.yaml").read_text(encoding="utf-8")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_new(path, text)
     except FileExistsError:
         raise click.UsageError(f"{path} is there already; name another file") from None
     except OSError as error:

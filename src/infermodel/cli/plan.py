@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def plan(file: str, jobs: int, out: Path | None, quiet: bool) -> None:
     """Find the cheapest fleet that meets the objectives, among the candidates of a plan FILE."""
-    from infermodel.report.folder import safe_name
+    from infermodel.files import safe_name
     from infermodel.search.plan import find_plan
     from infermodel.search.plan_schema import load_plan
 
@@ -40,20 +40,19 @@ def write_plan(planned: Planned, folder: Path) -> None:
     """Table, picture and the scenario of the cheapest fleet; the last two only where there is a fleet."""
     from io import StringIO
 
+    from infermodel.files import write_all_whole
     from infermodel.report.cells import write_rows
     from infermodel.report.plan_pictures import PlanStory, fronts_png
     from infermodel.search.plan_table import HEADER, best_yaml, devices_of, plan_rows
-    from infermodel.search.whole_file import write_whole
 
     rows = plan_rows(planned)
     table = StringIO()
     write_rows(table, HEADER, rows)
-    write_whole(folder / "plan.csv", table.getvalue())
     picture = fronts_png(PlanStory(planned.plan.title, devices_of(planned), rows))
-    for name, content in (("fronts.png", picture), ("best.yaml", best_yaml(planned))):
-        if content:
-            write_whole(folder / name, content)
-        else:
+    found = {"fronts.png": picture, "best.yaml": best_yaml(planned)}
+    write_all_whole(folder, {"plan.csv": table.getvalue(), **{name: each for name, each in found.items() if each}})
+    for name, content in found.items():
+        if not content:
             (folder / name).unlink(missing_ok=True)
 
 

@@ -63,7 +63,8 @@ def run(
             click.echo(preview(resolved))
         return
     from infermodel import experiment
-    from infermodel.report.folder import check_place, safe_name
+    from infermodel.files import safe_name
+    from infermodel.report.folder import check_place
     from infermodel.report.write import write
 
     folder = REPORTS / safe_name(resolved.source.stem) if out is None else out

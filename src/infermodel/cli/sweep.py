@@ -13,6 +13,7 @@ import click
 from infermodel.cli.run import REPORTS, command_line, refusal
 
 if TYPE_CHECKING:
+    from infermodel.scenario import ResolvedScenario
     from infermodel.search.sweep import Swept
     from infermodel.search.sweep_schema import Sweep
 
@@ -41,7 +42,7 @@ def sweep(
     file: str, jobs: int, dask: str, shard: tuple[int, int], out: Path | None, page: Path | None, quiet: bool
 ) -> None:
     """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
-    from infermodel.report.folder import safe_name
+    from infermodel.files import safe_name
     from infermodel.search.sweep import run_sweep
     from infermodel.search.sweep_schema import load_sweep
 
@@ -68,17 +69,16 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
     """Tables, pictures and page of a whole sweep; what the page answers."""
     from io import StringIO
 
+    from infermodel.files import write_all_whole
     from infermodel.report.cells import write_rows
     from infermodel.report.sweep_page import answers, sweep_page
     from infermodel.report.sweep_pictures import sweep_pictures
     from infermodel.report.sweep_story import MOVED, SweepStory, Swing
     from infermodel.search.sweep_table import effects, header, sweep_rows
-    from infermodel.search.whole_file import write_whole
 
     rows = list(sweep_rows(swept))
     table = StringIO()
     write_rows(table, header(swept.sweep), rows)
-    write_whole(folder / "sweep.csv", table.getvalue())
     services = list(dict.fromkeys(row["service"] for row in rows if row["service"]))
     axes = tuple(axis.title for axis in swept.sweep.leading)
     swings = {
@@ -99,11 +99,13 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
         devices=devices_of(swept.sweep),
         rows=rows,
         swings=swings,
+        digest=base_of(swept.sweep).digest,
+        seed=base_of(swept.sweep).seed,
     )
     pictures = sweep_pictures(story)
-    for name, (_, image) in pictures.items():
-        write_whole(folder / f"{name}.png", image)
-    write_whole(folder / "sweep.html", sweep_page(story, pictures, command_line()))
+    images = {f"{name}.png": image for name, (_, image) in pictures.items()}
+    page = sweep_page(story, pictures, command_line())
+    write_all_whole(folder, {"sweep.csv": table.getvalue(), **images, "sweep.html": page})
     return answers(story)
 
 
@@ -128,14 +130,22 @@ def write_into(page: Path, name: str, folder: Path) -> None:
 def devices_of(sweep: Sweep) -> dict[str, str]:
     """Device of each service of the base, or of each candidate of a plan."""
     from infermodel.catalog import load_system
-    from infermodel.scenario import load, resolve
     from infermodel.search.plan_schema import load_plan
 
     if sweep.ask == "plan":
         plan = load_plan(sweep.base_path, sweep.set)
         return {each.title: load_system(each.system).device.name for each in plan.candidates}
-    base = resolve(load(sweep.base_path, sweep.set))
-    return {service.name: service.system.device.name for service in base.services}
+    return {service.name: service.system.device.name for service in base_of(sweep).services}
+
+
+def base_of(sweep: Sweep) -> ResolvedScenario:
+    """The scenario that the points are changes of, or that the base plan is about."""
+    from infermodel.scenario import load, resolve
+    from infermodel.search.plan_schema import load_plan
+
+    if sweep.ask == "plan":
+        return resolve(load(load_plan(sweep.base_path, sweep.set).base_path))
+    return resolve(load(sweep.base_path, sweep.set))
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import click
 
-from infermodel.cli.run import progress
+from infermodel.cli.run import progress, refusal
 from infermodel.cli.table import aligned
 
 
@@ -21,9 +22,12 @@ def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None,
     """Play every experiment of MEASUREMENTS.csv on the model of its server, and say how far off the model is."""
     from infermodel.fidelity import accuracy, page
     from infermodel.fidelity.rows import METRICS, RowError, read_rows
+    from infermodel.fidelity.validate import accuracy_csv, predictions_csv
     from infermodel.fidelity.validate import validate as play
-    from infermodel.fidelity.validate import write_accuracy, write_predictions
+    from infermodel.files import write_all_whole
 
+    if docs is not None and not docs.is_file():
+        raise click.UsageError(f"no page {docs} whose tables could be renewed")
     try:
         rows = read_rows(measurements)
     except RowError as error:
@@ -37,14 +41,20 @@ def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None,
         skipped = sum(bool(prediction.skipped) for prediction in predictions)
         click.echo(f"\n{len(rows)} rows, {skipped} skipped")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_predictions(out / "predictions.csv", predictions)
-        write_accuracy(out / "accuracy.csv", lines)
-        title = f"Predicted against measured: {measurements.name}"
-        (out / "accuracy.html").write_text(page.html(predictions, lines, title), encoding="utf-8")
+        told = page.html(predictions, lines, f"Predicted against measured: {measurements.name}", digest(measurements))
+        tables = {"predictions.csv": predictions_csv(predictions), "accuracy.csv": accuracy_csv(lines)}
+        with refusal(out):
+            write_all_whole(out, {**tables, "accuracy.html": told})
         if not quiet:
             click.echo(f"predictions.csv, accuracy.csv and accuracy.html written to {out}")
     if docs is not None:
-        page.renew(docs, predictions, lines)
+        with refusal(docs):
+            page.renew(docs, predictions, lines)
         if not quiet:
             click.echo(f"{docs} renewed")
+
+
+def digest(measurements: Path) -> str:
+    """SHA-256 of the file, by which a page names what it was made from."""
+    with measurements.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from infermodel.fidelity import yaml_text
 from infermodel.fidelity.devices import DeviceFit, fit_device
 from infermodel.fidelity.engines import GROUPED
 from infermodel.fidelity.fit import Fitted
+from infermodel.files import write_whole
 
 KERNEL_FIT = "kernel-tables-2026"
 SERVING_FIT = "served-rows-2026"
@@ -123,10 +124,10 @@ def write_catalog(
     paths = []
     for name, lines in devices.items():
         path = folder / "devices" / f"{name}.yaml"
-        path.write_text(yaml_text.with_constants(path.read_text(encoding="utf-8"), lines), encoding="utf-8")
+        write_whole(path, yaml_text.with_constants(path.read_text(encoding="utf-8"), lines))
         paths.append(path)
     for name, lines in engines.items():
         path = folder / "engines" / f"{name}.yaml"
-        path.write_text(yaml_text.with_engine_figures(path.read_text(encoding="utf-8"), lines), encoding="utf-8")
+        write_whole(path, yaml_text.with_engine_figures(path.read_text(encoding="utf-8"), lines))
         paths.append(path)
     return tuple(paths)

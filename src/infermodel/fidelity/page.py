@@ -9,8 +9,17 @@ from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from infermodel import __version__
 from infermodel.fidelity.accuracy import GROUPINGS, SCORED, Accuracy, Prediction, Score, counts, scores
+from infermodel.fidelity.replay import SEED
+from infermodel.files import write_whole
+from infermodel.glyphs import drawable, families
+from infermodel.metrics.laws import LAWS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NAMES = {
     "tpot_mean_ms": "TPOT, mean (ms)",
@@ -19,6 +28,9 @@ NAMES = {
     "output_tok_s": "offline throughput (tokens/s)",
 }
 WORST = 15
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Content security policy: the browser itself refuses scripts and everything that is not in the file."""
 
 STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#1a1a1a}"
@@ -128,10 +140,16 @@ def html_table(table: Sequence[Sequence[str]]) -> str:
 
 def scatter(predictions: Sequence[Prediction]) -> bytes:
     """Predicted against measured on log axes, a panel for each scored metric, bands of 10 and 25 %. PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(16, 9), dpi=100, layout="constrained")
+    with rc_context({"text.parse_math": False, "font.family": list(families())}):  # names are no formulas
+        return _scatter(Figure(figsize=(16, 9), dpi=100, layout="constrained"), predictions)
+
+
+def _scatter(figure: Figure, predictions: Sequence[Prediction]) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     FigureCanvasAgg(figure)
     sets = sorted({prediction.row.source_set for prediction in predictions})
     colours = {name: f"C{number % 10}" for number, name in enumerate(sets)}
@@ -159,7 +177,7 @@ def scatter(predictions: Sequence[Prediction]) -> bytes:
                     mec="white",
                     mew=0.5,
                     color=colours[name],
-                    label=name,
+                    label=drawable(name),
                 )
         panel.set_xscale("log")
         panel.set_yscale("log")
@@ -169,8 +187,8 @@ def scatter(predictions: Sequence[Prediction]) -> bytes:
     return picture.getvalue()
 
 
-def html(predictions: Sequence[Prediction], lines: Sequence[Accuracy], title: str) -> str:
-    """The self-contained page."""
+def html(predictions: Sequence[Prediction], lines: Sequence[Accuracy], title: str, digest: str = "") -> str:
+    """The self-contained page; `digest` is that of the measurements."""
     skipped = [prediction for prediction in predictions if prediction.skipped]
     picture = b64encode(scatter(predictions)).decode()
     parts = [
@@ -188,9 +206,16 @@ def html(predictions: Sequence[Prediction], lines: Sequence[Accuracy], title: st
     if skipped:
         table = [("row", "reason"), *((each.row.id, each.skipped) for each in skipped)]
         parts += ["<h2>Skipped</h2>", html_table(table)]
+    parts.append(
+        f"<footer><p>checked laws: {len(LAWS)} in each of the {len(predictions) - len(skipped)} runs, all held. "
+        f"infermodel {__version__}; measurements <code>{digest}</code>; seed {SEED}.</p></footer>"
+    )
     body = "\n".join(parts)
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-    return f'<!doctype html><html lang="en">{head}{body}</html>\n'
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+    )
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accuracy]) -> None:
@@ -213,7 +238,5 @@ def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accurac
             text,
             flags=re.DOTALL,
         )
-    path.write_text(text, encoding="utf-8")
-    picture = path.parent / "pictures" / "accuracy.png"
-    picture.parent.mkdir(exist_ok=True)
-    picture.write_bytes(scatter(predictions))
+    write_whole(path.parent / "pictures" / "accuracy.png", scatter(predictions))
+    write_whole(path, text)

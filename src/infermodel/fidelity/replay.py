@@ -22,6 +22,7 @@ from infermodel.engine import Engine
 from infermodel.fidelity.rows import Row, RowError
 from infermodel.hardware import Device, GpuDevice, System
 from infermodel.metrics.latency import latencies
+from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.arrivals import Offline, Poisson
@@ -284,6 +285,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)
+    check_laws(record, row.id)
     measured = int(min(given(row.requests, math.inf), len(record.requests)))
     return Replayed(
         metrics_of(record, measured),

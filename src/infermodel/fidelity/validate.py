@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
+from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import Accuracy, Prediction, knees_ms, suspects
 from infermodel.fidelity.replay import Skipped, replay
 from infermodel.fidelity.rows import METRICS, Row, RowError
+from infermodel.files import harmless
 
 
 def predict(row: Row, folder: Path) -> Prediction:
@@ -31,8 +33,8 @@ def validate(rows: Sequence[Row], folder: Path, *, jobs: int = 1) -> tuple[Predi
         jobs: processes.
     """
     suspect = suspects(rows)
-    with ProcessPoolExecutor(max(1, min(jobs, len(rows) or 1))) as pool:
-        found = list(pool.map(partial(predict, folder=folder), rows, chunksize=1))
+    with processes(min(jobs, len(rows))) as mapped:
+        found = list(mapped(partial(predict, folder=folder), rows))
     alone = [each.replayed.zero_load_ttft_ms if each.replayed else 0.0 for each in found]
     return tuple(
         replace(prediction, knee_ms=knee, suspect=prediction.row.id in suspect)
@@ -40,44 +42,47 @@ def validate(rows: Sequence[Row], folder: Path, *, jobs: int = 1) -> tuple[Predi
     )
 
 
-def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
+def predictions_csv(predictions: Sequence[Prediction]) -> str:
     """`predictions.csv`: a line for each row, measured beside predicted and the relative error of each metric."""
     columns = ["id", "source_set", "gpu", "engine", "engine_version", "model", "load"]
     header = [*columns]
     for metric in METRICS:
         header += [f"measured_{metric}", f"predicted_{metric}", f"error_{metric}"]
     header += ["bound_by", "zero_load_ttft_ms", "below_knee", "suspect", "skipped"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for prediction in predictions:
-            row, replayed = prediction.row, prediction.replayed
-            cells: list[object] = [getattr(row, column) for column in columns]
-            for metric in METRICS:
-                predicted = replayed.predicted.get(metric) if replayed else None
-                cells += [
-                    _figure(row.measured.get(metric)),
-                    _figure(predicted),
-                    _figure(prediction.error(metric)),
-                ]
+    table = StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(header)
+    for prediction in predictions:
+        row, replayed = prediction.row, prediction.replayed
+        cells: list[object] = [harmless(getattr(row, column)) for column in columns]
+        for metric in METRICS:
+            predicted = replayed.predicted.get(metric) if replayed else None
             cells += [
-                replayed.bound_by if replayed else "",
-                _figure(replayed.zero_load_ttft_ms if replayed else None),
-                "yes" if prediction.below_knee else "no",
-                "yes" if prediction.suspect else "no",
-                prediction.skipped,
+                _figure(row.measured.get(metric)),
+                _figure(predicted),
+                _figure(prediction.error(metric)),
             ]
-            writer.writerow(cells)
+        cells += [
+            replayed.bound_by if replayed else "",
+            _figure(replayed.zero_load_ttft_ms if replayed else None),
+            "yes" if prediction.below_knee else "no",
+            "yes" if prediction.suspect else "no",
+            harmless(prediction.skipped),
+        ]
+        writer.writerow(cells)
+    return table.getvalue()
 
 
-def write_accuracy(path: Path, lines: Sequence[Accuracy]) -> None:
+def accuracy_csv(lines: Sequence[Accuracy]) -> str:
     """`accuracy.csv`: a line for each grouping, group and metric."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["grouping", "group", "metric", "rows", "median_abs", "mean_abs", "median_signed"])
-        for line in lines:
-            errors = (line.median_abs, line.mean_abs, line.median_signed)
-            writer.writerow([line.grouping, line.group, line.metric, line.rows, *(_figure(error) for error in errors)])
+    table = StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["grouping", "group", "metric", "rows", "median_abs", "mean_abs", "median_signed"])
+    for line in lines:
+        names = (harmless(each) for each in (line.grouping, line.group, line.metric))
+        errors = (line.median_abs, line.mean_abs, line.median_signed)
+        writer.writerow([*names, line.rows, *(_figure(error) for error in errors)])
+    return table.getvalue()
 
 
 def _figure(value: float | None) -> str:

@@ -11,8 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-FORMULA_STARTS = ("=", "+", "-", "@", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection)."""
+from infermodel.files import harmless
 
 
 def cell(value: Any) -> str:
@@ -30,16 +29,6 @@ def cell(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return "" if isnan(value) else repr(float(value))
     return harmless(str(value))
-
-
-def harmless(text: str) -> str:
-    """Text on one line that starts no formula: an apostrophe goes before one that would, control characters go.
-
-    >>> harmless("CS-3 8B"), harmless("@SUM(A1)"), harmless("\\n=1")
-    ('CS-3 8B', "'@SUM(A1)", "' =1")
-    """
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return "'" + line if line.lstrip().startswith(FORMULA_STARTS) else line
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

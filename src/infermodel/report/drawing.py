@@ -18,6 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from infermodel.glyphs import families
 from infermodel.report.findings import Findings
 from infermodel.report.human import number, shortened
 from infermodel.report.palette import FAINT, GREY, INK
@@ -27,7 +28,6 @@ WIDTH_PX, HEIGHT_PX, DPI = 1600, 900, 100
 
 LOOK: dict[str, Any] = {
     "text.parse_math": False,  # names are no formulas
-    "font.family": ["DejaVu Sans"],
     "font.size": 15,
     "axes.titlesize": 16,
     "axes.titleweight": "bold",
@@ -63,7 +63,7 @@ def look() -> Iterator[None]:
     """Matplotlib's settings for the time of a drawing, whatever the user's own are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(cast(Any, LOOK))
+        mpl.rcParams.update(cast(Any, {**LOOK, "font.family": list(families())}))
         yield
 
 
@@ -97,7 +97,7 @@ def png(picture: Callable[[Told], Figure | None], findings: Told) -> bytes | Non
 
 def rendered(draw: Callable[[], Figure | None]) -> bytes | None:
     """PNG of what `draw` makes, in the look of all pictures; None for no picture."""
-    with look(), _without_glyph_warnings():
+    with look():
         figure = draw()
         if figure is None:
             return None
@@ -105,16 +105,6 @@ def rendered(draw: Callable[[], Figure | None]) -> bytes | None:
         canvas = cast(Any, FigureCanvasAgg(figure))
         canvas.print_png(buffer, metadata={"Software": None})  # savefig would lay it out twice
         return buffer.getvalue()
-
-
-@contextmanager
-def _without_glyph_warnings() -> Iterator[None]:
-    """A name in a script that the font lacks is drawn as boxes; that is no reason to warn a thousand times."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        yield
 
 
 def plain_number(value: float, _: int = 0) -> str:

@@ -13,6 +13,8 @@ from errno import EEXIST, ENOENT, ENOTEMPTY
 from pathlib import Path
 from secrets import token_hex
 
+from infermodel.files import safe_name
+
 MARK = "manifest.json"
 """File by which a folder is known to be a report, and so may be replaced."""
 
@@ -63,18 +65,6 @@ def check_place(target: Path) -> Path:
     if place.is_dir() and not (place / MARK).is_file() and any(place.iterdir()):
         raise NotAReport(f"{target} holds files that are no report (it has no {MARK}): give another folder")
     return place
-
-
-def safe_name(name: str, longest: int = 80) -> str:
-    """A name as part of a path: letters and digits of any script, dots, dashes, underscores; never empty or hidden.
-
-    >>> safe_name("../a b/c"), safe_name("CS-3 8B"), safe_name("...")
-    ('a_b_c', 'CS-3_8B', 'unnamed')
-    """
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    while len(kept.encode()) > longest:
-        kept = kept[:-1]
-    return kept.strip("._") or "unnamed"
 
 
 def _drafts_of(place: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import floor, inf, isfinite, isnan, log10
 
 from infermodel.economics.band import Band
+from infermodel.glyphs import drawable
 
 NONE = "–"
 """Shown where there is no figure."""
@@ -136,10 +137,10 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def shortened(text: str, longest: int = 44) -> str:
-    """A name on one line, cut where it is too long for a picture.
+    """A name for a picture: on one line, cut where it is too long, what no font has in numbers.
 
     >>> shortened("a\\nb " + "x" * 60, 10)
     'a b xxxxx…'
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = drawable(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
     return line if len(line) <= longest else line[: longest - 1] + "…"

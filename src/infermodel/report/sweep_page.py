@@ -10,6 +10,7 @@ from math import isnan
 from typing import Any
 
 from infermodel import __version__
+from infermodel.metrics.laws import LAWS
 from infermodel.report.human import number
 from infermodel.report.page import POLICY
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory
@@ -55,6 +56,7 @@ def sweep_page(story: SweepStory, pictures: Mapping[str, tuple[str, bytes]], com
         ],
         command=" ".join(command),
         version=__version__,
+        laws=len(LAWS),
     )
 
 

@@ -60,6 +60,7 @@ class SweepStory:
         devices: device of each service of the base.
         rows: of sweep.csv.
         swings: by service and measure, the largest first.
+        digest, seed: of the base scenario.
     """
 
     title: str
@@ -70,6 +71,8 @@ class SweepStory:
     devices: Mapping[str, str]
     rows: Sequence[Mapping[str, Any]]
     swings: Mapping[tuple[str, str], Sequence[Swing]]
+    digest: str = ""
+    seed: int = 1
 
     @cached_property
     def services(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import Capacity, CapacityPoint
+from infermodel.files import write_whole
 from infermodel.metrics.confidence import Interval
 from infermodel.metrics.objectives import Objective, Verdict
 from infermodel.metrics.schema import row
@@ -22,7 +23,6 @@ from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.capacity import find_capacities
 from infermodel.search.probe import COARSE, Effort
-from infermodel.search.whole_file import write_whole
 
 
 def cached_capacities(

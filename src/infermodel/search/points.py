@@ -12,6 +12,7 @@ from time import perf_counter
 from infermodel.experiment.pricing import economics, fleet_power_w
 from infermodel.experiment.result import Capacity, Economics
 from infermodel.experiment.run import replicate
+from infermodel.files import write_whole
 from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ScenarioErrors, load, resolve
@@ -21,7 +22,6 @@ from infermodel.search.plan import find_plan
 from infermodel.search.plan_schema import load_plan
 from infermodel.search.plan_table import measures_of, words_of
 from infermodel.search.probe import COARSE
-from infermodel.search.whole_file import write_whole
 
 Answers = dict[str, dict[str, list[float]]]
 """Service to measure to its value in each replication."""

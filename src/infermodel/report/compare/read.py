@@ -48,6 +48,7 @@ class SavedReport:
         prices: USD by (service, load, item), mid prices.
         requests: by service.
         devices: name of each service's device; empty where the scenario cannot be read any more.
+        laws: checked in its runs; all held, or there were no report.
     """
 
     title: str
@@ -58,6 +59,7 @@ class SavedReport:
     prices: Mapping[tuple[str, str, str], float]
     requests: Mapping[str, Requests]
     devices: Mapping[str, str]
+    laws: int = 0
 
 
 def read_reports(folders: Sequence[Path]) -> tuple[SavedReport, ...]:
@@ -94,11 +96,11 @@ def _read(folder: Path, title: str) -> SavedReport:
             for row in _rows(folder / "prices.csv")
             if row["mid"]
         }
-        digest, seed = str(manifest["digest"]), int(manifest["seed"])
+        digest, seed, laws = str(manifest["digest"]), int(manifest["seed"]), int(manifest["laws"]["checked"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotAReport(f"{folder} is no report of a run: {type(error).__name__}: {error}") from None
     return SavedReport(
-        title, digest, seed, summary, capacity, prices, _requests(folder, summary), _devices(folder, summary)
+        title, digest, seed, summary, capacity, prices, _requests(folder, summary), _devices(folder, summary), laws
     )
 
 
