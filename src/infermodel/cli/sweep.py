@@ -111,8 +111,8 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
 
 def write_into(page: Path, name: str, folder: Path) -> None:
     """A page's tables of a sweep, the pictures that it shows, and `name.csv` beside it, from the sweep's folder."""
+    from infermodel.files import write_whole
     from infermodel.report.sweep_markdown import pictures_of, read_rows, renewed
-    from infermodel.search.whole_file import write_whole
 
     table, text = (folder / "sweep.csv").read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
     try:
