@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from infermodel.report.drawing import legend_below, log_axis, plain_number, png, sheet
 from infermodel.report.human import number, shortened
@@ -20,6 +20,7 @@ from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory, Swin
 
 MOST_LINES = 4
 MOST_PANELS = 6
+MOST_TICKS = 6
 
 
 def sweep_pictures(story: SweepStory) -> dict[str, tuple[str, bytes]]:
@@ -88,7 +89,7 @@ def panels(story: SweepStory) -> Figure | None:
         lost = [each for each in story.services if not _answers(story, each, second)]
         if lost:
             said = "no answer: " + ", ".join(lost)
-            axes.text(0.5, 0.02, fill(said, 120 // len(seconds)), transform=axes.transAxes, ha="center", color=GREY)
+            axes.text(0.5, 0.02, fill(said, 90 // len(seconds)), transform=axes.transAxes, ha="center", color=GREY)
     if min(values) > 0 and max(values) / min(values) > 30:
         log_axis(grid[0], "y", min(values), max(values), pad=0.08)
     else:
@@ -147,6 +148,8 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str, seconds:
         axes.set_xticks(range(len(words)), [shortened(word, 16) for word in words])
     elif across_all and min(across_all) > 0 and max(across_all) / min(across_all) > 12:
         log_axis(axes, "x", min(across_all), max(across_all), pad=0.05)
+        if len(set(across_all)) <= MOST_TICKS:
+            axes.xaxis.set_major_locator(FixedLocator(sorted(set(across_all))))
     if up_all and min(up_all) > 0 and max(up_all) / min(up_all) > 30:
         log_axis(axes, "y", min(up_all), max(up_all), pad=0.08)
     elif up_all and min(up_all) >= 0:

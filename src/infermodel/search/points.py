@@ -48,6 +48,7 @@ AT_CAPACITY = {
     "otpm": "tokens/min",
     "utilisation": "share",
     "kv_use_mean": "share",
+    "output_speed_p50_tok_s": "tokens/s",
     "kv_tokens": "tokens",
     "power_w": "W",
     **MONEY,
