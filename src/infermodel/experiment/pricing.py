@@ -49,7 +49,7 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
 
 
 def hourly_cost(service: ResolvedService, power_mean_w: float) -> HourlyCost:
-    """USD/h of the whole fleet as bought, or of the devices that the replicas use as rented.
+    """USD/h of the whole fleet as bought; as rented, of the devices that replicas use and of the systems that stand by.
 
     Args:
         service: with its fleet and prices.
@@ -57,7 +57,7 @@ def hourly_cost(service: ResolvedService, power_mean_w: float) -> HourlyCost:
     """
     prices, system = service.prices, service.system
     if prices.rental_usd_per_device_s is not None:
-        return rented(service.replicas * service.devices_per_replica, prices.rental_usd_per_device_s)
+        return rented(rented_devices(service), prices.rental_usd_per_device_s)
     if prices.purchase_usd is None:
         return HourlyCost()
     colocation = power = NOTHING
@@ -75,6 +75,13 @@ def hourly_cost(service: ResolvedService, power_mean_w: float) -> HourlyCost:
         power=power,
         colocation=colocation,
     )
+
+
+def rented_devices(service: ResolvedService) -> int:
+    """Devices that the replicas use, and all those of systems that no replica needs: spares."""
+    each, devices = service.system.devices, service.devices_per_replica
+    needed = service.replicas * -(-devices // each) if devices > each else -(-service.replicas // (each // devices))
+    return service.replicas * devices + (service.systems - needed) * each
 
 
 def fleet_power_w(service: ResolvedService, power_mean_w: float) -> float:

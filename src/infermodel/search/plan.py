@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil, inf, nan
 from typing import Any
 
 from infermodel.economics.band import NOTHING, Band
-from infermodel.economics.fleet import rented
 from infermodel.economics.tokens import blended_usd_per_mtok
 from infermodel.experiment.pricing import fleet_power_w, hourly_cost
 from infermodel.experiment.processes import processes
 from infermodel.experiment.run import replicate
+from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ResolvedScenario, ResolvedService, ScenarioErrors, load, resolve
-from infermodel.search.plan_bounds import fewest_replicas, out_of_reach
+from infermodel.search.demand import drawn
+from infermodel.search.plan_bounds import ROUNDING, fewest_replicas, known, out_of_reach
 from infermodel.search.plan_schema import Candidate, Plan
 from infermodel.search.probe import why_missed
 
 RACK_UNITS = 42
 NEVER = Band(inf, inf, inf)
+
+ONE_BY_ONE = 8
+"""Sizes from a layout's bound on that are simulated one after the other. Only beyond them larger fleets are taken to
+meet what smaller ones do."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Layout:
         step: systems by which a fleet grows, those that a replica spans.
         replicas_per_step: that they hold.
         fewest: systems below which the cost engine sees no hope.
-        least_usd_per_h: of that fleet with its spares, its devices drawing nothing.
+        least_usd_per_h: of that fleet with its spares, its devices idle.
         pruned: why it cannot be built or cannot meet the objectives; empty where it may.
     """
 
@@ -70,6 +75,7 @@ class Option:
         racks: of 42 units.
         speed_tok_s: median output speed of a user.
         ttft_p99_s: of a user.
+        half_widths: of 95 % intervals over the replications, by name of the attribute; none for one replication.
     """
 
     layout: Layout
@@ -87,6 +93,7 @@ class Option:
     racks: float = nan
     speed_tok_s: float = nan
     ttft_p99_s: float = nan
+    half_widths: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def usd_per_h(self) -> float:
@@ -123,8 +130,8 @@ def find_plan(
 ) -> Planned:
     """Find the smallest fleet of each layout that meets the objectives, and the cheapest of those fleets.
 
-    A fleet meets them where every replication keeps every objective and no queue grows. Larger fleets of a layout are
-    taken to meet what smaller ones do. Of equally cheap fleets the first in the file wins.
+    A fleet meets them where every replication keeps every objective and no queue grows. Of equally cheap fleets the
+    first in the file wins.
 
     Args:
         plan: of `load_plan`.
@@ -170,21 +177,25 @@ def list_layouts(plan: Plan) -> list[Layout]:
 def bounded(plan: Plan, layout: Layout) -> Layout:
     """The layout with what the cost engine says of it."""
     try:
-        service = _resolved(plan, layout, plan.most_systems, None).services[0]
+        scenario = _resolved(plan, layout, plan.most_systems, None)
     except ScenarioErrors as refused:
         return replace(layout, pruned="; ".join(dict.fromkeys(each.message for each in refused.errors)))
-    beyond = out_of_reach(service)
+    (service,) = scenario.services
+    demands = [demand for number in range(plan.replications) if (demand := drawn(scenario, number)) is not None]
+    facts = known(service)
+    beyond = out_of_reach(service, facts, demands)
     if beyond:
         return replace(layout, pruned=f"pruned: {beyond}")
     devices, each = service.devices_per_replica, service.system.devices
     step = -(-devices // each)
     held = 1 if step > 1 else each // devices
     layout = replace(layout, step=step, replicas_per_step=held)
-    layout = replace(layout, fewest=step * ceil(fewest_replicas(service) / held))
+    layout = replace(layout, fewest=step * ceil(fewest_replicas(service, facts, demands) / held))
     if layout.fewest > plan.most_systems:
         return replace(layout, pruned=f"pruned: takes at least {layout.fewest} systems")
     least = fleet_of(plan, layout, layout.fewest).services[0]
-    return replace(layout, least_usd_per_h=usd_per_h(plan, least, 0.0))
+    idle_w = least.replicas * least.step_model.idle_w
+    return replace(layout, least_usd_per_h=ROUNDING * hourly_cost(least, idle_w).total.mid)
 
 
 def _resolved(plan: Plan, layout: Layout, systems: int, replicas: int | None) -> ResolvedScenario:
@@ -199,81 +210,83 @@ def fleet_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
 
 
 def smallest_fleet(plan: Plan, layout: Layout) -> Option:
-    """The smallest fleet of the layout that meets the objectives: grown by doubling steps from its bound, or shrunk
-    where the bound turns out too careful, and then bisected.
+    """The smallest fleet of the layout that meets the objectives: from its bound one size after the other, and where
+    the first `ONE_BY_ONE` of them miss, grown by doubling steps and bisected.
     """
-    tried: dict[int, tuple[Summary, str]] = {}
+    tried: dict[int, tuple[list[Summary], str]] = {}
 
     def keeps(steps: int) -> bool:
         if steps not in tried:
             tried[steps] = judged(fleet_of(plan, layout, steps * layout.step), plan.replications)
         return not tried[steps][1]
 
-    most = plan.most_systems // layout.step
-    low, high = 0, layout.fewest // layout.step
+    most, fewest = plan.most_systems // layout.step, layout.fewest // layout.step
+    low, high, growth = fewest - 1, fewest, 1
     while not keeps(high):
         if high == most:
             reason = f"misses {tried[high][1]} with {high * layout.step} systems"
             return Option(layout, simulated=len(tried), reason=reason)
-        low, high = high, min(most, max(high + 1, 2 * high - low + (low > 0)))
-    if not low:
-        while high > 1 and keeps(high - 1):
-            high -= 1
-        low = high - 1
+        growth = 1 if len(tried) < ONE_BY_ONE else 2 * growth
+        low, high = high, min(most, high + growth)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if keeps(middle) else (middle, high)
     return option(plan, layout, high * layout.step, tried[high][0], len(tried))
 
 
-def judged(scenario: ResolvedScenario, replications: int) -> tuple[Summary, str]:
-    """Summary over the replications and what is missed in the first that misses something."""
+def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:
+    """Summaries of the replications, and what is missed in the first that misses something, the last of them."""
     summaries = []
     for number in range(replications):
         (summary,) = replicate(scenario, "leap", number).summaries
+        summaries.append(summary)
         missed = why_missed(summary)
         if missed:
-            return summary, missed
-        summaries.append(summary)
-    return combine(summaries), ""
+            return summaries, missed
+    return summaries, ""
 
 
-def option(plan: Plan, layout: Layout, systems: int, summary: Summary, simulated: int) -> Option:
+def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary], simulated: int) -> Option:
     """What a fleet that meets the objectives costs and does."""
     service = fleet_of(plan, layout, systems).services[0]
-    dollars = hourly(plan, service, summary.power_mean_w)
+    summary = combine(summaries)
+    hourly = hourly_cost(service, summary.power_mean_w).total
     purchase = service.prices.purchase_usd
     free = replace(service, prices=replace(service.prices, purchase_usd=NOTHING))
+    without_usd = hourly_cost(free, summary.power_mean_w).total.mid
     return Option(
         layout=layout,
         systems=systems,
         bought=systems + plan.spares,
         replicas=service.replicas,
         simulated=simulated,
-        hourly=dollars,
-        per_mtok=blended_usd_per_mtok(dollars, summary.tpm),
+        hourly=hourly,
+        per_mtok=blended_usd_per_mtok(hourly, summary.tpm),
         purchase_usd=purchase.mid if purchase else nan,
-        of_purchase_usd_per_h=dollars.mid - usd_per_h(plan, free, summary.power_mean_w) if purchase else nan,
+        of_purchase_usd_per_h=hourly.mid - without_usd if purchase else nan,
         utilisation=summary.utilisation,
         power_w=fleet_power_w(service, summary.power_mean_w),
         racks=service.systems * service.system.rack_units / RACK_UNITS,
         speed_tok_s=summary.output_speed_p50_tok_s,
         ttft_p99_s=summary.ttft_p99_s,
+        half_widths=half_widths(service, summaries),
     )
 
 
-def hourly(plan: Plan, service: ResolvedService, power_mean_w: float) -> Band:
-    """USD/h of the fleet with its spares, which cost their rent too where systems are rented."""
-    total = hourly_cost(service, power_mean_w).total
-    rent = service.prices.rental_usd_per_device_s
-    if rent is None:
-        return total
-    return total + rented(plan.spares * service.system.devices, rent).total
-
-
-def usd_per_h(plan: Plan, service: ResolvedService, power_mean_w: float) -> float:
-    """The same at the middle of each price."""
-    return hourly(plan, service, power_mean_w).mid
+def half_widths(service: ResolvedService, summaries: Sequence[Summary]) -> dict[str, float]:
+    """Of 95 % intervals over the replications, at the middle of each price; none for a single one."""
+    if len(summaries) < 2:
+        return {}
+    hourly = [hourly_cost(service, each.power_mean_w).total for each in summaries]
+    samples = {
+        "usd_per_h": [each.mid for each in hourly],
+        "usd_per_mtok": [blended_usd_per_mtok(usd, each.tpm).mid for usd, each in zip(hourly, summaries, strict=True)],
+        "utilisation": [each.utilisation for each in summaries],
+        "power_w": [fleet_power_w(service, each.power_mean_w) for each in summaries],
+        "speed_tok_s": [each.output_speed_p50_tok_s for each in summaries],
+        "ttft_p99_s": [each.ttft_p99_s for each in summaries],
+    }
+    return {name: of_independent(values).half_width for name, values in samples.items()}
 
 
 def break_even_usd(planned: Planned, option: Option) -> float:

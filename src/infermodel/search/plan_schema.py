@@ -14,8 +14,11 @@ from infermodel.scenario import ScenarioErrors, load
 from infermodel.scenario.document import read
 from infermodel.scenario.errors import named
 from infermodel.scenario.override import override
+from infermodel.scenario.resolve_traffic import resolve_arrivals
 from infermodel.scenario.schema.fleet import Systems
 from infermodel.scenario.schema.money import Price
+from infermodel.scenario.schema.scenario import Scenario
+from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
 from infermodel.scenario.schema.types import Count, Flag, Index, Name, PrecisionName, Tokens, Words, catalogued
 from infermodel.scenario.schema.values import Block, Kind, Text, Whole, refusal, refuse, refuse_below, tree
 from infermodel.scenario.validation import validate_as
@@ -25,6 +28,10 @@ MOST_LAYOUTS = 10_000
 PARALLEL = ("devices_per_replica", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
 LIMITS = ("max_sequences", "max_batched_tokens")
 FORMATS = ("weights", "kv_cache", "compute")
+
+
+WARM_UP = 0.2
+"""Of a run, where the base does not say."""
 
 
 class Several(Kind):
@@ -196,4 +203,22 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
     if not (base.objectives if service.objectives is None else service.objectives):
         said = f"{named(plan.base)} has no objectives, so any fleet would do"
         raise ScenarioErrors([document.error(("base",), said, "such as objectives: {ttft_p99: 2 s}")])
-    return plan
+    asked = service.traffic or base.traffic
+    assert asked is not None  # the schema asks for traffic in one of the two places
+    if asked.session is not None:
+        raise ScenarioErrors([document.error(("base",), f"{named(plan.base)} asks questions of several calls")])
+    return plan.model_copy(update={"set": (*plan.set, *same_window(base, asked))})
+
+
+def same_window(base: Scenario, asked: Traffic) -> tuple[str, ...]:
+    """A warm-up of a fifth of the run where the base leaves it open, so that all fleets are measured on the same
+    requests; MSER-5 would let the fleet decide. Nothing where that is so already, and in closed loops.
+    """
+    arrivals = asked.arrivals
+    if base.warm_up != "auto" or isinstance(arrivals, Trace | Closed | Offline):
+        return ()
+    if base.duration is not None:
+        return (override_text("warm_up", f"{WARM_UP * base.duration!r} s"),)
+    assert base.requests is not None  # the schema asks for an end
+    rate_per_s = resolve_arrivals(arrivals).mean_rate_per_s
+    return (override_text("warm_up", f"{WARM_UP * base.requests / rate_per_s!r} s"),)

@@ -11,6 +11,9 @@ from infermodel.scenario.document import dump, parse
 from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front
 from infermodel.search.plan_schema import FORMATS, LIMITS, PARALLEL
 
+WITH_INTERVAL = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "speed_tok_s", "ttft_p99_s")
+"""Of 95 % over the replications; empty for one."""
+
 HEADER = (
     "layout",
     "candidate",
@@ -33,6 +36,7 @@ HEADER = (
     "racks",
     "speed_tok_s",
     "ttft_p99_s",
+    *(f"{name}_half_width" for name in WITH_INTERVAL),
     "best",
     "on_speed_front",
     "on_ttft_front",
@@ -69,7 +73,10 @@ def _row(planned: Planned, option: Option, fast: frozenset[int], prompt: frozens
         "simulated_sizes": option.simulated,
         "reason": option.reason,
     }
-    return row | measures_of(planned, option) if option.systems else row
+    if not option.systems:
+        return row
+    widths = {f"{name}_half_width": option.half_widths.get(name) for name in WITH_INTERVAL}
+    return row | measures_of(planned, option) | widths
 
 
 def measures_of(planned: Planned, option: Option) -> dict[str, float]:
