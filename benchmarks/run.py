@@ -119,7 +119,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no case named {', '.join(unknown)}; there are {', '.join(CASES)}", file=sys.stderr)
         return 2
-    results = []
+    results, failed = [], False
     print(HEADER)
     for name in names or CASES:
         done = subprocess.run(
@@ -127,12 +127,13 @@ def main(names: list[str]) -> int:
         )
         if done.returncode:
             print(f"{name:9} could not run")
+            failed = True
             continue
         result = Result(**json.loads(done.stdout))
         results.append(result)
         print(row(result), flush=True)
     LATEST.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant("a step under way at an outage stands", "simulation/replica.py",
            "                done -= 1\n", "                pass\n", ENGINE),
     Mutant("finished requests still count as load", "simulation/service.py",
-           "self.load.add(self._log.replica[request], -1)", "pass", ENGINE),
+           "self.load.add(self.log.replica[request], -1)", "pass", ENGINE),
     Mutant("the highest numbered of equals is chosen", "simulation/router.py",
            "return (mask & -mask).bit_length() - 1", "return mask.bit_length() - 1", ENGINE),
     Mutant("a percentile one rank too high", "metrics/latency.py",

@@ -19,8 +19,8 @@ from infermodel.cost.step import Batch, Bound, KvMemory, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
-MOST_FIXED_PARTS = 1 << 14
-"""Context-free parts that are remembered; prompts of all lengths would make millions."""
+MOST_FIXED_PARTS = 1 << 16
+"""Context-free parts that are remembered, some 30 MB; prompts of all lengths would make millions."""
 
 
 class GpuStepModel:
@@ -49,6 +49,8 @@ class GpuStepModel:
         self._windowed_rates = tuple(rate for rate in self._rates if rate.window >= 0)
         whole = next((rate for rate in self._rates if rate.window < 0), None)
         self._whole = (whole.decode_s, whole.decode_flops, whole.decode_bytes) if whole else (0.0, 0.0, 0.0)
+        rate = self._rates[0]
+        self._prompt = (rate.pair_s, rate.pair_flops, rate.read_s, rate.read_bytes)
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """No limit of the hardware's own."""
@@ -111,14 +113,14 @@ class GpuStepModel:
                 pairs += new * before + new * (new + 1) / 2
                 more_pairs += new * new
                 reads += before + new
-            rate = self._rates[0]
-            pairs_s, slope_pairs_s = rate.pair_s * pairs * share, rate.pair_s * more_pairs * share
-            context_s += rate.read_s * reads * share
-            slope_s += rate.read_s * prompt * share
-            flops += rate.pair_flops * pairs
-            slope_flops += rate.pair_flops * more_pairs
-            moved += rate.read_bytes * reads
-            slope_bytes += rate.read_bytes * prompt
+            pair_s, pair_flops, read_s, read_bytes = self._prompt
+            pairs_s, slope_pairs_s = pair_s * pairs * share, pair_s * more_pairs * share
+            context_s += read_s * reads * share
+            slope_s += read_s * prompt * share
+            flops += pair_flops * pairs
+            slope_flops += pair_flops * more_pairs
+            moved += read_bytes * reads
+            slope_bytes += read_bytes * prompt
         elif chunks:
             for rate in self._rates:
                 for chunk in chunks:
@@ -140,35 +142,32 @@ class GpuStepModel:
         # The straight line also ends where another bound takes over, and where the busier of units and memory changes.
         if rest_s >= compute_s and rest_s >= memory_s:
             bound = rest_bound
-            steps = min(steps, _before_crossing(rest_s - memory_s, slope_s))
-            steps = min(steps, _before_crossing(rest_s - compute_s, slope_pairs_s))
+            steps = _before_crossing(steps, rest_s - memory_s, slope_s)
+            steps = _before_crossing(steps, rest_s - compute_s, slope_pairs_s)
         elif compute_s >= memory_s:
             bound = "compute"
-            steps = min(steps, _before_crossing(compute_s - memory_s, slope_s - slope_pairs_s))
+            steps = _before_crossing(steps, compute_s - memory_s, slope_s - slope_pairs_s)
         else:
             bound = "memory"
-            steps = min(steps, _before_crossing(memory_s - compute_s, slope_pairs_s - slope_s))
+            steps = _before_crossing(steps, memory_s - compute_s, slope_pairs_s - slope_s)
         slope_s += slope_pairs_s
         units_s, slope_units_s = flops / self.peak_flops, slope_flops / self.peak_flops
         memory_s, slope_memory_s = moved / self.peak_bandwidth, slope_bytes / self.peak_bandwidth
         if units_s > memory_s:
-            steps = min(steps, _before_crossing(units_s - memory_s, slope_memory_s - slope_units_s))
+            steps = _before_crossing(steps, units_s - memory_s, slope_memory_s - slope_units_s)
             busy_s, slope_busy_s = units_s, slope_units_s
         else:
-            steps = min(steps, _before_crossing(memory_s - units_s, slope_units_s - slope_memory_s))
+            steps = _before_crossing(steps, memory_s - units_s, slope_units_s - slope_memory_s)
             busy_s, slope_busy_s = memory_s, slope_memory_s
-        return Ramp(
-            steps,
-            first_s,
-            slope_s,
-            self.idle_w * first_s + self._dynamic_w * busy_s,
-            self.idle_w * slope_s + self._dynamic_w * slope_busy_s,
-            flops,
-            slope_flops,
-            moved,
-            slope_bytes,
-            bound,
-        )
+        return tuple.__new__(
+            Ramp,
+            (
+                steps, first_s, slope_s,
+                self.idle_w * first_s + self._dynamic_w * busy_s,
+                self.idle_w * slope_s + self._dynamic_w * slope_busy_s,
+                flops, slope_flops, moved, slope_bytes, bound,
+            ),
+        )  # fmt: skip
 
     def _fixed_part(self, sequences: int, grown: int, prompt: int, chunks: int, finishing: int) -> FixedPart:
         key = (sequences, grown, prompt, finishing, chunks)
@@ -225,12 +224,12 @@ class DecodeLine(NamedTuple):
     more_bytes: float
 
 
-def _before_crossing(gap: float, closing: float) -> int:
-    """Steps before a line that closes `gap` at `closing` a step has overtaken; at least one.
+def _before_crossing(steps: int, gap: float, closing: float) -> int:
+    """Steps, at most `steps`, before a line that closes `gap` at `closing` a step has overtaken; at least one.
 
-    >>> _before_crossing(10.0, 4.0)  # gaps 10, 6, 2, then -2
+    >>> _before_crossing(FOREVER, 10.0, 4.0)  # gaps 10, 6, 2, then -2
     3
     """
-    if closing <= 0.0:
-        return FOREVER
-    return int(min(gap / closing, FOREVER)) + 1
+    if closing <= 0.0 or gap >= steps * closing:
+        return steps
+    return min(steps, int(gap / closing) + 1)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from infermodel.cost.step import Chunk
+
+ENDLESS = 1 << 60
+"""Steps of a batch that nothing changes."""
+
 
 class Prefill:
     """A prompt on its way into the KV cache: `done` of `target` tokens are there, a step adds `chunk`."""
@@ -44,3 +49,22 @@ def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int) -
         budget -= prefill.chunk
         needed += blocks(prefill.done + prefill.chunk, block_tokens) - blocks(prefill.done, block_tokens)
     return budget, needed
+
+
+def pieces(prefills: Sequence[Prefill]) -> tuple[tuple[Chunk, ...], int, int]:
+    """Chunks of the next steps, how many of them end their prompt, and how often all of them can repeat.
+
+    >>> pieces([Prefill(0, 100, 0, 40), Prefill(1, 30, 0, 10)])
+    ((Chunk(new=40, before=0), Chunk(new=10, before=0)), 0, 2)
+    """
+    chunks, finishing, most = [], 0, ENDLESS
+    for prefill in prefills:
+        chunk, done = prefill.chunk, prefill.done
+        if chunk:
+            chunks.append(tuple.__new__(Chunk, (chunk, done)))
+            full = (prefill.target - done - 1) // chunk
+            if full == 0:
+                finishing += 1
+            if full < most:
+                most = full
+    return tuple(chunks), finishing, most or 1

@@ -9,15 +9,12 @@ from typing import Protocol
 from infermodel.cost.attention import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
-from infermodel.simulation.chunks import Prefill, assign_chunks, blocks
+from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, blocks, pieces
 from infermodel.simulation.contexts import Contexts
 from infermodel.simulation.kv_cache import KvCache
 from infermodel.simulation.prefixes import SharedPrefixes
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
-
-ENDLESS = 1 << 60
-"""Steps of a batch that nothing changes."""
 
 NO_CHUNKS: tuple[Chunk, ...] = ()
 NO_WINDOWS: tuple[Windowed, ...] = ()
@@ -113,7 +110,7 @@ class Running:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
         most, chunks, finishing = ENDLESS, NO_CHUNKS, 0
         if self.prefills:
-            chunks, finishing, most = self._chunks()
+            chunks, finishing, most = pieces(self.prefills)
         elif not decoding:
             return None
         if decoding:
@@ -129,20 +126,6 @@ class Running:
         windowed = contexts.windowed() if contexts.windows else NO_WINDOWS
         batch = (decoding, contexts.total, contexts.longest(self.step), windowed, 1, chunks, finishing)
         return tuple.__new__(Batch, batch), most
-
-    def _chunks(self) -> tuple[tuple[Chunk, ...], int, int]:
-        """Pieces of prompts in the next steps, how many of them end their prompt, and how often they can repeat."""
-        pieces, finishing, most = [], 0, ENDLESS
-        for prefill in self.prefills:
-            chunk, done = prefill.chunk, prefill.done
-            if chunk:
-                pieces.append(tuple.__new__(Chunk, (chunk, done)))
-                full = (prefill.target - done - 1) // chunk
-                if full == 0:
-                    finishing += 1
-                if full < most:
-                    most = full
-        return tuple(pieces), finishing, most or 1
 
     def _compose(self, now: float) -> None:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the

@@ -1,20 +1,18 @@
-"""A service: a fleet of replicas behind a router, and the clients that use it."""
+"""A service: a fleet of replicas behind a router."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Sequence
 from math import inf, nan
 
 import numpy as np
 from simpy.events import Event
 
-from infermodel.simulation.alarm import ARRIVE, Alarm, Routine
+from infermodel.simulation.alarm import ARRIVE, Alarm
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
+from infermodel.simulation.clients import Askers, Users, arrivals
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
-from infermodel.simulation.questions import Questions
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
@@ -24,16 +22,21 @@ from infermodel.simulation.streams import Streams
 from infermodel.simulation.system import SystemProcess
 from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord, Timeline
-from infermodel.workload.requests import Requests
-from infermodel.workload.sessions import Call, Session, SessionTraffic, requests_of_calls
-from infermodel.workload.traffic import ClosedTraffic
-
-PAUSE_AFTER_REJECTION_S = 1.0
-"""A closed-loop user whose request is refused tries the next one after this."""
+from infermodel.workload.sessions import SessionTraffic
+from infermodel.workload.traffic import ClosedTraffic, Traffic
 
 
 class Service:
-    """The processes of one service: its clients, its router, its systems with their replicas."""
+    """The processes of one service: its clients, its router, its systems with their replicas.
+
+    Attributes:
+        order: of its clients among what happens at one time.
+        log: columns of its requests.
+        measured: requests below this number are measured; infinite while the window is open.
+        sent: requests that have left their client.
+        clients: those who wait for answers, if any do.
+        ended: whether everything that is measured has come to its end.
+    """
 
     def __init__(
         self, clock: Clock, index: int, spec: ServiceSpec, streams: Streams, horizon: Horizon, stepping: Stepping
@@ -44,16 +47,16 @@ class Service:
         self.ended_at = nan
         self.load = LoadIndex(spec.replicas)
         self.random = streams("router")
-        self._clock, self._order, self._horizon = clock, ARRIVE + (index << 12), horizon
-        self._log = RequestLog()
+        self._clock, self.order, self.horizon = clock, ARRIVE + (index << 12), horizon
+        self.log = RequestLog()
         self._recorder = StepRecorder(spec.replicas)
         self._gate = Gate(spec.rate_limits, streams) if spec.rate_limits else None
         self._route = ROUTERS.get(spec.router)
         self._load_matters = self._route is not None and spec.replicas > 1
         discipline = QUEUES[spec.queue]
-        shared = discipline.queue(self._log) if spec.router == SHARED_QUEUE else None
+        shared = discipline.queue(self.log) if spec.router == SHARED_QUEUE else None
         self._queues: list[WaitingQueue] = [
-            shared if shared is not None else discipline.queue(self._log) for _ in range(spec.replicas)
+            shared if shared is not None else discipline.queue(self.log) for _ in range(spec.replicas)
         ]
         self.replicas = [
             Replica(
@@ -76,30 +79,26 @@ class Service:
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._turn = 0
-        self._sent = 0  # requests that have left their client
-        self._measured = inf  # requests below this number are measured
+        self.sent = 0  # requests that have left their client
+        self.measured = inf  # requests below this number are measured
         self._pending = 0  # measured requests that have been sent and are neither finished nor rejected
-        self._questions: Questions | None = None
-        self._answers: dict[int, Alarm] = {}  # of users that wait for their request
+        self.clients: Users | Askers | None = None  # those who wait for answers
         self.systems = [SystemProcess(clock, number, self, spec) for number in range(spec.systems)]
-        if isinstance(spec.traffic, ClosedTraffic):
-            self._bodies = spec.traffic.blocks(streams)
-            self._pauses = map(float, chain.from_iterable(spec.traffic.think_times(streams)))
-            self._think_s: list[float] = []
-            for _ in range(spec.traffic.users):
-                alarm = Alarm(clock)
-                alarm.start(self.user(alarm, inf if spec.traffic.requests is None else spec.traffic.requests))
-            if horizon.duration_s < inf:
-                clock.call_at(horizon.duration_s, ARRIVE, lambda: self._close_window(more=True))
-        elif isinstance(spec.traffic, SessionTraffic):
-            self._questions = Questions()
+        self._start_clients(spec.traffic, streams)
+
+    def _start_clients(self, traffic: Traffic | SessionTraffic, streams: Streams) -> None:
+        clock, duration_s = self._clock, self.horizon.duration_s
+        if not isinstance(traffic, (ClosedTraffic, SessionTraffic)):
             alarm = Alarm(clock)
-            alarm.start(self.questions(alarm, self._questions, spec.traffic.sessions(streams)))
-            if horizon.duration_s < inf and not self.ended:
-                clock.call_at(horizon.duration_s, ARRIVE, lambda: self._close_window(more=True))
+            alarm.start(arrivals(self, clock, alarm, traffic.blocks(streams)))
+            return
+        if isinstance(traffic, ClosedTraffic):
+            self.clients = Users(self, clock, traffic, streams)
         else:
-            alarm = Alarm(clock)
-            alarm.start(self.arrivals(alarm, spec.traffic.blocks(streams)))
+            self.clients = Askers(self, clock, traffic, streams)
+        self.clients.start()
+        if duration_s < inf and not self.ended:
+            clock.call_at(duration_s, ARRIVE, lambda: self.close_window(more=True))
 
     def _running(self, number: int, discipline: Discipline, queue: WaitingQueue, streams: Streams) -> Running:
         """The running requests of a replica, those of one that draws what drafts yield where that is asked for."""
@@ -112,7 +111,7 @@ class Service:
             spec.limits,
             discipline,
             queue,
-            self._log,
+            self.log,
             self._recorder,
             self,
             spec.egress_s,
@@ -123,107 +122,16 @@ class Service:
             running.draw_with(speculation, int(streams("acceptance").integers(2**63)))
         return running
 
-    # ---- clients --------------------------------------------------------------------------------------------------
+    # ---- for clients ----------------------------------------------------------------------------------------------
 
-    def arrivals(self, alarm: Alarm, requests: Iterator[Requests]) -> Routine:
-        """Send requests whether or not earlier ones are answered."""
-        clock, horizon, ingress_s = self._clock, self._horizon, self.spec.ingress_s
-        for block in requests:
-            number = self._log.extend(block)
-            for arrived_at in block.arrived_at.tolist():
-                if self._measured == inf and (arrived_at >= horizon.duration_s or number >= horizon.requests):
-                    self._close_window(more=True)
-                at = arrived_at + ingress_s
-                if at > clock.now:
-                    alarm.set(at, self._order)
-                    yield alarm
-                if self.ended:
-                    return
-                self._sent = number + 1
-                self._pending += number < self._measured
-                self._admit(number)
-                number += 1
-        if self._measured == inf:
-            self._close_window(more=False)
+    def count_in(self, request: int) -> None:
+        """A client has sent a request; it may take a while to come."""
+        self.sent = request + 1
+        self._pending += request < self.measured
 
-    def user(self, alarm: Alarm, requests: float) -> Routine:
-        """Send a request, wait for the whole answer, think, send the next, until all users have sent `requests`."""
-        clock, log = self._clock, self._log
-        while not self.ended:
-            request = self._sent
-            if request >= requests:
-                self._close_window(more=False)
-                return
-            if request >= self._horizon.requests and self._measured == inf:
-                self._close_window(more=True)
-                if self.ended:
-                    return
-            self._sent += 1
-            if request >= len(log):
-                block = next(self._bodies)
-                log.extend(block)
-                self._think_s.extend(next(self._pauses) for _ in range(len(block)))
-            log.arrived_at[request] = clock.now
-            self._pending += request < self._measured
-            alarm.set(clock.now + self.spec.ingress_s, self._order)
-            yield alarm
-            self._answers[request] = alarm
-            self._admit(request)
-            yield alarm
-
-    def questions(self, alarm: Alarm, questions: Questions, sessions: Iterator[Session]) -> Routine:
-        """Ask questions whether or not earlier ones are answered; `on_finished` sends calls that wait for others."""
-        clock = self._clock
-        for asked, session in enumerate(sessions):
-            if asked >= self._horizon.requests:
-                self._close_window(more=True)
-            if session.arrived_at > clock.now:
-                alarm.set(session.arrived_at, self._order)
-                yield alarm
-            if self.ended:
-                return
-            number = questions.ask(session, measured=self._measured == inf)
-            for call in session.first_calls():
-                self._send_call(questions, number, call)
-        self._close_window(more=False)
-
-    def _send_call(self, questions: Questions, question: int, call: Call) -> None:
-        """A call of a question becomes a request now."""
-        if self.ended:
-            return
-        assert isinstance(self.spec.traffic, SessionTraffic)
-        request = self._log.extend(requests_of_calls([call], self.spec.traffic.block_tokens))
-        self._log.arrived_at[request] = self._clock.now
-        self._sent = request + 1
-        self._pending += request < self._measured
-        questions.sent(request, question, call)
-        at = self._clock.now + self.spec.ingress_s
-        self._clock.call_at(at, self._order, partial(self._admit, request))
-
-    def _send_next_calls(self, questions: Questions, request: int, at: float) -> None:
-        """A call has been answered at the client: those that waited for it are sent, or the question is answered."""
-        question, ready = questions.answered(request, at)
-        for call in ready:
-            send = partial(self._send_call, questions, question, call)
-            self._clock.call_at(max(call.sent_at, self._clock.now), self._order, send)
-        self._end_if_done()
-
-    def on_finished(self, request: int, at: float) -> None:
-        """The last token of `request` left its replica at `at`."""
-        self._log.finished[request] = 1
-        if self._load_matters:
-            self.load.add(self._log.replica[request], -1)
-        self._settle_account(request)
-        if self._questions is not None:
-            self._send_next_calls(self._questions, request, at + self.spec.egress_s)
-        if self._answers:
-            self._answers.pop(request).set(at + self.spec.egress_s + self._think_s[request], self._order)
-
-    # ---- the service ----------------------------------------------------------------------------------------------
-
-    def _admit(self, request: int) -> None:
+    def admit(self, request: int) -> None:
         """The scheduler sees a request: refuse it, or route it."""
-        log = self._log
+        log = self.log
         if log.prompt_tokens[request] + log.output_tokens[request] > self._most_tokens:
             self._reject(request)
         elif self._gate is not None:
@@ -232,24 +140,35 @@ class Service:
             log.admitted_at[request] = self._clock.now
             self._dispatch(request)
 
+    # ---- the service ----------------------------------------------------------------------------------------------
+
+    def on_finished(self, request: int, at: float) -> None:
+        """The last token of `request` left its replica at `at`."""
+        self.log.finished[request] = 1
+        if self._load_matters:
+            self.load.add(self.log.replica[request], -1)
+        self._settle_account(request)
+        if self.clients is not None:
+            self.clients.on_answered(request, at + self.spec.egress_s)
+
     def _pass(self, gate: Gate, request: int) -> None:
         """A request comes to the gate, behind those of its key that were refused and wait at the client."""
         key, tenant = gate.key(request), gate.tenant(request)
-        self._log.keys[request] = key
+        self.log.keys[request] = key
         if tenant.priority is not None:
-            self._log.priority[request] = tenant.priority
+            self.log.priority[request] = tenant.priority
         gate.lines[key].append(request)
         if len(gate.lines[key]) == 1:
             self._try(gate, key)
 
     def _try(self, gate: Gate, key: int) -> None:
         """Send what waits in a key's line until one is refused; that one tries again when it was told to."""
-        line, now, log = gate.lines[key], self._clock.now, self._log
+        line, now, log = gate.lines[key], self._clock.now, self.log
         while line and not self.ended:
             request = line[0]
             again = gate.ask(key, now, gate.tokens(log.prompt_tokens[request], log.output_tokens[request]))
             if now < again < inf:
-                self._clock.call_at(again, self._order, lambda: self._try(gate, key))
+                self._clock.call_at(again, self.order, lambda: self._try(gate, key))
                 return
             line.popleft()
             if again == inf:
@@ -273,13 +192,13 @@ class Service:
             self.load.add(number, 1)
         else:
             number = self.up[0]
-        self._log.replica[request] = number
+        self.log.replica[request] = number
         self._queues[number].push(request)
         self.replicas[number].notice()
 
     def _dispatch_again(self, requests: Sequence[int]) -> None:
         for request in requests:
-            self._log.routed_again_at[request] = self._clock.now
+            self.log.routed_again_at[request] = self._clock.now
             self._dispatch(request)
 
     def _takers(self) -> list[Replica]:
@@ -310,13 +229,10 @@ class Service:
             replica.notice(later=replica.index < since)
 
     def _reject(self, request: int) -> None:
-        self._log.rejected.append(request)
-        if self._questions is not None:
-            self._questions.give_up(request)
+        self.log.rejected.append(request)
+        if self.clients is not None:
+            self.clients.on_refused(request)
         self._settle_account(request)
-        if self._answers:
-            pause_s = max(self._think_s[request], PAUSE_AFTER_REJECTION_S)
-            self._answers.pop(request).set(self._clock.now + pause_s, self._order)
 
     def kv_used(self, replica: int) -> float:
         """Share of a replica's KV memory in use."""
@@ -351,23 +267,23 @@ class Service:
     # ---- the end --------------------------------------------------------------------------------------------------
 
     def _settle_account(self, request: int) -> None:
-        self._pending -= request < self._measured
-        self._end_if_done()
+        self._pending -= request < self.measured
+        self.end_if_done()
 
-    def _end_if_done(self) -> None:
+    def end_if_done(self) -> None:
         """Stop when everything that is measured has come to its end."""
-        if self._pending == 0 and self._measured < inf and not (self._questions and self._questions.open):
+        if self._pending == 0 and self.measured < inf and not (self.clients is not None and self.clients.open):
             self._end()
 
-    def _close_window(self, *, more: bool) -> None:
+    def close_window(self, *, more: bool) -> None:
         """No later request is measured; `more`: but they keep coming."""
-        if self._measured < inf:
+        if self.measured < inf:
             return
-        self._measured = float(self._sent)
-        self._end_if_done()
+        self.measured = float(self.sent)
+        self.end_if_done()
         if self.ended:
             return
-        drain_s = self._horizon.drain_s
+        drain_s = self.horizon.drain_s
         if drain_s is None and more:
             drain_s = self._clock.now
         if drain_s is not None:
@@ -385,7 +301,7 @@ class Service:
         """Everything that is known at the end."""
         recorder, model = self._recorder, self.spec.step_model
         recorder.fold()
-        table = self._log.table(self._sent)
+        table = self.log.table(self.sent)
         memory = model.kv_memory
         preemptions = np.bincount(np.maximum(table.replica, 0), weights=table.preemptions, minlength=len(self.replicas))
         totals = {
@@ -408,8 +324,8 @@ class Service:
             kv_block_tokens=memory.block_tokens,
             ended_at=self.ended_at,
             events=self._clock.scheduled,
-            tenants=self._gate.record(self._sent) if self._gate else (),
-            questions=self._questions.table() if self._questions else None,
+            tenants=self._gate.record(self.sent) if self._gate else (),
+            questions=self.clients.questions.table() if isinstance(self.clients, Askers) else None,
         )
 
     def _with_outages(self, timeline: Timeline) -> Timeline:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
-from infermodel.simulation.chunks import blocks
-from infermodel.simulation.running import ENDLESS, Running
+from infermodel.simulation.chunks import ENDLESS, blocks
+from infermodel.simulation.running import Running
 
 _MASK = (1 << 64) - 1
 
