@@ -47,3 +47,19 @@ def test_bins_grow_wider_in_a_long_run() -> None:
     assert busy[488:520] == pytest.approx(np.full(32, 1 / 16))
     assert found.columns["output_tokens"][:32] == pytest.approx(np.full(32, 1 / 32))
     assert found.columns["prompt_tokens"].sum() == pytest.approx(16.0)
+
+
+def test_steps_that_others_completed_before_the_end_count() -> None:
+    """Two replicas; the measured request ends at 2 + 2 = 4 s. The other came at 0.5: a prompt of 2 s, a token, and one
+    more by 3.5 s; its next step would end at 4.5. So its replica was busy with whole steps for 3 s.
+    """
+    traffic = TraceTraffic(requests([0.0, 0.5], [8, 8], [3, 10]))
+    model = AffineModel(1.0, per_prompt_token_s=1 / 8)
+    spec = ServiceSpec("s", model, traffic, ONE_AT_A_TIME, replicas=2, router="round_robin")
+    for stepping in ("leap", "every"):
+        (record,) = simulate([spec], 1, Horizon(requests=1, drain_s=100.0), stepping=stepping)
+        assert record.ended_at == 4.0
+        assert record.replica_totals["output_tokens"].tolist() == [3, 2]
+        assert record.replica_totals["busy_s"].tolist() == [4.0, 3.0]
+        assert record.timeline.columns["output_tokens"].sum() == pytest.approx(5)
+        assert record.gaps.gaps == 3

@@ -83,15 +83,8 @@ class Replica:
         Returns:
             the requests of the batch in order of admission; another replica can go on from the tokens they have.
         """
-        self.up = self.idle = False
-        if self._in_leap:
-            done = self._steps_done_by(self._clock.now)
-            if self._boundary(done) > self._clock.now:
-                done -= 1
-            self._in_leap = False
-            if done > 0:
-                self._settle(done, self._boundary(done))
-        self._alarm.unset()
+        self.up = False
+        self._stop()
         return self.running.lose_memory()
 
     def repair(self) -> None:
@@ -102,7 +95,18 @@ class Replica:
     def halt(self) -> None:
         """Nothing more is of interest: stop for good."""
         self._halted = True
-        self.idle = self._in_leap = False
+        self._stop()
+
+    def _stop(self) -> None:
+        """End the leap under way here; its completed steps stand."""
+        self.idle = False
+        if self._in_leap:
+            done = self._steps_done_by(self._clock.now)
+            if self._boundary(done) > self._clock.now:
+                done -= 1
+            self._in_leap = False
+            if done > 0:
+                self._settle(done, self._boundary(done))
         self._alarm.unset()
 
     # ---- the routine ----------------------------------------------------------------------------------------------
