@@ -50,10 +50,6 @@ class LoadIndex:
             del self._masks[count]
         self._lowest = min(self._masks, default=0)
 
-    def is_up(self, replica: int) -> bool:
-        """Whether the replica may be chosen."""
-        return bool(self._up >> replica & 1)
-
     def lightest(self) -> int:
         """The replica with the fewest unfinished requests, the lowest number of equals."""
         mask = self._masks[self._lowest]

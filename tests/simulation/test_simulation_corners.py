@@ -1,0 +1,84 @@
+"""Corners of the simulation: what happens after a service has ended, and what must never happen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from test_metamorphic import columns
+from toy_models import AffineModel
+
+from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
+from infermodel.simulation.alarm import ARRIVE
+from infermodel.simulation.clock import Clock
+from infermodel.simulation.kv_cache import BrokenLedger, KvCache
+from infermodel.simulation.rate_limits import Buckets, RateLimit
+from infermodel.simulation.router import LoadIndex
+from infermodel.workload.arrivals import Poisson
+from infermodel.workload.lengths import Fixed, Uniform
+from infermodel.workload.sessions import Chain, SessionTraffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, Traffic
+
+CHAIN = Chain(Fixed(2), Fixed(10), Fixed(5), ThinkTime(0.5))
+
+
+@pytest.mark.parametrize(
+    "traffic",
+    [
+        OpenTraffic(Poisson(20.0), Uniform(1, 60), Uniform(1, 20)),
+        ClosedTraffic(4, Uniform(1, 60), Uniform(1, 20), ThinkTime(0.1, "exponential")),
+        SessionTraffic(Poisson(2.0), Fixed(50), CHAIN),
+    ],
+)
+def test_a_service_that_has_ended_is_not_touched_by_one_that_goes_on(traffic: Traffic | SessionTraffic) -> None:
+    """Outages come while the other goes on: one begins then, another ends then."""
+    limits = Limits(8, 256, 4096)
+    alone = ServiceSpec("s", AffineModel(0.001), traffic, limits, replicas=2, systems=2)
+    slow = replace(alone, name="slow", step_model=AffineModel(0.05), replicas=2)
+    (before,) = simulate([alone], 3, Horizon(requests=40))
+    fails = replace(alone, outages=(Outage(0, before.ended_at + 0.01, 1.0), Outage(1, before.ended_at - 0.01, 9.0)))
+    (ours,) = simulate([fails], 3, Horizon(requests=40))
+    beside, other = simulate([fails, slow], 3, Horizon(requests=40))
+    assert other.ended_at > ours.ended_at + 0.02
+    assert columns(ours.requests) == columns(beside.requests)
+    assert (ours.ended_at, ours.gaps.gaps) == (beside.ended_at, beside.gaps.gaps)
+
+
+def test_a_simulation_in_which_nothing_more_happens_says_so() -> None:
+    clock = Clock()
+    rung = []
+    clock.call_at(2.0, ARRIVE, lambda: rung.append(clock.now))
+    with pytest.raises(RuntimeError, match="nothing is left to happen"):
+        clock.run_until(clock.event())
+    assert rung == [2.0]
+
+
+def test_blocks_that_are_not_there_are_not_given() -> None:
+    with pytest.raises(BrokenLedger, match="3 of 2 KV blocks"):
+        KvCache(2, 16).hold(3)
+    with pytest.raises(BrokenLedger, match="-1 of 2 KV blocks"):
+        KvCache(2, 16).hold(-1)
+
+
+def test_a_replica_that_is_down_counts_and_is_not_chosen() -> None:
+    load = LoadIndex(3)
+    load.add(1, 1)
+    load.set_up(0, up=False)
+    load.set_up(0, up=False)  # two outages at once are one
+    assert load.lightest() == 2
+    load.add(0, 1)
+    load.add(0, 1)
+    load.set_up(0, up=True)
+    assert load.counts == [2, 1, 0]
+    load.add(2, 1)
+    load.add(2, 1)
+    assert load.lightest() == 1
+
+
+def test_a_key_is_let_in_at_the_instant_that_it_was_told() -> None:
+    """Three periods of 0.7 s end at the float 2.0999999999999996, in which 0.7 goes 2.9999999999999996 times."""
+    key = Buckets([RateLimit(0.7, requests=1)])
+    assert key.take(1.5, 10) == 1.5
+    told = key.take(1.6, 10)
+    assert told == 3 * 0.7
+    assert key.take(told, 10) == told
