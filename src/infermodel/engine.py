@@ -27,9 +27,8 @@ class Engine:
         chunked_prefill: whether a prompt may be split over steps and mixed with decode.
         schedules_ahead: whether the next step is composed while one runs.
         reserves_output: whether a request is admitted only when memory for its whole output is left.
-        constants: further calibrated constants by name: `eager_layer_s`, to launch a layer's kernels without a captured
-            graph; `graph_tokens`, up to which steps with prompts replay one; `unfused_share`, of the small kernels of a
-            layer that the engine launches on their own.
+        constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
+            captured graph; `graph_tokens`, up to which steps with prompts replay one.
     """
 
     name: str

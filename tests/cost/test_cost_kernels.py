@@ -6,8 +6,8 @@ import pytest
 from gpu_fixtures import H100
 
 from infermodel.cost.constants import KernelConstants, kernel_constants
-from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm, native_format
-from infermodel.cost.work import LinearOperator
+from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm, has_units, native_format
+from infermodel.cost.work import LinearOperator, bytes_per_weight
 
 IDEAL = KernelConstants(
     gemm_floor_s=0.0,
@@ -75,6 +75,38 @@ def test_an_all_reduce_by_hand() -> None:
     # Each of 8 sends 7/8 of its MiB: half of the all-reduce's traffic.
     assert all_to_all_s(1048576, 8, 450e9, 1e-6, IDEAL) == pytest.approx(9e-6 + 2.5487e-6, rel=1e-4)
     assert all_to_all_s(1048576, 1, 450e9, 0.0, IDEAL) == 0.0
+
+
+def test_a_large_all_reduce_pays_more_at_the_start_and_then_less_a_byte() -> None:
+    # 8 GPUs, 128 MiB: 20 us + 1.75 x 134217728 / (450e9 x 0.9) = 599.9 us, where the small way takes 660.4 us.
+    bulk = replace(IDEAL, bulk_floor_s=20e-6, bulk_efficiency=0.9)
+    assert all_reduce_s(134217728, 8, 450e9, 0.0, bulk) == pytest.approx(599.95e-6, rel=1e-4)
+    assert all_reduce_s(1048576, 8, 450e9, 0.0, bulk) == pytest.approx(13.097e-6, rel=1e-4)
+
+
+def test_grouped_multiplications_reach_less_and_less_still_where_weights_are_widened() -> None:
+    # 2,048 tokens of 2 over 8 experts of 1024 x 1024, weights too quick to matter: 2 x 4096 x 1024^2 FLOPs at a half,
+    # and at a quarter of 989e12.
+    operator = LinearOperator("experts_gate_up", 1024, 1024, experts=8, experts_here=8, top_k=2)
+    constants = replace(IDEAL, gemm_memory_efficiency=1e6, grouped_efficiency=0.5, grouped_converted_efficiency=0.25)
+    for converted, share in ((False, 0.5), (True, 0.25)):
+        time = gemm(operator, 2048, H100, constants, weight_bytes=0.5, compute="bf16", converted=converted)
+        assert time.compute_s == pytest.approx(2 * 4096 * 1024**2 / (989e12 * share), rel=1e-6)
+
+
+def test_floating_formats_of_four_bits_share_their_units() -> None:
+    b200 = replace(H100, peak_flops={**H100.peak_flops, "fp4": 9e15})
+    assert [has_units(name, b200) for name in ("mxfp4", "nvfp4", "fp8", "int4")] == [True, True, True, False]
+    assert [has_units(name, H100) for name in ("mxfp4", "nvfp4", "fp8", "bf16")] == [False, False, True, True]
+
+
+def test_what_is_published_in_four_bits_keeps_parts_in_sixteen() -> None:
+    # gpt-oss: experts alone are narrow. DeepSeek R1 in nvfp4: the projections around the latent are not.
+    experts = LinearOperator("experts_down", 2880, 2880, experts=128, experts_here=128, top_k=4)
+    assert [bytes_per_weight(experts, name) for name in ("mxfp4", "nvfp4")] == [4.25 / 8, 4.5 / 8]
+    assert bytes_per_weight(LinearOperator("o", 4096, 2880), "mxfp4") == 2.0
+    assert bytes_per_weight(LinearOperator("kv_up", 512, 32768), "nvfp4") == 2.0
+    assert bytes_per_weight(LinearOperator("o", 16384, 7168), "nvfp4") == 4.5 / 8
 
 
 def test_elementwise_kernels_have_floors() -> None:

@@ -39,6 +39,10 @@ def test_multiplications(tokens, compute, weight_bytes) -> None:
 def test_all_reduces() -> None:
     table = kernels.all_reduce_s({"bytes": np.array([1e6]), "gpus": np.array([4.0])}, H100.link, CONSTANTS)
     assert table[0] == pytest.approx(cost.all_reduce_s(1e6, 4, H100.link.bandwidth, 0.0, CONSTANTS))
+    # Eight that share a root complex have a quarter each of what two have; 100 MB go the bulk way.
+    shared = replace(CONSTANTS, link_sharing=1.0)
+    table = kernels.all_reduce_s({"bytes": np.array([1e8]), "gpus": np.array([8.0])}, H100.link, shared)
+    assert table[0] == pytest.approx(cost.all_reduce_s(1e8, 8, H100.link.bandwidth / 4, 0.0, shared))
 
 
 def test_attention_laws_by_hand() -> None:
@@ -51,11 +55,32 @@ def test_attention_laws_by_hand() -> None:
 def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:
     from infermodel.fidelity.devices import _fit_all_reduce
 
-    true = replace(CONSTANTS, all_reduce_floor_s=7e-6, all_reduce_gpu_s=1e-6, link_efficiency=0.7)
-    sizes, gpus = np.meshgrid(np.geomspace(2048, 6e7, 15), [2.0, 4.0, 8.0])
+    known = {
+        "all_reduce_floor_s": 7e-6,
+        "all_reduce_gpu_s": 1e-6,
+        "link_efficiency": 0.4,
+        "bulk_floor_s": 40e-6,
+        "bulk_efficiency": 0.8,
+        "link_sharing": 0.5,
+    }
+    true = replace(CONSTANTS, **known)
+    sizes, gpus = np.meshgrid(np.geomspace(2048, 2e8, 25), [2.0, 4.0, 8.0])
     columns = {"bytes": sizes.ravel(), "gpus": gpus.ravel()}
     table = kernels.KernelTable(columns, kernels.all_reduce_s(columns, H100.link, true), columns["gpus"])
     fit = _fit_all_reduce(table, H100)
-    assert fit.values == pytest.approx(
-        {"all_reduce_floor_s": 7e-6, "all_reduce_gpu_s": 1e-6, "link_efficiency": 0.7}, rel=1e-3
-    )
+    assert fit.values == pytest.approx(known, rel=1e-3)
+
+
+def test_what_the_tables_do_not_show_is_dropped() -> None:
+    from infermodel.fidelity.devices import _fit_all_reduce
+
+    # Nothing a GPU, nothing shared, and a noise of 5 % that no constant explains.
+    true = replace(CONSTANTS, all_reduce_gpu_s=0.0, link_sharing=0.0)
+    sizes, gpus = np.meshgrid(np.geomspace(2048, 2e8, 25), [2.0, 4.0, 8.0])
+    columns = {"bytes": sizes.ravel(), "gpus": gpus.ravel()}
+    noise = np.exp(np.random.default_rng(1).normal(0, 0.05, sizes.size))
+    seconds = kernels.all_reduce_s(columns, H100.link, true) * noise
+    fit = _fit_all_reduce(kernels.KernelTable(columns, seconds, np.arange(sizes.size)), H100)
+    assert set(fit.dropped) == {"all_reduce_gpu_s", "link_sharing"}
+    assert fit.constants["link_sharing"] == 0.0
+    assert fit.values["bulk_efficiency"] == pytest.approx(true.bulk_efficiency, rel=0.05)

@@ -38,6 +38,22 @@ def test_loads_are_what_they_are_called() -> None:
     assert slow["output_tok_s"] == pytest.approx(29, rel=0.35)
 
 
+def test_a_benchmark_sends_so_many_and_waits_for_all() -> None:
+    # 60 requests at once in effect, four at a time: waiting grows in a line up to the last, and all are counted.
+    flood = replay(row(load="poisson", request_rate_per_s=500.0, requests=60.0, max_sequences=4.0), HERE).predicted
+    assert flood["ttft_p99_ms"] == pytest.approx(2 * flood["ttft_p50_ms"], rel=0.1)
+    seconds = 60 * 58 / flood["output_tok_s"]  # 52 to 64 tokens each
+    assert flood["ttft_p99_ms"] / 1e3 == pytest.approx(seconds * 56 / 60, rel=0.1)
+
+
+def test_what_was_served_was_allowed() -> None:
+    # Llama 2's card says 4,096 tokens; a row with 9,000 was served all the same.
+    long = row(model="llama-2-7b", concurrency=1.0, requests=1.0, prompt_tokens=8000.0, output_tokens=1000.0)
+    assert replay(long, HERE).predicted["tpot_mean_ms"] > 0
+    with pytest.raises(Skipped, match="no request fits into the KV cache"):
+        replay(row(prompt_tokens=900000.0, requests=2.0), HERE)
+
+
 def test_cached_prompts_cost_no_prefill_after_the_first_of_each() -> None:
     fields = {"prompt_tokens": 4000.0, "requests": 200.0, "load": "poisson", "request_rate_per_s": 2.0}
     cold = replay(row(**fields), HERE).predicted["ttft_p50_ms"]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from infermodel.fidelity.yaml_text import borrowed, calibrated, with_constants, with_engine_figures
+from infermodel.fidelity.yaml_text import borrowed, calibrated, dropped, with_constants, with_engine_figures
 
 
 def test_figures_as_they_stand_in_the_catalog() -> None:
@@ -12,6 +12,10 @@ def test_figures_as_they_stand_in_the_catalog() -> None:
         == '{value: 0.5, kind: derived, source: "as A", date: 2026}'
     )
     assert "range: [0.35, 0.65]" in borrowed("link_efficiency", 0.5, "as A", alike=False)
+    assert "range: [0.63, 1]" in borrowed("link_efficiency", 0.9, "as A", alike=False)  # a share ends at all of it
+    assert dropped("all_reduce_gpu_s", 6.34e-7, "tables") == (
+        '{value: 0 us, kind: assumed, range: [0 us, 0.63 us], source: "not told from zero by tables", date: 2026}'
+    )
 
 
 def test_other_constants_and_what_follows_stay() -> None:
@@ -23,7 +27,6 @@ def test_other_constants_and_what_follows_stay() -> None:
 
 def test_fields_of_an_engine_stand_at_the_top() -> None:
     text = "engine: x\nhost_step: {value: 1 ms}\nhost_sequence: {value: 2 us}\n"
-    assert with_engine_figures(text, {"host_step_s": "{value: 3 ms}", "eager_layer_s": "{value: 4 us}"}) == (
-        "engine: x\nhost_step: {value: 3 ms}\nhost_sequence: {value: 2 us}\n"
-        "constants:\n  eager_layer_s: {value: 4 us}\n"
+    assert with_engine_figures(text, {"host_step_s": "{value: 3 ms}", "launch_s": "{value: 4 us}"}) == (
+        "engine: x\nhost_step: {value: 3 ms}\nhost_sequence: {value: 2 us}\nconstants:\n  launch_s: {value: 4 us}\n"
     )

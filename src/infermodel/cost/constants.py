@@ -19,6 +19,8 @@ class KernelConstants:
         gemm_efficiency_16bit, gemm_efficiency_8bit, gemm_efficiency_4bit: share of the format's peak in large
             multiplications.
         grouped_efficiency: of multiplications grouped over experts, against dense ones of the same size.
+        grouped_converted_efficiency: the same where kernels widen experts' weights of 4 bits first, because the device
+            has no units for them.
         gemm_tile_penalty: extra compute time per (multiprocessors / tiles).
         gemm_smoothness: p of the smooth maximum of compute and memory time.
         decode_attention_floor_s: of a layer's attention kernel.
@@ -29,8 +31,12 @@ class KernelConstants:
         prefill_attention_efficiency: share of the 16-bit peak on long prompts, the softmax counted as further
             channels.
         elementwise_floor_s: of a norm, rotation, activation or quantisation kernel.
-        all_reduce_floor_s, all_reduce_gpu_s: latency of an all-reduce = floor + gpu x number of GPUs.
-        link_efficiency: share of the link's bandwidth that collectives reach.
+        all_reduce_floor_s, all_reduce_gpu_s: latency of a small all-reduce = floor + gpu x number of GPUs.
+        link_efficiency: share of the link's bandwidth that small collectives reach.
+        bulk_floor_s, bulk_efficiency: the same of large collectives, which pay more before they start and then reach
+            more of the link; a collective takes whichever is quicker.
+        link_sharing: q; a GPU's share of the link among g is (2 / g)^q. Zero behind switches, above one where all
+            traffic passes the host's root complex.
     """
 
     gemm_floor_s: float = 3.5e-6
@@ -38,7 +44,8 @@ class KernelConstants:
     gemm_efficiency_16bit: float = 0.80
     gemm_efficiency_8bit: float = 0.60
     gemm_efficiency_4bit: float = 0.50
-    grouped_efficiency: float = 1.0
+    grouped_efficiency: float = 0.4
+    grouped_converted_efficiency: float = 0.16
     gemm_tile_penalty: float = 0.12
     gemm_smoothness: float = 2.5
     decode_attention_floor_s: float = 12e-6
@@ -49,7 +56,10 @@ class KernelConstants:
     elementwise_floor_s: float = 2.0e-6
     all_reduce_floor_s: float = 4.0e-6
     all_reduce_gpu_s: float = 0.3e-6
-    link_efficiency: float = 0.75
+    link_efficiency: float = 0.55
+    bulk_floor_s: float = 20.0e-6
+    bulk_efficiency: float = 0.75
+    link_sharing: float = 0.0
 
 
 def kernel_constants(device: GpuDevice) -> KernelConstants:

@@ -54,23 +54,26 @@ def fixed_part(
     everywhere = ceil((decode_tokens + prompt_tokens) / stages)
     rows = ceil(everywhere / groups)
     sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
-    unfused = replica.engine.constants.get("unfused_share", 1.0)
     share = 1.0 / min(stages * groups, max(1, sequences + chunks))
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
     for layer, count, operators in replica.layers:
-        kernels = [
-            gemm(
-                operator,
-                everywhere if operator.experts else rows,
-                device,
-                constants,
-                weight_bytes=bytes_per_weight(operator, deployment.precision.weights),
-                compute=replica.compute,
+        kernels = []
+        for operator in operators:
+            weight_bytes = bytes_per_weight(operator, deployment.precision.weights)
+            kernels.append(
+                gemm(
+                    operator,
+                    everywhere if operator.experts else rows,
+                    device,
+                    constants,
+                    weight_bytes=weight_bytes,
+                    compute=replica.half if weight_bytes == ACTIVATION_BYTES else replica.compute,
+                    converted=replica.converted,
+                )
             )
-            for operator in operators
-        ]
         # A norm reads its input and the residual and writes the residual and the next input; the activation reads two
-        # halves and writes one. What the next multiplication reads has its format.
+        # halves and writes one. What the next multiplication reads has its format. The outputs of a token's experts are
+        # read again to be summed.
         narrow = min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
         passed = rows * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
             (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
@@ -79,7 +82,12 @@ def fixed_part(
             for operator in operators
             if operator.name.endswith("gate_up")
         )
-        kernels.append(elementwise(unfused * small_kernels(layer), passed, device, constants))
+        passed += sum(
+            everywhere * operator.top_k * operator.experts_here / operator.experts * operator.outputs * ACTIVATION_BYTES
+            for operator in operators
+            if operator.name == "experts_down"
+        )
+        kernels.append(elementwise(small_kernels(layer), passed, device, constants))
         for kernel in kernels:
             compute_s += count * kernel.compute_s
             memory_s += count * kernel.memory_s
@@ -141,12 +149,16 @@ def eager_excess_s(replica: GpuReplica, tokens: int, prompt_tokens: int, device_
     """Seconds by which launching the kernels of a step takes longer than the devices' work on it.
 
     Steps of decoding sequences alone replay a captured graph; so do steps with prompts of up to `graph_tokens` tokens
-    where the engine captures them. All others are launched kernel by kernel, `eager_layer_s` a layer.
+    where the engine captures them. All others are launched kernel by kernel, each taking the host `launch_s`.
     """
     engine = replica.engine.constants
     if prompt_tokens == 0 or tokens <= engine.get("graph_tokens", 0.0):
         return 0.0
-    return max(0.0, engine.get("eager_layer_s", 0.0) * len(replica.architecture.layers) - device_s)
+    reduced = 2 * (replica.deployment.tensor_parallel > 1)
+    kernels = sum(
+        count * (len(operators) + small_kernels(layer) + 1 + reduced) for layer, count, operators in replica.layers
+    )
+    return max(0.0, engine.get("launch_s", 0.0) * kernels - device_s)
 
 
 def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywhere: int) -> float:

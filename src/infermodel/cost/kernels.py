@@ -49,6 +49,11 @@ def native_format(precision: str, device: GpuDevice) -> str:
     return name
 
 
+def has_units(precision: str, device: GpuDevice) -> bool:
+    """Whether the device multiplies weights of this format as they are; floating 4-bit formats share their units."""
+    return ("fp4" if precision in ("mxfp4", "nvfp4") else precision) in device.peak_flops
+
+
 def gemm_efficiency(precision: str, constants: KernelConstants) -> float:
     """Share of the format's peak that large multiplications reach."""
     bits = PRECISION_BYTES[precision] * 8
@@ -65,6 +70,7 @@ def gemm(
     *,
     weight_bytes: float,
     compute: str,
+    converted: bool = False,
 ) -> KernelTime:
     """A matrix multiplication, dense or grouped over experts: `t0 + (compute^p + memory^p)^(1/p)`.
 
@@ -76,6 +82,7 @@ def gemm(
         tokens: rows.
         weight_bytes: of one weight.
         compute: format of the multiplication, one that the device has.
+        converted: whether the kernel widens the weights to that format first.
     """
     if tokens <= 0:
         return KernelTime(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -93,7 +100,7 @@ def gemm(
     tiles = max(1.0, groups) * ceil(rows / groups / TILE) * max(1.0, operator.outputs / TILE)
     peak = device.peak_flops[compute] * gemm_efficiency(compute, constants)
     if operator.experts:
-        peak *= constants.grouped_efficiency
+        peak *= constants.grouped_converted_efficiency if converted else constants.grouped_efficiency
     compute_s = flops / peak * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
     memory_s = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)
     less, more = sorted((compute_s, memory_s))
@@ -113,22 +120,27 @@ def elementwise(count: float, moved: float, device: GpuDevice, constants: Kernel
 def all_reduce_s(payload: float, gpus: int, bandwidth: float, latency_s: float, constants: KernelConstants) -> float:
     """Seconds in which `gpus` GPUs sum `payload` bytes held by each.
 
+    The quicker of two ways, one with little latency and one with more of the link's bandwidth, each
     latency + 2 (g - 1)/g x bytes / (link x efficiency), the ring's traffic (Patarasuk and Yuan, 2009).
 
     Args:
         payload: bytes of the summed tensor.
-        bandwidth: of the link, one direction, bytes/s.
+        bandwidth: of the link, one GPU's share, one direction, bytes/s.
         latency_s: of the link, on top of what the kernel itself takes.
     """
     if gpus <= 1:
         return 0.0
-    kernel_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus
-    return kernel_s + latency_s + 2 * (gpus - 1) / gpus * payload / (bandwidth * constants.link_efficiency)
+    return latency_s + _collective_s(2 * (gpus - 1) / gpus * payload, gpus, bandwidth, constants)
 
 
 def all_to_all_s(payload: float, gpus: int, bandwidth: float, latency_s: float, constants: KernelConstants) -> float:
     """Seconds in which each of `gpus` GPUs sends `payload` bytes, (g - 1)/g of them to others."""
     if gpus <= 1:
         return 0.0
-    kernel_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus
-    return kernel_s + latency_s + (gpus - 1) / gpus * payload / (bandwidth * constants.link_efficiency)
+    return latency_s + _collective_s((gpus - 1) / gpus * payload, gpus, bandwidth, constants)
+
+
+def _collective_s(sent: float, gpus: int, bandwidth: float, constants: KernelConstants) -> float:
+    small_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus
+    small_s += sent / (bandwidth * constants.link_efficiency)
+    return min(small_s, constants.bulk_floor_s + sent / (bandwidth * constants.bulk_efficiency))

@@ -8,7 +8,7 @@ from functools import cached_property
 from infermodel.architecture import PRECISION_BYTES, Layer, ModelArchitecture
 from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.deployment import Deployment
-from infermodel.cost.kernels import native_format
+from infermodel.cost.kernels import has_units, native_format
 from infermodel.cost.memory import shard_of
 from infermodel.cost.work import LinearOperator, Shard, attention_operators, feed_forward_operators
 from infermodel.engine import Engine
@@ -21,6 +21,7 @@ class GpuReplica:
 
     Attributes:
         compute: format of the linear operators, one that the device has.
+        converted: whether kernels widen the weights from 4 bits to that format first.
         half: the device's 16-bit format, of attention and the output head.
         kv_bytes: of one number of the KV cache.
     """
@@ -33,6 +34,7 @@ class GpuReplica:
     constants: KernelConstants
     shard: Shard
     compute: str
+    converted: bool
     half: str
     kv_bytes: float
 
@@ -58,10 +60,10 @@ class GpuReplica:
         return self.deployment.tensor_parallel * self.deployment.pipeline_parallel * self.deployment.data_parallel
 
     def link(self, gpus: int) -> tuple[float, float]:
-        """Bandwidth and added latency of a collective over `gpus` neighbours: inside the system or across systems."""
+        """A GPU's bandwidth and the added latency of a collective over `gpus` of them, in one system or across."""
         if gpus <= self.system.devices:
             # The latency inside a system is part of the measured floor of its collectives.
-            return self.system.link.bandwidth, 0.0
+            return self.system.link.bandwidth * (2 / gpus) ** self.constants.link_sharing, 0.0
         return self.system.network.bandwidth, self.system.network.latency_s
 
 
@@ -74,6 +76,7 @@ def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Dep
     device = system.device
     if not isinstance(device, GpuDevice):
         raise ValueError(f"{device.name} is no GPU")
+    weights = deployment.precision.weights
     return GpuReplica(
         architecture=architecture,
         system=system,
@@ -83,6 +86,7 @@ def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Dep
         constants=kernel_constants(device),
         shard=shard_of(deployment),
         compute=native_format(deployment.precision.compute, device),
+        converted=PRECISION_BYTES[weights] < 1 and not has_units(weights, device),
         half=native_format("bf16", device),
         kv_bytes=PRECISION_BYTES[deployment.precision.kv_cache],
     )

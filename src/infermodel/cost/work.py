@@ -124,10 +124,15 @@ def head_operator(architecture: ModelArchitecture, shard: Shard) -> LinearOperat
 EXPERTS_ONLY = frozenset({"mxfp4"})
 """Formats that only experts are kept in, the rest of the weights in 16 bits: gpt-oss is published so."""
 
+LATENT_IN_16_BITS = frozenset({"qkv_down", "query_up", "kv_up"})
+"""Projections of latent attention that stay in 16 bits where the rest is nvfp4: DeepSeek R1 is published so."""
+
 
 def bytes_per_weight(operator: LinearOperator, precision: str) -> float:
     """Storage of a weight of this operator in a model whose weights are kept in `precision`."""
     if precision in EXPERTS_ONLY and not operator.experts:
+        return 2.0
+    if precision == "nvfp4" and operator.name in LATENT_IN_16_BITS:
         return 2.0
     return PRECISION_BYTES[precision]
 

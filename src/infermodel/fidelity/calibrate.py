@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from infermodel import catalog
 from infermodel.fidelity import yaml_text
 from infermodel.fidelity.devices import DeviceFit, fit_device
-from infermodel.fidelity.engines import GROUPED
+from infermodel.fidelity.engines import DEVICE_CONSTANTS, FITTED, EngineFit, fit_engine
 from infermodel.fidelity.fit import Fitted
+from infermodel.fidelity.rows import Row
 from infermodel.files import write_whole
 
 KERNEL_FIT = "kernel-tables-2026"
@@ -36,38 +38,114 @@ RELATED: Mapping[str, tuple[str, bool]] = {
 architecture."""
 
 
+HOPPER = frozenset({"h100-sxm", "h200-sxm", "gh200"})
+
+LINK = (
+    "all_reduce_floor_s",
+    "all_reduce_gpu_s",
+    "link_efficiency",
+    "bulk_floor_s",
+    "bulk_efficiency",
+    "link_sharing",
+)
+"""Constants of collectives: they belong to how GPUs are joined."""
+
+LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s"}
+"""Devices that are joined otherwise than the one whose other constants they take: whose collectives are like theirs."""
+
+
+SHARED_ROOT = 1.0
+"""`link_sharing` of GPUs joined by PCIe on servers that nobody measured: all of them share one root complex."""
+
+
 def fit_devices(folder: Path) -> tuple[DeviceFit, ...]:
     """Fit every device that the kernel tables hold."""
     return tuple(fit_device(catalog.load_system(system), folder) for system in MEASURED.values())
 
 
-def device_figures(fits: Sequence[DeviceFit], grouped: tuple[float, float] | None) -> dict[str, dict[str, str]]:
-    """Lines for each device's block of constants, by device name.
+@dataclass(frozen=True)
+class Calibration:
+    """Devices and engines fitted one after the other: each fit takes what those before it found for given."""
+
+    devices: tuple[DeviceFit, ...]
+    engines: Mapping[str, EngineFit]
+
+
+def calibration(
+    rows: Sequence[Row], folder: Path, entries: Sequence[str], *, kernels: bool, jobs: int = 1
+) -> Iterator[Calibration]:
+    """What is known after each fit: all devices with kernel tables first, then engine by engine as `FITTED` lists them.
 
     Args:
-        grouped: efficiency of grouped multiplications and its standard error, fitted to rows served on H100; None
-            leaves what the files hold.
+        folder: of the measurement file; tables lie in `kernels` below it.
+        entries: engines to fit.
+        kernels: whether to fit devices; else the catalog's constants stand.
+        jobs: processes.
     """
+    found = Calibration(fit_devices(folder / "kernels") if kernels else (), {})
+    yield found
+    for entry in (name for name in FITTED if name in entries):
+        fit = fit_engine(entry, rows, folder, devices=device_values(found), jobs=jobs)
+        found = Calibration(found.devices, {**found.engines, entry: fit})
+        yield found
+
+
+def device_values(found: Calibration) -> dict[str, dict[str, float]]:
+    """Constants of every device as far as they are fitted, those that devices borrow included."""
+    values = {fit.device: {**fit.values, **dict.fromkeys(fit.dropped, 0.0)} for fit in found.devices}
+    for name, (kin, _) in RELATED.items():
+        if kin in values:
+            joined = values[LINK_OF.get(name, kin)]
+            values[name] = {**values[kin], **{key: joined[key] for key in LINK}}
+            if joined["link_sharing"] > 0:
+                values[name]["link_sharing"] = SHARED_ROOT
+    for constant, (value, _, _) in grouped(found).items():
+        for name in (*MEASURED, *RELATED):
+            values.setdefault(name, {})[constant] = value
+    return values
+
+
+def grouped(found: Calibration) -> dict[str, tuple[float, float, str]]:
+    """Efficiencies of grouped multiplications: value, standard error and the device whose served rows told them."""
+    return {
+        constant: (fit.fit.values[constant], fit.fit.errors[constant], fit.rows[0].gpu)
+        for fit in found.engines.values()
+        for constant in DEVICE_CONSTANTS
+        if constant in fit.fit.values
+    }
+
+
+def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
+    """Lines for each device's block of constants, by device name."""
     figures: dict[str, dict[str, str]] = {}
-    by_name = {fit.device: fit for fit in fits}
-    for name, fit in by_name.items():
-        figures[name] = {
+    for fit in found.devices:
+        figures[fit.device] = {
             constant: yaml_text.calibrated(constant, value, fit.errors[constant], KERNEL_FIT)
             for constant, value in fit.values.items()
-        }
+        } | {constant: yaml_text.dropped(constant, most, KERNEL_FIT) for constant, most in fit.dropped.items()}
+    own = {fit.device: fit for fit in found.devices}
     for name, (kin, alike) in RELATED.items():
-        if kin in by_name:
-            title = catalog.load_device(kin).title
-            figures[name] = {
-                constant: yaml_text.borrowed(constant, value, f"as {title}", alike=alike)
-                for constant, value in by_name[kin].values.items()
-            }
-    if grouped is not None:
-        for name, lines in figures.items():
-            lines[GROUPED.name] = (
-                yaml_text.calibrated(GROUPED.name, *grouped, SERVING_FIT)
-                if name == "h100-sxm"
-                else yaml_text.borrowed(GROUPED.name, grouped[0], "as NVIDIA H100 SXM 80 GB", alike=name == "h200-sxm")
+        for constant in [*own[kin].values, *own[kin].dropped] if kin in own else []:
+            other = LINK_OF.get(name) if constant in LINK else None
+            fit = own[other or kin]
+            lines = figures.setdefault(name, {})
+            if constant == "link_sharing" and constant in fit.values:
+                lines[constant] = yaml_text.supposed(
+                    constant, SHARED_ROOT, 0.0, fit.values[constant], "one root complex for all"
+                )
+            elif constant in fit.dropped:
+                lines[constant] = yaml_text.dropped(constant, fit.dropped[constant], KERNEL_FIT)
+            else:
+                source = f"as {catalog.load_device(fit.device).title}"
+                lines[constant] = yaml_text.borrowed(constant, fit.values[constant], source, alike=alike and not other)
+    for constant, (value, error, told_by) in grouped(found).items():
+        for name in (*MEASURED, *RELATED):
+            figures.setdefault(name, {})[constant] = (
+                yaml_text.calibrated(constant, value, error, SERVING_FIT)
+                if name == told_by
+                else yaml_text.borrowed(
+                    constant, value, f"as {catalog.load_device(told_by).title}", alike={name, told_by} <= HOPPER
+                )
             )
     return figures
 
@@ -78,18 +156,19 @@ def engine_figures(fits: Mapping[str, Fitted]) -> dict[str, dict[str, str]]:
         entry: {
             name: yaml_text.calibrated(name, value, fit.errors[name], SERVING_FIT)
             for name, value in fit.values.items()
-            if name != GROUPED.name
+            if name not in DEVICE_CONSTANTS
         }
+        | {name: yaml_text.dropped(name, most, SERVING_FIT) for name, most in fit.dropped.items()}
         for entry, fit in fits.items()
     }
 
 
 def device_rows(fits: Sequence[DeviceFit]) -> list[tuple[str, ...]]:
     """A table of constants with their standard errors, a column a device, and how well each kind of kernel fits."""
-    names = list(dict.fromkeys(name for fit in fits for name in fit.values))
+    names = list(dict.fromkeys(name for fit in fits for name in (*fit.values, *fit.dropped)))
     kinds = list(dict.fromkeys(kind for fit in fits for kind in fit.rows))
     table: list[tuple[str, ...]] = [("constant", *(fit.device for fit in fits))]
-    table += [(name, *(_with_error(name, fit.values, fit.errors) for fit in fits)) for name in names]
+    table += [(name, *(_with_error(name, fit.values, fit.errors, fit.dropped) for fit in fits)) for name in names]
     for kind in kinds:
         cells = []
         for fit in fits:
@@ -101,17 +180,25 @@ def device_rows(fits: Sequence[DeviceFit]) -> list[tuple[str, ...]]:
 
 def engine_rows(fits: Mapping[str, Fitted]) -> list[tuple[str, ...]]:
     """A table of constants with their standard errors, a line an engine."""
-    names = list(dict.fromkeys(name for fit in fits.values() for name in fit.values))
+    names = list(dict.fromkeys(name for fit in fits.values() for name in (*fit.values, *fit.dropped)))
     return [
         ("engine", "figures", *names),
         *(
-            (entry, str(len(fit.residuals)), *(_with_error(name, fit.values, fit.errors) for name in names))
+            (
+                entry,
+                str(len(fit.residuals)),
+                *(_with_error(name, fit.values, fit.errors, fit.dropped) for name in names),
+            )
             for entry, fit in fits.items()
         ),
     ]
 
 
-def _with_error(name: str, values: Mapping[str, float], errors: Mapping[str, float]) -> str:
+def _with_error(
+    name: str, values: Mapping[str, float], errors: Mapping[str, float], dropped: Mapping[str, float]
+) -> str:
+    if name in dropped:
+        return f"0 (at most {yaml_text.written(name, float(f'{dropped[name]:.2g}'))})"
     if name not in values:
         return ""
     return f"{yaml_text.written(name, values[name])} ± {yaml_text.written(name, float(f'{errors[name]:.2g}'))}"

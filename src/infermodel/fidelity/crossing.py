@@ -17,10 +17,11 @@ from infermodel.fidelity.rows import Row
 METRICS = ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s")
 
 
-def play_all(rows: Sequence[Row], folder: Path, values: Mapping[str, float], *, jobs: int) -> list[dict[str, float]]:
-    """What the model says of each row with these constants."""
+def play_all(fitted: EngineFit, folder: Path, values: Mapping[str, float], *, jobs: int) -> list[dict[str, float]]:
+    """What the model says of each row of a fit with these constants."""
     with ProcessPoolExecutor(jobs) as pool:
-        return list(pool.map(partial(play_with, folder=folder, values=values), rows, chunksize=2))
+        played = partial(play_with, folder=folder, values=values, devices=fitted.devices)
+        return list(pool.map(played, fitted.rows, chunksize=2))
 
 
 def errors_of(
@@ -70,15 +71,17 @@ def leave_one_group_out(fitted: EngineFit, entry: str) -> list[tuple[str, ...]]:
 def ablation(fitted: EngineFit, entry: str, folder: Path, *, jobs: int) -> list[tuple[str, ...]]:
     """A table: the errors on an engine's rows with all its constants, and with each put to nothing (a share to 1)."""
     own, fit = fitted.rows, fitted.fit
-    played = play_all(own, folder, fit.values, jobs=jobs)
+    played = play_all(fitted, folder, fit.constants, jobs=jobs)
     whole = errors_of(own, played, played)
     table: list[tuple[str, ...]] = [
         (f"{entry} without", *METRICS),
         ("nothing: all constants", *(_cell(whole.get(metric)) for metric in METRICS)),
     ]
     for parameter in FITTED[entry]:
-        without = {**fit.values, parameter.name: 1.0 if parameter.name.endswith("efficiency") else 0.0}
-        left = errors_of(own, play_all(own, folder, without, jobs=jobs), played)
+        if parameter.name in fit.dropped:
+            continue
+        without = {**fit.constants, parameter.name: 1.0 if parameter.name.endswith("efficiency") else 0.0}
+        left = errors_of(own, play_all(fitted, folder, without, jobs=jobs), played)
         table.append((parameter.name, *(_cell(left.get(metric)) for metric in METRICS)))
     return table
 

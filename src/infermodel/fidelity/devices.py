@@ -12,7 +12,7 @@ import numpy as np
 from infermodel.architecture import PRECISION_BYTES
 from infermodel.cost.constants import KernelConstants
 from infermodel.fidelity import kernels
-from infermodel.fidelity.fit import Fitted, Parameter, robust_fit
+from infermodel.fidelity.fit import Fitted, Parameter, significant_fit
 from infermodel.hardware import GpuDevice, System
 
 CACHE_BYTES: Mapping[str, float] = {"a100-sxm-80gb": 40e6, "l40s": 96e6, "h100-sxm": 50e6, "b200": 126e6}
@@ -27,12 +27,14 @@ class DeviceFit:
 
     Attributes:
         values, errors: constants by name, SI units.
+        dropped: those held at zero, with the largest value that the tables allow.
         rows: kernels fitted, by kind; with the median and the 90th percentile of the relative error.
     """
 
     device: str
     values: Mapping[str, float]
     errors: Mapping[str, float]
+    dropped: Mapping[str, float]
     rows: Mapping[str, tuple[int, float, float]]
 
 
@@ -60,15 +62,17 @@ def fit_device(system: System, folder: Path) -> DeviceFit:
     }
     values: dict[str, float] = {}
     errors: dict[str, float] = {}
+    dropped: dict[str, float] = {}
     known = KernelConstants.__dataclass_fields__
     for fit in fits.values():
         if fit is not None:
             values |= {name: value for name, value in fit.values.items() if name in known}
             errors |= {name: value for name, value in fit.errors.items() if name in known}
+            dropped |= {name: value for name, value in fit.dropped.items() if name in known}
     rows = {
         kind: (len(fit.residuals), fit.median_error, fit.p90_error) for kind, fit in fits.items() if fit is not None
     }
-    return DeviceFit(device.name, values, errors, rows)
+    return DeviceFit(device.name, values, errors, dropped, rows)
 
 
 def _fit_gemm(table: kernels.KernelTable, device: GpuDevice) -> Fitted:
@@ -113,7 +117,7 @@ def _fit_gemm(table: kernels.KernelTable, device: GpuDevice) -> Fitted:
                 seconds = seconds + mask * at[f"conversion_floor_s_{name}"]
         return np.asarray(np.log(seconds / table.seconds))
 
-    return robust_fit(parameters, residuals, table.groups)
+    return significant_fit(parameters, residuals, table.groups)
 
 
 def _fit_decode(table: Any, device: GpuDevice, kv: str) -> Fitted | None:
@@ -124,7 +128,7 @@ def _fit_decode(table: Any, device: GpuDevice, kv: str) -> Fitted | None:
     efficiency = f"decode_attention_efficiency_{'16' if wide else '8'}bit"
     floor = "decode_attention_floor_s" if wide else "floor_8bit_s"
     parameters = [Parameter(floor, 10e-6, 1e-6, 60e-6), Parameter(efficiency, 0.8, 0.2, 1.0)]
-    return robust_fit(
+    return significant_fit(
         parameters,
         lambda x: np.log(kernels.decode_s(own.columns, device, float(x[0]), float(x[1])) / own.seconds),
         own.groups,
@@ -142,18 +146,21 @@ def _fit_prefill(own: kernels.KernelTable, device: GpuDevice) -> Fitted:
         seconds = kernels.prefill_s(own.columns, device, float(x[0]), float(x[1]), float(x[2]))
         return np.asarray(np.log(seconds / own.seconds))
 
-    return robust_fit(parameters, residuals, own.groups)
+    return significant_fit(parameters, residuals, own.groups)
 
 
 def _fit_all_reduce(own: kernels.KernelTable, system: System) -> Fitted:
     parameters = [
         Parameter("all_reduce_floor_s", 4e-6, 0.0, 30e-6),
         Parameter("all_reduce_gpu_s", 0.3e-6, 0.0, 10e-6),
-        Parameter("link_efficiency", 0.5, 0.02, 1.0),
+        Parameter("link_efficiency", 0.4, 0.02, 1.0),
+        Parameter("bulk_floor_s", 15e-6, 0.0, 60e-6),
+        Parameter("bulk_efficiency", 0.7, 0.02, 1.0),
+        Parameter("link_sharing", 0.1, 0.0, 2.5),
     ]
 
     def residuals(x: kernels.Values) -> kernels.Values:
-        at = KernelConstants(all_reduce_floor_s=x[0], all_reduce_gpu_s=x[1], link_efficiency=x[2])
+        at = KernelConstants(**dict(zip((parameter.name for parameter in parameters), map(float, x), strict=True)))
         return np.asarray(np.log(kernels.all_reduce_s(own.columns, system.link, at) / own.seconds))
 
-    return robust_fit(parameters, residuals, own.groups)
+    return significant_fit(parameters, residuals, own.groups)

@@ -15,34 +15,46 @@ from numpy.typing import NDArray
 
 from infermodel.engine import Engine
 from infermodel.fidelity.accuracy import knees_ms
-from infermodel.fidelity.fit import Fitted, Parameter, robust_fit
+from infermodel.fidelity.fit import Fitted, Parameter, significant_fit
 from infermodel.fidelity.replay import Server, Skipped, engine_entry, replay, server_of
 from infermodel.fidelity.rows import Row
 from infermodel.hardware import GpuDevice
 
 Values = NDArray[np.float64]
 
+DeviceConstants = Mapping[str, Mapping[str, float]]
+"""Device: constants that take the place of those in the catalog."""
+
 HOST = (
     Parameter("host_step_s", 0.5e-3, 0.1e-3, 3e-3),
     Parameter("host_sequence_s", 10e-6, 0.0, 100e-6),
 )
 INGRESS = Parameter("ingress_s", 8e-3, 0.0, 0.3)
-EAGER = Parameter("eager_layer_s", 300e-6, 0.0, 2e-3)
-UNFUSED = Parameter("unfused_share", 0.7, 0.0, 1.5)
-GROUPED = Parameter("grouped_efficiency", 0.25, 0.05, 1.0)
+SLOW_INGRESS = Parameter("ingress_s", 0.15, 0.0, 0.5)
+"""A start near what a quarter of a second of TTFT leaves: from milliseconds the fit ends in a worse optimum."""
+LAUNCH = Parameter("launch_s", 20e-6, 0.0, 100e-6)
+GROUPED = Parameter("grouped_efficiency", 0.35, 0.05, 1.0)
+CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
-    "vllm": (*HOST, INGRESS, GROUPED),
+    "sglang": (HOST[0], SLOW_INGRESS, LAUNCH, GROUPED),
+    "vllm": (*HOST, INGRESS, CONVERTED),
     "vllm-0.10": (*HOST, INGRESS),
-    "tensorrt-llm": (*HOST, INGRESS, UNFUSED),
-    "tensorrt-llm-0.17": (*HOST, INGRESS, EAGER),
-    "sglang": (HOST[0], INGRESS),
+    "tensorrt-llm": (*HOST, INGRESS),
+    "tensorrt-llm-0.17": (*HOST, INGRESS, LAUNCH),
 }
-"""Catalog entry: what is fitted to its rows. SGLang's rows are of one model and one server; the time of a sequence and
-of a launch it takes from vLLM. The efficiency of grouped multiplications is the device's, and vLLM's rows tell it."""
+"""Catalog entry: what is fitted to its rows. SGLang's rows are of one model and one server; the time of a sequence it
+takes from the family. The efficiencies of grouped multiplications are the device's: SGLang's rows of
+DeepSeek R1 in fp8 tell the one, vLLM's of gpt-oss in mxfp4, which Hopper has no units for, the other."""
+
+DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name)
 
 STEP = 0.05
 """Relative step of numerical derivatives: simulated times jump where a request joins one step earlier or later."""
+
+
+TOLERANCE = 0.01
+"""Share of the loss below which a further step of a fit gains nothing worth its time."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +86,24 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     device = server.system.device
     assert isinstance(device, GpuDevice)
     fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
-    further = {name: value for name, value in values.items() if name in (EAGER.name, UNFUSED.name)}
-    kernel = {name: value for name, value in values.items() if name == GROUPED.name}
+    further = {name: value for name, value in values.items() if name == LAUNCH.name}
+    kernel = {name: value for name, value in values.items() if name in DEVICE_CONSTANTS}
     engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]
     device = replace(device, constants={**device.constants, **kernel})
     return Server(server.architecture, replace(server.system, device=device), engine)
 
 
-def play_with(row: Row, folder: Path, values: Mapping[str, float]) -> dict[str, float]:
+def play_with(
+    row: Row, folder: Path, values: Mapping[str, float], devices: DeviceConstants | None = None
+) -> dict[str, float]:
     """What the model says of a row with other constants; beside the metrics `zero_load_ttft_ms`."""
-    replayed = replay(row, folder, with_constants(server_of(row), values))
+    server = server_of(row)
+    system = server.system
+    if devices and system.device.name in devices:
+        assert isinstance(system.device, GpuDevice)
+        kernel = {**system.device.constants, **devices[system.device.name]}
+        server = replace(server, system=replace(system, device=replace(system.device, constants=kernel)))
+    replayed = replay(row, folder, with_constants(server, values))
     return {**replayed.predicted, "zero_load_ttft_ms": replayed.zero_load_ttft_ms}
 
 
@@ -102,18 +122,32 @@ def rows_of(entry: str, rows: Sequence[Row]) -> tuple[Row, ...]:
 
 @dataclass(frozen=True)
 class EngineFit:
-    """Constants of an engine, and the rows and figures that they were fitted to."""
+    """Constants of an engine, the rows and figures that they were fitted to, and the constants of devices that were
+    taken for given.
+    """
 
     fit: Fitted
     rows: tuple[Row, ...]
     observations: tuple[Observation, ...]
+    devices: DeviceConstants
 
 
-def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, iterations: int = 4) -> EngineFit:
-    """Fit the constants in `FITTED[entry]` to those of `rows` that it served.
+def fit_engine(
+    entry: str,
+    rows: Sequence[Row],
+    folder: Path,
+    *,
+    devices: DeviceConstants | None = None,
+    parameters: Sequence[Parameter] = (),
+    jobs: int = 1,
+    iterations: int = 4,
+) -> EngineFit:
+    """Fit constants of an engine to those of `rows` that it served.
 
     Args:
         folder: of the measurement file.
+        parameters: what to fit; none: what `FITTED` lists.
+        devices: constants of devices in place of the catalog's.
         jobs: processes.
 
     Raises:
@@ -122,12 +156,13 @@ def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, 
     own = rows_of(entry, rows)
     if not own:
         raise ValueError(f"no row was served by {entry}")
-    parameters = FITTED[entry]
+    parameters = parameters or FITTED[entry]
     names = [parameter.name for parameter in parameters]
     with ProcessPoolExecutor(jobs) as pool:
 
         def play(values: Mapping[str, float]) -> list[dict[str, float]]:
-            return list(pool.map(partial(play_with, folder=folder, values=values), own, chunksize=4))
+            played = partial(play_with, folder=folder, values=values, devices=devices)
+            return list(pool.map(played, own, chunksize=4))
 
         start = play({parameter.name: parameter.start for parameter in parameters})
         seen = observations(own, [played["zero_load_ttft_ms"] for played in start])
@@ -137,5 +172,5 @@ def fit_engine(entry: str, rows: Sequence[Row], folder: Path, *, jobs: int = 1, 
             return np.array([each.weight * np.log(played[each.row][each.metric] / each.measured) for each in seen])
 
         groups: NDArray[Any] = np.array([str(own[each.row].configuration[:8]) for each in seen])
-        fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=STEP)
-    return EngineFit(fit, own, seen)
+        fit = significant_fit(parameters, residuals, groups, iterations=iterations, step=STEP, tolerance=TOLERANCE)
+    return EngineFit(fit, own, seen, devices or {})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Fitted:
         jacobian: of the residuals to each value over its scale, a column a parameter.
         scale: of each parameter, its start.
         bounds: of each parameter, low and high, over its scale.
+        dropped: constants that could not be told from zero and are held there, with the largest value (two standard
+            errors) that the observations allow.
     """
 
     values: dict[str, float]
@@ -47,6 +49,12 @@ class Fitted:
     jacobian: Values
     scale: Values
     bounds: tuple[Values, Values]
+    dropped: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """Every constant by name, the dropped ones at zero."""
+        return {**self.values, **dict.fromkeys(self.dropped, 0.0)}
 
     def without(self, left_out: NDArray[np.bool_]) -> tuple[dict[str, float], Values]:
         """Values that the observations would have given without some of them, and the residuals of those with these
@@ -143,6 +151,44 @@ def robust_fit(
         scale=scale,
         bounds=(low, high),
     )
+
+
+def significant_fit(
+    parameters: Sequence[Parameter],
+    residuals: Callable[[Values], Values],
+    groups: NDArray[Any] | None = None,
+    *,
+    iterations: int = 40,
+    step: float = 1e-4,
+    tolerance: float = 1e-5,
+) -> Fitted:
+    """`robust_fit`, after which constants that may be zero and lie within two standard errors of it are held there and
+    the others fitted again: a constant that the observations do not show is not kept.
+
+    >>> rate, floor = Parameter("rate", 1.0, 0.1, 10.0), Parameter("floor", 0.5, 0.0, 10.0)
+    >>> n = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> fit = significant_fit([rate, floor], lambda p: np.log((p[0] * n + p[1]) / (2 * n)))
+    >>> sorted(fit.values), sorted(fit.dropped), round(fit.values["rate"], 3)
+    (['rate'], ['floor'], 2.0)
+    """
+    fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=step, tolerance=tolerance)
+    weak = {
+        parameter.name: abs(fit.values[parameter.name]) + 2 * fit.errors[parameter.name]
+        for parameter in parameters
+        if parameter.low <= 0 and abs(fit.values[parameter.name]) <= 2 * fit.errors[parameter.name] + 1e-12
+    }
+    if not weak:
+        return fit
+    kept = np.array([parameter.name not in weak for parameter in parameters])
+    starts = [replace(each, start=fit.values[each.name]) for each in parameters if each.name not in weak]
+
+    def of_kept(x: Values) -> Values:
+        whole = np.zeros(len(parameters))
+        whole[kept] = x
+        return residuals(whole)
+
+    again = robust_fit(starts, of_kept, groups, iterations=iterations, step=step, tolerance=tolerance)
+    return replace(again, dropped=weak)
 
 
 def _huber(r: Values) -> float:

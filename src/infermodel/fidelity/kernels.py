@@ -31,8 +31,8 @@ SMALLEST_GEMM = 1024
 FEWEST_WEIGHTS = 8e6
 """Weights of a matrix below which a multiplication is not fitted: a step spends its time on larger ones."""
 
-LARGEST_MESSAGE = 64e6
-"""Bytes of an all-reduce up to which it is fitted: beyond what a step sends."""
+LARGEST_MESSAGE = 280e6
+"""Bytes of an all-reduce up to which it is fitted: 8,192 tokens of the widest models."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def prefill_s(
 
 
 def all_reduce_table(table: pd.DataFrame, device: str) -> KernelTable:
-    """All-reduces as a captured graph pays them, 2 KB to 64 MB."""
+    """All-reduces as a captured graph pays them, 2 KB to 280 MB."""
     own = table[(table.device == device) & table.kernel_source.isin(["vLLM_custom_graph", "TRTLLM"])]
     own = own[(own.message_size * 2 >= 2048) & (own.message_size * 2 <= LARGEST_MESSAGE)]
     columns = {"bytes": own.message_size.to_numpy(float) * 2, "gpus": own.num_gpus.to_numpy(float)}
@@ -141,5 +141,6 @@ def all_reduce_table(table: pd.DataFrame, device: str) -> KernelTable:
 def all_reduce_s(columns: Mapping[str, Any], link: Link, constants: KernelConstants) -> Values:
     """The law of `cost.kernels.all_reduce_s` for columns bytes and gpus."""
     gpus = columns["gpus"]
-    ring = 2 * (gpus - 1) / gpus * columns["bytes"] / (link.bandwidth * constants.link_efficiency)
-    return np.asarray(constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus + ring)
+    ring = 2 * (gpus - 1) / gpus * columns["bytes"] / (link.bandwidth * (2 / gpus) ** constants.link_sharing)
+    small = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus + ring / constants.link_efficiency
+    return np.asarray(np.minimum(small, constants.bulk_floor_s + ring / constants.bulk_efficiency))

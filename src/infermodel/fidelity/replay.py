@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infermodel import catalog
 from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
@@ -24,6 +26,7 @@ from infermodel.hardware import Device, GpuDevice, System
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation.streams import named_streams
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.arrivals import Offline, Poisson
 from infermodel.workload.lengths import Fixed, Lengths, Uniform
@@ -35,10 +38,12 @@ SEED = 1
 
 def compute_format(weights: str, device: Device) -> str:
     """What weights are multiplied in: their own format; integers of 4 bits in 16; mxfp4 in 8 bits where a device has
-    4-bit units, else in 16.
+    4-bit units, else in 16, as other 4-bit formats are there.
     """
+    if weights in ("mxfp4", "nvfp4", "fp4") and not (isinstance(device, GpuDevice) and "fp4" in device.peak_flops):
+        return "bf16"
     if weights == "mxfp4":
-        return "fp8" if isinstance(device, GpuDevice) and "fp4" in device.peak_flops else "bf16"
+        return "fp8"
     return "bf16" if weights == "int4" else weights
 
 
@@ -91,16 +96,29 @@ ENGINE_GENERATIONS: Mapping[str, tuple[tuple[float, ...], str]] = {
 """Engine: the first version of its present generation, and the catalog's entry for those before."""
 
 
+OTHER_NAMES: Mapping[str, str] = {
+    "trtllm": "tensorrt-llm",
+    "trt-llm": "tensorrt-llm",
+    "tensorrtllm": "tensorrt-llm",
+    "trt": "tensorrt-llm",
+}
+"""What rows call an engine beside its name in the catalog."""
+
+
 def engine_entry(engine: str, version: str) -> str:
     """Catalog name of an engine's version. What is no version number is taken for the present generation.
 
-    >>> engine_entry("vllm", "0.10.2"), engine_entry("vllm", "0.18.0"), engine_entry("vllm", "V1 custom")
+    >>> engine_entry("vllm", "v0.10.2"), engine_entry("vLLM", "0.18.0"), engine_entry("vllm", "V1 custom")
     ('vllm-0.10', 'vllm', 'vllm')
+    >>> engine_entry("trtllm", "release 0.20"), engine_entry("tensorrt_llm", "1.2.0rc4"), engine_entry("sglang", "0.4")
+    ('tensorrt-llm-0.17', 'tensorrt-llm', 'sglang')
     """
+    engine = engine.strip().lower().replace("_", "-")
+    engine = OTHER_NAMES.get(engine, engine)
     if engine not in ENGINE_GENERATIONS:
         return engine
     first, before = ENGINE_GENERATIONS[engine]
-    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    numbers = re.search(r"(\d+)\.(\d+)", version)
     return before if numbers and tuple(map(int, numbers.groups())) < first else engine
 
 
@@ -110,10 +128,10 @@ def server_of(row: Row) -> Server:
     Raises:
         Skipped: the catalog lacks one of them.
     """
-    for kind, name in (("models", row.model), ("engines", row.engine)):
-        if name not in catalog.names(kind):
-            raise Skipped(f"the catalog has no {kind[:-1]} {name!r}")
     entry = engine_entry(row.engine, row.engine_version)
+    for kind, name, known in (("model", row.model, row.model), ("engine", row.engine, entry)):
+        if known not in catalog.names(f"{kind}s"):
+            raise Skipped(f"the catalog has no {kind} {name!r}")
     return Server(catalog.load_model(row.model), system_of(row.gpu), catalog.load_engine(entry))
 
 
@@ -121,6 +139,9 @@ def given(value: float, otherwise: float) -> float:
     """A row's number, or what holds where the row leaves it open."""
     return otherwise if math.isnan(value) else value
 
+
+SERVED_CONTEXT = 1 << 24
+"""Longest context: what was measured was served, whatever the model's card says."""
 
 TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
 """Limits of a server that has hardly any memory beside its weights."""
@@ -148,7 +169,6 @@ def deployment_of(row: Row, server: Server) -> Deployment:
         if precision not in PRECISION_BYTES:
             raise Skipped(f"no number format {precision!r}; there are {', '.join(PRECISION_BYTES)}")
     sequences, budget = default_limits(server)
-    longest = int(given(row.prompt_tokens, 0) + given(row.output_tokens, 0))
     return Deployment(
         tensor_parallel=row.tensor_parallel,
         pipeline_parallel=row.pipeline_parallel,
@@ -163,7 +183,7 @@ def deployment_of(row: Row, server: Server) -> Deployment:
         max_batched_tokens=int(given(row.max_batched_tokens, budget)),
         memory_utilisation=given(row.memory_utilisation, engine.memory_utilisation),
         kv_block_tokens=engine.kv_block_tokens,
-        max_context=max(server.architecture.max_context, longest),
+        max_context=SERVED_CONTEXT,
     )
 
 
@@ -236,7 +256,30 @@ def traffic_of(row: Row, folder: Path) -> Traffic:
         return OpenTraffic(Offline(requests), prompt, output, prefix=prefix)
     if math.isnan(row.request_rate_per_s):
         raise Skipped("an open load without a rate")
-    return OpenTraffic(Poisson(row.request_rate_per_s), prompt, output, prefix=prefix)
+    return first_requests(OpenTraffic(Poisson(row.request_rate_per_s), prompt, output, prefix=prefix), requests)
+
+
+def first_requests(traffic: OpenTraffic, count: int) -> TraceTraffic:
+    """The first requests of an open load and none after them: a benchmark sends so many and waits for all answers,
+    however far the server falls behind.
+    """
+    blocks: list[Requests] = []
+    drawn = traffic.blocks(named_streams(SEED, "replication 0"))
+    while sum(map(len, blocks)) < count:
+        blocks.append(next(drawn))
+
+    def column(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(block, name) for block in blocks])[:count]
+
+    return TraceTraffic(
+        Requests(
+            arrived_at=column("arrived_at"),
+            prompt_tokens=column("prompt_tokens"),
+            output_tokens=column("output_tokens"),
+            priority=column("priority"),
+            prompt_id=column("prompt_id"),
+        )
+    )
 
 
 def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
@@ -287,8 +330,11 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     (record,) = simulate([spec], SEED, horizon)
     check_laws(record, row.id)
     measured = int(min(given(row.requests, math.inf), len(record.requests)))
+    predicted = metrics_of(record, measured)
+    if not predicted:
+        raise Skipped(f"no request fits into the KV cache of {model.kv_memory.tokens} tokens")
     return Replayed(
-        metrics_of(record, measured),
+        predicted,
         bound_by(record),
         zero_load_ttft_ms(record, model, engine, deployment.max_batched_tokens),
     )

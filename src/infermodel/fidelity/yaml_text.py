@@ -36,12 +36,23 @@ def calibrated(name: str, value: float, error: float, fit: str) -> str:
     )
 
 
+def dropped(name: str, most: float, fit: str) -> str:
+    """A figure that the fit could not tell from zero: `assumed`, up to the most that two standard errors allow."""
+    return supposed(name, 0.0, 0.0, float(f"{most:.2g}"), f"not told from zero by {fit}")
+
+
+def supposed(name: str, value: float, low: float, high: float, source: str) -> str:
+    """A figure that nobody measured: `assumed` within a range."""
+    ends = f"range: [{written(name, low)}, {written(name, high)}]"
+    return f'{{value: {written(name, value)}, kind: assumed, {ends}, source: "{source}", date: {DATE}}}'
+
+
 def borrowed(name: str, value: float, source: str, *, alike: bool) -> str:
     """A figure taken from a measured device: `derived` for the same architecture, else `assumed` within 30 %."""
     if alike:
         return f'{{value: {written(name, value)}, kind: derived, source: "{source}", date: {DATE}}}'
-    low, high = written(name, 0.7 * value), written(name, 1.3 * value)
-    return f'{{value: {written(name, value)}, kind: assumed, range: [{low}, {high}], source: "{source}", date: {DATE}}}'
+    most = 1.3 * value if name.endswith("_s") or value > 1 else min(1.0, 1.3 * value)  # a share ends at all of it
+    return supposed(name, value, 0.7 * value, most, source)
 
 
 def with_constants(text: str, lines: Mapping[str, str]) -> str:
