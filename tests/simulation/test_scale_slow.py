@@ -43,6 +43,7 @@ class Watched(Poisson):
             if number * size // MILLION == len(self.notes):
                 resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
                 self.notes.append((resident, time.process_time()))
+                print(f"{number * size:,} requests: {resident / 1e6:.0f} MB, {self.notes[-1][1]:.0f} s", flush=True)
             yield block
 
 
