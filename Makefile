@@ -8,10 +8,15 @@ SWEEP ?= scenarios/sweeps/batch_limit.yaml
 PLAN ?= scenarios/plans/chat_70b.yaml
 ARGS ?=
 CASE ?=
+COMPILED ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+ifneq ($(COMPILED),)
+export PYTHONPATH := $(CURDIR)/build/compiled
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help run check sweep plan capacity report test test-slow bench lint lock
+.PHONY: help run check sweep plan capacity report test test-slow bench compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +60,9 @@ test: lint ## everything that a change must pass, under 10 minutes on 2 cores
 
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+compile: $(VENV)/.installed-dev ## compile the inner loops into build/compiled, used by COMPILED=1 (needs a C compiler)
+	@$(BIN)/python benchmarks/compiled.py
 
 bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
 	@$(BIN)/python benchmarks/run.py $(CASE)

@@ -15,7 +15,7 @@ from infermodel.cost.step import Batch, Windowed
 from infermodel.experiment.result import ServiceResult
 from infermodel.metrics.schema import Column
 from infermodel.metrics.total import total
-from infermodel.report import human, words
+from infermodel.report import words
 from infermodel.report.findings import Findings
 from infermodel.report.not_modelled import not_modelled
 from infermodel.report.palette import BOUNDS
@@ -77,17 +77,12 @@ def page(
         tables: names of the files beside the page.
         command: that made the report.
     """
-    from jinja2 import Environment, StrictUndefined
+    from infermodel.report.template import page_template
 
-    folder = files("infermodel.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    for name in ("number", "seconds", "usd", "usd_band", "share", "share_band", "watts", "quantity"):
-        environment.filters[name] = getattr(human, name)
-    template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
-    return template.render(
+    return page_template().render(
         **content(findings),
         policy=POLICY,
-        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
+        style=files("infermodel.report").joinpath("report.css").read_text(encoding="utf-8"),
         pictures=[
             Shown(name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
             for name, (caption, image) in pictures.items()

@@ -1,0 +1,119 @@
+"""Leaping and stopping at each step give the same tables, to the bit, for models and devices of the catalog."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_leap_equals_every_step import check_laws, columns
+
+from infermodel.catalog import load_engine, load_model, load_system
+from infermodel.cost.build import step_model
+from infermodel.cost.dataflow import Ring
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.step import StepModel
+from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation.router import ROUTER_NAMES
+from infermodel.workload.arrivals import Gamma, Poisson
+from infermodel.workload.lengths import Uniform
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime
+
+MAX_CONTEXT = 4096
+
+
+@cache
+def real_model(name: str, system: str, engine: str, tensor_parallel: int, blocks: int | None) -> StepModel:
+    """With so few blocks of KV memory that requests must give way; None: with its own memory."""
+    deployment = Deployment(tensor_parallel=tensor_parallel, max_sequences=64, max_context=MAX_CONTEXT)
+    model = step_model(load_model(name), load_system(system), deployment, load_engine(engine))
+    if blocks is None:
+        return model
+    memory = dataclasses.replace(model.kv_memory, tokens=blocks * model.kv_memory.block_tokens)
+    if isinstance(model, Ring):
+        return dataclasses.replace(model, kv_memory=memory)
+    assert isinstance(model, GpuStepModel)
+    model.kv_memory = memory
+    return model
+
+
+DEPLOYED = (
+    ("llama-3.1-8b", "dgx-h100", "vllm", 1),
+    ("gpt-oss-20b", "dgx-h100", "vllm", 1),  # windows and experts
+    ("mixtral-8x7b", "hgx-h200", "vllm", 2),
+    ("llama-3.1-8b", "cs-3", "cerebras", 1),
+    ("llama-3.3-70b", "cs-3", "cerebras", 1),
+    ("gpt-oss-20b", "cs-3", "cerebras", 1),  # windows on a wafer
+)
+
+lengths = st.tuples(st.integers(1, 1200), st.integers(0, 600)).map(lambda pair: Uniform(pair[0], sum(pair)))
+outputs = st.tuples(st.integers(1, 150), st.integers(0, 100)).map(lambda pair: Uniform(pair[0], sum(pair)))
+open_traffic = st.builds(
+    OpenTraffic,
+    st.builds(Poisson, st.floats(0.5, 60)) | st.builds(Gamma, st.floats(0.5, 60), st.floats(0.2, 4)),
+    lengths,
+    outputs,
+    st.none() | st.builds(Prefix, st.integers(1, 4)),
+    st.none() | st.just(Priorities((0, 1, 2))),
+)
+closed_traffic = st.builds(
+    ClosedTraffic, st.integers(1, 24), lengths, outputs, st.builds(ThinkTime, st.sampled_from([0.0, 0.3]))
+)
+specs = st.builds(
+    lambda deployed, blocks, *rest: ServiceSpec("service", real_model(*deployed, blocks), *rest),
+    st.sampled_from(DEPLOYED),
+    st.none() | st.integers(130, 400),
+    open_traffic | closed_traffic,
+    st.builds(
+        Limits,
+        max_sequences=st.integers(1, 64),
+        max_batched_tokens=st.integers(64, 4096),
+        max_context=st.just(MAX_CONTEXT),
+        chunked_prefill=st.booleans(),
+        prefix_caching=st.booleans(),
+        schedules_ahead=st.booleans(),
+    ),
+    st.integers(1, 4),  # replicas
+    st.just(1),  # systems
+    st.sampled_from(["fcfs", "priority"]),
+    st.sampled_from(ROUTER_NAMES),
+)
+
+
+def both_modes_agree(examples: int, rarest: int) -> None:
+    """On so many random scenarios; each habit of the engine must have shown itself `rarest` times."""
+    seen = Counter[str]()
+
+    @settings(max_examples=examples, deadline=None)
+    @given(specs, st.integers(1, 40), st.integers(0, 1000))
+    def agree(spec: ServiceSpec, requests: int, seed: int) -> None:
+        (leap,) = simulate([spec], seed, Horizon(requests=requests))
+        (every,) = simulate([spec], seed, Horizon(requests=requests), stepping="every")
+        check_laws(spec, leap)
+        assert columns(leap) == columns(every)
+        seen["scenarios"] += 1
+        seen["on wafers"] += isinstance(spec.step_model, Ring)
+        seen["on GPUs"] += isinstance(spec.step_model, GpuStepModel)
+        seen["preempted"] += bool(leap.requests.preemptions.any())
+        longest = int(leap.requests.prompt_tokens.max())
+        seen["prompts in chunks"] += longest > spec.limits.max_batched_tokens
+        seen["several replicas"] += spec.replicas > 1
+        seen["closed loops"] += isinstance(spec.traffic, ClosedTraffic)
+        seen["found in the prefix cache"] += bool(leap.requests.cached_tokens.any())
+
+    agree()
+    assert len(seen) == 8
+    assert min(seen.values()) >= rarest, seen
+
+
+def test_both_modes_agree_to_the_bit_on_devices_of_the_catalog() -> None:
+    both_modes_agree(examples=200, rarest=4)
+
+
+@pytest.mark.slow
+def test_both_modes_agree_to_the_bit_on_devices_of_the_catalog_many_times() -> None:
+    both_modes_agree(examples=2000, rarest=40)
