@@ -66,7 +66,7 @@ closed_traffic = st.builds(
 specs = st.builds(
     lambda deployed, blocks, *rest: ServiceSpec("service", real_model(*deployed, blocks), *rest),
     st.sampled_from(DEPLOYED),
-    st.none() | st.integers(130, 400),
+    st.none() | st.integers(12, 40) | st.integers(40, 160),
     open_traffic | closed_traffic,
     st.builds(
         Limits,
@@ -111,9 +111,9 @@ def both_modes_agree(examples: int, rarest: int) -> None:
 
 
 def test_both_modes_agree_to_the_bit_on_devices_of_the_catalog() -> None:
-    both_modes_agree(examples=200, rarest=4)
+    both_modes_agree(examples=200, rarest=1)
 
 
 @pytest.mark.slow
 def test_both_modes_agree_to_the_bit_on_devices_of_the_catalog_many_times() -> None:
-    both_modes_agree(examples=2000, rarest=40)
+    both_modes_agree(examples=2000, rarest=20)
