@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -27,8 +28,9 @@ COMMANDS: Mapping[str, str] = {
 }
 """Name of a command, which is that of its module here and of the function in it, and its line in `--help`."""
 
-DONE, MISSED, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 70, 130
-"""Exit status: done; an objective missed with --check; bad input; a fault of this program (EX_SOFTWARE); Ctrl-C."""
+DONE, MISSED, BAD_INPUT, BROKEN, UNWRITABLE, INTERRUPTED = 0, 1, 2, 70, 74, 130
+"""Exit status: done; an objective missed with --check; bad input; a fault of this program (EX_SOFTWARE); a file or an
+output that fails while it is used (EX_IOERR); Ctrl-C."""
 
 TRACEBACK_VARIABLE = "INFERMODEL_TRACEBACK"
 
@@ -82,26 +84,44 @@ def _status_of(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else BROKEN
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        click.echo("interrupted", err=True)
+        _say("interrupted")
         return INTERRUPTED
     if isinstance(error, click.ClickException):
-        error.show()
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     if isinstance(error, BrokenPipeError):  # the reader of a pipe went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return DONE
     from infermodel.scenario.errors import ScenarioErrors, printable
 
     if isinstance(error, ScenarioErrors):
-        click.echo(str(error), err=True)
+        _say(str(error))
         return BAD_INPUT
+    if isinstance(error, OSError) and error.strerror:
+        _drop_output()
+        about = f": {error.filename}" if error.filename else ""
+        _say(f"infermodel failed: {error.strerror}{printable(str(about))}")
+        return UNWRITABLE
     if os.environ.get(TRACEBACK_VARIABLE):
         import traceback
 
         traceback.print_exception(error)
     said = printable(f"{type(error).__name__}: {error}")[:500]
-    click.echo(f"infermodel failed: {said} (set {TRACEBACK_VARIABLE}=1 to see where)", err=True)
+    _say(f"infermodel failed: {said} (set {TRACEBACK_VARIABLE}=1 to see where)")
     return BROKEN
+
+
+def _say(message: str) -> None:
+    """A line on stderr, where that can be written."""
+    with suppress(OSError):
+        click.echo(message, err=True)
+
+
+def _drop_output() -> None:
+    """Send what is left of the output to nowhere, so that the end of the program does not fail on it once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
