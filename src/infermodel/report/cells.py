@@ -40,7 +40,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, A
 def write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """The same into an open file."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(harmless, header))
     writer.writerows([cell(row.get(name)) for name in header] for row in rows)
 
 

@@ -88,7 +88,7 @@ def panels(story: SweepStory) -> Figure | None:
         axes.set_title(shortened(f"{story.axes[1]} {second}", 100 // len(seconds)))
         lost = [each for each in story.services if not _answers(story, each, second)]
         if lost:
-            said = "no answer: " + ", ".join(lost)
+            said = "no answer: " + ", ".join(map(shortened, lost))
             axes.text(0.5, 0.02, fill(said, 90 // len(seconds)), transform=axes.transAxes, ha="center", color=GREY)
     if min(values) > 0 and max(values) / min(values) > 30:
         log_axis(grid[0], "y", min(values), max(values), pad=0.08)
@@ -143,7 +143,7 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str, seconds:
             axes.plot(xs, ys, markersize=6, **cast(Any, look))
             across_all += xs
             up_all += ys
-    axes.set_xlabel(axis + ("" if worded else _unit(places, axis)))
+    axes.set_xlabel(shortened(axis, 60) + ("" if worded else _unit(places, axis)))
     if worded:
         axes.set_xticks(range(len(words)), [shortened(word, 16) for word in words])
     elif across_all and min(across_all) > 0 and max(across_all) / min(across_all) > 12:
@@ -189,8 +189,8 @@ def heat_map(story: SweepStory) -> Figure | None:
         axes.set_title(shortened(service))
         axes.set_xticks(range(len(xs)), [shortened(str(x), 12) for x in xs], rotation=30 if len(xs) > 6 else 0)
         axes.set_yticks(range(len(ys)), [shortened(str(y), 12) for y in ys])
-        axes.set_xlabel(first)
-        axes.set_ylabel(second)
+        axes.set_xlabel(shortened(first, 60))
+        axes.set_ylabel(shortened(second, 60))
         if cells.size <= 100:
             middle = np.nanmean([np.nanmin(cells), np.nanmax(cells)]) if np.isfinite(cells).any() else 0
             for (j, i), value in np.ndenumerate(cells):
