@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/build/compiled
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check sweep plan capacity report test test-slow bench compile lint lock
+.PHONY: help run check sweep plan capacity report test test-slow golden bench compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 
 compile: $(VENV)/.installed-dev ## compile the inner loops into build/compiled, used by COMPILED=1 (needs a C compiler)
 	@$(BIN)/python benchmarks/compiled.py
+
+golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--record takes today's
+	@$(BIN)/python tests/golden/moved.py $(ARGS)
 
 bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
 	@$(BIN)/python benchmarks/run.py $(CASE)

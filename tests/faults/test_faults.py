@@ -225,7 +225,7 @@ def test_two_at_once_into_one_folder_leave_one_whole(desk: Desk) -> None:
         pytest.skip("of two that write a new file one is refused")
     children = [start(desk.command.arguments, desk.folder) for _ in range(3)]
     while children:
-        assert desk.is_sound()
+        assert not desk.command.is_whole or (desk.out / "manifest.json").is_file()  # there is always a report
         children = [child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0]
     assert contents(desk.out) == desk.new, (desk.folder / "said").read_text()
     assert drafts(desk.folder) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,9 @@ from infermodel.workload.trace import TraceNotFound
 from infermodel.workload.traffic import Traffic
 
 T = TypeVar("T")
+
+FAULTS = frozenset({EIO, ENOSPC, EDQUOT, EROFS, ENOMEM, EMFILE, ENFILE})
+"""Errors of a machine, not of a scenario: nobody who reads them as an answer of a sweep should keep it."""
 
 
 def resolve(scenario: Scenario) -> ResolvedScenario:
@@ -86,6 +90,8 @@ class _Finder:
                 at = error.path  # the scenario's price, not the service's
             self.errors.append(self.document.error(at, str(error), suggestion))
         except (CatalogError, TraceNotFound, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in FAULTS:
+                raise
             message, _, suggestion = str(error).partition("; ")
             self.errors.append(self.document.error(path, message, suggestion))
         return None
