@@ -21,13 +21,14 @@ def rounds(stage_s: Sequence[Sequence[float]], hop_s: float, count: int = 300) -
     """
     stages = len(stage_s[0])
     free_at, out_at, ends = [0.0] * stages, [0.0] * len(stage_s), []
+    slowest = max(range(len(stage_s)), key=lambda sequence: sum(stage_s[sequence]))  # others catch up with it in time
     for _ in range(count):
         for sequence, holds in enumerate(stage_s):
             at = out_at[sequence]
             for stage in range(stages):
                 at = free_at[stage] = max(at, free_at[stage]) + holds[stage]
             out_at[sequence] = at + hop_s
-        ends.append(out_at[0])
+        ends.append(out_at[slowest])
     half = count // 2
     return (ends[-1] - ends[half - 1]) / (count - half)
 
