@@ -53,7 +53,7 @@ def test_attention_laws_by_hand() -> None:
 
 
 def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:
-    from infermodel.fidelity.devices import _fit_all_reduce
+    from infermodel.fidelity.devices import fit_all_reduce
 
     known = {
         "all_reduce_floor_s": 7e-6,
@@ -67,12 +67,12 @@ def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:
     sizes, gpus = np.meshgrid(np.geomspace(2048, 2e8, 25), [2.0, 4.0, 8.0])
     columns = {"bytes": sizes.ravel(), "gpus": gpus.ravel()}
     table = kernels.KernelTable(columns, kernels.all_reduce_s(columns, H100.link, true), columns["gpus"])
-    fit = _fit_all_reduce(table, H100)
+    fit = fit_all_reduce(table, H100)
     assert fit.values == pytest.approx(known, rel=1e-3)
 
 
 def test_what_the_tables_do_not_show_is_dropped() -> None:
-    from infermodel.fidelity.devices import _fit_all_reduce
+    from infermodel.fidelity.devices import fit_all_reduce
 
     # Nothing a GPU, nothing shared, and a noise of 5 % that no constant explains.
     true = replace(CONSTANTS, all_reduce_gpu_s=0.0, link_sharing=0.0)
@@ -80,7 +80,7 @@ def test_what_the_tables_do_not_show_is_dropped() -> None:
     columns = {"bytes": sizes.ravel(), "gpus": gpus.ravel()}
     noise = np.exp(np.random.default_rng(1).normal(0, 0.05, sizes.size))
     seconds = kernels.all_reduce_s(columns, H100.link, true) * noise
-    fit = _fit_all_reduce(kernels.KernelTable(columns, seconds, np.arange(sizes.size)), H100)
+    fit = fit_all_reduce(kernels.KernelTable(columns, seconds, np.arange(sizes.size)), H100)
     assert set(fit.dropped) == {"all_reduce_gpu_s", "link_sharing"}
     assert fit.constants["link_sharing"] == 0.0
     assert fit.values["bulk_efficiency"] == pytest.approx(true.bulk_efficiency, rel=0.05)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import os
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from infermodel import catalog
+from infermodel.fidelity import calibrate, kernels
 from infermodel.fidelity.accuracy import accuracy, scores
+from infermodel.fidelity.devices import DeviceFit, fit_all_reduce
 from infermodel.fidelity.replay import replay
 from infermodel.fidelity.rows import METRICS, read_rows
 from infermodel.fidelity.validate import validate
@@ -27,6 +31,23 @@ def test_the_scores_on_real_servers() -> None:
     for score in scores(accuracy(predictions, METRICS)):
         assert score.median_over_rows <= TARGETS[score.metric], score
         assert score.mean_over_groups <= TARGETS[score.metric], score
+
+
+@pytest.mark.skipif(not MEASUREMENTS.exists(), reason="INFERMODEL_MEASUREMENTS points to no measurements.csv")
+def test_the_catalog_is_what_the_fit_says() -> None:
+    # The cheapest part of `infermodel calibrate`: collectives of all devices, by the text that it writes into files.
+    table = kernels.read_table(MEASUREMENTS.parent / "kernels", "all_reduce")
+    fits = []
+    for gpu, system in calibrate.MEASURED.items():
+        fit = fit_all_reduce(kernels.all_reduce_table(table, gpu), catalog.load_system(system))
+        fits.append(DeviceFit(gpu, fit.values, fit.errors, fit.dropped, {}))
+    figures = calibrate.device_figures(calibrate.Calibration(tuple(fits), {}))
+    assert set(figures) == {*calibrate.MEASURED, *calibrate.RELATED}
+    for gpu, lines in figures.items():
+        file = (files(catalog) / "devices" / f"{gpu}.yaml").read_text(encoding="utf-8")
+        assert set(lines) == set(calibrate.LINK)
+        for constant, figure in lines.items():
+            assert f"  {constant}: {figure}\n" in file, gpu
 
 
 RECORDED = read_rows(HERE / "recorded.csv")

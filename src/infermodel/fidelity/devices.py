@@ -56,7 +56,7 @@ def fit_device(system: System, folder: Path) -> DeviceFit:
         "prefill": _fit_prefill(
             kernels.prefill_table(kernels.read_table(folder, "prefill_attention"), device.name), device
         ),
-        "all_reduce": _fit_all_reduce(
+        "all_reduce": fit_all_reduce(
             kernels.all_reduce_table(kernels.read_table(folder, "all_reduce"), device.name), system
         ),
     }
@@ -149,7 +149,8 @@ def _fit_prefill(own: kernels.KernelTable, device: GpuDevice) -> Fitted:
     return significant_fit(parameters, residuals, own.groups)
 
 
-def _fit_all_reduce(own: kernels.KernelTable, system: System) -> Fitted:
+def fit_all_reduce(own: kernels.KernelTable, system: System) -> Fitted:
+    """Both ways of collectives and the sharing of the link, from the times of all-reduces on a system's devices."""
     parameters = [
         Parameter("all_reduce_floor_s", 4e-6, 0.0, 30e-6),
         Parameter("all_reduce_gpu_s", 0.3e-6, 0.0, 10e-6),
