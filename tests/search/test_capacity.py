@@ -28,6 +28,11 @@ def test_constant_service_times_are_an_m_d_1_queue(tmp_path: Path) -> None:
     assert found.low <= 0.5 <= found.high
     assert found.high / found.low < 1.25  # replications that cannot decide may widen it, not more than their noise
     assert found.binding_objective == "queue_time_mean"
+    # What a sustained rate delivers is that rate, one token in and five out, whatever its windows happened to count.
+    assert found.summary is not None
+    assert found.summary.rpm == pytest.approx(60 * found.low, rel=1e-12)
+    assert (found.summary.itpm, found.summary.otpm) == pytest.approx((60 * found.low, 300 * found.low), rel=1e-12)
+    assert found.summary.tpm_per_replica == pytest.approx(360 * found.low, rel=1e-12)
 
 
 def test_nearly_exponential_service_times_are_an_m_g_1_queue(tmp_path: Path) -> None:

@@ -241,6 +241,24 @@ def test_two_hundred_points_keep_two_processes_busy(tmp_path: Path) -> None:
     assert swept.busy_share > 0.9
 
 
+def test_capacities_have_paired_intervals_too(tmp_path: Path) -> None:
+    file = sweep_file(tmp_path)
+    base = (tmp_path / "base.yaml").read_text() + "objectives: {ttft_p50: 200 ms}\n"
+    (tmp_path / "base.yaml").write_text(base)
+    file.write_text(
+        "title: wider\nbase: base.yaml\nask: capacity\nwidth: 5 %\nreplications: 3\nfewest: 100\naxes:\n"
+        "  - {name: batch, path: services.GPU.limits.max_sequences, values: [4, 8]}\n"
+    )
+    rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    lows = {row["point"]: row for row in rows if row["measure"] == "capacity_low"}
+    assert lows["2"]["replications"] == "3"
+    assert float(lows["2"]["half_width"]) > 0
+    # Four seats hold less than eight, and the same requests say so more surely than the two values do.
+    four, eight = (float(lows[point]["value"]) for point in "12")
+    assert four < eight
+    assert float(lows["1"]["difference_half_width"]) < float(lows["1"]["difference"]) * -1
+
+
 def test_plans_are_swept_with_changes_to_prices_and_to_traffic(tmp_path: Path) -> None:
     file = sweep_file(tmp_path)
     base = (tmp_path / "base.yaml").read_text() + "objectives: {ttft_p90: 2 s}\n"

@@ -42,6 +42,7 @@ LOOK: dict[str, Any] = {
     "grid.color": FAINT,
     "grid.linewidth": 0.8,
     "xtick.color": GREY,
+    "xtick.major.pad": 7,  # or the first figure below touches the lowest one beside
     "ytick.color": GREY,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,

@@ -39,6 +39,9 @@ MONEY = {
 }
 """The middle of the prices' ranges, and both ends."""
 
+SEEDS_APART = 1_000_003
+"""Between the seeds of a capacity's replications: far from seeds that people write next to each other."""
+
 AT_CAPACITY = {
     "capacity_low": "requests/min or users",
     "capacity_high": "requests/min or users",
@@ -163,15 +166,22 @@ def ask_run(task: Task) -> tuple[Answers, Notes]:
 
 
 def ask_capacity(task: Task) -> tuple[Answers, Notes]:
-    """The bracket of every service with objectives, and what it delivers and costs at the lower end."""
+    """The bracket of every service with objectives, and what it delivers and costs at the lower end. Replications are
+    searches with seeds of their own, the same at every point.
+    """
     scenario = resolve(load(task.base, task.changes))
+    seeds = [scenario.seed + SEEDS_APART * number for number in range(task.replications)]
     effort = replace(COARSE, fewest=task.fewest)
     answers: Answers = {}
     notes: Notes = {}
     for service in scenario.services:
         if service.objectives:
-            found = find_capacity(scenario, service, width=task.width, effort=effort)
-            answers[service.name] = at_capacity(service, found)
+            each_found = [
+                find_capacity(replace(scenario, seed=seed), service, width=task.width, effort=effort) for seed in seeds
+            ]
+            measured = [at_capacity(service, found) for found in each_found]
+            answers[service.name] = {name: [each[name] for each in measured] for name in AT_CAPACITY}
+            found = each_found[0]
             binds = [each for each in (found.binding_objective, found.binding_resource) if each]
             notes[service.name] = "; ".join(
                 [*([f"binds: {', '.join(binds)}"] if binds else []), *filter(None, [found.note])]
@@ -179,7 +189,7 @@ def ask_capacity(task: Task) -> tuple[Answers, Notes]:
     return answers, notes
 
 
-def at_capacity(service: ResolvedService, found: Capacity) -> dict[str, list[float]]:
+def at_capacity(service: ResolvedService, found: Capacity) -> dict[str, float]:
     """Measures of a bracket."""
     minute = 60.0 if found.unit == "requests/s" else 1.0
     measured = {"capacity_low": found.low * minute, "capacity_high": found.high * minute}
@@ -188,7 +198,7 @@ def at_capacity(service: ResolvedService, found: Capacity) -> dict[str, list[flo
         measured |= {name: getattr(found.summary, name) for name in AT_CAPACITY if hasattr(found.summary, name)}
         measured["power_w"] = fleet_power_w(service, found.summary.power_mean_w)
         measured |= money(found.economics)
-    return {name: [float(measured.get(name, nan))] for name in AT_CAPACITY}
+    return {name: float(measured.get(name, nan)) for name in AT_CAPACITY}
 
 
 def money(found: Economics) -> dict[str, float]:

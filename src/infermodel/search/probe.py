@@ -83,7 +83,25 @@ def judge(
         if sustained is not None:
             break
     summary = combine(summaries)
+    if sustained and not isinstance(service.traffic, ClosedTraffic):
+        summary = at_the_rate(summary, load)
     return CapacityPoint(load, summary, sustained, reason, economics(service, summary), len(summaries))
+
+
+def at_the_rate(summary: Summary, rate_per_s: float) -> Summary:
+    """The summary of a sustained load with the throughput of that load: what comes in goes out.
+
+    What finishes inside a window of a run is a biased and noisy count of it: windows hold the noise of their arrivals,
+    and while the fleet still fills, less finishes than arrives. Requests that are rejected stay out.
+    """
+    rpm = 60 * rate_per_s * summary.finished / summary.arrived if summary.arrived else 0.0
+    itpm, otpm = rpm * summary.prompt_tokens_mean, rpm * summary.output_tokens_mean
+    rates = {"rpm": rpm, "itpm": itpm, "otpm": otpm, "tpm": itpm + otpm}
+    for what, count in (("system", summary.systems), ("replica", summary.replicas)):
+        rates |= {f"{name}_per_{what}": rates[name] / count for name in ("rpm", "tpm", "otpm")}
+    intervals = {name: each for name, each in summary.intervals.items() if name not in rates}
+    rates["offered_rpm"] = 60 * rate_per_s
+    return replace(summary, **rates, intervals=intervals)  # type: ignore[arg-type]
 
 
 def summary_of(alone: ResolvedScenario, number: int) -> Summary:

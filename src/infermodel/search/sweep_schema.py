@@ -177,7 +177,7 @@ class Sweep(Block):
     )
     samples: Annotated[int, Whole(at_most=MOST_POINTS)] = Field(default=64, description="of a sampled design")
     seed: Seed = Field(default=1, description="of a sampled design")
-    replications: Count = Field(default=1, description="runs of each point; intervals need several")
+    replications: Count = Field(default=1, description="runs or searches of each point; intervals need several")
     slices: Count = Field(
         default=1,
         description="the base is one of so many alike, each with its own router, traffic and spares; counts, watts and "
