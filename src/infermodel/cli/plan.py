@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from infermodel.cli.run import REPORTS, refusal
+from infermodel.cli.run import REPORTS, command_line, refusal
 from infermodel.cli.sweep import progress_bar
 
 if TYPE_CHECKING:
+    from infermodel.report.plan_story import PlanStory
     from infermodel.search.plan import Planned
 
 
@@ -33,27 +34,51 @@ def plan(file: str, jobs: int, out: Path | None, quiet: bool) -> None:
     with refusal(folder):
         write_plan(planned, folder)
     if not quiet:
-        click.echo("\n".join([asked.title, "", *answer(planned), "", f"report: {folder / 'plan.csv'}"]))
+        click.echo("\n".join([asked.title, "", *answer(planned), "", f"report: {folder / 'plan.html'}"]))
 
 
 def write_plan(planned: Planned, folder: Path) -> None:
-    """Table, picture and the scenario of the cheapest fleet; the last two only where there is a fleet."""
+    """Table, page, pictures and the scenario of the cheapest fleet; the last two only where there is a fleet."""
     from io import StringIO
 
     from infermodel.files import write_all_whole
     from infermodel.report.cells import write_rows
-    from infermodel.report.plan_pictures import PlanStory, fronts_png
-    from infermodel.search.plan_table import HEADER, best_yaml, devices_of, plan_rows
+    from infermodel.report.plan_page import plan_page
+    from infermodel.report.plan_pictures import plan_pictures
+    from infermodel.search.plan_table import HEADER, best_yaml
 
-    rows = plan_rows(planned)
+    story = story_of(planned)
     table = StringIO()
-    write_rows(table, HEADER, rows)
-    picture = fronts_png(PlanStory(planned.plan.title, devices_of(planned), rows))
-    found = {"fronts.png": picture, "best.yaml": best_yaml(planned)}
-    write_all_whole(folder, {"plan.csv": table.getvalue(), **{name: each for name, each in found.items() if each}})
-    for name, content in found.items():
-        if not content:
-            (folder / name).unlink(missing_ok=True)
+    write_rows(table, HEADER, story.rows)
+    pictures = plan_pictures(story)
+    images = {f"{name}.png": pictures[name][1] if name in pictures else b"" for name in ("fronts", "searched")}
+    found: dict[str, str | bytes] = {**images, "best.yaml": best_yaml(planned)}
+    page = plan_page(story, pictures, command_line())
+    kept = {name: content for name, content in found.items() if content}
+    write_all_whole(folder, {"plan.csv": table.getvalue(), "plan.html": page, **kept})
+    for name in found.keys() - kept.keys():
+        (folder / name).unlink(missing_ok=True)
+
+
+def story_of(planned: Planned) -> PlanStory:
+    """What the page and the pictures tell."""
+    from infermodel.report.plan_story import PlanStory
+    from infermodel.search.plan_table import asked_of, devices_of, plan_rows, traffic_of, words_of
+
+    plan, service = planned.plan, asked_of(planned)
+    return PlanStory(
+        title=plan.title,
+        description=plan.description,
+        traffic=traffic_of(service) if service else "",
+        objectives=service.objectives if service else (),
+        spares=plan.spares,
+        most_systems=plan.most_systems,
+        replications=plan.replications,
+        devices=devices_of(planned),
+        rows=plan_rows(planned),
+        words=[words_of(each.layout.settings) for each in planned.options],
+        fleets=planned.fleets,
+    )
 
 
 def answer(planned: Planned) -> list[str]:

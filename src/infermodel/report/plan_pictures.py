@@ -1,9 +1,8 @@
-"""The picture of a plan: dollars an hour against speed and against time to first token, and the fronts."""
+"""The pictures of a plan: dollars against speed and time to first token with the fronts, and what was pruned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -13,36 +12,32 @@ from matplotlib.lines import Line2D
 
 from infermodel.report.drawing import legend_below, log_axis, png, seconds_tick, sheet
 from infermodel.report.human import shortened
-from infermodel.report.palette import GREY, INK, Style, styles
+from infermodel.report.palette import GREY, INK
+from infermodel.report.plan_story import PlanStory
+
+MOST_LAYOUTS = 24
+"""That a picture has lines for; the cheapest are shown."""
 
 
-@dataclass(frozen=True)
-class PlanStory:
-    """What the picture shows.
-
-    Attributes:
-        title: of the plan.
-        devices: candidate to the name of its device.
-        rows: of the plan's table.
-    """
-
-    title: str
-    devices: Mapping[str, str]
-    rows: Sequence[Mapping[str, Any]]
-
-    @property
-    def looks(self) -> dict[str, Style]:
-        """How each candidate looks."""
-        return dict(zip(self.devices, styles(list(self.devices.values())), strict=True))
-
-
-def fronts_png(story: PlanStory) -> bytes | None:
-    """Both fronts; None where no fleet meets the objectives."""
-    return png(_fronts, story)
+def plan_pictures(story: PlanStory) -> dict[str, tuple[str, bytes]]:
+    """Name of each picture to its caption and PNG; none where no layout is worth one."""
+    drawn = {
+        "fronts": (
+            "Each mark is the smallest fleet of a layout that keeps the promises. The line joins those that no other "
+            "beats both in dollars and in what is across; the ring marks the cheapest.",
+            png(_fronts, story),
+        ),
+        "searched": (
+            "The bar starts where the cost engine proves that a layout cannot cost less, and ends at the fleet that "
+            "was found; a cross marks a layout that was ruled out or found no fleet.",
+            png(_searched, story),
+        ),
+    }
+    return {name: (caption, image) for name, (caption, image) in drawn.items() if image is not None}
 
 
 def _fronts(story: PlanStory) -> Figure | None:
-    fleets = [row for row in story.rows if row["systems"]]
+    fleets = story.with_fleet
     if not fleets:
         return None
     how = "each mark: a layout's smallest fleet that meets the objectives, spares included; line: front; ring: cheapest"
@@ -88,3 +83,29 @@ def _panel(
         log_axis(axes, "x", min(xs), max(xs), most_ticks=6)
     log_axis(axes, "y", min(ys), max(ys))
     axes.set_ylabel("USD/h")
+
+
+def _searched(story: PlanStory) -> Figure | None:
+    bounded = [row for row in story.without_fleet if row["least_usd_per_h"]]
+    shown = [*story.with_fleet, *sorted(bounded, key=lambda row: row["least_usd_per_h"])]
+    if not shown or not any(row["least_usd_per_h"] for row in shown):
+        return None
+    shown = shown[:MOST_LAYOUTS]
+    how = "from what a layout costs at least (bound) to its smallest fleet that meets the objectives"
+    figure, ((axes,),) = sheet(f"{story.title} What was ruled out", how, 1, 1)
+    places = range(len(shown), 0, -1)
+    for y, row in zip(places, shown, strict=True):
+        look, least = story.looks[row["candidate"]], row["least_usd_per_h"]
+        if row["systems"]:
+            axes.plot([least, row["usd_per_h"]], [y, y], color=look.colour, linewidth=7, alpha=0.45, zorder=1)
+            axes.plot(row["usd_per_h"], y, color=look.colour, marker=look.marker, markersize=11, zorder=2)
+        else:
+            axes.plot(least, y, color=look.colour, marker="x", markersize=11, markeredgewidth=2.5, zorder=2)
+    ends = [row["least_usd_per_h"] for row in shown] + [row["usd_per_h"] for row in shown if row["systems"]]
+    log_axis(axes, "x", min(ends), max(ends))
+    axes.set_xlabel("USD/h, spares included")
+    axes.set_yticks(list(places), [shortened(story.name(row), 60) for row in shown])
+    axes.tick_params(axis="y", labelsize=13)
+    axes.set_ylim(0.3, len(shown) + 0.7)
+    axes.grid(visible=False, axis="y")
+    return figure

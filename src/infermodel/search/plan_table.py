@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from infermodel.catalog import load_system
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
+from infermodel.scenario.resolved import ResolvedService
 from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front
 from infermodel.search.plan_schema import FORMATS, LIMITS, PARALLEL
+from infermodel.workload.traffic import ClosedTraffic
 
 WITH_INTERVAL = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "speed_tok_s", "ttft_p99_s")
 """Of 95 % over the replications; empty for one."""
@@ -101,6 +104,24 @@ def words_of(settings: Mapping[str, Any]) -> str:
     'tensor_parallel 4, weights fp8'
     """
     return ", ".join(f"{key} {value}" for key, value in settings.items()) or "as the base"
+
+
+def traffic_of(service: ResolvedService) -> str:
+    """Who asks how much, in words."""
+    traffic = service.traffic
+    tokens = f"{traffic.mean_prompt_tokens:,.4g} tokens in and {traffic.mean_output_tokens:,.4g} out on average"
+    if isinstance(traffic, ClosedTraffic):
+        return f"{traffic.users:,} users, {tokens}"
+    rate = 60 * traffic.mean_rate_per_s
+    return f"{rate:,.4g} requests/min, {tokens}" if isfinite(rate) else f"requests that come at once, {tokens}"
+
+
+def asked_of(planned: Planned) -> ResolvedService | None:
+    """The service that the fleets are bought for, as any layout has it; None where none can be built."""
+    for each in planned.options:
+        if each.layout.step and each.layout.replicas_per_step:
+            return fleet_of(planned.plan, each.layout, each.layout.step).services[0]
+    return None
 
 
 def devices_of(planned: Planned) -> dict[str, str]:

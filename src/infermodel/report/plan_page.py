@@ -1,0 +1,130 @@
+"""The page of a plan: one file, no script, nothing from a network."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from infermodel import __version__
+from infermodel.metrics.laws import LAWS
+from infermodel.report.human import number, seconds, share, usd, watts
+from infermodel.report.not_modelled import ALWAYS
+from infermodel.report.page import POLICY
+from infermodel.report.plan_story import PlanStory
+from infermodel.report.words import promise
+
+NOT_MODELLED = (
+    "mixed fleets: all systems of a fleet are alike, and so are their replicas",
+    "failures and the way a spare takes over: spares are paid for, powered and idle",
+    "uncertainty in the choice: candidates are compared at the middle of each price and of each constant",
+    "luck beyond these runs: the fleet is the smallest that keeps the promises in them, often only just",
+    "delivery times, contracts and discounts, floor space and cooling beyond the racks, and buying in steps",
+)
+"""Of every plan; what is true of every run follows."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A layout of the table: each cell a figure and what stands below it."""
+
+    name: str
+    is_best: bool
+    fronts: str
+    cells: tuple[tuple[str, str], ...]
+
+
+def plan_page(story: PlanStory, pictures: Mapping[str, tuple[str, bytes]], command: Sequence[str] = ()) -> str:
+    """The page as HTML text.
+
+    Args:
+        story: what to tell.
+        pictures: name to caption and PNG.
+        command: that made the plan.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files("infermodel.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(folder.joinpath("plan.html.jinja").read_text(encoding="utf-8"))
+    return template.render(
+        story=story,
+        answers=answers(story),
+        promised=[promise(each) for each in story.objectives],
+        lines=[line(story, row) for row in story.with_fleet],
+        without=[(story.name(row), row["reason"]) for row in story.without_fleet],
+        not_modelled=(*NOT_MODELLED, *ALWAYS),
+        policy=POLICY,
+        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
+        pictures=[
+            (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
+            for name, (caption, image) in pictures.items()
+        ],
+        command=" ".join(command),
+        version=__version__,
+        laws=len(LAWS),
+    )
+
+
+def answers(story: PlanStory) -> list[str]:
+    """The cheapest fleet, the fastest for a user, and how much was simulated."""
+    if not story.with_fleet:
+        return [f"No candidate meets the objectives with at most {story.most_systems} systems.", searched(story)]
+    best = story.with_fleet[0]
+    said = [
+        f"Cheapest: {best['systems']} + {story.spares} spare {story.name(best)}: {usd(best['usd_per_h'])}/h, "
+        f"{usd(best['usd_per_mtok'])}/Mtok, {watts(best['power_w'])} in {number(best['racks'])} racks."
+    ]
+    fast = max(story.with_fleet, key=lambda row: (row["speed_tok_s"], -row["usd_per_h"]))
+    if fast is not best and fast["speed_tok_s"] > best["speed_tok_s"] > 0:
+        said.append(
+            f"Fastest: {fast['systems']} + {story.spares} spare {story.name(fast)}: {number(fast['speed_tok_s'])} "
+            f"tokens/s for a user instead of {number(best['speed_tok_s'])}, at {usd(fast['usd_per_h'])}/h."
+        )
+    return [*said, searched(story)]
+
+
+def searched(story: PlanStory) -> str:
+    """How much was simulated and what was pruned."""
+    simulated = sum(row["simulated_sizes"] for row in story.rows)
+    pruned = sum(row["reason"].startswith("pruned") for row in story.rows)
+    return (
+        f"{simulated} of {story.fleets} fleets were simulated: the cost engine's bounds rule the smaller ones out, and "
+        f"{pruned} of {len(story.rows)} layouts whole."
+    )
+
+
+def line(story: PlanStory, row: Mapping[str, Any]) -> Line:
+    """A layout that has a fleet."""
+    fronts = [name for name, flag in (("speed", "on_speed_front"), ("TTFT", "on_ttft_front")) if row[flag]]
+    return Line(
+        name=story.name(row),
+        is_best=bool(row["best"]),
+        fronts=f"on the front of dollars and {' and '.join(fronts)}" if fronts else "",
+        cells=(
+            (str(row["systems"] + story.spares), f"{row['systems']} + {story.spares}"),
+            (usd(row["usd_per_h"]), between(row, "usd_per_h")),
+            (usd(row["usd_per_mtok"]), between(row, "usd_per_mtok")),
+            (share(row["utilisation"]), spread(row, "utilisation", share)),
+            (watts(row["power_w"]), spread(row, "power_w", watts)),
+            (number(row["racks"]), ""),
+            (number(row["speed_tok_s"]), spread(row, "speed_tok_s", number)),
+            (seconds(row["ttft_p99_s"]), spread(row, "ttft_p99_s", seconds)),
+            (usd(row["break_even_usd"]), ""),
+            (str(row["fewest_systems"]), str(row["simulated_sizes"])),
+        ),
+    )
+
+
+def between(row: Mapping[str, Any], measure: str) -> str:
+    """The range of dollars; empty where the prices have none."""
+    low, high = row[f"{measure}_low"], row[f"{measure}_high"]
+    return f"{number(low)} to {number(high)}" if low < high else ""
+
+
+def spread(row: Mapping[str, Any], measure: str, words: Any) -> str:
+    """Half the width of an interval; empty where there is none, or where three digits do not show it."""
+    width = row.get(f"{measure}_half_width")
+    return "" if width is None or not width > 1e-3 * abs(row[measure]) else f"± {words(width)}"

@@ -1,0 +1,108 @@
+"""The page and the pictures of a plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+from math import nan
+from typing import Any
+
+import pytest
+
+from infermodel.metrics.objectives import objective
+from infermodel.report.page import POLICY
+from infermodel.report.plan_page import answers, plan_page
+from infermodel.report.plan_pictures import plan_pictures
+from infermodel.report.plan_story import PlanStory
+
+FLEET: dict[str, Any] = {
+    "systems": 2,
+    "bought": 3,
+    "usd_per_h": 50.0,
+    "usd_per_h_low": 40.0,
+    "usd_per_h_high": 70.0,
+    "usd_per_mtok": 0.5,
+    "usd_per_mtok_low": 0.5,
+    "usd_per_mtok_high": 0.5,
+    "utilisation": 0.9,
+    "utilisation_half_width": 0.02,
+    "power_w": 20_000.0,
+    "power_w_half_width": 1e-9,
+    "racks": 0.57,
+    "speed_tok_s": 40.0,
+    "ttft_p99_s": 0.4,
+    "break_even_usd": nan,
+    "on_speed_front": True,
+    "on_ttft_front": False,
+    "least_usd_per_h": 45.0,
+    "fewest_systems": 1,
+    "simulated_sizes": 2,
+    "reason": "",
+}
+NO_FLEET = {"systems": 0, "least_usd_per_h": None, "simulated_sizes": 0, "best": False}
+
+
+@pytest.fixture(scope="module")
+def story() -> PlanStory:
+    rows: list[dict[str, Any]] = [
+        {**FLEET, "layout": 0, "candidate": "gpu", "best": True},
+        {**FLEET, "layout": 1, "candidate": "<wafer>", "best": False, "usd_per_h": 500.0, "speed_tok_s": 400.0},
+        {**NO_FLEET, "layout": 2, "candidate": "gpu", "reason": "pruned: tpot_p90: 9 of 10 requests take longer"},
+        {
+            **NO_FLEET,
+            "layout": 3,
+            "candidate": "gpu",
+            "reason": "misses ttft_p99 with 4 systems",
+            "least_usd_per_h": 60.0,
+        },
+    ]
+    return PlanStory(
+        title="What to buy & why?",
+        description="",
+        traffic="60 requests/min",
+        objectives=(objective("ttft_p99", 2.0),),
+        spares=1,
+        most_systems=4,
+        replications=2,
+        devices={"gpu": "h100-sxm", "<wafer>": "wse-3"},
+        rows=rows,
+        words=["tensor_parallel 4", "as the base", "tensor_parallel 1", "tensor_parallel 2"],
+        fleets=16,
+    )
+
+
+def test_the_answer_is_the_cheapest_and_the_fastest_and_what_was_simulated(story: PlanStory) -> None:
+    cheapest, fastest, searched = answers(story)
+    assert cheapest.startswith("Cheapest: 2 + 1 spare gpu, tensor_parallel 4: $50.0/h, $0.500/Mtok, 20.0 kW")
+    assert "400 tokens/s for a user instead of 40.0, at $500/h" in fastest
+    assert searched.startswith("4 of 16 fleets were simulated")  # two sizes of each of two layouts
+    assert "1 of 4 layouts whole" in searched
+
+
+def test_the_page_stands_alone_and_says_what_it_leaves_out(story: PlanStory) -> None:
+    page = plan_page(story, plan_pictures(story), ["infermodel", "plan", "x.yaml"])
+    assert f'content="{POLICY}"' in unescape(page)
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)="(?!data:image/png;base64,)', page)
+    assert page.count("<img ") == 2
+    assert "&lt;wafer&gt;" in page
+    assert "<wafer>" not in page
+    assert "What to buy &amp; why?" in page
+    for said in (
+        "What is not modelled",
+        "mixed fleets",
+        "gpu, tensor_parallel 1: pruned: tpot_p90: 9 of 10 requests take longer",
+        "99 % with a time to the first token of at most 2.00 s",
+        "40.0 to 70.0",  # the range of the prices
+        "± 2.00 %",  # of the utilisation
+        "<code>infermodel plan x.yaml</code>",
+    ):
+        assert said in page, said
+    assert "e-09" not in page  # an interval that three digits do not show
+
+
+def test_without_a_fleet_there_is_a_page_and_no_picture(story: PlanStory) -> None:
+    nobody = replace(story, rows=[{**story.rows[2], "layout": i} for i in range(4)])
+    assert plan_pictures(nobody) == {}
+    assert "No candidate meets the objectives with at most 4 systems." in plan_page(nobody, {})
