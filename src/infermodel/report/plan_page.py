@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-from infermodel import __version__
 from infermodel.metrics.laws import LAWS
 from infermodel.report.human import number, seconds, share, usd, watts
 from infermodel.report.not_modelled import ALWAYS
-from infermodel.report.page import POLICY
 from infermodel.report.plan_story import PlanStory
 from infermodel.report.words import promise
 
@@ -44,26 +40,18 @@ def plan_page(story: PlanStory, pictures: Mapping[str, tuple[str, bytes]], comma
         pictures: name to caption and PNG.
         command: that made the plan.
     """
-    from jinja2 import Environment, StrictUndefined
+    from infermodel.report.template import one_file
 
-    folder = files("infermodel.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(folder.joinpath("plan.html.jinja").read_text(encoding="utf-8"))
-    return template.render(
+    return one_file(
+        "plan.html.jinja",
+        pictures,
+        command,
         story=story,
         answers=answers(story),
         promised=[promise(each) for each in story.objectives],
         lines=[line(story, row) for row in story.with_fleet],
         without=[(story.name(row), row["reason"]) for row in story.without_fleet],
         not_modelled=(*NOT_MODELLED, *ALWAYS),
-        policy=POLICY,
-        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
-        pictures=[
-            (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
-            for name, (caption, image) in pictures.items()
-        ],
-        command=" ".join(command),
-        version=__version__,
         laws=len(LAWS),
     )
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from math import isnan
 from typing import Any
 
-from infermodel import __version__
 from infermodel.metrics.laws import LAWS
 from infermodel.report.human import number
-from infermodel.report.page import POLICY
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory
 
 MOST_LINES = 400
@@ -36,26 +32,18 @@ def sweep_page(story: SweepStory, pictures: Mapping[str, tuple[str, bytes]], com
         pictures: name to caption and PNG.
         command: that made the sweep.
     """
-    from jinja2 import Environment, StrictUndefined
+    from infermodel.report.template import one_file
 
-    folder = files("infermodel.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(folder.joinpath("sweep.html.jinja").read_text(encoding="utf-8"))
     told = lines(story)
-    return template.render(
+    return one_file(
+        "sweep.html.jinja",
+        pictures,
+        command,
         story=story,
         answers=answers(story),
         titles=[TITLES.get(measure, measure) for measure in SHOWN[story.ask]],
         lines=told[:MOST_LINES],
         more=max(0, len(told) - MOST_LINES),
-        policy=POLICY,
-        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
-        pictures=[
-            (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
-            for name, (caption, image) in pictures.items()
-        ],
-        command=" ".join(command),
-        version=__version__,
         laws=len(LAWS),
     )
 

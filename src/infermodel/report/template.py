@@ -1,16 +1,21 @@
-"""The page's template, compiled once: the result lies where Python keeps its own byte code, if that can be written."""
+"""Pages' templates, compiled once: the result lies where Python keeps its own byte code, if that can be written."""
 
 from __future__ import annotations
 
 import sys
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, Template
 from jinja2.bccache import Bucket
 
+from infermodel import __version__
 from infermodel.report import human
+from infermodel.report.page import POLICY
 
 AUTOESCAPE, TRIM_BLOCKS, LSTRIP_BLOCKS = True, True, True
 FILTERS = ("number", "seconds", "usd", "usd_band", "share", "share_band", "watts", "quantity")
@@ -29,8 +34,32 @@ class BesideTheSource(FileSystemBytecodeCache):
         return super().get_source_checksum(f"{source}{AUTOESCAPE}{TRIM_BLOCKS}{LSTRIP_BLOCKS}")
 
 
-def page_template() -> Template:
-    """The template of `report.html`; to parse and compile it takes a third of a small scenario's time."""
+def one_file(name: str, pictures: Mapping[str, tuple[str, bytes]], command: Sequence[str], **told: Any) -> str:
+    """A page as HTML text, its style and pictures inside.
+
+    Args:
+        name: of the template.
+        pictures: name to caption and PNG; the template has them as (name, caption, source).
+        command: that made the page.
+        told: what else the template asks for.
+    """
+    return page_template(name).render(
+        **told,
+        policy=POLICY,
+        style=files("infermodel.report").joinpath("report.css").read_text(encoding="utf-8"),
+        pictures=[
+            (title, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
+            for title, (caption, image) in pictures.items()
+        ],
+        command=" ".join(command),
+        version=__version__,
+    )
+
+
+def page_template(name: str = "report.html.jinja") -> Template:
+    """A template, that of `report.html` if not named; to parse and compile that one takes a third of a small scenario's
+    time.
+    """
     folder = Path(str(files("infermodel.report")))
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -40,6 +69,6 @@ def page_template() -> Template:
         trim_blocks=TRIM_BLOCKS,
         lstrip_blocks=LSTRIP_BLOCKS,
     )
-    for name in FILTERS:
-        environment.filters[name] = getattr(human, name)
-    return environment.get_template("report.html.jinja")
+    for each in FILTERS:
+        environment.filters[each] = getattr(human, each)
+    return environment.get_template(name)

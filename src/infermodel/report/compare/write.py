@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
 from infermodel import __version__
 from infermodel.metrics.schema import columns, row
-from infermodel.report import human
 from infermodel.report.cells import write_table
 from infermodel.report.compare.differences import Difference, differences
 from infermodel.report.compare.read import SavedReport
 from infermodel.report.folder import MARK, replacing
-from infermodel.report.page import POLICY
 
 CAPTIONS = {
     "compare_bars": "The main figures of each service, one bar a report.",
@@ -68,26 +64,11 @@ def page(
     command: Sequence[str] = (),
 ) -> str:
     """The page as HTML text."""
-    from jinja2 import Environment, StrictUndefined
+    from infermodel.report.template import one_file
 
-    folder = files("infermodel.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = human.number
-    environment.filters["quantity"] = human.quantity
-    template = environment.from_string(folder.joinpath("compare.html.jinja").read_text(encoding="utf-8"))
     by_service = [
         (service, [(metric, list(group)) for metric, group in groupby(mine, key=lambda each: (each.load, each.metric))])
         for service, mine in groupby(rows, key=lambda each: each.service)
     ]
-    return template.render(
-        policy=POLICY,
-        style=folder.joinpath("report.css").read_text(encoding="utf-8"),
-        reports=reports,
-        services=by_service,
-        pictures=[
-            (CAPTIONS[name], "data:image/png;base64," + b64encode(image).decode("ascii"))
-            for name, image in pictures.items()
-        ],
-        command=" ".join(command),
-        version=__version__,
-    )
+    captioned = {name: (CAPTIONS[name], image) for name, image in pictures.items()}
+    return one_file("compare.html.jinja", captioned, command, reports=reports, services=by_service)
