@@ -7,7 +7,7 @@ from measured_rows import row
 
 from infermodel.fidelity.accuracy import KNEE
 from infermodel.fidelity.crossing import ablation, leave_one_group_out
-from infermodel.fidelity.engines import fit_engine, observations, play_with, rows_of
+from infermodel.fidelity.engines import HOST, INGRESS, EngineFit, fit_engine, observations, play_with, rows_of
 
 HERE = Path(__file__).parent
 TRUE = {"host_step_s": 1.3e-3, "ingress_s": 20e-3}
@@ -32,15 +32,20 @@ def rows():
     return found
 
 
-def test_a_fit_finds_the_engine_that_made_the_rows(rows) -> None:
-    fit = fit_engine("sglang", rows, HERE, iterations=8).fit
+@pytest.fixture(scope="module")
+def fitted(rows) -> EngineFit:
+    return fit_engine("sglang", rows, HERE, parameters=(HOST[0], INGRESS), iterations=8)
+
+
+def test_a_fit_finds_the_engine_that_made_the_rows(fitted) -> None:
+    fit = fitted.fit
     assert fit.values["host_step_s"] == pytest.approx(TRUE["host_step_s"], rel=0.05)
     assert fit.values["ingress_s"] == pytest.approx(TRUE["ingress_s"], rel=0.05)
     assert fit.median_error < 0.01
 
 
-def test_a_group_left_out_is_predicted_by_the_others(rows) -> None:
-    table = leave_one_group_out(fit_engine("sglang", rows, HERE, iterations=8), "sglang")
+def test_a_group_left_out_is_predicted_by_the_others(fitted) -> None:
+    table = leave_one_group_out(fitted, "sglang")
     assert [line[0] for line in table] == [
         "left out of sglang",
         "ours h100-sxm sglang llama-3.1-8b",
@@ -52,8 +57,8 @@ def test_a_group_left_out_is_predicted_by_the_others(rows) -> None:
         assert float(share) < 1.0
 
 
-def test_without_a_constant_the_errors_grow(rows) -> None:
-    table = ablation(fit_engine("sglang", rows, HERE, iterations=8), "sglang", HERE, jobs=1)
+def test_without_a_constant_the_errors_grow(fitted) -> None:
+    table = ablation(fitted, "sglang", HERE, jobs=1)
     errors = {line[0]: float(line[2].split(" ")[0]) for line in table[1:]}
     assert errors["ingress_s"] > errors["nothing: all constants"] + 10
 

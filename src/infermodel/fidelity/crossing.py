@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from infermodel.fidelity.accuracy import knees_ms
-from infermodel.fidelity.engines import FITTED, EngineFit, play_with
+from infermodel.fidelity.engines import EngineFit, play_with
 from infermodel.fidelity.rows import Row
 
 METRICS = ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s")
@@ -77,12 +77,10 @@ def ablation(fitted: EngineFit, entry: str, folder: Path, *, jobs: int) -> list[
         (f"{entry} without", *METRICS),
         ("nothing: all constants", *(_cell(whole.get(metric)) for metric in METRICS)),
     ]
-    for parameter in FITTED[entry]:
-        if parameter.name in fit.dropped:
-            continue
-        without = {**fit.constants, parameter.name: 1.0 if parameter.name.endswith("efficiency") else 0.0}
+    for name in fit.values:
+        without = {**fit.constants, name: 1.0 if name.endswith("efficiency") else 0.0}
         left = errors_of(own, play_all(fitted, folder, without, jobs=jobs), played)
-        table.append((parameter.name, *(_cell(left.get(metric)) for metric in METRICS)))
+        table.append((name, *(_cell(left.get(metric)) for metric in METRICS)))
     return table
 
 
