@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from infermodel.architecture import Attention, GroupedAttention
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Chunk
 from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_context, chunk_pairs, kv_elements_per_token
 
-FOREVER = 1 << 40
+FOREVER: Final = 1 << 40
 """Steps of a straight line that nothing ends."""
 
 SOFTMAX_CHANNELS = 64

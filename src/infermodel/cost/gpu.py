@@ -7,7 +7,7 @@ contexts, so that the next steps of an unchanged batch follow a straight line un
 from __future__ import annotations
 
 from math import inf
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.attention import FOREVER, attention_rates, chunk_growth, steps_to_window
@@ -19,7 +19,7 @@ from infermodel.cost.step import Batch, Bound, KvMemory, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
-MOST_FIXED_PARTS = 1 << 16
+MOST_FIXED_PARTS: Final = 1 << 16
 """Context-free parts that are remembered, some 30 MB; prompts of all lengths would make millions."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, Final
 
 import simpy
 
@@ -12,7 +12,7 @@ COMPLETE, ARRIVE, START = 1 << 24, 2 << 24, 3 << 24
 """Order within an instant: replicas complete steps, then requests arrive, then replicas start steps. The index of the
 replica or service is added, so that ties never depend on who asked first. SimPy's own events (0 and 1) come before."""
 
-SIMPYS_OWN = 1
+SIMPYS_OWN: Final = 1
 """Events with at most this order are SimPy's own, such as the end of a service."""
 
 Routine = Generator["Alarm", None, None]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from infermodel.cost.step import Chunk
 
-ENDLESS = 1 << 60
+ENDLESS: Final = 1 << 60
 """Steps of a batch that nothing changes."""
 
 

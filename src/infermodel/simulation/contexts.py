@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from typing import Final
 
 from infermodel.cost.step import Windowed
 
-NOBODY = -(1 << 60)
+NOBODY: Final = -(1 << 60)
 """Below every offset."""
 
-MOST_STALE = 256
+MOST_STALE: Final = 256
 """Sequences that have left are dropped from the order of lengths when they are more than this and half of it."""
 
 

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Mapping
 from math import nan
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ MOST_BINS = 1024
 
 
 Column = NDArray[np.float64]
-BOUND_INDEX = {bound: index for index, bound in enumerate(BOUNDS)}
+BOUND_INDEX: Final = {bound: index for index, bound in enumerate(BOUNDS)}
 
 
 class Leaps(NamedTuple):
@@ -60,11 +60,11 @@ class Leaps(NamedTuple):
         return self.steps * first + slope * (self.steps * (self.steps - 1) / 2)
 
 
-LEAP = Struct(f"={len(Leaps._fields)}d")
+LEAP: Final = Struct(f"={len(Leaps._fields)}d")
 LEAPS = 4096
 """Leaps that are folded at once."""
-LEAP_BYTES = LEAP.size
-BUFFER_BYTES = LEAP_BYTES * LEAPS
+LEAP_BYTES: Final = LEAP.size
+BUFFER_BYTES: Final = LEAP_BYTES * LEAPS
 
 
 class RequestLog:
@@ -118,16 +118,16 @@ class RequestLog:
         return first
 
     def table(self, count: int) -> RequestTable:
-        """The first `count` requests as arrays."""
+        """The first `count` requests, most columns without a copy: no requests can be added as long as it lives."""
         status = np.where(np.frombuffer(bytes(self.finished), np.uint8) == 1, FINISHED, UNFINISHED).astype(np.int64)
         status[self.rejected] = REJECTED
         status = status[:count]
 
         def times(column: array[float]) -> NDArray[np.float64]:
-            return np.array(column[:count], np.float64)
+            return np.asarray(memoryview(column)[:count])
 
         def integers(column: array[int]) -> NDArray[np.int64]:
-            return np.array(column[:count], np.int64)
+            return np.asarray(memoryview(column)[:count]).astype(np.int64, copy=False)
 
         last = times(self.last_token_at)
         return RequestTable(

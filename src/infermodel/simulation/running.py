@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 from math import inf, isnan
-from typing import Protocol
+from typing import Final, Protocol
 
 from infermodel.cost.attention import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
@@ -16,10 +16,10 @@ from infermodel.simulation.prefixes import SharedPrefixes
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
-NO_CHUNKS: tuple[Chunk, ...] = ()
-NO_WINDOWS: tuple[Windowed, ...] = ()
+NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
+NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
 
-NOT_ASKED = -1
+NOT_ASKED: Final = -1
 """Budget left by a batch that nobody has asked about yet."""
 
 
