@@ -24,6 +24,7 @@ from infermodel.experiment import Result, run
 from infermodel.metrics.exports import request_rows, timeline_rows
 from infermodel.metrics.schema import row
 from infermodel.scenario import load, resolve
+from infermodel.simulation import Stepping
 
 HERE = Path(__file__).parent
 SCENARIOS = tuple(sorted(path.stem for path in HERE.glob("*.yaml")))
@@ -58,9 +59,9 @@ def here() -> str:
     return f"{platform.machine()} {platform.libc_ver()[0]} numpy {np.__version__}"
 
 
-def played(name: str) -> Result:
+def played(name: str, stepping: Stepping = "leap") -> Result:
     """The run of a scenario."""
-    return run(resolve(load(HERE / f"{name}.yaml")))
+    return run(resolve(load(HERE / f"{name}.yaml")), stepping=stepping)
 
 
 def figures(result: Result) -> dict[str, Any]:

@@ -14,6 +14,11 @@ def test_a_recorded_run_has_not_moved(name: str) -> None:
     assert not found, "\n".join(map(str, found)) + "\nmeant? python tests/golden/moved.py --record, and CHANGELOG.md"
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_step_by_step_it_is_the_same_run(name: str) -> None:
+    assert figures(played(name, "every")) == figures(played(name))
+
+
 def test_there_are_five_and_each_has_obeyed_the_laws() -> None:
     runs = recorded()["runs"]
     assert set(runs) == set(SCENARIOS)
