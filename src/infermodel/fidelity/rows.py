@@ -88,6 +88,10 @@ class Row:
         )
 
 
+LARGEST_BYTES = 50_000_000
+"""Of a measurement file: a hundred thousand rows."""
+
+
 def read_rows(path: Path) -> tuple[Row, ...]:
     """All experiments of a measurement file.
 
@@ -95,13 +99,20 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         RowError: a column is missing, or a cell does not hold what its column needs.
         OSError: the file cannot be read.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        needed = {"id", "gpu", "engine", "model", "load", "weights_precision", "prompt_tokens", "output_tokens"}
-        missing = sorted(needed - set(reader.fieldnames or ()))
-        if missing:
-            raise RowError(f"{path}: no column {', '.join(missing)}")
-        return tuple(_row(cells, f"{path}:{reader.line_num}") for cells in reader)
+    if path.is_file() and path.stat().st_size > LARGEST_BYTES:
+        raise RowError(f"{path}: is larger than {LARGEST_BYTES // 1_000_000} MB: no table of experiments")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            needed = {"id", "gpu", "engine", "model", "load", "weights_precision", "prompt_tokens", "output_tokens"}
+            missing = sorted(needed - set(reader.fieldnames or ()))
+            if missing:
+                raise RowError(f"{path}: no column {', '.join(missing)}")
+            return tuple(_row(cells, f"{path}:{reader.line_num}") for cells in reader)
+    except UnicodeDecodeError as error:
+        raise RowError(f"{path}: is not UTF-8 text: byte 0x{error.object[error.start]:02x}") from None
+    except csv.Error as error:
+        raise RowError(f"{path}: is no comma-separated table: {error}") from None
 
 
 def _row(cells: Mapping[str, str | None], where: str) -> Row:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from infermodel.architecture import (
 )
 from infermodel.formats.text import FormatError, read_lines
 from infermodel.hardware import Quantity
+
+MOST_LINES = 100_000
 
 _DTYPES: Mapping[str, str] = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 _QUANTISED: Mapping[str, str] = {"fp8": "fp8", "mxfp4": "mxfp4"}
@@ -310,12 +313,16 @@ def read_hf_config(path: Path) -> ModelArchitecture:
         FormatError: no such file, no JSON object, or a model that is not supported; see `architecture`.
     """
     file = path / "config.json" if path.is_dir() else path
-    lines = list(read_lines(file))
+    lines = list(islice(read_lines(file), MOST_LINES + 1))
+    if len(lines) > MOST_LINES:
+        raise FormatError(file, f"is no configuration: more than {MOST_LINES:,} lines")
     try:
         keys = json.loads("\n".join(lines))
     except json.JSONDecodeError as error:
         text = lines[error.lineno - 1] if error.lineno <= len(lines) else ""
         raise FormatError(file, error.msg, line=error.lineno, column=error.colno, text=text) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        raise FormatError(file, f"is no configuration: {error}") from None
     if not isinstance(keys, dict):
         raise FormatError(file, "expected a JSON object of configuration keys")
     name = file.resolve().parent.name if file.name == "config.json" else file.stem

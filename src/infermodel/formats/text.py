@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, cast
 
 SHOWN = 100  # characters of a broken line that a message quotes
+LONGEST_LINE = 1_000_000  # bytes; a longer one is no line of a log, and its cells would fill the memory
 
 
 class FormatError(ValueError):
@@ -51,11 +52,12 @@ def shortened(value: str) -> str:
     return repr(value if len(value) <= 40 else value[:36] + " ...") if value else "nothing"
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path, longest: int = LONGEST_LINE) -> Iterator[str]:
     """The lines of a UTF-8 file without their ends; gzip is recognised by its content, a byte order mark is skipped.
 
     Raises:
-        FormatError: the file cannot be read, is not UTF-8, or its gzip data is damaged.
+        FormatError: the file cannot be read, is not UTF-8, its gzip data is damaged, or a line has more than `longest`
+            bytes.
     """
     number = 0
     try:
@@ -63,7 +65,9 @@ def read_lines(path: Path) -> Iterator[str]:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             lines: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(iter(lambda: lines.readline(longest + 1), b""), start=1):
+                if len(line) > longest:
+                    raise FormatError(path, f"expected lines of at most {longest:,} bytes", line=number, column=1)
                 body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 yield body.rstrip(b"\r\n").decode("utf-8")
     except UnicodeDecodeError as error:

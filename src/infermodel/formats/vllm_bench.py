@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from infermodel.formats.columns import MOST_TOKENS
 from infermodel.formats.text import FormatError, read_lines, shortened
 
+LONGEST_RESULT = 1_000_000_000  # bytes; all gaps of a run stand on one line
+
 
 @dataclass(frozen=True)
 class BenchRequests:
@@ -80,7 +82,7 @@ def read(path: Path) -> tuple[BenchResult, ...]:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    text = "\n".join(read_lines(path))
+    text = "\n".join(read_lines(path, LONGEST_RESULT))
     decoder = json.JSONDecoder()
     results: list[BenchResult] = []
     begin = 0

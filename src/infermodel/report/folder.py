@@ -59,7 +59,7 @@ def check_place(target: Path) -> Path:
     Raises:
         NotAReport: something else is there.
     """
-    place = target.expanduser().resolve()
+    place = Path(os.path.realpath(os.path.expanduser(target)))  # Path.resolve raises RuntimeError for a loop of links
     if place.exists() and not place.is_dir():
         raise NotAReport(f"{target} is a file: give the name of a folder")
     if place.is_dir() and not (place / MARK).is_file() and any(place.iterdir()):

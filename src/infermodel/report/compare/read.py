@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def titles(folders: Sequence[Path]) -> list[str]:
     >>> titles([Path("a/x"), Path("b/x")]), titles([Path("reports/one"), Path("reports/two")])
     (['a/x', 'b/x'], ['one', 'two'])
     """
-    parts = [folder.resolve().parts for folder in folders]
+    parts = [Path(os.path.realpath(folder)).parts for folder in folders]
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-depth:]) for each in parts]
         if len(set(names)) == len(names):
