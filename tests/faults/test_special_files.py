@@ -134,7 +134,6 @@ def test_no_code_of_a_scenario_is_ever_run(tmp_path: Path, evil: str, monkeypatc
     try:
         title = load("s.yaml").title
     except ScenarioErrors as refused:
-        assert "is not part of the language" in str(refused) or "YAML" in str(refused)  # noqa: PT017
-    else:
-        assert title == evil  # words, taken as they stand
+        title = evil if str(refused).startswith("s.yaml:1:") else ""
+    assert title == evil  # refused where it stands, or words
     assert not Path("evil").exists()

@@ -63,9 +63,11 @@ def write_plan(planned: Planned, folder: Path) -> None:
 def story_of(planned: Planned) -> PlanStory:
     """What the page and the pictures tell."""
     from infermodel.report.plan_story import PlanStory
+    from infermodel.scenario import load, resolve
     from infermodel.search.plan_table import asked_of, devices_of, plan_rows, traffic_of, words_of
 
     plan, service = planned.plan, asked_of(planned)
+    base = resolve(load(plan.base_path))
     return PlanStory(
         title=plan.title,
         description=plan.description,
@@ -78,6 +80,8 @@ def story_of(planned: Planned) -> PlanStory:
         rows=plan_rows(planned),
         words=[words_of(each.layout.settings) for each in planned.options],
         fleets=planned.fleets,
+        digest=base.digest,
+        seed=base.seed,
     )
 
 

@@ -24,6 +24,7 @@ class PlanStory:
         rows: of plan.csv.
         words: how each of them is set up.
         fleets: layouts times sizes.
+        digest, seed: of the base scenario.
     """
 
     title: str
@@ -37,6 +38,8 @@ class PlanStory:
     rows: Sequence[Mapping[str, Any]]
     words: Sequence[str]
     fleets: int
+    digest: str = ""
+    seed: int = 1
 
     @cached_property
     def looks(self) -> dict[str, Style]:
