@@ -19,6 +19,10 @@ def sweeps_of(page: str) -> set[str]:
     return {found["head"].split(",")[0] for found in PLACE.finditer(page)}
 
 
+def test_there_are_three_studies() -> None:
+    assert [page.stem for page in PAGES] == ["context", "tokens_a_day", "wafer_or_gpu"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_table_is_what_its_sweep_found(page: Path) -> None:
     text = page.read_text()
@@ -61,3 +65,36 @@ def test_contexts_that_fit_are_the_memory_over_the_context() -> None:
         replicas = {name: 1 if "CS-3" in name or "Groq" in name else 2 for name in services}
         fit = [replicas[name] * int(tokens[name] / replicas[name] // int(context)) for name in services]
         assert told.split(" | ") == [str(each) for each in fit]
+
+
+def test_break_even_prices_follow_from_the_formula_of_the_page() -> None:
+    rows = read_rows((ROOT / "docs" / "studies" / "wafer_or_gpu.csv").read_text())
+    told = {(row["point"], row["service"], row["measure"]): float(row["value"]) for row in rows if row["value"]}
+    checked = 0
+    for point in {row["point"] for row in rows}:
+        rivals = [usd for (at, name, m), usd in told.items() if at == point and m == "usd_per_h" and name != "CS-3"]
+        if not rivals:
+            assert (point, "CS-3", "break_even_usd") not in told
+            continue
+        annuity = 0.08 / (1 - 1.08**-4)
+        power_usd = told[point, "CS-3", "power_w"] / 1000 * 1.1 * 0.0867  # PUE and USD/kWh of the base scenario
+        systems = told[point, "CS-3", "bought"]
+        price = (min(rivals) / 1.275 - power_usd) * 8760 / (systems * annuity)
+        assert told[point, "CS-3", "break_even_usd"] == pytest.approx(max(0.0, price), rel=1e-6)
+        checked += 1
+    assert checked >= 8
+
+
+def test_at_the_break_even_price_the_dollars_of_both_are_the_same() -> None:
+    rows = read_rows((ROOT / "docs" / "studies" / "cs3_price.csv").read_text())
+    axis = next(name for name in rows[0] if name.startswith("price"))
+    told = {(row[axis], row["service"], row["measure"]): float(row["value"]) for row in rows if row["value"]}
+    prices = sorted({row[axis] for row in rows if row[axis]}, key=float)
+    names = {row["service"] for row in rows if row["service"]} - {"CS-3"}
+    dearer = [
+        told[price, "CS-3", "usd_per_h"] > min(told[price, name, "usd_per_h"] for name in names) for price in prices
+    ]
+    even = told[prices[0], "CS-3", "break_even_usd"] / 1e6
+    assert dearer == [float(price) > even for price in prices]
+    assert True in dearer
+    assert False in dearer
