@@ -95,6 +95,9 @@ def test_at_the_break_even_price_the_dollars_of_both_are_the_same() -> None:
         told[price, "CS-3", "usd_per_h"] > min(told[price, name, "usd_per_h"] for name in names) for price in prices
     ]
     even = told[prices[0], "CS-3", "break_even_usd"] / 1e6
+    assert even == pytest.approx(0.331, rel=1e-3)
     assert dearer == [float(price) > even for price in prices]
+    at_even = [told["0.331", name, "usd_per_h"] for name in ("CS-3", "HGX H200")]
+    assert at_even[0] == pytest.approx(at_even[1], rel=1e-3)
     assert True in dearer
     assert False in dearer
