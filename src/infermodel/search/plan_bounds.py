@@ -188,7 +188,7 @@ def parts(most: int, ratio: float) -> list[tuple[int, int]]:
     """1 to `most` in parts that end at most so many times above their start, the last number alone.
 
     >>> parts(10, 1.5)
-    [(1, 1), (2, 2), (3, 3), (4, 5), (6, 9), (10, 10)]
+    [(1, 1), (2, 3), (4, 5), (6, 9), (10, 10)]
     """
     found = []
     high = most
