@@ -11,9 +11,10 @@ import pytest
 from infermodel.experiment.processes import processes
 
 SLEEPERS = """
-import time
+import signal, time
 from infermodel.experiment.processes import processes
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     with processes(2) as mapped:
         print("working", flush=True)
         try:
