@@ -16,8 +16,8 @@ from infermodel.experiment.processes import processes
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     with processes(2) as mapped:
-        print("working", flush=True)
         try:
+            print("working", flush=True)
             list(mapped(time.sleep, [60, 60, 60]))
         except KeyboardInterrupt:
             print("interrupted", flush=True)
