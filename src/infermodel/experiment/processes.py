@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
+from threading import current_thread, main_thread
 from typing import Protocol, TypeVar
 
 Task = TypeVar("Task")
@@ -32,11 +33,14 @@ def processes(jobs: int) -> Iterator[Mapper]:
         yield map
         return
     others = set(active_children())
-    with _interrupts_held():
-        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-        pool.submit(int)  # the first task starts all workers, which inherit that interrupts are held
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+
+    def mapped(function: Callable[[Task], Answer], tasks: Iterable[Task], /) -> Iterator[Answer]:
+        with _interrupts_held():  # tasks start workers as they are handed in, and workers inherit this
+            return pool.map(function, tasks)
+
     try:
-        yield pool.map
+        yield mapped
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in set(active_children()) - others:
@@ -47,12 +51,21 @@ def processes(jobs: int) -> Iterator[Mapper]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back; workers started meanwhile do so for ever. No-op where signals cannot be held (Windows)."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Hold Ctrl-C back until the end of the block; workers started meanwhile do so for ever.
+
+    The mask is for the workers, who inherit it. Here a numerical library's thread may be given the signal all the same,
+    so it is also noted instead of raised. No-op where signals cannot be held (Windows, other threads than the first).
+    """
+    if not hasattr(signal, "pthread_sigmask") or current_thread() is not main_thread():
         yield
         return
+    noted: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if noted:
+            signal.raise_signal(signal.SIGINT)
