@@ -7,6 +7,7 @@ suggestion, ready for a `ScenarioError`.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -50,20 +51,20 @@ def refuse_below(errors: Refusals) -> NoReturn:
     raise ValidationError.from_exception_data("scenario", details)
 
 
-class Kind:
+class Kind(ABC):
     """A kind of value: reads it from the tree, writes it back to a tree."""
 
+    @abstractmethod
     def read(self, value: Any) -> Any:
         """The value meant; raises what `refuse` raises."""
-        raise NotImplementedError
 
     def write(self, value: Any) -> Any:
         """What `read` turns into the same value again."""
         return value
 
+    @abstractmethod
     def unit(self) -> str:
         """What may be written, for the reference table."""
-        raise NotImplementedError
 
     def expected(self) -> str:
         """What may be written, for a message."""
