@@ -1,6 +1,6 @@
 """Speed and price by provider as published in autumn 2024, with the modelled points beside them.
 
-`python -m infermodel.fidelity.corners REPORT FOLDER` reads the report of `scenarios/corners.yaml`, prints the tables of
+`python -m infermodel.pages.corners REPORT FOLDER` reads the report of `scenarios/corners.yaml`, prints the tables of
 `docs/corners.md` and draws its pictures into the folder.
 """
 

@@ -1,6 +1,6 @@
 """What a CS-3 holds and how fast it is: layers on wafers, contexts, models, batches, loading.
 
-`python -m infermodel.fidelity.cs3 FOLDER` prints the tables of `docs/cs3.md` and draws its pictures into the folder.
+`python -m infermodel.pages.cs3 FOLDER` prints the tables of `docs/cs3.md` and draws its pictures into the folder.
 """
 
 from __future__ import annotations

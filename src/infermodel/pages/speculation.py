@@ -1,6 +1,6 @@
 """Which drafts turn the speeds of plain decoding into those published later: the whole map, not one point.
 
-`python -m infermodel.fidelity.speculation PICTURE.png` prints the tables of `docs/speculation.md` and draws its
+`python -m infermodel.pages.speculation PICTURE.png` prints the tables of `docs/speculation.md` and draws its
 picture.
 """
 

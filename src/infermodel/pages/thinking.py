@@ -1,6 +1,6 @@
 """Answer time and dollars of questions that take several calls, as a table and a picture.
 
-`python -m infermodel.fidelity.thinking scenarios/thinking.yaml PICTURE.png` runs the scenario's services at several
+`python -m infermodel.pages.thinking scenarios/thinking.yaml PICTURE.png` runs the scenario's services at several
 loads (four minutes), prints the table of
 `docs/thinking.md` and draws its picture. Services are named "system, way of working".
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infermodel.fidelity import corners, cs3, endpoints
+from infermodel.pages import corners, cs3, endpoints
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -1,6 +1,6 @@
 """Published speeds of public endpoints in September 2024 against the model: which layout and batch explain each.
 
-`python -m infermodel.fidelity.endpoints PICTURE.png` prints the tables of `docs/endpoints.md` and draws its picture.
+`python -m infermodel.pages.endpoints PICTURE.png` prints the tables of `docs/endpoints.md` and draws its picture.
 Publishers state neither GPUs, precision nor batch, so every layout is tried; none of it is fitted.
 """
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infermodel.claims.quotas import table, taken
+from infermodel.pages.quotas import table, taken
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rate_limits.md").read_text(encoding="utf-8")
 

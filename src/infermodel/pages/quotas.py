@@ -1,6 +1,6 @@
 """What the quotas of the free tier of August 2024 let a key have.
 
-`python -m infermodel.claims.quotas PICTURE.png` prints the table of `docs/rate_limits.md` and draws its picture.
+`python -m infermodel.pages.quotas PICTURE.png` prints the table of `docs/rate_limits.md` and draws its picture.
 """
 
 from __future__ import annotations

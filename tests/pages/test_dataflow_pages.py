@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infermodel.fidelity import dataflow, speculation
+from infermodel.fidelity import dataflow
+from infermodel.pages import speculation
 
 DOCS = Path(__file__).parents[2] / "docs"
 
