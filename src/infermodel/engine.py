@@ -23,6 +23,7 @@ class Engine:
         max_batched_tokens: default token budget of a step.
         kv_block_tokens: tokens of a KV block.
         memory_utilisation: default share of device memory that the engine may use.
+        shares_free_memory: whether that share is of what weights and activations leave, not of the whole device.
         memory_reserve_bytes: of one device: runtime, graphs, activations beyond those computed from the batch.
         chunked_prefill: whether a prompt may be split over steps and mixed with decode.
         schedules_ahead: whether the next step is composed while one runs.
@@ -46,5 +47,6 @@ class Engine:
     chunked_prefill: bool = True
     schedules_ahead: bool = False
     reserves_output: bool = False
+    shares_free_memory: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)

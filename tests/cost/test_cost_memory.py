@@ -37,6 +37,17 @@ def test_the_reserve_and_the_activations_come_off() -> None:
     assert (bare.tokens - busy.tokens) * 131_072 == pytest.approx(1.036e9, rel=5e-3)
 
 
+def test_an_engine_may_take_its_share_of_what_the_weights_leave() -> None:
+    # TensorRT-LLM: (85.5e9 - 16.06e9) x 0.9 = 62.50e9, not 85.5e9 x 0.9 - 16.06e9 = 60.89e9: 476.8k tokens.
+    memory = kv_memory(LLAMA_8B, H100, small(), replace(BARE, shares_free_memory=True))
+    assert memory.tokens == pytest.approx(476_800, rel=1e-3)
+    # Where weights nearly fill the device the two differ by much: 2.0e9 x 0.9 against 0.2e9.
+    tight = replace(H100, memory_capacity_bytes=18.06e9)
+    assert kv_memory(LLAMA_8B, tight, small(), replace(BARE, shares_free_memory=True)).tokens == pytest.approx(
+        2.0e9 * 0.9 / 131_072, rel=5e-3
+    )
+
+
 def test_r1_in_fp8_on_eight_h200_holds_about_540_thousand_tokens() -> None:
     # A latent of 576 x 2 bytes x 61 layers = 70,272 bytes a token on every GPU; weights 85.0 GB on each. With 123 GB
     # for both: 38 GB / 70,272 = 541k, not 8 x 541k: the latent is not divided.

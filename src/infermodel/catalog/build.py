@@ -69,7 +69,7 @@ _ENGINE: _Fields = {
     "memory_utilisation": ("memory_utilisation", "share"),
     "memory_reserve_bytes": ("memory_reserve", "bytes"),
 }
-_HABITS = ("chunked_prefill", "schedules_ahead", "reserves_output")  # of an engine, true or false
+_HABITS = ("chunked_prefill", "schedules_ahead", "reserves_output", "shares_free_memory")  # of an engine, true or false
 _COUNTS = frozenset(
     {"multiprocessors", "cores", "devices", "max_sequences", "max_batched_tokens", "kv_block_tokens"}
 )  # fields that are whole numbers

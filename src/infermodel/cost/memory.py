@@ -85,8 +85,11 @@ def stage_memory(
     if stage == stages - 1 and not (architecture.tied_embeddings and stages == 1):
         weights += embedding_bytes(architecture, deployment)
     activations = activation_bytes(architecture, deployment)
-    usable = device.memory_capacity_bytes * deployment.memory_utilisation
-    free = usable - weights - activations - engine.memory_reserve_bytes
+    beside = weights + activations + engine.memory_reserve_bytes
+    if engine.shares_free_memory:
+        free = (device.memory_capacity_bytes - beside) * deployment.memory_utilisation
+    else:
+        free = device.memory_capacity_bytes * deployment.memory_utilisation - beside
     number = PRECISION_BYTES[deployment.precision.kv_cache]
     shard = shard_of(deployment)
     whole = windowed = held = 0.0
@@ -192,7 +195,7 @@ def _no_room(
     gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
     per_gpu = f"{stage.weights_bytes / 1e9:.0f} GB of weights" + (" on each GPU" if gpus > 1 else "")
     fleet = f"one {device.title}" if gpus == 1 else f"{gpus} {device.title}"
-    usable = device.memory_capacity_bytes * deployment.memory_utilisation
+    usable = device.memory_capacity_bytes * (1.0 if engine.shares_free_memory else deployment.memory_utilisation)
     beside = stage.activations_bytes + engine.memory_reserve_bytes
     enough = fewest_that_fit(architecture, device, deployment, engine)
     advice = (
