@@ -12,6 +12,8 @@ import pytest
 from infermodel.cost.step import Batch, Chunk
 from infermodel.experiment import Result, run
 from infermodel.experiment.pricing import economics
+from infermodel.report.findings import Findings
+from infermodel.report.words import warnings
 from infermodel.scenario import load
 from infermodel.scenario.resolve import resolve
 from infermodel.search.capacity import find_capacity
@@ -128,6 +130,58 @@ def test_a_trace_cut_short_measures_what_arrived_before_the_cut(tmp_path: Path, 
         summary = service.summary
         assert 40 <= summary.arrived <= 50  # whole bins of the timeline before the cut
         assert (summary.unfinished, summary.overloaded) == (0, False)
+
+
+TRACE = "traffic={arrivals: {kind: trace, file: log.csv, format: requests}}"
+LENGTHS = "prompt_tokens: {kind: fixed, tokens: 1000}, output_tokens: {kind: fixed, tokens: 100}"
+
+
+@pytest.mark.parametrize(
+    ("times", "traffic", "measured"),
+    [
+        ([0.0] * 4 + [30.0, 60.0], TRACE, 4),
+        ([0.0] * 4, TRACE, 4),
+        ([0.0] * 6 + [0.25, 60.0], TRACE, 6),  # nothing tells the fourth from the sixth
+        ([5.0] * 4 + [5.5, 60.0], TRACE, 4),
+        ([], f"traffic={{arrivals: {{kind: offline, requests: 4}}, {LENGTHS}}}", 4),
+        ([], f"traffic={{arrivals: {{kind: closed, users: 10}}, {LENGTHS}}}", 10),
+    ],
+)
+def test_requests_that_come_at_once_are_waited_for_and_measured(
+    tmp_path: Path, times: list[float], traffic: str, measured: int
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(LONELY)
+    (tmp_path / "log.csv").write_text(
+        "arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{time},1000,100\n" for time in times)
+    )
+    scenario = resolve(load(path, [traffic, "requests=4", "warm_up=auto"]))
+    for service in scenario.services:
+        (alone,) = run(replace(scenario, services=(service,))).services
+        summary, requests = alone.summary, alone.record.requests
+        assert (summary.arrived, summary.finished, summary.overloaded) == (measured, measured, False)
+        last_s = float(requests.finished_at[:measured].max())
+        later = requests.arrived_at[measured:]
+        if len(later) == 0 or later[0] > last_s:  # as an offline batch: to the last answer
+            assert summary.window_end_s == np.nextafter(last_s, np.inf)
+        else:  # until the next one comes
+            assert summary.window_end_s == later[0]
+
+
+def test_long_answers_in_a_short_window_are_no_overload(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(LONELY)
+    (tmp_path / "log.csv").write_text(
+        "arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{second},1000,3000\n" for second in range(200))
+    )
+    result = run(resolve(load(path, [TRACE, "warm_up=auto", "requests=5"])))  # 3,000 tokens take a GPU some 20 s
+    summary = result.services[0].summary
+    assert summary.unfinished == summary.arrived > 0
+    assert not summary.overloaded
+    assert np.isnan(summary.queue_time_mean_s)
+    told = " ".join(warnings(Findings.of(result, [], [])))
+    assert f"{summary.unfinished} of {summary.arrived} requests never finish within the window" in told
+    assert "queue" not in told
 
 
 def test_tokens_of_requests_that_came_before_the_window_have_a_price_but_no_split(lonely: Result) -> None:

@@ -63,6 +63,10 @@ def answer(
         summary = each.summary
         if summary.overloaded:
             notes.append(f"{summary.service}: overloaded; mean latencies are withheld")
+        if summary.unfinished:
+            some = f"{summary.unfinished} of {summary.arrived} requests"
+            never = f"{some} never finish within the window or as long again"
+            notes.append(f"{summary.service}: {never}; mean latencies are withheld")
         if summary.missed_objectives:
             notes.append(f"{summary.service}: misses {summary.missed_objectives}")
         if summary.rejected:

@@ -117,14 +117,22 @@ def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]
     if is_measured_whole(scenario):
         return whole
     end_s = last_arrival_s(scenario, records)
-    if end_s == 0:  # all there at the start, as in an offline batch
-        return whole
+    if scenario.duration_s is None and any(record.requests.arrived_at[0] == end_s for record in records):
+        return Window(0.0, min(next_arrival_s(records, end_s), whole.end_s))
     finite = all(is_finite(service.traffic) for service in scenario.services)
     start_s = 0.0 if scenario.warm_up_s is None and finite else scenario.warm_up_s
     try:
         return common_window(records, end_s, start_s=start_s)
     except ValueError:  # shorter than a bin of the timeline: nothing to cut
         return Window(0.0, end_s)
+
+
+def next_arrival_s(records: Sequence[ServiceRecord], moment_s: float) -> float:
+    """When the first request after `moment_s` comes, infinity where none does: what all came at that moment is measured
+    like an offline batch, to its last answer, but a window must not hold those who come meanwhile.
+    """
+    later = [times[times > moment_s] for times in (record.requests.arrived_at for record in records)]
+    return min((float(times[0]) for times in later if len(times)), default=inf)
 
 
 def is_measured_whole(scenario: ResolvedScenario) -> bool:

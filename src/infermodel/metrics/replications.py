@@ -37,7 +37,7 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
         value = of_independent([each.verdicts[position].value for each in summaries], level)
         intervals[promise.name] = value
         verdicts.append(Verdict(promise, value.mean, promise.is_met_by(value.mean)))
-    steady = not any(each.overloaded or each.warning for each in summaries)
+    steady = not any(each.overloaded or each.unfinished or each.warning for each in summaries)
     return replace(
         first,
         **{name: interval.mean for name, interval in intervals.items() if name in averaged},  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from infermodel.metrics.confidence import student_t_quantile
 from infermodel.metrics.latency import latencies
-from infermodel.tables import REJECTED, UNFINISHED, RequestTable, ServiceRecord
+from infermodel.tables import REJECTED, RequestTable, ServiceRecord
 
 MSER_BATCH = 5
 """Observations that MSER-5 averages before it looks for the cut."""
@@ -140,7 +140,7 @@ def count_at(starts: NDArray[np.float64], ends: NDArray[np.float64], times: NDAr
 
 
 def is_overloaded(requests: RequestTable, window: Window) -> bool:
-    """Whether the queue grew through the window, or requests of the window never finished.
+    """Whether the queue grew through the window.
 
     The queue (arrived, not rejected, not yet scheduled) is looked at 40 times in the window. It grew when all three
     hold: its regression slope is above zero (t test of neighbouring instants averaged in pairs, 99.9 % one-sided); the
@@ -153,8 +153,6 @@ def is_overloaded(requests: RequestTable, window: Window) -> bool:
     arrivals = int(inside.sum())
     if arrivals == 0:
         return False
-    if bool(np.any(inside & (requests.status == UNFINISHED))):
-        return True
     waiting = waiting_samples(requests, window)
     quarter = WAITING_SAMPLES // 4
     growth, significant = _trend(waiting.reshape(-1, 2).mean(axis=1))

@@ -43,9 +43,9 @@ class Summary:
     window_end_s: float = _column("s", "the measured window ends")
     arrived: int = _column("requests", "arrived in the window")
     finished: int = _column("requests", "of those, finished (also after the window)")
-    unfinished: int = _column("requests", "of those, accepted and never finished")
+    unfinished: int = _column("requests", "of those, accepted and not finished when the run ended: means are withheld")
     rejected: int = _column("requests", "of those, rejected")
-    overloaded: bool = _column("", "the queue grew through the window, or requests never finished: means are withheld")
+    overloaded: bool = _column("", "the queue grew through the window: means are withheld")
     waiting_growth: float = _column("requests", "growth of the queue through the window, along its regression line")
     warning: str = _column("", "why there are no confidence intervals; empty where there are")
     offered_rpm: float = _column("requests/min", "arrivals in the window")
@@ -132,8 +132,8 @@ def summarise(
     """Derive a service's row.
 
     Latencies are of the requests that arrived in the window and were accepted; one that has not come so far counts
-    as infinitely late in percentiles. Means are withheld (NaN) where the service is overloaded: they would grow with
-    the length of the run. Gaps between tokens are pooled over the whole run.
+    as infinitely late in percentiles. Means are withheld (NaN) where the service is overloaded, since they would grow
+    with the length of the run, and where requests are unfinished. Gaps between tokens are pooled over the whole run.
 
     Args:
         record: of the simulation.
@@ -149,7 +149,7 @@ def summarise(
     overloaded, warning = is_overloaded(requests, window), too_short(requests, window)
     verdicts = evaluate(record, window, promised)
     good = meets_all(judged_columns(record, window), promised)
-    steady = not overloaded and not warning
+    steady = not (overloaded or counts.unfinished or warning)
     columns = _per_request(requests, accepted)
     prompt_tokens, minutes = float(requests.prompt_tokens[done].sum()), window.seconds / 60
     return Summary(
@@ -180,7 +180,7 @@ def summarise(
         attainment=share_of(float(good.sum()), counts.arrived),
         objectives_met=all(each.met for each in verdicts),
         missed_objectives=" ".join(each.objective.name for each in verdicts if not each.met),
-        **_latency_fields(columns, record, withheld=overloaded),
+        **_latency_fields(columns, record, withheld=overloaded or counts.unfinished > 0),
         prompt_tokens_mean=share_of(prompt_tokens, counts.finished),
         output_tokens_mean=share_of(float(requests.output_tokens[done].sum()), counts.finished),
         cached_share=share_of(float(requests.cached_tokens[done].sum()), prompt_tokens),

@@ -134,8 +134,12 @@ def warnings(findings: Findings) -> list[str]:
         if summary.rejected:
             refused = f"{summary.rejected} of {summary.arrived} requests"
             lines.append(f"{summary.service} rejects {refused}, which are too long for it.")
-        if summary.unfinished and not summary.overloaded:
-            lines.append(f"{summary.service} leaves {summary.unfinished} of {summary.arrived} requests unfinished.")
+        if summary.unfinished:
+            some = f"{summary.unfinished} of {summary.arrived} requests"
+            lines.append(
+                f"{summary.service}: {some} never finish within the window or as long again, so mean latencies are "
+                "withheld; a longer run tells whether they ever do."
+            )
         if summary.warning:
             lines.append(f"{summary.service}: no confidence intervals; {summary.warning}.")
         capacity = findings.capacities.get(summary.service)

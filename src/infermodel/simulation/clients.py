@@ -29,7 +29,9 @@ def arrivals(service: Service, clock: Clock, alarm: Alarm, requests: Iterator[Re
     for block in requests:
         number = service.log.extend(block)
         for arrived_at in block.arrived_at.tolist():
-            if service.measured == inf and (arrived_at >= horizon.duration_s or number >= horizon.requests):
+            if service.measured == inf and (
+                arrived_at >= horizon.duration_s or (number >= horizon.requests and arrived_at > service.first_at)
+            ):
                 service.close_window(more=True)
             at = arrived_at + ingress_s
             if at > clock.now:
@@ -69,7 +71,7 @@ class Users:
             if request >= requests:
                 service.close_window(more=False)
                 return
-            if request >= service.horizon.requests and service.measured == inf:
+            if request >= service.horizon.requests and service.measured == inf and clock.now > service.first_at:
                 service.close_window(more=True)
                 if service.ended:
                     return

@@ -25,6 +25,9 @@ from infermodel.tables import ServiceRecord, Timeline
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import ClosedTraffic, Traffic
 
+LONGEST_DRAIN_S = 86400.0
+"""Requests that came at one moment set no time in which others would have to finish; after a day they are given up."""
+
 
 class Service:
     """The processes of one service: its clients, its router, its systems with their replicas.
@@ -121,6 +124,11 @@ class Service:
         if isinstance(running, VerifiedRunning) and speculation is not None:
             running.draw_with(speculation, int(streams("acceptance").integers(2**63)))
         return running
+
+    @property
+    def first_at(self) -> float:
+        """When the first request was sent; a NaN before."""
+        return self.log.arrived_at[0] if self.sent else nan
 
     # ---- for clients ----------------------------------------------------------------------------------------------
 
@@ -285,7 +293,8 @@ class Service:
             return
         drain_s = self.horizon.drain_s
         if drain_s is None and more:
-            drain_s = self._clock.now
+            at_once = self.log.arrived_at[self.sent - 1] == self.first_at if self.sent else False
+            drain_s = LONGEST_DRAIN_S if at_once else self._clock.now
         if drain_s is not None:
             self._clock.call_at(self._clock.now + drain_s, ARRIVE, self._end)
 

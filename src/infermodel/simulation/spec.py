@@ -47,9 +47,11 @@ class Horizon:
 
     Attributes:
         duration_s: requests that arrive before this are measured.
-        requests: the first so many requests are measured; with both, whichever ends first.
+        requests: the first so many requests are measured; with both, whichever ends first. If the first so many come at
+            one moment, all that come at that moment are measured: nothing tells them apart.
         drain_s: how long after the last measured arrival to wait for the measured ones to finish; None: as long as it
-            takes where no more requests come, else as long as arrivals were measured. Arrivals go on meanwhile.
+            takes where no more requests come, a day where all came at one moment, else as long as arrivals were
+            measured. Arrivals go on meanwhile.
     """
 
     duration_s: float = inf
