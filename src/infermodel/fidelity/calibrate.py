@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infermodel import catalog
-from infermodel.fidelity import yaml_text
+from infermodel.fidelity import published, yaml_text
 from infermodel.fidelity.devices import DeviceFit, fit_device
 from infermodel.fidelity.engines import DEVICE_CONSTANTS, FITTED, EngineFit, fit_engine
 from infermodel.fidelity.fit import Fitted
@@ -99,9 +99,14 @@ def device_values(found: Calibration) -> dict[str, dict[str, float]]:
             values[name] = {**values[kin], **{key: joined[key] for key in LINK}}
             if joined["link_sharing"] > 0:
                 values[name]["link_sharing"] = SHARED_ROOT
+            for constant, value in values[name].items():
+                own = published.figure(name, kin, constant, value)
+                if own is not None:
+                    values[name][constant] = own.value
     for constant, (value, _, _) in grouped(found).items():
         for name in (*MEASURED, *RELATED):
-            values.setdefault(name, {})[constant] = value
+            own = published.OWN.get(name, {}).get(constant)
+            values.setdefault(name, {})[constant] = value if own is None else own.value
     return values
 
 
@@ -129,7 +134,10 @@ def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
             other = LINK_OF.get(name) if constant in LINK else None
             fit = own[other or kin]
             lines = figures.setdefault(name, {})
-            if constant == "link_sharing" and constant in fit.values:
+            told = published.figure(name, kin, constant, fit.values.get(constant, 0.0))
+            if told is not None:
+                lines[constant] = yaml_text.supposed(constant, told.value, told.low, told.high, told.source)
+            elif constant == "link_sharing" and constant in fit.values:
                 lines[constant] = yaml_text.supposed(
                     constant, SHARED_ROOT, 0.0, fit.values[constant], "one root complex for all"
                 )
@@ -140,6 +148,12 @@ def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
                 lines[constant] = yaml_text.borrowed(constant, fit.values[constant], source, alike=alike and not other)
     for constant, (value, error, told_by) in grouped(found).items():
         for name in (*MEASURED, *RELATED):
+            if constant in (own_figures := published.OWN.get(name, {})):
+                told = own_figures[constant]
+                figures.setdefault(name, {})[constant] = yaml_text.supposed(
+                    constant, told.value, told.low, told.high, told.source
+                )
+                continue
             figures.setdefault(name, {})[constant] = (
                 yaml_text.calibrated(constant, value, error, SERVING_FIT)
                 if name == told_by
