@@ -20,7 +20,7 @@ HOT = (
     *(
         f"simulation/{name}.py"
         for name in (
-            "alarm", "chunks", "clients", "contexts", "gate", "kv_cache", "prefixes", "questions", "recorder",
+            "alarm", "chunks", "clients", "decoding", "gate", "kv_cache", "prefixes", "questions", "recorder",
             "replica", "router", "running", "service", "system", "verified",
         )
     ),

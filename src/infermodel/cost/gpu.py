@@ -83,9 +83,10 @@ class GpuStepModel:
         prompt = 0
         for chunk in chunks:
             prompt += chunk[0]
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = self._fixed_part(
-            sequences, grown, prompt, len(chunks), finishing
-        )
+        fixed = self._fixed.get((sequences, grown, prompt, finishing, len(chunks)))
+        if fixed is None:
+            fixed = self._fixed_part(sequences, grown, prompt, finishing, len(chunks))
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = fixed
         second, operations, read = self._whole
         steps = FOREVER
         context_s, slope_s = second * context, second * grown
@@ -146,19 +147,23 @@ class GpuStepModel:
             steps = _before_crossing(steps, rest_s - compute_s, slope_pairs_s)
         elif compute_s >= memory_s:
             bound = "compute"
-            steps = _before_crossing(steps, compute_s - memory_s, slope_s - slope_pairs_s)
+            if slope_s > slope_pairs_s:
+                steps = _before_crossing(steps, compute_s - memory_s, slope_s - slope_pairs_s)
         else:
             bound = "memory"
-            steps = _before_crossing(steps, memory_s - compute_s, slope_pairs_s - slope_s)
+            if slope_pairs_s > slope_s:
+                steps = _before_crossing(steps, memory_s - compute_s, slope_pairs_s - slope_s)
         slope_s += slope_pairs_s
         units_s, slope_units_s = flops / self.peak_flops, slope_flops / self.peak_flops
         memory_s, slope_memory_s = moved / self.peak_bandwidth, slope_bytes / self.peak_bandwidth
         if units_s > memory_s:
-            steps = _before_crossing(steps, units_s - memory_s, slope_memory_s - slope_units_s)
             busy_s, slope_busy_s = units_s, slope_units_s
+            if slope_memory_s > slope_units_s:
+                steps = _before_crossing(steps, units_s - memory_s, slope_memory_s - slope_units_s)
         else:
-            steps = _before_crossing(steps, memory_s - units_s, slope_units_s - slope_memory_s)
             busy_s, slope_busy_s = memory_s, slope_memory_s
+            if slope_units_s > slope_memory_s:
+                steps = _before_crossing(steps, memory_s - units_s, slope_units_s - slope_memory_s)
         return tuple.__new__(
             Ramp,
             (
@@ -169,22 +174,21 @@ class GpuStepModel:
             ),
         )  # fmt: skip
 
-    def _fixed_part(self, sequences: int, grown: int, prompt: int, chunks: int, finishing: int) -> FixedPart:
-        key = (sequences, grown, prompt, finishing, chunks)
-        fixed = self._fixed.get(key)
-        if fixed is None:
-            if len(self._fixed) >= MOST_FIXED_PARTS:
-                self._fixed.clear()
-            fixed = self._fixed[key] = fixed_part(self.replica, sequences, grown, prompt, chunks, finishing)
+    def _fixed_part(
+        self, sequences: int, grown: int, prompt: int = 0, finishing: int = 0, chunks: int = 0
+    ) -> FixedPart:
+        """The context-free part of such steps, remembered from now on."""
+        if len(self._fixed) >= MOST_FIXED_PARTS:
+            self._fixed.clear()
+        fixed = fixed_part(self.replica, sequences, grown, prompt, chunks, finishing)
+        self._fixed[sequences, grown, prompt, finishing, chunks] = fixed
         return fixed
 
     def _decode_lines(self, sequences: int) -> tuple[DecodeLine, ...]:
         """Plain decode of so many sequences in a model without windows, by ascending context: a line ends where another
         bound takes over, or where memory becomes busier than the units.
         """
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = self._fixed_part(
-            sequences, sequences, 0, 0, 0
-        )
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = self._fixed_part(sequences, sequences)
         second, operations, read = self._whole
         second *= share
         units_ahead_s = flops / self.peak_flops - moved / self.peak_bandwidth

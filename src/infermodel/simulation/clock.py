@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import simpy
 from simpy.core import StopSimulation
@@ -21,10 +22,10 @@ class Clock(simpy.Environment):
         """Entries put on the agenda so far, superseded ones included."""
         return int(repr(self._eid)[6:-1])
 
-    def more_to_come(self) -> bool:
-        """Whether something else may happen at this very instant."""
-        agenda = self._queue
-        return bool(agenda) and agenda[0][0] == self.now
+    @property
+    def agenda(self) -> list[Any]:
+        """Heap of what is to come: (time, order within the instant, ticket, alarm or event)."""
+        return self._queue
 
     def call_at(self, time: float, order: int, action: Callable[[], object]) -> None:
         """Do something once at `time`."""

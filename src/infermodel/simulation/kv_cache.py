@@ -1,9 +1,4 @@
-"""The ledger of KV blocks of one replica: who holds how many, what a leap will need, what may be evicted.
-
-Decoding sequences are kept as a histogram of their context modulo the block size. All of them grow by a token a step,
-so the histogram says how many new blocks any number of steps needs, without a look at a single sequence: a sequence
-whose next token has context c needs a new block in that step if c - 1 fills whole blocks.
-"""
+"""The ledger of KV blocks of one replica: how many are in use, what prompts may share, what may be evicted."""
 
 from __future__ import annotations
 
@@ -24,9 +19,6 @@ class KvCache:
         self.capacity = capacity
         self.block_tokens = block_tokens
         self.used = 0
-        self.decoding = 0
-        # The histogram twice in a row, so that any run of residues is one slice.
-        self._residues = [0] * (2 * block_tokens)
         self._prefixes: dict[int, list[int]] = {}  # key -> [blocks, holders]
         self._evictable: OrderedDict[int, None] = OrderedDict()  # keys nobody holds, the next to go first
         self.cached = 0
@@ -35,54 +27,6 @@ class KvCache:
     def free(self) -> int:
         """Blocks that a request can get, cached ones included."""
         return self.capacity - self.used
-
-    def join(self, offset: int) -> None:
-        """A sequence starts to decode: its context in step s (of the replica's decode steps) is offset + s."""
-        residue = offset % self.block_tokens
-        self._residues[residue] += 1
-        self._residues[residue + self.block_tokens] += 1
-        self.decoding += 1
-
-    def leave(self, offset: int) -> None:
-        """A sequence with this offset decodes no more; its blocks are released separately."""
-        residue = offset % self.block_tokens
-        self._residues[residue] -= 1
-        self._residues[residue + self.block_tokens] -= 1
-        self.decoding -= 1
-
-    def growth(self, step: int, steps: int) -> int:
-        """New blocks that the decoding sequences need in `steps` steps from `step` on.
-
-        >>> cache = KvCache(100, 16)
-        >>> for _ in range(128): cache.join(17)   # contexts 17, 18, ...: all cross at the same step
-        >>> cache.growth(0, 1), cache.growth(1, 8), cache.growth(0, 16), cache.growth(0, 17)
-        (128, 0, 128, 256)
-        """
-        if steps == 1:
-            return self._residues[(1 - step) % self.block_tokens]
-        block = self.block_tokens
-        whole = steps // block
-        # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.
-        last = (1 - step) % block + block
-        return whole * self.decoding + sum(self._residues[last - steps + whole * block + 1 : last + 1])
-
-    def steps_that_fit(self, step: int, steps: int, room: int) -> int:
-        """The most steps, up to `steps`, whose growth from `step` on stays within `room` blocks."""
-        at_most = self.decoding * (steps // self.block_tokens + 1)  # each sequence enters so many new blocks
-        if at_most <= room or self.growth(step, steps) <= room:
-            return steps
-        fits, fails = 0, steps
-        while fails - fits > 1:
-            middle = (fits + fails) // 2
-            if self.growth(step, middle) <= room:
-                fits = middle
-            else:
-                fails = middle
-        return fits
-
-    def grow(self, step: int, steps: int) -> None:
-        """The decoding sequences have done `steps` steps from `step` on."""
-        self.hold(self.growth(step, steps))
 
     def hold(self, count: int) -> None:
         """Requests get `count` more blocks (negative: give back). Cached blocks make room, the next to go first."""

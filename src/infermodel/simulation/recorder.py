@@ -187,10 +187,11 @@ class StepRecorder:
         ramp: Ramp,
     ) -> None:
         """A replica has done `steps` steps of a ramp."""
+        _, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, bound = ramp
         LEAP.pack_into(
             self._rows, self._filled,
             replica, start_s, end_s, sequences, output_tokens, prompt_tokens, kv_blocks, steps,
-            *ramp[1:9], BOUND_INDEX[ramp[9]],
+            first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, BOUND_INDEX[bound],
         )  # fmt: skip
         self._filled = filled = self._filled + LEAP_BYTES
         if filled == BUFFER_BYTES:

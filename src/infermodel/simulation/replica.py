@@ -72,10 +72,11 @@ class Replica:
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
         elif self._in_leap and not self._knocked and self.running.admits_newcomers():
             self._knocked = True
-            steps = self._steps_done_by(self._clock.now)
-            steps += later and self._boundary(steps) == self._clock.now
-            if steps < self._rings_at:
-                self._ring_after(steps)
+            if self._rings_at > 1:
+                steps = self._steps_done_by(self._clock.now)
+                steps += later and self._boundary(steps) == self._clock.now
+                if steps < self._rings_at:
+                    self._ring_after(steps)
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -113,50 +114,53 @@ class Replica:
 
     def serve(self) -> Routine:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
-        clock, running, alarm = self._clock, self.running, self._alarm
+        clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda
         while True:
-            plan = running.plan(clock.now)
+            now = clock.now
+            plan = running.plan(now)
             if plan is None:
                 self.idle = True
                 running.joins_until = inf
                 yield alarm
                 continue
-            self._start_leap(clock.now, *plan)
+            self._start_leap(now, plan[0], plan[1])
             while self._in_leap:
                 yield alarm
-                if self._in_leap:  # unless power came back meanwhile
-                    self._reach_boundary(clock.now)
+                if not self._in_leap:  # power came back meanwhile
+                    break
+                if self._rings_at == self._steps or self._ends_for_newcomer():
+                    self._settle(self._rings_at, clock.now)
             if self._halted:
                 return
             # Others may complete or arrive at this very instant: let them, before the next step starts.
-            if clock.more_to_come():
+            if agenda and agenda[0][0] == clock.now:
                 alarm.set(clock.now, self._starts)
                 yield alarm
 
     def _start_leap(self, now: float, batch: Batch, most: int) -> None:
         """Ask what the steps of this batch take, and set the alarm to the end of the last of them."""
         self._ramp = ramp = self._ramp_of(batch)
-        steps = ramp[0]
+        steps, first_s, slope_s = ramp[0], ramp[1], ramp[2]
         if most < steps:
             steps = most
         if steps > 1 and batch[5]:
             steps = self.running.steps_that_fit(steps, batch[5])
-        self._steps, self._anchor_s, self._first_s, self._slope_s = steps, now, ramp[1], ramp[2]
+        self._anchor_s, self._first_s, self._slope_s = now, first_s, slope_s
         self._in_leap, self._knocked = True, False
-        self._ring_after(1 if self._every else steps)
+        self._steps = self._rings_at = steps
+        if self._every:
+            self._rings_at = steps = 1
+        self._alarm.set(now + (steps * first_s + slope_s * (steps * (steps - 1) / 2)), self._completes)
 
-    def _reach_boundary(self, now: float) -> None:
-        """The step has ended for which the alarm was set: settle the leap if it ends here, or go on."""
+    def _ends_for_newcomer(self) -> bool:
+        """A step has ended, but not the leap: whether it ends here for the head of the queue; if not, it goes on."""
         steps = self._rings_at
-        if steps == self._steps:
-            self._settle(steps, now)
-            return
         late = self._ahead and self._knocked and self.running.head_is_late(self._boundary(steps - 1))
         if self._knocked and not late and self.running.head_fits(steps):
-            self._settle(steps, now)
-        else:
-            self._knocked = late
-            self._ring_after(steps + 1 if self._every or late else self._steps)
+            return True
+        self._knocked = late
+        self._ring_after(steps + 1 if self._every or late else self._steps)
+        return False
 
     def _ring_after(self, steps: int) -> None:
         """Set the alarm to the end of this many steps of the leap."""
@@ -169,17 +173,17 @@ class Replica:
 
     def _steps_done_by(self, time: float) -> int:
         """The number of steps, at least 1, at whose end the time is `time` or later for the first time."""
-        elapsed, slope = time - self._anchor_s, self._slope_s
-        linear = self._first_s - slope / 2
+        first, slope, last = self._first_s, self._slope_s, self._steps
+        elapsed, linear = time - self._anchor_s, first - slope / 2
         under = linear * linear + 2 * slope * elapsed
-        steps = int(2 * elapsed / (linear + (sqrt(under) if under > 0.0 else 0.0)))
+        steps = int(2 * elapsed / (linear + (sqrt(under) if under > 0.0 else 0.0))) + 1
         if steps < 1:
             steps = 1
-        elif steps > self._steps:
-            steps = self._steps
+        elif steps > last:
+            steps = last
         while steps > 1 and self._boundary(steps - 1) >= time:
             steps -= 1
-        while steps < self._steps and self._boundary(steps) < time:
+        while steps < last and self._boundary(steps) < time:
             steps += 1
         return steps
 
@@ -189,12 +193,11 @@ class Replica:
         running = self.running
         if self._ahead:
             running.joins_until = self._boundary(steps - 1)
-        kv, decoding = running.kv, len(running.contexts.offset)
-        used_before = kv.used
+        sequences, used = running.decoding.sequences, running.kv.used
         produced, prompt_tokens = running.advance(steps, end)
-        blocks = (used_before + kv.used) / 2
+        blocks = (used + running.kv.used) / 2
         self._recorder.record(
-            self.index, self._anchor_s, end, steps, decoding, produced, prompt_tokens, blocks, self._ramp
+            self.index, self._anchor_s, end, steps, sequences, produced, prompt_tokens, blocks, self._ramp
         )
-        if decoding:
+        if sequences:
             running.finish_due(end)

@@ -10,7 +10,7 @@ from infermodel.cost.attention import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
 from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, blocks, pieces
-from infermodel.simulation.contexts import Contexts
+from infermodel.simulation.decoding import NOBODY, Decoding
 from infermodel.simulation.kv_cache import KvCache
 from infermodel.simulation.prefixes import SharedPrefixes
 from infermodel.simulation.recorder import RequestLog, StepRecorder
@@ -49,10 +49,9 @@ class Running:
 
     Attributes:
         queue: where requests wait.
-        contexts: of the decoding sequences, in order of admission.
+        decoding: the sequences that get a token in each step.
         prefills: prompts in progress, in order of admission.
-        step: decode steps so far.
-        settled_at: end of the last of them.
+        settled_at: end of the last step.
         joins_until: requests that came by then can be in the next step.
         lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
         held_up: the head of the queue does not fit, and no newcomer overtakes it.
@@ -73,9 +72,8 @@ class Running:
         memory = step_model.kv_memory
         self.queue = queue
         self.kv = KvCache(memory.tokens // memory.block_tokens, memory.block_tokens)
-        self.contexts = Contexts(step_model.windows)
+        self.decoding = Decoding(step_model.windows, memory.block_tokens)
         self.prefills: list[Prefill] = []
-        self.step = 0
         self.settled_at = 0.0
         self.joins_until = inf
         self.lookahead = 1
@@ -94,50 +92,50 @@ class Running:
         self._budget_left = NOT_ASKED
 
     def __len__(self) -> int:
-        return len(self.contexts.offset) + len(self.prefills)
+        return self.decoding.sequences + len(self.prefills)
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
 
     def plan(self, now: float) -> tuple[Batch, int] | None:
         """What the next steps work on, and for how many of them this will do; None if there is nothing to do."""
-        kv, contexts = self.kv, self.contexts
-        decoding = len(contexts.offset)
+        decoding, kv, prefills = self.decoding, self.kv, self.prefills
         self._preempted = self._deferred = self.held_up = False
-        if self.prefills or self.queue or decoding * self.lookahead > kv.capacity - kv.used:
+        if prefills or self.queue or decoding.sequences * self.lookahead > kv.capacity - kv.used:
             self._compose(now)
-            decoding = len(contexts.offset)
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
-        most, chunks, finishing = ENDLESS, NO_CHUNKS, 0
-        if self.prefills:
-            chunks, finishing, most = pieces(self.prefills)
-        elif not decoding:
+        sequences, step = decoding.sequences, decoding.step
+        most, chunks, finishing, windowed = ENDLESS, NO_CHUNKS, 0, NO_WINDOWS
+        if prefills:
+            chunks, finishing, most = pieces(prefills)
+        elif not sequences:
             return None
-        if decoding:
-            to_finish = self._finishes[0][0] - self.step
+        if sequences:
+            to_finish = self._finishes[0][0] - step
             if to_finish < most:
                 most = to_finish
-            if contexts.windows:
-                most = contexts.steps_until_full_window(self.step, most)
-            if not chunks and most > 1:
-                most = kv.steps_that_fit(self.step, most, kv.capacity - kv.used) or 1
+            if decoding.windows:
+                most = decoding.steps_until_full_window(most)
+            if not chunks and sequences * (most // kv.block_tokens + 1) > kv.capacity - kv.used:
+                most = decoding.steps_that_fit(most, kv.capacity - kv.used) or 1
         if self._preempted or self._deferred:
             most = 1
-        windowed = contexts.windowed() if contexts.windows else NO_WINDOWS
-        batch = (decoding, contexts.total, contexts.longest(self.step), windowed, 1, chunks, finishing)
+        if decoding.windows:
+            windowed = decoding.windowed()
+        longest = step + decoding.most if decoding.most > NOBODY else decoding.longest()
+        batch = (sequences, decoding.offsets + sequences * step, longest, windowed, 1, chunks, finishing)
         return tuple.__new__(Batch, batch), most
 
     def _compose(self, now: float) -> None:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
         tokens of all, some give way.
         """
-        kv = self.kv
+        kv, decoding, prefills = self.kv, self.decoding, self.prefills
         while True:
-            decoding = len(self.contexts.offset)
             budget = self._budget()
-            needed = kv.growth(self.step, self.lookahead) if decoding else 0
-            if self.prefills:
-                budget, chunk_blocks = assign_chunks(self.prefills, budget, kv.block_tokens)
+            needed = decoding.growth(self.lookahead)
+            if prefills:
+                budget, chunk_blocks = assign_chunks(prefills, budget, kv.block_tokens)
                 needed += chunk_blocks
             if needed <= kv.capacity - kv.used:
                 break
@@ -148,16 +146,16 @@ class Running:
 
     def _budget(self) -> int:
         """Prompt tokens that the next step may take."""
-        decoding = len(self.contexts.offset)
-        budget = self._max_batched_tokens - decoding
+        decoding = self.decoding
+        budget = self._max_batched_tokens - decoding.sequences
         if self._slots_bind:
-            budget = min(budget, self._model.prompt_tokens_per_step(decoding, self.contexts.longest(self.step)))
+            budget = min(budget, self._model.prompt_tokens_per_step(decoding.sequences, decoding.longest()))
         return budget if budget > 0 else 0
 
     def _admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits; returns the budget left."""
         queue, log, prefills = self.queue, self._log, self.prefills
-        occupied = len(self.contexts.offset) + len(prefills)
+        occupied = self.decoding.sequences + len(prefills)
         seats = self._limits.max_sequences - occupied
         joins_until = self.joins_until if occupied else inf
         moved = False
@@ -232,7 +230,7 @@ class Running:
             return False
         kv, prefills, head = self.kv, self.prefills, self.queue.head()
         _, chunk, _, cost = self._first_chunk(head, self._budget_left)
-        taken = kv.growth(self.step, steps + self.lookahead)
+        taken = self.decoding.growth(steps + self.lookahead)
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
@@ -245,11 +243,11 @@ class Running:
 
     def _preempt(self) -> None:
         """Take the KV memory of one running request; it will compute its tokens again."""
-        admitted = [*self.contexts.offset, *(prefill.request for prefill in self.prefills)]
+        admitted = [*self.decoding.offset, *(prefill.request for prefill in self.prefills)]
         victim = self._discipline.victim(admitted, self._log.priority)
         if len(admitted) == 1:
             raise RuntimeError(f"request {victim} alone outgrows the KV memory of its replica")
-        if victim in self.contexts.offset:
+        if victim in self.decoding.offset:
             self._evict(victim)
         else:
             position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
@@ -263,19 +261,17 @@ class Running:
 
     def _evict(self, request: int) -> None:
         """Stop a decoding request; it can go on from the tokens it has."""
-        offset = self.contexts.leave(request, self.step)
-        self.kv.leave(offset)
-        self._expect_no_end(request, offset)
-        context = offset + self.step  # its next token would have attended to so many
+        context = self.decoding.leave(request)  # its next token would have attended to so many
+        self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]
         self._resumed[request] = (produced, self.settled_at + self._egress_s)
         self._release(request, context - 1)
 
     def lose_memory(self) -> list[int]:
         """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
-        decoding = list(self.contexts.offset)
-        lost = [*decoding, *(prefill.request for prefill in self.prefills)]
-        for request in decoding:
+        sequences = list(self.decoding.offset)
+        lost = [*sequences, *(prefill.request for prefill in self.prefills)]
+        for request in sequences:
             self._evict(request)
         self.prefills.clear()
         self.kv = KvCache(self.kv.capacity, self.kv.block_tokens)
@@ -293,20 +289,21 @@ class Running:
             room -= blocks(chunk.before + chunk.new * most, kv.block_tokens) - blocks(chunk.before, kv.block_tokens)
         if room < 0:
             return 1
-        return kv.steps_that_fit(self.step, most, room) or 1
+        return self.decoding.steps_that_fit(most, room) or 1
 
     def advance(self, steps: int, end: float) -> tuple[int, int]:
         """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
         decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
         """
-        produced = self.contexts.advance(steps)
+        decoding, kv = self.decoding, self.kv
+        produced = steps * decoding.sequences
         if produced:
-            self.kv.grow(self.step, steps)
-        self.step += steps
+            kv.hold(decoding.growth(steps))
+        decoding.advance(steps)
         self.settled_at = end
         if not self.prefills:
             return produced, 0
-        kv, prompt_tokens, unfinished, complete = self.kv, 0, [], []
+        prompt_tokens, unfinished, complete = 0, [], []
         for prefill in self.prefills:
             done, chunk = prefill.done, prefill.chunk
             if chunk:
@@ -343,29 +340,28 @@ class Running:
             self._finish(request, prefill.done, end)
             return
         log.last_token_at[request] = out_at
-        self.kv.join(self.contexts.join(request, prefill.target + 1, self.step))
+        self.decoding.join(request, prefill.target + 1)
         self._expect_end(request, to_come)
 
     def _expect_end(self, request: int, steps: int) -> None:
         """The request will have all its tokens after so many steps."""
-        heappush(self._finishes, (self.step + steps, request))
+        heappush(self._finishes, (self.decoding.step + steps, request))
 
-    def _expect_no_end(self, request: int, offset: int) -> None:
-        """The request stops before."""
-        self._finishes.remove((self._context_at_end(request) - offset, request))
+    def _expect_no_end(self, request: int, context: int) -> None:
+        """The request stops before, when its next token would have had this context."""
+        to_come = self._context_at_end(request) - context
+        self._finishes.remove((self.decoding.step + to_come, request))
         heapify(self._finishes)
 
     def finish_due(self, end: float) -> None:
         """Let go of the requests whose last token came with the step that ended at `end`."""
-        heap, step = self._finishes, self.step
+        heap, step = self._finishes, self.decoding.step
         while heap and heap[0][0] <= step:
             self._leave(heappop(heap)[1], end)
 
     def _leave(self, request: int, end: float) -> None:
         """A decoding request has got its last token."""
-        offset = self.contexts.leave(request, self.step)
-        self.kv.leave(offset)
-        self._finish(request, offset + self.step - 1, end)
+        self._finish(request, self.decoding.leave(request) - 1, end)
 
     def _finish(self, request: int, tokens: int, end: float) -> None:
         """A request with `tokens` tokens in the cache is done."""

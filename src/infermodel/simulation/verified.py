@@ -38,19 +38,16 @@ class VerifiedRunning(Running):
 
     def advance(self, steps: int, end: float) -> tuple[int, int]:
         """One round: a token for each sequence, and the accepted drafts."""
-        contexts, kv = self.contexts, self.kv
-        verified = list(contexts.offset)
+        decoding, kv = self.decoding, self.kv
+        verified = list(decoding.offset)
         produced, prompt_tokens = super().advance(steps, end)
-        step, block, extra = self.step, kv.block_tokens, 0
+        step, block, extra = decoding.step, kv.block_tokens, 0
         for request in verified:
-            offset = contexts.offset[request]
-            context = offset + step
+            context = decoding.offset[request] + step
             more = accepted(self._chances, even_draw(self._seed, request, context))
             more = min(more, self._context_at_end(request) - context)
             if more:
-                contexts.grow(request, more, step)
-                kv.leave(offset)
-                kv.join(offset + more)
+                decoding.grow(request, more)
                 kv.hold(blocks(context + more - 1, block) - blocks(context - 1, block))
                 extra += more
         self._recorder.gaps_of_nothing(extra)
@@ -58,13 +55,13 @@ class VerifiedRunning(Running):
 
     def finish_due(self, end: float) -> None:
         """Let go of the requests that have all their tokens."""
-        step = self.step
-        done = [r for r, offset in self.contexts.offset.items() if offset + step == self._context_at_end(r)]
+        step = self.decoding.step
+        done = [r for r, offset in self.decoding.offset.items() if offset + step == self._context_at_end(r)]
         for request in done:
             self._leave(request, end)
 
     def _expect_end(self, request: int, steps: int) -> None:
         """Nobody knows."""
 
-    def _expect_no_end(self, request: int, offset: int) -> None:
+    def _expect_no_end(self, request: int, context: int) -> None:
         """Nobody knew."""

@@ -1,0 +1,198 @@
+"""The decoding sequences of a replica, kept as sums that grow by arithmetic, not by a visit to each.
+
+Every sequence has an offset: in step s, counted over the replica's decode steps, its context is offset + s. So the sum
+of contexts follows from the sum of offsets, and the KV blocks that any number of steps needs follow from a histogram
+of offsets modulo the block size: a sequence whose next token has context c needs a new block in that step if c - 1
+fills whole blocks.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Final
+
+from infermodel.cost.step import Windowed
+
+NOBODY: Final = -(1 << 60)
+"""Below every offset."""
+
+MOST_STALE: Final = 256
+"""Sequences that have left are dropped from the order of lengths when they are more than this and half of it."""
+
+
+class Decoding:
+    """The sequences that get a token in each step.
+
+    Attributes:
+        step: decode steps so far.
+        offset: of each sequence by request, in the order in which they began to decode.
+        sequences: how many they are.
+        offsets: their offsets together; so their contexts in the step to come are `offsets + sequences * step`.
+        most: the largest offset, or NOBODY where it is not known.
+        windows: the contexts as each window of the model sees them.
+    """
+
+    def __init__(self, windows: tuple[int, ...], block_tokens: int) -> None:
+        self.step = 0
+        self.offset: dict[int, int] = {}
+        self.sequences = 0
+        self.offsets = 0
+        self.most = NOBODY
+        self.windows = [Window(width) for width in windows]
+        self._by_length: list[tuple[int, int]] = []  # heap of (-offset, request), those that have left included
+        self._block_tokens = block_tokens
+        # The histogram of offsets modulo the block size, twice in a row, so that any run of residues is one slice.
+        self._residues = [0] * (2 * block_tokens)
+
+    def join(self, request: int, context: int) -> None:
+        """`request` decodes from the step to come on, in which its context is `context`."""
+        offset = context - self.step
+        self.offset[request] = offset
+        self.sequences += 1
+        self._count(offset, 1)
+        self._rank(request, offset)
+        for window in self.windows:
+            window.join(request, context, self.step)
+
+    def leave(self, request: int) -> int:
+        """`request` decodes no more; returns the context that its next token would have had."""
+        offset = self.offset.pop(request)
+        self.sequences -= 1
+        self._count(offset, -1)
+        if offset == self.most:
+            self.most = NOBODY
+        context = offset + self.step
+        for window in self.windows:
+            window.leave(request, context, self.step)
+        return context
+
+    def grow(self, request: int, tokens: int) -> None:
+        """`request` has got further tokens, beside the one of each step."""
+        offset = self.offset[request]
+        self.offset[request] = offset + tokens
+        self._count(offset, -1)
+        self._count(offset + tokens, 1)
+        self._rank(request, offset + tokens)
+        context, step = offset + self.step, self.step
+        for window in self.windows:
+            window.leave(request, context, step)
+            window.join(request, context + tokens, step)
+
+    def _count(self, offset: int, change: int) -> None:
+        """Sequences with this offset come (1) or go (-1)."""
+        self.offsets += change * offset
+        block, residues = self._block_tokens, self._residues
+        residue = offset % block
+        residues[residue] = residues[residue + block] = residues[residue] + change
+
+    def _rank(self, request: int, offset: int) -> None:
+        if offset > self.most > NOBODY:
+            self.most = offset
+        heappush(self._by_length, (-offset, request))
+        if len(self._by_length) > MOST_STALE + 2 * self.sequences:
+            self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
+
+    def advance(self, steps: int) -> None:
+        """Every sequence has got a token in each of `steps` steps."""
+        for window in self.windows:
+            window.advance(steps)
+        self.step += steps
+
+    def longest(self) -> int:
+        """The longest context in the step to come; 0 without sequences."""
+        if self.most > NOBODY:
+            return self.step + self.most
+        heap, offsets = self._by_length, self.offset
+        while heap:
+            shortness, request = heap[0]
+            if offsets.get(request) == -shortness:
+                self.most = -shortness
+                return self.step - shortness
+            heappop(heap)
+        return 0
+
+    def windowed(self) -> tuple[Windowed, ...]:
+        """The sums as each window of the model sees them."""
+        return tuple([Windowed(window.total, window.growing) for window in self.windows])
+
+    def steps_until_full_window(self, steps: int) -> int:
+        """The most steps, up to `steps`, before some sequence outgrows a window."""
+        for window in self.windows:
+            steps = min(steps, window.steps_left(self.step, steps))
+        return steps
+
+    def growth(self, steps: int) -> int:
+        """KV blocks that the sequences newly need in the next `steps` steps.
+
+        >>> decoding = Decoding((), 16)
+        >>> for request in range(128): decoding.join(request, 17)  # contexts 17, 18, ...: all cross at the same step
+        >>> decoding.growth(1), decoding.growth(16), decoding.growth(17)
+        (128, 128, 256)
+        >>> decoding.advance(1); decoding.growth(8)
+        0
+        """
+        block = self._block_tokens
+        # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.
+        last = (1 - self.step) % block + block
+        if steps == 1:
+            return self._residues[last]
+        whole = steps // block
+        return whole * self.sequences + sum(self._residues[last - steps + whole * block + 1 : last + 1])
+
+    def steps_that_fit(self, steps: int, room: int) -> int:
+        """The most steps, up to `steps`, whose growth stays within `room` blocks."""
+        at_most = self.sequences * (steps // self._block_tokens + 1)  # each sequence enters so many new blocks
+        if at_most <= room or self.growth(steps) <= room:
+            return steps
+        fits, fails = 0, steps
+        while fails - fits > 1:
+            middle = (fits + fails) // 2
+            if self.growth(middle) <= room:
+                fits = middle
+            else:
+                fails = middle
+        return fits
+
+
+class Window:
+    """The sum over sequences of min(context, width): those still shorter are `growing`."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.total = 0
+        self._fills_at: dict[int, int] = {}  # request -> step in which its context equals the width
+        self._heap: list[tuple[int, int]] = []
+
+    @property
+    def growing(self) -> int:
+        """Sequences still shorter than the window."""
+        return len(self._fills_at)
+
+    def join(self, request: int, context: int, step: int) -> None:
+        """As `Contexts.join`."""
+        self.total += min(context, self.width)
+        if context < self.width:
+            fills_at = step + self.width - context
+            self._fills_at[request] = fills_at
+            heappush(self._heap, (fills_at, request))
+
+    def leave(self, request: int, context: int, step: int) -> None:
+        """`request`, whose context is `context` by now, decodes no more."""
+        self.total -= min(context, self.width)
+        self._fills_at.pop(request, None)
+
+    def advance(self, steps: int) -> None:
+        """As `Contexts.advance`; nobody fills the window before the last of the steps."""
+        self.total += steps * len(self._fills_at)
+
+    def steps_left(self, step: int, steps: int) -> int:
+        """The most steps, up to `steps`, before some sequence outgrows the window."""
+        heap = self._heap
+        while heap:
+            fills_at, request = heap[0]
+            if self._fills_at.get(request) == fills_at:
+                if fills_at > step:
+                    return min(steps, fills_at - step)
+                del self._fills_at[request]  # it sees its last `width` tokens from now on
+            heappop(heap)
+        return steps
