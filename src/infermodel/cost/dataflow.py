@@ -147,7 +147,9 @@ class Ring:
 
     def token_latency_s(self, context: float, sequences: int = 1) -> float:
         """Seconds of one token with this context round the ring when nothing is in its way (T)."""
-        layers = sum(stage.layers * stage.token_s(context) for stage in self.stages)
+        layers = 0.0
+        for stage in self.stages:
+            layers += stage.layers * stage.token_s(context)
         return self.turns * layers + self.hops_s + self.host_step_s + self.host_sequence_s * sequences
 
     def slot_s(self, context: float) -> float:
@@ -167,7 +169,9 @@ class Ring:
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """Prompt tokens of a round: those of its idle slots, and of a `prefill_share` of its slots beyond them."""
-        slots = self.slots(longest_context)
+        if self._slots_at[0] != longest_context:
+            self._slots_at[:] = longest_context, self.slots(longest_context)
+        slots = self._slots_at[1]
         free = max(0, slots - sequences) + self.prefill_share * max(slots, sequences)
         return max(1, floor(self.prompt_tokens_per_slot * free + 1e-9))
 
@@ -212,28 +216,34 @@ class Ring:
         )  # fmt: skip
 
     @cached_property
+    def _slots_at(self) -> list[int]:
+        """A context and its slots, those asked for last."""
+        return [-1, 0]
+
+    @cached_property
     def _latency_bound(self) -> Bound:
         return "network" if 2 * self.hops_s > self.token_latency_s(0) else "latency"
 
     def _any_ramp(self, batch: Batch) -> Ramp:
         by_window = self._groups(batch)
-        groups, lines = by_window.values(), self._lines(batch, by_window)
+        work, per_slot, prompt_tokens = self.work, self.prompt_tokens_per_slot, _prompt_tokens(batch)
+        lines = self._lines(batch, by_window)
         first_s, slope_s, bound = max(lines)
-        steps = min(group.steps for group in groups)
-        for line in lines:
-            if line.slope_s > slope_s:
-                steps = min(steps, int(min(ENDLESS, (first_s - line.first_s) / (line.slope_s - slope_s))) + 1)
-        work, prompt_tokens = self.work, sum(chunk.new for chunk in batch.chunks)
-        decoded = batch.sequences * batch.tokens_each
-        sampled, read = decoded + batch.finishing_chunks, decoded + prompt_tokens / self.prompt_tokens_per_slot
+        steps = ENDLESS
+        for other_s, other_slope_s, _ in lines:
+            if other_slope_s > slope_s:
+                steps = min(steps, int(min(ENDLESS, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
+        decoded = batch[0] * batch[4]
+        sampled, read = decoded + batch[6], decoded + prompt_tokens / per_slot
         flops = work.body_flops * (decoded + prompt_tokens) + work.head_flops * sampled
         moved = work.body_bytes * read + work.head_bytes * sampled + work.token_kv_bytes * (decoded + prompt_tokens)
         slope_flops = slope_bytes = 0.0
-        for group, c_flops, c_bytes in zip(groups, work.context_flops, work.context_bytes, strict=True):
-            context, growth = group.slot_contexts(1.0)
-            flops, slope_flops = flops + c_flops * context, slope_flops + c_flops * growth
-            context, growth = group.slot_contexts(self.prompt_tokens_per_slot)
-            moved, slope_bytes = moved + c_bytes * context, slope_bytes + c_bytes * growth
+        for group, c_flops, c_bytes in zip(by_window.values(), work.context_flops, work.context_bytes, strict=True):
+            steps = min(steps, group.steps)
+            flops += c_flops * (group.decode + group.prompt)
+            slope_flops += c_flops * (group.decode_growth + group.prompt_growth)
+            moved += c_bytes * (group.decode + group.prompt / per_slot)
+            slope_bytes += c_bytes * (group.decode_growth + group.prompt_growth / per_slot)
         return Ramp(
             steps, first_s, slope_s, self.power_w * first_s, self.power_w * slope_s,
             flops, slope_flops, moved, slope_bytes, bound,
@@ -241,42 +251,44 @@ class Ring:
 
     def _groups(self, batch: Batch) -> dict[int | None, _Group]:
         """The batch as each window sees it, in the order of `Work.context_flops`."""
-        windowed = batch.windowed if batch.sequences else (Windowed(0, 0),) * len(self.windows)
-        seen = (Windowed(batch.context_tokens, batch.sequences), *windowed)
-        return {
-            window: _Group.of(window, sums, batch) for window, sums in zip((None, *self.windows), seen, strict=True)
-        }
+        groups: dict[int | None, _Group] = {None: _group(None, batch[1], batch[0], batch)}
+        if self.windows:
+            windowed = batch[3] if batch[0] else (Windowed(0, 0),) * len(self.windows)
+            for window, (context, growing) in zip(self.windows, windowed, strict=True):
+                groups[window] = _group(window, context, growing, batch)
+        return groups
 
     def _busy(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
         """How long each kind of stage is busy with the tokens of a round."""
-        slots = (
-            batch.sequences * batch.tokens_each + sum(chunk.new for chunk in batch.chunks) / self.prompt_tokens_per_slot
-        )
+        per_slot = self.prompt_tokens_per_slot
+        slots = batch[0] * batch[4] + _prompt_tokens(batch) / per_slot
         busy = []
         for stage in self.stages:
-            context, growth = groups[stage.window].slot_contexts(self.prompt_tokens_per_slot)
-            first_s = stage.fixed_s * slots + stage.per_context_s * context
-            busy.append(_Line(first_s, stage.per_context_s * growth, "compute"))
+            group = groups[stage.window]
+            first_s = stage.fixed_s * slots + stage.per_context_s * (group.decode + group.prompt / per_slot)
+            slope_s = stage.per_context_s * (group.decode_growth + group.prompt_growth / per_slot)
+            busy.append(_Line(first_s, slope_s, "compute"))
         return busy
 
     def _lines(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
         """Lower limits of the round: the latency of its longest sequence, and how long each kind of stage is busy."""
-        busy = self._busy(batch, groups)
-        if not batch.sequences and not batch.finishing_chunks:
+        busy, sequences, bound = self._busy(batch, groups), batch[0], self._latency_bound
+        if not sequences and not batch[6]:
             return busy  # nobody waits for these prompt tokens to come out: the next ones follow in the next slot
-        total, total_slope = self.hops_s + self.host_step_s + self.host_sequence_s * batch.sequences, 0.0
+        total, total_slope = self.hops_s + self.host_step_s + self.host_sequence_s * sequences, 0.0
         for stage in self.stages:
             group = groups[stage.window]
             total += self.turns * stage.layers * (stage.fixed_s + stage.per_context_s * group.last)
             total_slope += self.turns * stage.layers * stage.per_context_s * group.last_growth
-        if not batch.sequences:  # the prompts' last token enters when all others have, and then needs T
-            return [_Line(total + line.first_s, total_slope + line.slope_s, self._latency_bound) for line in busy]
+        if not sequences:  # the prompts' last token enters when all others have, and then needs T
+            return [_Line(total + first_s, total_slope + slope_s, bound) for first_s, slope_s, _ in busy]
+        lead = batch[4] - 1
         ahead = []
         for stage in self.stages:  # verified tokens of a sequence follow each other, one slot apart
-            group, lead = groups[stage.window], batch.tokens_each - 1
+            group = groups[stage.window]
             first_s = lead * stage.fixed_s + stage.per_context_s * group.lead
             slope_s = lead * stage.per_context_s * group.last_growth
-            ahead.append(_Line(total + first_s, total_slope + slope_s, self._latency_bound))
+            ahead.append(_Line(total + first_s, total_slope + slope_s, bound))
         return ahead + busy
 
 
@@ -291,7 +303,6 @@ class _Group(NamedTuple):
         steps: how many steps all of this stays linear.
     """
 
-    window: int | None
     decode: float
     decode_growth: float
     prompt: float
@@ -301,59 +312,61 @@ class _Group(NamedTuple):
     lead: float
     steps: int
 
-    def slot_contexts(self, prompt_tokens_per_slot: float) -> tuple[float, float]:
-        """Contexts of the tokens of a step, prompt tokens counted by slot, and what a step adds to them."""
-        return (
-            self.decode + self.prompt / prompt_tokens_per_slot,
-            self.decode_growth + self.prompt_growth / prompt_tokens_per_slot,
-        )
 
-    @classmethod
-    def of(cls, window: int | None, seen: Windowed, batch: Batch) -> _Group:
-        each, limit = batch.tokens_each, ENDLESS if window is None else window
-        decode = each * seen.context_tokens + seen.growing * each * (each - 1) / 2
-        prompt = sum(chunk_pairs(chunk, window) for chunk in batch.chunks)
-        steps = min([_growing_steps(window, seen, batch), *(_chunk_steps(chunk, window) for chunk in batch.chunks)])
-        longest = batch.longest_context
-        if batch.finishing_chunks:
-            longest = max([longest, *(chunk.before + chunk.new for chunk in batch.chunks)])
-            steps = 1  # the end of a prompt does not repeat
-        last = min(longest + each - 1, limit)
-        if window is not None and longest < limit and batch.sequences:
-            steps = min(steps, (limit - longest - each + 1) // each + 1 if last < limit else 1)
-        return cls(
-            window=window,
-            decode=decode,
-            decode_growth=each * each * seen.growing,
-            prompt=prompt,
-            prompt_growth=sum(_chunk_growth(chunk, window) for chunk in batch.chunks),
-            last=last,
-            last_growth=each if last < limit else 0,
-            lead=sum(min(longest + token, limit) for token in range(each - 1)),
-            steps=steps,
-        )
+def _group(window: int | None, contexts: int, growing: int, batch: Batch) -> _Group:
+    """What layers of one window see, given the sum of contexts as they see them and how many of these still grow."""
+    sequences, _, longest, _, each, chunks, finishing = batch
+    limit = ENDLESS if window is None else window
+    steps = ENDLESS if window is None else _growing_steps(window, contexts, growing, batch)
+    prompt, prompt_growth = 0.0, 0
+    for chunk in chunks:
+        prompt += chunk_pairs(chunk, window)
+        prompt_growth += _chunk_growth(chunk, window)
+        if window is not None:
+            steps = min(steps, _chunk_steps(chunk, window))
+        if finishing and chunk[0] + chunk[1] > longest:
+            longest = chunk[0] + chunk[1]
+    if finishing:
+        steps = 1  # the end of a prompt does not repeat
+    last, lead = min(longest + each - 1, limit), 0
+    if window is not None and longest < limit and sequences:
+        steps = min(steps, (limit - longest - each + 1) // each + 1 if last < limit else 1)
+    for token in range(each - 1):
+        lead += min(longest + token, limit)
+    decode = each * contexts + growing * each * (each - 1) / 2
+    last_growth = each if last < limit else 0
+    return _Group(decode, each * each * growing, prompt, prompt_growth, last, last_growth, lead, steps)
+
+
+def _prompt_tokens(batch: Batch) -> int:
+    """Prompt tokens of a step."""
+    tokens = 0
+    for chunk in batch[5]:
+        tokens += chunk[0]
+    return tokens
 
 
 def _chunk_growth(chunk: Chunk, window: int | None) -> int:
     """What a chunk's contexts grow by when as many tokens again follow it, while that is linear."""
-    return 0 if window is not None and chunk.before + chunk.new > window else chunk.new * chunk.new
+    new, before = chunk
+    return 0 if window is not None and before + new > window else new * new
 
 
-def _chunk_steps(chunk: Chunk, window: int | None) -> int:
-    if window is None or chunk.before + 1 >= window:
+def _chunk_steps(chunk: Chunk, window: int) -> int:
+    if chunk.before + 1 >= window:
         return ENDLESS
     return max(1, (window - chunk.before) // chunk.new)
 
 
-def _growing_steps(window: int | None, seen: Windowed, batch: Batch) -> int:
+def _growing_steps(window: int, contexts: int, growing: int, batch: Batch) -> int:
     """Steps until a decoding sequence may reach the window, from what the sums say of the longest one below it."""
-    if window is None or not seen.growing:
+    if not growing:
         return ENDLESS
     if batch.longest_context < window:
         longest = batch.longest_context
     else:
-        together = seen.context_tokens - (batch.sequences - seen.growing) * window
-        longest = min(window - 1, together - (seen.growing - 1))
+        together = contexts - (batch.sequences - growing) * window
+        longest = min(window - 1, together - (growing - 1))
     if batch.tokens_each == 1:
         return window - longest + 1
     return (window - 1 - longest) // batch.tokens_each + 1
