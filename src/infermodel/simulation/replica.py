@@ -52,9 +52,9 @@ class Replica:
         self._halted = False
         self._in_leap = False
         self._knocked = False
-        # The leap under way: steps [0, _steps) of _ramp from _anchor_s; the alarm rings after _rings_at of them.
+        # The leap under way: steps [0, _steps) of _ramp from _anchor_s; it is looked at after _rings_at of them.
         self._ramp = NO_RAMP
-        self._first_s = self._slope_s = self._anchor_s = 0.0
+        self._first_s = self._slope_s = self._anchor_s = self._rings_at_s = 0.0
         self._steps = self._rings_at = 0
         self._alarm = Alarm(clock)
         self._alarm.start(self.serve())
@@ -76,7 +76,8 @@ class Replica:
                 steps = self._steps_done_by(self._clock.now)
                 steps += later and self._boundary(steps) == self._clock.now
                 if steps < self._rings_at:
-                    self._ring_after(steps)
+                    self._rings_at, self._rings_at_s = steps, self._boundary(steps)
+                    self._alarm.set(self._rings_at_s, self._completes)
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -125,9 +126,13 @@ class Replica:
                 continue
             self._start_leap(now, plan[0], plan[1])
             while self._in_leap:
-                yield alarm
-                if not self._in_leap:  # power came back meanwhile
-                    break
+                if self._every or (agenda and agenda[0][0] <= self._rings_at_s):
+                    alarm.set(self._rings_at_s, self._completes)
+                    yield alarm
+                    if not self._in_leap:  # power came back meanwhile
+                        break
+                else:
+                    clock.skip_to(self._rings_at_s)  # nothing else happens until then
                 if self._rings_at == self._steps or self._ends_for_newcomer():
                     self._settle(self._rings_at, clock.now)
             if self._halted:
@@ -147,10 +152,11 @@ class Replica:
             steps = self.running.steps_that_fit(steps, batch[5])
         self._anchor_s, self._first_s, self._slope_s = now, first_s, slope_s
         self._in_leap, self._knocked = True, False
-        self._steps = self._rings_at = steps
+        self._steps = steps
         if self._every:
-            self._rings_at = steps = 1
-        self._alarm.set(now + (steps * first_s + slope_s * (steps * (steps - 1) / 2)), self._completes)
+            steps = 1
+        self._rings_at = steps
+        self._rings_at_s = now + (steps * first_s + slope_s * (steps * (steps - 1) / 2))
 
     def _ends_for_newcomer(self) -> bool:
         """A step has ended, but not the leap: whether it ends here for the head of the queue; if not, it goes on."""
@@ -159,13 +165,9 @@ class Replica:
         if self._knocked and not late and self.running.head_fits(steps):
             return True
         self._knocked = late
-        self._ring_after(steps + 1 if self._every or late else self._steps)
+        self._rings_at = steps = steps + 1 if self._every or late else self._steps
+        self._rings_at_s = self._boundary(steps)
         return False
-
-    def _ring_after(self, steps: int) -> None:
-        """Set the alarm to the end of this many steps of the leap."""
-        self._rings_at = steps
-        self._alarm.set(self._boundary(steps), self._completes)
 
     def _boundary(self, steps: int) -> float:
         """When `steps` steps of the leap are done."""
