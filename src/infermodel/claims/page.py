@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from math import isfinite
 from pathlib import Path
 
 from infermodel.claims.verdict import DOES_NOT_FOLLOW, FOLLOWS, NOT_SIMULATED, ONLY_IF, UNKNOWN
 from infermodel.experiment import Verdict
 from infermodel.files import safe_name, write_all_whole, write_whole
+from infermodel.report.human import quantity
 
 KINDS = (FOLLOWS, ONLY_IF, DOES_NOT_FOLLOW, UNKNOWN, NOT_SIMULATED)
 """Verdicts without their conditions."""
@@ -17,12 +19,16 @@ KINDS = (FOLLOWS, ONLY_IF, DOES_NOT_FOLLOW, UNKNOWN, NOT_SIMULATED)
 
 def write_page(path: Path, verdicts: Sequence[Verdict], *, command: str) -> list[Path]:
     """Write the page and, in `pictures` beside it, a picture for each group; returns the pictures."""
-    from infermodel.claims.pictures import draw
+    from infermodel.report.drawing import rendered
+    from infermodel.report.pictures.claims import ratios_of
 
     groups = list(dict.fromkeys(each.group for each in verdicts))
     folder = path.parent / "pictures"
     names = {group: f"{path.stem}_{safe_name(group)}.png" for group in groups}
-    drawn = {names[group]: draw(group, [each for each in verdicts if each.group == group]) for group in groups}
+    drawn = {}
+    for group in groups:
+        own = [each for each in verdicts if each.group == group]
+        drawn[names[group]] = rendered(partial(ratios_of, f"Claims about {group}", own))
     write_all_whole(folder, drawn)
     write_whole(path, page(verdicts, {group: f"pictures/{name}" for group, name in names.items()}, command))
     return [folder / name for name in drawn]
@@ -58,8 +64,8 @@ def _row(each: Verdict) -> str:
     star = " *" if each.used_to_fit else ""
     cells = (
         f"{each.id} {each.statement}{star}",
-        shown(each.published, each.unit),
-        shown(each.modelled, each.unit),
+        quantity(each.published, each.unit),
+        quantity(each.modelled, each.unit),
         shown_range(each),
         f"**{kind(each.verdict)}**{each.verdict.removeprefix(kind(each.verdict))}",
         each.reason,
@@ -81,19 +87,4 @@ def shown_range(each: Verdict) -> str:
     """Low to high where they differ; empty where nothing is uncertain."""
     if each.low is None or each.high is None or not isfinite(each.low) or each.high - each.low <= 1e-9 * abs(each.high):
         return ""
-    return f"{shown(each.low, '')} to {shown(each.high, '')}"
-
-
-def shown(value: float | None, unit: str) -> str:
-    """Three digits and the unit.
-
-    >>> shown(1799.94, "tok/s"), shown(0.02, "share"), shown(1e12, "parameters"), shown(None, "x")
-    ('1,800 tok/s', '0.02 share', '1e+12 parameters', '')
-    """
-    if value is None or not isfinite(value):
-        return ""
-    if value == int(value) and 1e3 <= abs(value) < 1e7:
-        return f"{value:,.0f} {unit}".strip()
-    rounded = float(f"{value:.3g}")
-    text = f"{rounded:.3g}" if abs(rounded) >= 1e9 or abs(rounded) < 100 else f"{rounded:,.0f}"
-    return f"{text} {unit}".strip()
+    return f"{quantity(each.low)} to {quantity(each.high)}"

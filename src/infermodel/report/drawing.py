@@ -93,19 +93,22 @@ Told = TypeVar("Told")
 
 def png(picture: Callable[[Told], Figure | None], findings: Told) -> bytes | None:
     """The picture as a PNG of `WIDTH_PX` x `HEIGHT_PX`, the same bytes for the same findings; None for no picture."""
-    return rendered(lambda: picture(findings))
-
-
-def rendered(draw: Callable[[], Figure | None]) -> bytes | None:
-    """PNG of what `draw` makes, in the look of all pictures; None for no picture."""
     with look():
-        figure = draw()
-        if figure is None:
-            return None
-        buffer = BytesIO()
-        canvas = cast(Any, FigureCanvasAgg(figure))
-        canvas.print_png(buffer, metadata={"Software": None})  # savefig would lay it out twice
-        return buffer.getvalue()
+        figure = picture(findings)
+        return None if figure is None else _png(figure)
+
+
+def rendered(draw: Callable[[], Figure]) -> bytes:
+    """PNG of what `draw` makes, in the look of all pictures."""
+    with look():
+        return _png(draw())
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    canvas = cast(Any, FigureCanvasAgg(figure))
+    canvas.print_png(buffer, metadata={"Software": None})  # savefig would lay it out twice
+    return buffer.getvalue()
 
 
 def plain_number(value: float, _: int = 0) -> str:

@@ -122,18 +122,19 @@ def watts(value: float | None) -> str:
     return si(value, "W")
 
 
-def quantity(value: float | None, unit: str) -> str:
-    """A figure with its unit, dollars in front.
+def quantity(value: float | None, unit: str = "") -> str:
+    """A figure of a claim in the claim's unit: three digits, and whole figures whole.
 
-    >>> quantity(1800.0, "tok/s"), quantity(0.1, "USD/Mtok"), quantity(7000.0, "x")
-    ('1,800 tok/s', '$0.100/Mtok', '7,000 x')
+    >>> quantity(1799.94, "tok/s"), quantity(0.1, "USD/Mtok"), quantity(16384.0, "tokens"), quantity(1e12, "parameters")
+    ('1,800 tok/s', '0.1 USD/Mtok', '16,384 tokens', '1e+12 parameters')
     """
-    if value is None or isnan(value):
+    if value is None or not isfinite(value):
         return NONE
-    for dollars in ("USD", "$"):
-        if unit.startswith(dollars):
-            return usd(value) + unit[len(dollars) :]
-    return f"{number(value)} {unit}".rstrip()
+    if value == int(value) and abs(value) < 1e7:
+        return f"{value:,.0f} {unit}".rstrip()
+    rounded = float(f"{value:.3g}")
+    text = f"{rounded:,.0f}" if 100 <= abs(rounded) < 1e9 else f"{rounded:.3g}"
+    return f"{text} {unit}".rstrip()
 
 
 def shortened(text: str, longest: int = 44) -> str:

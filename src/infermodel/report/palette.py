@@ -47,6 +47,13 @@ BOUNDS: Mapping[str, str] = {
 }
 """Colour of what binds a step."""
 
+VERDICTS: Mapping[str, str] = {
+    "follows": "#4477AA",
+    "follows only if": "#CCBB44",
+    "does not follow": "#CC6677",
+}
+"""Colour of what is said of a claim; grey for all else."""
+
 INK, GREY, FAINT, GOOD = "#1A1A1A", "#5F5F5F", "#D9D9D9", "#E4F2E4"
 """Text, secondary text, grid, and the corner where one wants to be."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -48,11 +49,11 @@ def write_comparison(
 def draw(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> dict[str, bytes]:
     """PNG of every picture that there is something to draw for."""
     from infermodel.report.compare import charts
-    from infermodel.report.drawing import rendered
+    from infermodel.report.drawing import png
 
     drawn = {
-        "compare_bars": rendered(lambda: charts.bars(reports, rows)),
-        "compare_latency": rendered(lambda: charts.latencies(reports)),
+        "compare_bars": png(partial(charts.bars, rows=rows), reports),
+        "compare_latency": png(charts.latencies, reports),
     }
     return {name: image for name, image in drawn.items() if image is not None}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
+from textwrap import wrap
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -11,15 +14,12 @@ from infermodel.experiment.result import Verdict
 from infermodel.report.drawing import log_axis, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.human import number, quantity, shortened
-from infermodel.report.palette import INK, shaded
+from infermodel.report.palette import GREY, INK, VERDICTS, shaded
 
-COLOURS = {
-    "follows": "#4477AA",
-    "follows only if": "#CCBB44",
-    "does not follow": "#CC6677",
-}
-OTHER = "#BBBBBB"
-MOST_ROWS = 18
+MOST_ROWS, MOST_ROWS_OF_TWO_LINES = 18, 12
+HOW_TO_READ = (
+    "bar: modelled / published; line: range of uncertain constants; hollow: a constant was fitted to this figure"
+)
 
 
 def ratios(findings: Findings, number_of_sheet: int = 0) -> Figure | None:
@@ -29,54 +29,63 @@ def ratios(findings: Findings, number_of_sheet: int = 0) -> Figure | None:
         findings: with verdicts.
         number_of_sheet: claims are spread evenly over as few sheets as hold `MOST_ROWS` each; from 0.
     """
-    every = comparable(findings.verdicts)
+    every = [each for each in findings.verdicts if is_comparable(each)]
     sheets = -(-len(every) // MOST_ROWS)
     if number_of_sheet >= sheets:
         return None
     rows = -(-len(every) // sheets)
-    shown = every[number_of_sheet * rows : (number_of_sheet + 1) * rows]
-    subtitle = (
-        "bar: modelled / published; line: range of uncertain constants; hollow: a constant was fitted to this figure"
-    )
     title = "Published claims against the model" + (f" ({number_of_sheet + 1} of {sheets})" if sheets > 1 else "")
-    figure, ((axes,),) = sheet(title, subtitle)
-    ends = [1.0] + [value for each in shown for value in _span(each)]
+    return ratios_of(title, every[number_of_sheet * rows : (number_of_sheet + 1) * rows])
+
+
+def ratios_of(title: str, verdicts: Sequence[Verdict]) -> Figure:
+    """A bar for each claim, and the verdict in words where there is no ratio to draw."""
+    figure, ((axes,),) = sheet(title, HOW_TO_READ)
+    ends = [1.0] + [value for each in verdicts if is_comparable(each) for value in _span(each)]
     log_axis(axes, "x", min(*ends, 0.5), max(*ends, 2.0), pad=0.05)
-    height = min(0.62, 0.11 * len(shown))
-    for row, each in enumerate(shown):
-        ratio, *span = _span(each)
-        axes.barh(row, ratio - 1, left=1, height=height, color=colour(each.verdict))
-        if span:
-            axes.plot(span, [row, row], color=INK, linewidth=1.8)
-        face = "white" if each.used_to_fit else shaded(colour(each.verdict), 0.35)
-        axes.plot(
-            [ratio], [row], marker="o", markersize=11, color=face, mec=shaded(colour(each.verdict), 0.35), mew=2.4
-        )
+    for row, each in enumerate(verdicts):
+        if is_comparable(each):
+            _bar(axes, row, each, height=min(0.62, 0.11 * len(verdicts)))
+        else:
+            axes.text(1, row, f"   {shortened(each.verdict, 50)}", va="center", color=GREY, fontsize=13)
     axes.axvline(1, color=INK, linewidth=1.6)
-    axes.set_yticks(range(len(shown)), [_row_title(each) for each in shown], fontsize=13)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
+    lines = 2 if len(verdicts) <= MOST_ROWS_OF_TWO_LINES else 1
+    axes.set_yticks(range(len(verdicts)), [_row_title(each, lines) for each in verdicts], fontsize=13)
+    axes.set_ylim(len(verdicts) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.set_xlabel("modelled / published (log scale)")
     axes.tick_params(axis="y", length=0)
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(shown)), [_row_figures(each) for each in shown], fontsize=13)
+    right.set_yticks(range(len(verdicts)), [_row_figures(each) for each in verdicts], fontsize=13)
     right.tick_params(axis="y", length=0, labelcolor=INK)
     right.spines["right"].set_visible(False)
-    used = dict.fromkeys(_kind(each.verdict) for each in shown)
+    used = dict.fromkeys(_kind(each.verdict) for each in verdicts if is_comparable(each))
     figure.legend(
-        handles=[Patch(color=colour(kind), label=kind) for kind in used], loc="outside lower center", ncols=len(used)
+        handles=[Patch(color=colour(kind), label=kind) for kind in used],
+        loc="outside lower center",
+        ncols=max(len(used), 1),
     )
     return figure
 
 
-def comparable(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
-    """Claims with a ratio that a picture can show."""
-    return [each for each in verdicts if each.ratio is not None and isfinite(each.ratio) and each.ratio > 0]
+def is_comparable(each: Verdict) -> bool:
+    """Whether the claim has a ratio that a picture can show."""
+    return each.ratio is not None and isfinite(each.ratio) and each.ratio > 0
 
 
 def colour(verdict: str) -> str:
     """Colour of a verdict."""
-    return next((shade for start, shade in reversed(COLOURS.items()) if verdict.startswith(start)), OTHER)
+    return VERDICTS.get(_kind(verdict), GREY)
+
+
+def _bar(axes: Axes, row: int, each: Verdict, height: float) -> None:
+    ratio, *span = _span(each)
+    axes.barh(row, ratio - 1, left=1, height=height, color=colour(each.verdict))
+    if span:
+        axes.plot(span, [row, row], color=INK, linewidth=1.8)
+    dark = shaded(colour(each.verdict), 0.35)
+    face = "white" if each.used_to_fit else dark
+    axes.plot([ratio], [row], marker="o", markersize=11, color=face, mec=dark, mew=2.4)
 
 
 def _span(each: Verdict) -> list[float]:
@@ -89,13 +98,16 @@ def _span(each: Verdict) -> list[float]:
 
 def _kind(verdict: str) -> str:
     """The verdict without its condition."""
-    return next((start for start in reversed(COLOURS) if verdict.startswith(start)), "other")
+    return next((start for start in reversed(list(VERDICTS)) if verdict.startswith(start)), "other")
 
 
 def _row_figures(each: Verdict) -> str:
+    if not is_comparable(each):
+        return ""
     published, modelled = quantity(each.published, each.unit), quantity(each.modelled, each.unit)
     return f"× {number(each.ratio)}   {shortened(published, 24)} → {shortened(modelled, 24)}"
 
 
-def _row_title(each: Verdict) -> str:
-    return f"{shortened(each.id, 8)}  {shortened(each.statement, 50)}"
+def _row_title(each: Verdict, lines: int) -> str:
+    told = f"{shortened(each.id, 8)}  {shortened(each.statement, 90)}"
+    return "\n".join(wrap(told, 58, max_lines=lines, placeholder="…"))
