@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
 from infermodel.catalog import load_price
+from infermodel.pages.systems import COLOURS
+from infermodel.report.drawing import legend_below, log_axis, plain_number, save, sheet
 
 SIZES = {"8B": "llama-3.1-8b", "70B": "llama-3.1-70b", "405B": "llama-3.1-405b"}
-COLOURS = {"CS-3": "#D55E00", "DGX H100": "#0072B2", "Groq": "#BBA020", "GPU": "#56B4E9"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def read(report: Path) -> list[Modelled]:
     return found
 
 
-def table(modelled: list[Modelled]) -> str:
+def table(modelled: Sequence[Modelled]) -> str:
     """Modelled services, as a Markdown table."""
     lines = [
         "| service | tok/s alone | at capacity | TTFT p50, ms | capacity, rpm | USD/Mtok there | low to high |"
@@ -124,95 +131,79 @@ def table(modelled: list[Modelled]) -> str:
     return "\n".join(lines)
 
 
-def draw_corners(modelled: list[Modelled], path: Path) -> None:
+def corners_drawn(modelled: Sequence[Modelled]) -> Figure:
     """Price over speed, a panel for each size: published filled, modelled hollow with its range."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    figure, panels = pyplot.subplots(1, 3, figsize=(14, 5), layout="constrained")
+    figure, (panels,) = sheet(
+        "Speed and price of 2024 as published, and as the hardware allows",
+        "filled: published speed and list price; hollow: modelled speed and cost at capacity; line: range of purchase "
+        "prices; dotted: to the speed of a user alone",
+        columns=3,
+    )
     for axes, size in zip(panels, SIZES, strict=True):
-        for point in PUBLISHED:
-            if point.size == size:
-                axes.plot(point.tok_s, point.usd_per_mtok, "o", color=COLOURS[point.hardware], markersize=9)
-                offset = (7, -14) if point.provider == "OctoAI" else (7, 5)
-                at = (point.tok_s, point.usd_per_mtok)
-                axes.annotate(point.provider, at, xytext=offset, textcoords="offset points")
-        for each in modelled:
-            if each.size != size:
-                continue
+        published = [point for point in PUBLISHED if point.size == size]
+        own = [each for each in modelled if each.size == size]
+        for point in published:
+            axes.plot(point.tok_s, point.usd_per_mtok, "o", color=COLOURS[point.hardware], markersize=12)
+            below = point.provider == "OctoAI"
+            _name(axes, point.provider, point.tok_s, point.usd_per_mtok, below=below)
+        for each in own:
             colour, marker = COLOURS[each.hardware], "s" if each.bits == "16 bit" else "D"
-            axes.plot([each.tok_s] * 2, [each.low, each.high], color=colour, linewidth=1.5)
+            axes.plot([each.tok_s] * 2, [each.low, each.high], color=colour)
             axes.plot([each.tok_s, each.alone_tok_s], [each.mid] * 2, ":", color=colour)
-            axes.plot(each.tok_s, each.mid, marker, color="white", markeredgecolor=colour, markersize=9, mew=2)
-            label = f"{each.hardware}, {each.bits}"
-            offset = (7, 6) if each.bits == "16 bit" else (7, -11)
-            axes.annotate(label, (each.tok_s, each.mid), xytext=offset, textcoords="offset points", fontsize=8)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.margins(0.22, 0.12)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(NullFormatter())
+            axes.plot(each.tok_s, each.mid, marker, color="white", markeredgecolor=colour, markersize=11, mew=2.4)
+            _name(axes, f"{each.hardware}, {each.bits}", each.tok_s, each.mid, below=each.bits != "16 bit")
+        speeds = [point.tok_s for point in published] + [v for each in own for v in (each.tok_s, each.alone_tok_s)]
+        dollars = [point.usd_per_mtok for point in published] + [v for each in own for v in (each.low, each.high)]
+        log_axis(axes, "x", min(speeds), max(speeds), pad=0.25, most_ticks=6)
+        log_axis(axes, "y", min(dollars), max(dollars), pad=0.08)
         axes.set_title(f"Llama 3.1 {size}")
         axes.set_xlabel("tokens/s of one user")
-        axes.grid(color="#E5E5E5", linewidth=0.6)
     panels[0].set_ylabel("USD per million tokens, 3 in for 1 out")
-    figure.suptitle(
-        "Filled: published speed and list price, 2024. Hollow: modelled speed and cost at capacity;\n"
-        "line: range of purchase prices; dotted: to the speed of a user alone"
-    )
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    return figure
 
 
-def draw_break_even(modelled: list[Modelled], path: Path) -> None:
+def _name(axes: Axes, name: str, x: float, y: float, *, below: bool) -> None:
+    offset = (9, -17) if below else (9, 8)
+    axes.annotate(name, (x, y), xytext=offset, textcoords="offset points", fontsize=11.5)
+
+
+def break_even_drawn(modelled: Sequence[Modelled]) -> Figure:
     """Cost of a million tokens over how much of the capacity is sold, against list prices."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
+    figure, (panels,) = sheet(
+        "What a million tokens cost at a given use",
+        "thin lines: list prices of 2024; dashed: 8 bit; shaded: range of purchase prices",
+        columns=3,
+    )
     shares = [0.01 * step for step in range(2, 101)]
     for axes, size in zip(panels, SIZES, strict=True):
         for each in modelled:
             if each.size != size:
                 continue
             colour, style = COLOURS[each.hardware], "-" if each.bits == "16 bit" else "--"
-            axes.plot(shares, [each.mid / share for share in shares], style, color=colour, label=each.service)
-            axes.fill_between(
-                shares,
-                [each.low / share for share in shares],
-                [each.high / share for share in shares],
-                color=colour,
-                alpha=0.08,
-            )
+            label = f"{each.hardware}, {each.bits}"
+            axes.plot(shares, [each.mid / share for share in shares], style, color=colour, label=label)
+            low, high = ([end / share for share in shares] for end in (each.low, each.high))
+            axes.fill_between(shares, low, high, color=colour, alpha=0.08)
         lists = sorted((point for point in PUBLISHED if point.size == size), key=lambda point: point.usd_per_mtok)
         for number, point in enumerate(lists):
-            axes.axhline(point.usd_per_mtok, color=COLOURS[point.hardware], linewidth=1)
+            axes.axhline(point.usd_per_mtok, color=COLOURS[point.hardware], linewidth=1.4)
             place = axes.get_yaxis_transform()
-            side = 0.99 - 0.2 * (len(lists) - 1 - number)
-            axes.text(side, point.usd_per_mtok, point.provider, ha="right", va="bottom", transform=place, fontsize=8)
+            side = 0.99 - 0.26 * (len(lists) - 1 - number)
+            axes.text(side, point.usd_per_mtok, point.provider, ha="right", va="bottom", transform=place, fontsize=11.5)
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.set_xlabel("share of the capacity that is sold")
         axes.set_title(f"Llama 3.1 {size}")
-        axes.grid(color="#E5E5E5", linewidth=0.6)
-        axes.legend(fontsize=7, loc="upper right")
     panels[0].set_ylabel("USD per million tokens")
-    figure.suptitle("What a million tokens cost at a given use, and list prices of 2024 (thin lines)")
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    entries = {str(line.get_label()): line for axes in panels for line in axes.get_legend_handles_labels()[0]}
+    legend_below(figure, list(entries.values()))
+    return figure
 
 
 if __name__ == "__main__":
     services = read(Path(sys.argv[1]))
     print(table(services))
     if len(sys.argv) > 2:
-        draw_corners(services, Path(sys.argv[2]) / "corners.png")
-        draw_break_even(services, Path(sys.argv[2]) / "corners_break_even.png")
+        save(Path(sys.argv[2]) / "corners.png", partial(corners_drawn, services))
+        save(Path(sys.argv[2]) / "corners_break_even.png", partial(break_even_drawn, services))

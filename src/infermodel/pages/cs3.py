@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from infermodel.architecture import PRECISION_BYTES
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
@@ -20,6 +22,9 @@ from infermodel.cost.placement import Placement
 from infermodel.cost.ranges import band, with_constant
 from infermodel.cost.step import Batch, DoesNotFit
 from infermodel.hardware import System, WaferDevice
+from infermodel.pages.systems import COLOURS
+from infermodel.report.drawing import log_axis, save, sheet
+from infermodel.report.palette import DASHES, INK, shaded
 
 CONTEXT = 1000
 """Tokens at which speeds are stated."""
@@ -160,17 +165,18 @@ def placement(model: str, weights: str, wafers: int) -> Placement:
     return found
 
 
-def draw_placement(path: Path) -> None:
+def placement_drawn() -> Figure:
     """SRAM of each wafer of 70B on four and six CS-3: weights, embedding and head, room for KV, not usable."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     device = load_system("cs-3").device
     assert isinstance(device, WaferDevice)
     capacity = device.memory_capacity_bytes / 1e9
-    figure, panels = pyplot.subplots(1, 2, figsize=(12, 4.6), layout="constrained", width_ratios=(4, 6), sharey=True)
+    figure, (panels,) = sheet(
+        "Llama 3.1 70B in 16 bits, cut at layer boundaries",
+        "SRAM of each wafer when the fullest one is full: that one binds",
+        columns=2,
+        width_ratios=(4, 6),
+        sharey=True,
+    )
     for axes, wafers in zip(panels, (4, 6), strict=True):
         found = placement("llama-3.1-70b", "bf16", wafers)
         bound = found.kv_tokens * found.wafers[0].kv_bytes_per_token / found.wafers[0].layers / 1e9
@@ -188,56 +194,51 @@ def draw_placement(path: Path) -> None:
                 axes.bar(number, size, bottom=bottom, color=colour, width=0.8, label=title if number == 0 else None)
                 bottom += size
             last = load.first_layer + load.layers - 1
-            axes.text(number, 1.0, f"layers\n{load.first_layer} to {last}", ha="center", color="white", fontsize=9)
+            axes.text(number, 1.0, f"layers\n{load.first_layer} to {last}", ha="center", color="white", fontsize=13)
         axes.set_title(f"on {wafers} CS-3: {found.kv_tokens:,} tokens of context")
         axes.set_xticks(range(wafers), [f"wafer {number}" for number in range(wafers)])
+        axes.grid(False, axis="x")
     panels[0].set_ylabel("GB of SRAM")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle("Llama 3.1 70B in 16 bits, cut at layer boundaries: the fullest wafer binds")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
 
 
-def draw_context(path: Path) -> None:
+def context_drawn() -> Figure:
     """Requests that fit over the number of CS-3, for three contexts; and speed over context."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (room, speed) = pyplot.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    figure, ((room, speed),) = sheet(
+        "What context costs on CS-3", "left: Llama 3.1 70B in 16 bits; right: one user, by model and layout", columns=2
+    )
     wafers = range(4, 13)
     tokens = [ring("llama-3.1-70b", "bf16", count).kv_memory.tokens for count in wafers]
-    for length, colour in zip(LENGTHS, ("#4477AA", "#BBA020", "#CC4455"), strict=True):
-        room.plot(wafers, [held / length for held in tokens], "o-", color=colour, label=f"{length // 1024}k")
-    room.axhline(1, color="#1A1A1A", linewidth=1)
-    room.set_yscale("log")
-    room.yaxis.set_major_formatter("{x:g}")
-    room.set_xlabel("CS-3 that share Llama 3.1 70B")
+    for length, dash in zip(LENGTHS, DASHES, strict=False):
+        label = f"{length // 1024}k of context"
+        room.plot(wafers, [held / length for held in tokens], color=COLOURS["CS-3"], linestyle=dash, label=label)
+    room.axhline(1, color=INK, linewidth=1.6)
+    log_axis(room, "y", min(tokens) / max(LENGTHS), max(tokens) / min(LENGTHS), pad=0.05)
+    room.set_xlabel("CS-3 that share the model")
     room.set_ylabel("requests that fit")
-    room.legend(title="context")
-    for model, weights, count, colour in (
-        ("llama-3.1-8b", "bf16", 1, "#D55E00"),
-        ("llama-3.1-70b", "bf16", 6, "#882255"),
-        ("llama-3.1-405b", "fp8", 13, "#332288"),
+    room.legend()
+    rates: list[float] = []
+    for depth, (model, weights, count) in zip(
+        (0.0, 0.35, 0.65),
+        (("llama-3.1-8b", "bf16", 1), ("llama-3.1-70b", "bf16", 6), ("llama-3.1-405b", "fp8", 13)),
+        strict=True,
     ):
         built = ring(model, weights, count)
         contexts = [2**power for power in range(9, 18) if 2**power <= built.kv_memory.tokens]
-        rates = [1 / built.token_latency_s(context) for context in contexts]
-        speed.plot(contexts, rates, "o-", color=colour, label=f"{load_model(model).title}, {weights}, {count} CS-3")
+        speeds = [1 / built.token_latency_s(context) for context in contexts]
+        label = f"{load_model(model).title}, {weights}, {count} CS-3"
+        speed.plot(contexts, speeds, "o-", color=shaded(COLOURS["CS-3"], depth), label=label)
+        rates += speeds
+    log_axis(speed, "y", min(rates), max(rates), pad=0.08)
     speed.set_xscale("log", base=2)
-    speed.set_yscale("log")
     speed.xaxis.set_major_formatter("{x:,.0f}")
-    speed.yaxis.set_major_formatter("{x:g}")
-    speed.yaxis.set_minor_formatter("{x:g}")
     speed.tick_params(axis="x", rotation=30)
     speed.set_xlabel("context, tokens")
     speed.set_ylabel("tokens/s of one user")
     speed.legend()
-    for axes in (room, speed):
-        axes.grid(which="both", color="#E5E5E5", linewidth=0.6)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    return figure
 
 
 if __name__ == "__main__":
@@ -246,5 +247,5 @@ if __name__ == "__main__":
     print(model_table(), context_table(), batch_table(), sep="\n\n")
     if len(sys.argv) > 1:
         folder = Path(sys.argv[1])
-        draw_placement(folder / "cs3_placement.png")
-        draw_context(folder / "cs3_context.png")
+        save(folder / "cs3_placement.png", placement_drawn)
+        save(folder / "cs3_context.png", context_drawn)

@@ -12,17 +12,26 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.step import Batch, DoesNotFit, StepModel, Windowed
+from infermodel.report.drawing import legend_below, log_axis, save, sheet
+from infermodel.report.palette import device_colour, shaded
 
 CONTEXT = 1000
 """Tokens; the measurements sent about a thousand and asked for a few hundred."""
 
 MOST = 512
 """Sequences of a batch that are tried."""
+
+PUBLISHED = "#CC4455"
+"""Colour of what was published."""
+
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
 
 NAMES = {"llama-3.1-8b": "8B", "llama-3.1-70b": "70B", "llama-3.1-405b": "405B"}
 
@@ -215,50 +224,47 @@ def chip_table() -> str:
     return "\n".join(lines)
 
 
-def draw(path: Path) -> None:
+def drawn() -> Figure:
     """Speed of each user over the batch, a panel a model, published speeds as lines."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
-    colours = {1: "#88CCEE", 2: "#4477AA", 4: "#225588", 8: "#112244"}
+    figure, (panels,) = sheet(
+        "Public GPU endpoints of September 2024",
+        "red: published; curves: how many requests each layout could decode at that speed; dashed: 8 bit weights",
+        columns=3,
+    )
+    shades = {1: -0.6, 2: -0.2, 4: 0.25, 8: 0.65}
     for axes, (model, short) in zip(panels, NAMES.items(), strict=True):
+        reached = [endpoint.tok_s for endpoint in ENDPOINTS if endpoint.model == model]
         for layout in LAYOUTS:
             built = replica(model, layout)
             if built is None or layout.system != "dgx-h100":
                 continue
             batches = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if n * CONTEXT <= built.kv_memory.tokens]
             speeds = [speed_tok_s(built, n) for n in batches]
+            reached += speeds
             style = "-" if layout.weights == "bf16" else "--"
             label = f"{layout.gpus} x H100, {layout.weights}"
-            axes.plot(batches, speeds, style, color=colours[layout.gpus], label=label)
+            colour = shaded(device_colour("h100-sxm"), shades[layout.gpus])
+            axes.plot(batches, speeds, style, color=colour, label=label)
         for endpoint in ENDPOINTS:
             if endpoint.model == model:
-                axes.axhline(endpoint.tok_s, color="#CC4455", linewidth=1)
+                axes.axhline(endpoint.tok_s, color=PUBLISHED, linewidth=1.4)
                 name = endpoint.provider.split(" of ")[0]
                 label = f"{name} {endpoint.tok_s:,.0f}"
                 place = axes.get_yaxis_transform()
-                axes.text(0.98, endpoint.tok_s * 1.01, label, color="#CC4455", ha="right", transform=place)
+                y = endpoint.tok_s * 1.015
+                axes.text(0.98, y, label, color=PUBLISHED, ha="right", transform=place, fontsize=11.5, bbox=ON_WHITE)
+        log_axis(axes, "y", min(reached), max(reached), pad=0.06)
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
         axes.set_title(f"Llama 3.1 {short}")
         axes.set_xlabel("requests decoded at a time")
-        axes.grid(which="both", color="#E5E5E5", linewidth=0.6)
-        axes.legend(fontsize=8, loc="lower left")
     panels[0].set_ylabel("tokens/s of each user")
-    figure.suptitle(
-        "Public GPU endpoints of September 2024 (red) and the batch that each layout could serve at that speed"
-    )
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    entries = {str(line.get_label()): line for axes in panels for line in axes.get_legend_handles_labels()[0]}
+    legend_below(figure, [entries[label] for label in sorted(entries)])
+    return figure
 
 
 if __name__ == "__main__":
     print(table(), parallel_table(), chip_table(), sep="\n\n")
     if len(sys.argv) > 1:
-        draw(Path(sys.argv[1]))
+        save(Path(sys.argv[1]), drawn)

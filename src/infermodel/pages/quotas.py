@@ -8,6 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from infermodel.report.drawing import legend_below, save, sheet
+from infermodel.report.palette import INK, SPARE_COLOURS
 from infermodel.simulation.rate_limits import Buckets, RateLimit, most_tokens
 
 FREE = (
@@ -54,32 +58,29 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def draw(path: Path) -> None:
+def drawn() -> Figure:
     """Tokens that a key has got over an hour and over a day, by size of its requests."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+    figure, (panels,) = sheet(
+        "A free key that always asks for more",
+        "tokens that it has got since midnight, by size of its requests; dashed: the day's million",
+        columns=2,
+        sharey=True,
+    )
     for axes, duration_s, unit_s, unit in ((panels[0], 3600.0, 60.0, "minutes"), (panels[1], 86400.0, 3600.0, "hours")):
-        for size, colour in zip(SIZES, ("#332288", "#4477AA", "#44AA99", "#117733", "#BBA020", "#CC4455"), strict=True):
+        for size, colour in zip(SIZES, SPARE_COLOURS, strict=True):
             steps = taken(size, duration_s)
             times = [at / unit_s for at, _ in steps] + [duration_s / unit_s]
             totals = [total / 1e6 for _, total in steps] + [steps[-1][1] / 1e6]
-            axes.step(times, totals, where="post", color=colour, label=f"{size:,}")
-        axes.axhline(1, color="#1A1A1A", linewidth=1, linestyle="--")
+            axes.step(times, totals, where="post", color=colour, label=f"{size:,} tokens")
+        axes.axhline(1, color=INK, linewidth=1.6, linestyle="--")
         axes.set_xlabel(f"{unit} since midnight")
         axes.set_xlim(0, duration_s / unit_s)
-        axes.grid(color="#E5E5E5", linewidth=0.6)
     panels[0].set_ylabel("tokens got, millions")
-    panels[1].legend(title="tokens a request", loc="lower right", fontsize=9)
-    figure.suptitle("A free key that always asks for more: the day's million (dashed) is gone within the first hours")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    legend_below(figure, panels[0].get_lines()[: len(SIZES)])
+    return figure
 
 
 if __name__ == "__main__":
     print(table())
     if len(sys.argv) > 1:
-        draw(Path(sys.argv[1]))
+        save(Path(sys.argv[1]), drawn)

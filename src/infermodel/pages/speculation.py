@@ -10,6 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import wrap
+
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
 
 from infermodel.catalog import load_model, load_system
 from infermodel.cost.dataflow import Ring
@@ -18,6 +22,7 @@ from infermodel.cost.step import Batch
 from infermodel.cost.wafer import draft_ring
 from infermodel.fidelity.dataflow import BF16, PublishedSpeed, ring
 from infermodel.hardware import WaferDevice
+from infermodel.report.drawing import save, sheet
 
 FP8 = replace(BF16, weights="fp8")
 
@@ -100,23 +105,21 @@ def table(target: PublishedSpeed) -> str:
     return "\n".join(lines)
 
 
-def draw(path: Path) -> None:
+def drawn() -> Figure:
     """Speed over drafts and acceptance, a panel for each target and drafter, the published speed as a line."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import colors, pyplot
-
     levels = [0, 1, 1.5, 2, 3, 4, 6, 8]
-    norm = colors.BoundaryNorm(levels, 256, extend="max")
+    norm = BoundaryNorm(levels, 256, extend="max")
     drafted = list(range(1, 17))
     acceptances = [0.5 + 0.01 * step for step in range(50)]
-    columns = len(drafters(ring(TARGETS[0])))
-    figure, axes = pyplot.subplots(
-        len(TARGETS), columns, figsize=(3.4 * columns, 3.0 * len(TARGETS)), sharex=True, sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    for row, target in zip(axes, TARGETS, strict=True):
+    figure, panels = sheet(
+        "Speculative decoding on CS-3, one user",
+        "times plain decoding, over drafts a round and the share of them that is accepted; red: the published speed",
+        rows=len(TARGETS),
+        columns=len(drafters(ring(TARGETS[0]))),
+        sharex=True,
+        sharey=True,
+    )
+    for row, target in zip(panels, TARGETS, strict=True):
         model = ring(target)
         plain = 1 / model.token_latency_s(target.context_tokens)
         for panel, drafter in zip(row, drafters(model), strict=True):
@@ -125,24 +128,21 @@ def draw(path: Path) -> None:
             shades = panel.contourf(drafted, acceptances, gains, levels=levels, norm=norm, cmap="viridis", extend="max")
             goal = target.speed_tok_s / plain
             if max(map(max, gains)) >= goal:
-                panel.contour(drafted, acceptances, gains, levels=[goal], colors="red", linewidths=2)
+                panel.contour(drafted, acceptances, gains, levels=[goal], colors="red", linewidths=2.4)
             else:
-                panel.text(8.5, 0.53, "not reached below 0.99", color="white", ha="center", fontsize=9)
-            panel.set_title(f"{drafter.title}\n({drafter.token_s * 1e6:.0f} us a draft)", fontsize=8)
-        row[0].set_ylabel(
-            f"{target.title}, {target.precision.weights}, {model.devices} CS-3\nto {target.speed_tok_s:,.0f} tok/s\n\n"
-            "acceptance of a draft",
-            fontsize=9,
-        )
-    for panel in axes[-1]:
+                panel.text(8.5, 0.53, "not reached below 0.99", color="white", ha="center", fontsize=12)
+            title = "\n".join(wrap(drafter.title, 34))
+            panel.set_title(f"{title}\n({drafter.token_s * 1e6:.0f} µs a draft)", fontsize=11.5)
+        layout = f"{target.precision.weights}, {model.devices} CS-3"
+        row[0].set_ylabel(f"{target.title}\n{layout}\n{target.speed_tok_s:,.0f} tok/s", fontsize=12)
+    for panel in panels[-1]:
         panel.set_xticks([1, 4, 8, 12, 16])
-        panel.set_xlabel("drafts per round, k", fontsize=9)
-    figure.colorbar(shades, ax=axes, label="times plain decoding", shrink=0.6)
-    figure.suptitle("Speculative decoding on CS-3, one user: red is the published speed")
-    figure.savefig(path, dpi=110)
+        panel.set_xlabel("drafts a round", fontsize=13)
+    figure.colorbar(shades, ax=figure.axes, label="times plain decoding", shrink=0.7)
+    return figure
 
 
 if __name__ == "__main__":
     print("\n\n".join(table(target) for target in TARGETS))
     if len(sys.argv) > 1:
-        draw(Path(sys.argv[1]))
+        save(Path(sys.argv[1]), drawn)

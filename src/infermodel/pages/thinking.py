@@ -8,15 +8,20 @@ loads (four minutes), prints the table of
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from infermodel.experiment.run import run
 from infermodel.metrics.questions import question_summary
+from infermodel.pages.systems import COLOURS
+from infermodel.report.drawing import legend_below, log_axis, save, seconds_tick, sheet
+from infermodel.report.palette import GREY
 from infermodel.scenario import ResolvedScenario, load, resolve
-
-COLOURS = {"CS-3": "#D55E00", "DGX H100": "#0072B2", "Groq": "#BBA020"}
-
 
 RATES_PER_MIN = (10, 20, 40, 80, 160, 320, 640, 1280, 2560)
 """Loads that are tried, the lightest first; the lightest stands for a question alone."""
@@ -70,7 +75,7 @@ def thought(scenario: ResolvedScenario) -> Thought:
     return Thought(system, way, *counts, lightest.answer_time_p50_s, rate, found.answer_time_p50_s, dollars)
 
 
-def table(found: list[Thought]) -> str:
+def table(found: Sequence[Thought]) -> str:
     """Ways of working by system, as a Markdown table."""
     lines = [
         "| way of working | calls | tokens in | out | system | answer alone, s | questions a minute | answer then, s |"
@@ -87,38 +92,34 @@ def table(found: list[Thought]) -> str:
     return "\n".join(lines)
 
 
-def draw(found: list[Thought], path: Path) -> None:
+def drawn(found: Sequence[Thought]) -> Figure:
     """Dollars over answer time: a mark for each way of working, a colour for each system."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from matplotlib.lines import Line2D
-
-    figure, axes = pyplot.subplots(figsize=(8.5, 5), layout="constrained")
+    figure, ((axes,),) = sheet(
+        "Thinking before speaking: Llama 3.1 70B",
+        "each system at the largest load that it bears; lines are the range of purchase prices",
+    )
     markers = dict(zip(dict.fromkeys(each.way for each in found), "osD^v", strict=False))
     for each in found:
         colour = COLOURS[each.system]
         low, mid, high = each.usd
-        axes.plot([each.answer_s] * 2, [low, high], color=colour, linewidth=1.5, alpha=0.6)
-        axes.plot(each.answer_s, mid, markers[each.way], color=colour, markersize=10)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("seconds from question to answer (p50), at that load")
-    axes.set_ylabel("USD a question, at the largest bearable load")
-    axes.grid(which="both", color="#E5E5E5", linewidth=0.6)
-    handles = [Line2D([], [], color=colour, linewidth=5, label=name) for name, colour in COLOURS.items()]
-    handles += [Line2D([], [], marker=mark, linestyle="", color="#555555", label=way) for way, mark in markers.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=7, frameon=False, fontsize=9)
-    figure.suptitle("Thinking before speaking: Llama 3.1 70B; lines are the range of purchase prices")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+        axes.plot([each.answer_s] * 2, [low, high], color=colour, alpha=0.6)
+        axes.plot(each.answer_s, mid, markers[each.way], color=colour, markersize=13)
+    times = [each.answer_s for each in found]
+    log_axis(axes, "x", min(times), max(times), tick=seconds_tick)
+    log_axis(axes, "y", min(each.usd[0] for each in found), max(each.usd[2] for each in found))
+    axes.set_xlabel("from question to answer (p50), at that load")
+    axes.set_ylabel("USD a question")
+    systems = dict.fromkeys(each.system for each in found)
+    handles = [Line2D([], [], color=COLOURS[name], linewidth=6, label=name) for name in systems]
+    handles += [
+        Line2D([], [], marker=mark, linestyle="", markersize=11, color=GREY, label=way) for way, mark in markers.items()
+    ]
+    legend_below(figure, handles)
+    return figure
 
 
 if __name__ == "__main__":
     asked = thoughts(sys.argv[1])
     print(table(asked))
     if len(sys.argv) > 2:
-        draw(asked, Path(sys.argv[2]))
+        save(Path(sys.argv[2]), partial(drawn, asked))

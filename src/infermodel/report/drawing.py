@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from math import ceil, floor, log10
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import matplotlib as mpl
@@ -18,6 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from infermodel.files import write_whole
 from infermodel.glyphs import families
 from infermodel.report.findings import Findings
 from infermodel.report.human import number, shortened
@@ -102,6 +104,11 @@ def rendered(draw: Callable[[], Figure]) -> bytes:
     """PNG of what `draw` makes, in the look of all pictures."""
     with look():
         return _png(draw())
+
+
+def save(path: Path, draw: Callable[[], Figure]) -> None:
+    """Write what `draw` makes, for a page of the documentation."""
+    write_whole(path, rendered(draw))
 
 
 def _png(figure: Figure) -> bytes:
@@ -193,7 +200,7 @@ def service_handles(findings: Findings, *, markers: bool = False) -> list[Line2D
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
     """One legend for the whole picture, under it, in as many columns as fit."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    columns = max(1, min(len(handles), int(150 / (longest + 7))))
+    columns = max(1, min(len(handles), int(146 / (longest + 10))))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6)
 
 
