@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from infermodel.metrics.objectives import objective
-from infermodel.report.page import POLICY
 from infermodel.report.plan_page import answers, plan_page
 from infermodel.report.plan_pictures import plan_pictures
 from infermodel.report.plan_story import PlanStory
+from infermodel.report.template import POLICY
 
 FLEET: dict[str, Any] = {
     "systems": 2,

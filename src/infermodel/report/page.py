@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from math import inf, isfinite
 from typing import Any
 
-from infermodel import __version__
 from infermodel.cost.bounds import decode_bounds
 from infermodel.cost.step import Batch, Windowed
 from infermodel.experiment.result import ServiceResult
@@ -21,9 +18,6 @@ from infermodel.report.not_modelled import not_modelled
 from infermodel.report.palette import BOUNDS
 from infermodel.report.tables import RARE_SCHEMAS, band_rows, question_rows, tenant_rows
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""Content security policy: the browser itself refuses scripts and everything that is not in the file."""
-
 LATENCIES = (
     ("Time to first token", "ttft"),
     ("Time per output token", "tpot"),
@@ -31,15 +25,6 @@ LATENCIES = (
     ("End to end", "e2e"),
     ("Time in queue", "queue_time"),
 )
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture of the page."""
-
-    name: str
-    caption: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -77,20 +62,9 @@ def page(
         tables: names of the files beside the page.
         command: that made the report.
     """
-    from infermodel.report.template import page_template
+    from infermodel.report.template import one_file
 
-    return page_template().render(
-        **content(findings),
-        policy=POLICY,
-        style=files("infermodel.report").joinpath("report.css").read_text(encoding="utf-8"),
-        pictures=[
-            Shown(name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
-            for name, (caption, image) in pictures.items()
-        ],
-        tables=tables,
-        command=" ".join(command),
-        version=__version__,
-    )
+    return one_file("report.html.jinja", pictures, command, tables=tables, **content(findings))
 
 
 def content(findings: Findings) -> dict[str, Any]:

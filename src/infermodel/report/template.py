@@ -15,7 +15,9 @@ from jinja2.bccache import Bucket
 
 from infermodel import __version__
 from infermodel.report import human
-from infermodel.report.page import POLICY
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Content security policy: the browser itself refuses scripts and everything that is not in the file."""
 
 AUTOESCAPE, TRIM_BLOCKS, LSTRIP_BLOCKS = True, True, True
 FILTERS = ("number", "seconds", "usd", "usd_band", "share", "share_band", "watts", "quantity")
@@ -56,10 +58,8 @@ def one_file(name: str, pictures: Mapping[str, tuple[str, bytes]], command: Sequ
     )
 
 
-def page_template(name: str = "report.html.jinja") -> Template:
-    """A template, that of `report.html` if not named; to parse and compile that one takes a third of a small scenario's
-    time.
-    """
+def page_template(name: str) -> Template:
+    """A template; to parse and compile that of `report.html` takes a third of a small scenario's time."""
     folder = Path(str(files("infermodel.report")))
     environment = Environment(
         loader=FileSystemLoader(folder),
