@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from infermodel import __version__
 from infermodel.fidelity.accuracy import GROUPINGS, SCORED, Accuracy, Prediction, Score, counts, scores
+from infermodel.fidelity.picture import NAMES, scatter
 from infermodel.fidelity.replay import SEED
 from infermodel.files import write_whole
-from infermodel.glyphs import drawable, families
 from infermodel.metrics.laws import LAWS
+from infermodel.report.template import one_file
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-NAMES = {
-    "tpot_mean_ms": "TPOT, mean (ms)",
-    "e2e_mean_ms": "E2E, mean (ms)",
-    "ttft_mean_ms": "TTFT below the knee, mean (ms)",
-    "output_tok_s": "offline throughput (tokens/s)",
-}
 WORST = 15
-
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""Content security policy: the browser itself refuses scripts and everything that is not in the file."""
-
-STYLE = (
-    "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#1a1a1a}"
-    "table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .7em;border-bottom:1px solid #d9d9d9}"
-    "td,th{text-align:right}"
-    "td:first-child,th:first-child{text-align:left}img{max-width:100%}"
-)
 
 
 def percent(value: float, *, signed: bool = False) -> str:
@@ -131,91 +108,29 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(table[0]), *lines[1:]])
 
 
-def html_table(table: Sequence[Sequence[str]]) -> str:
-    """A table with a header line as HTML."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table[1:])
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def scatter(predictions: Sequence[Prediction]) -> bytes:
-    """Predicted against measured on log axes, a panel for each scored metric, bands of 10 and 25 %. PNG."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context({"text.parse_math": False, "font.family": list(families())}):  # names are no formulas
-        return _scatter(Figure(figsize=(16, 9), dpi=100, layout="constrained"), predictions)
-
-
-def _scatter(figure: Figure, predictions: Sequence[Prediction]) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)
-    sets = sorted({prediction.row.source_set for prediction in predictions})
-    colours = {name: f"C{number % 10}" for number, name in enumerate(sets)}
-    for panel, metric in zip(figure.subplots(2, 2).flat, SCORED, strict=True):
-        own = [each for each in predictions if counts(each, metric) and each.replayed]
-        panel.set_title(NAMES[metric], loc="left", fontweight="bold")
-        panel.set_xlabel("measured")
-        panel.set_ylabel("predicted")
-        if not own:
-            continue
-        measured = [each.row.measured[metric] for each in own]
-        ends = [min(measured) * 0.8, max(measured) * 1.25]
-        for band, shade in ((0.25, "#eeeeee"), (0.10, "#d9d9d9")):
-            panel.fill_between(ends, [e / (1 + band) for e in ends], [e * (1 + band) for e in ends], color=shade, lw=0)
-        panel.plot(ends, ends, color="#5f5f5f", lw=1)
-        for name in sets:
-            points = [each for each in own if each.row.source_set == name and each.replayed]
-            if points:
-                panel.plot(
-                    [each.row.measured[metric] for each in points],
-                    [each.replayed.predicted[metric] for each in points if each.replayed],
-                    "o",
-                    ms=6,
-                    alpha=0.75,
-                    mec="white",
-                    mew=0.5,
-                    color=colours[name],
-                    label=drawable(name),
-                )
-        panel.set_xscale("log")
-        panel.set_yscale("log")
-        panel.legend(frameon=False, fontsize=10)
-    picture = BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
-    return picture.getvalue()
-
-
 def html(predictions: Sequence[Prediction], lines: Sequence[Accuracy], title: str, digest: str = "") -> str:
     """The self-contained page; `digest` is that of the measurements."""
-    skipped = [prediction for prediction in predictions if prediction.skipped]
-    picture = b64encode(scatter(predictions)).decode()
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f"<p>{len(predictions)} experiments, {len(skipped)} skipped.</p>",
-        html_table(score_rows(scores(lines))),
-        "<p>Bands: 10 and 25 %. Throughput of offline loads only; TTFT of rows below three times zero load.</p>",
-        f'<img alt="predicted against measured" src="data:image/png;base64,{picture}">',
-        "<h2>By source set, GPU, engine and model</h2>",
-        html_table(group_rows(lines)),
-    ]
-    for grouping in ("gpu", "engine", "model", "parallelism", "precision", "load"):
-        parts += [f"<h2>By {grouping}</h2>", html_table(group_rows(lines, grouping))]
-    parts += ["<h2>The worst rows</h2>", html_table(worst_rows(predictions))]
-    if skipped:
-        table = [("row", "reason"), *((each.row.id, each.skipped) for each in skipped)]
-        parts += ["<h2>Skipped</h2>", html_table(table)]
-    parts.append(
-        f"<footer><p>checked laws: {len(LAWS)} in each of the {len(predictions) - len(skipped)} runs, all held. "
-        f"infermodel {__version__}; measurements <code>{digest}</code>; seed {SEED}.</p></footer>"
+    skipped = [("row", "reason"), *((each.row.id, each.skipped) for each in predictions if each.skipped)]
+    groupings = ("gpu", "engine", "model", "parallelism", "precision", "load")
+    tables = {
+        "By source set, GPU, engine and model": group_rows(lines),
+        **{f"By {grouping}": group_rows(lines, grouping) for grouping in groupings},
+        "The worst rows": worst_rows(predictions),
+        **({"Skipped": skipped} if len(skipped) > 1 else {}),
+    }
+    return one_file(
+        "accuracy.html.jinja",
+        {"accuracy": ("predicted against measured", scatter(predictions))},
+        (),
+        title=title,
+        experiments=len(predictions),
+        skipped=len(skipped) - 1,
+        scores=score_rows(scores(lines)),
+        tables=tables,
+        laws=len(LAWS),
+        digest=digest,
+        seed=SEED,
     )
-    body = "\n".join(parts)
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>"
-    )
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accuracy]) -> None:
