@@ -24,6 +24,17 @@ if __name__ == "__main__":
             raise SystemExit(130) from None
 """
 
+IDLERS = """
+import time
+from multiprocessing import active_children
+from infermodel.experiment.processes import processes
+if __name__ == "__main__":
+    with processes(2) as mapped:
+        list(mapped(time.sleep, [0.5, 0.5]))
+        print(*(worker.pid for worker in active_children()), flush=True)
+        time.sleep(60)
+"""
+
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_answers_come_in_the_order_of_the_tasks(jobs: int) -> None:
@@ -52,3 +63,27 @@ def test_an_interrupt_ends_all_workers_without_a_word_of_theirs(after_s: float) 
         os.killpg(started.pid, signal.SIGINT)
         said, complained = started.communicate(timeout=30)  # to the end of the pipe, which the workers hold too
     assert (started.returncode, said, complained) == (130, "interrupted\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_a_parent_that_is_killed(how: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", IDLERS], stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        workers = {int(pid) for pid in started.stdout.readline().split()}
+        assert workers
+        started.send_signal(how)
+        started.communicate(timeout=30)  # to the end of the pipe, which the workers hold too
+        deadline = time.monotonic() + 10
+        while any(is_alive(pid) for pid in workers):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this number is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
-from threading import current_thread, main_thread
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread, current_thread, main_thread
 from typing import Protocol, TypeVar
 
 Task = TypeVar("Task")
@@ -27,13 +28,13 @@ def processes(jobs: int) -> Iterator[Mapper]:
     """A `map` over `jobs` processes; the plain one for a single process.
 
     Workers do not see Ctrl-C: this process does, and ends them, so that a user reads one line and not a traceback of
-    each worker.
+    each worker. They end with this process however it ends.
     """
     if jobs <= 1:
         yield map
         return
     others = set(active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_the_parent)
 
     def mapped(function: Callable[[Task], Answer], tasks: Iterable[Task], /) -> Iterator[Answer]:
         with _interrupts_held():  # tasks start workers as they are handed in, and workers inherit this
@@ -47,6 +48,18 @@ def processes(jobs: int) -> Iterator[Mapper]:
             worker.terminate()
         raise
     pool.shutdown()
+
+
+def _end_with_the_parent() -> None:
+    """In a worker: watch the parent, whose killing alone would leave the worker waiting for tasks for ever."""
+    Thread(target=_outlive, daemon=True).start()
+
+
+def _outlive() -> None:
+    parent = parent_process()
+    assert parent is not None  # workers have one
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
