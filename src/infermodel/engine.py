@@ -29,7 +29,8 @@ class Engine:
         schedules_ahead: whether the next step is composed while one runs.
         reserves_output: whether a request is admitted only when memory for its whole output is left.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
-            captured graph; `graph_tokens`, up to which steps with prompts replay one.
+            captured graph; `graph_tokens`, up to which steps with prompts replay one; `narrow_cache_efficiency`, at
+            which share of the device's own rate its kernels read keys and values of 8 bits, on GPUs before Blackwell.
     """
 
     name: str

@@ -154,3 +154,23 @@ def test_only_sampled_tokens_pass_the_head() -> None:
 
 def test_build_dispatches_on_the_family_of_the_device() -> None:
     assert isinstance(step_model(LLAMA_8B, node(H100), Deployment(), ENGINE), GpuStepModel)
+
+
+def test_an_engine_may_read_an_8_bit_cache_slowly() -> None:
+    # 32 layers x 2 x 8 heads x 128 bytes = 65,536 bytes a token; 1,000 tokens more at 0.77 of 3.35 TB/s take
+    # 65.536e6 / 2.5795e12 = 25.41 us, at half of that 50.81 us. In 16 bits nothing changes.
+    precise = Deployment(precision=Precision("bf16", "fp8"))
+    slow = replace(ENGINE, constants={"narrow_cache_efficiency": 0.5})
+    for engine, deployment, expected in (
+        (ENGINE, precise, 25.41e-6),
+        (slow, precise, 50.81e-6),
+        (slow, Deployment(), 2 * 65.536e6 / (0.91 * 3.35e12)),
+    ):
+        model = GpuStepModel(LLAMA_8B, node(replace(H100, constants={})), deployment, engine)
+        more = model.step(Batch(1, 3000, 3000, ())).latency_s - model.step(Batch(1, 2000, 2000, ())).latency_s
+        assert more == pytest.approx(expected, rel=1e-3)
+    # Blackwell's kernels are others: units of 4 bits tell it.
+    blackwell = replace(H100, constants={}, peak_flops={**H100.peak_flops, "fp4": 4e15})
+    model = GpuStepModel(LLAMA_8B, node(blackwell), precise, slow)
+    more = model.step(Batch(1, 3000, 3000, ())).latency_s - model.step(Batch(1, 2000, 2000, ())).latency_s
+    assert more == pytest.approx(25.41e-6, rel=1e-3)

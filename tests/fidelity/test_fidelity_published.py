@@ -42,6 +42,8 @@ def test_what_nobody_published_is_the_kin_s() -> None:
 def test_the_catalog_holds_what_follows_from_the_kin(name: str) -> None:
     kin, _ = RELATED[name]
     constants = catalog.load_device(name).constants
+    for constant, told in published.OWN.get(name, {}).items():
+        assert constants[constant] == pytest.approx(told.value, rel=5e-4), constant
     for constant, value in constants.items():
         of = LINK_OF.get(name, kin) if constant in LINK else kin
         told = published.figure(name, kin, constant, catalog.load_device(of).constants.get(constant, 0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from infermodel.architecture import Attention, GroupedAttention
+from infermodel.cost.kernels import has_units
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Chunk
 from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_context, chunk_pairs, kv_elements_per_token
@@ -42,6 +43,8 @@ def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
     device, constants = replica.device, replica.constants
     wide = replica.kv_bytes >= 2
     reached = constants.decode_attention_efficiency_16bit if wide else constants.decode_attention_efficiency_8bit
+    if not wide and not has_units("fp4", device):
+        reached *= replica.engine.constants.get("narrow_cache_efficiency", 1.0)
     bandwidth = device.memory_bandwidth * reached
     units = device.peak_flops[replica.half]
     copies = float(replica.deployment.tensor_parallel)

@@ -43,7 +43,7 @@ def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]
 def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
     """Constants of the engines, a line each."""
     sources = {name: catalog.load_engine(name).provenance for name in names}
-    keys = (*HOST_FIELDS, "constants.launch_s")
+    keys = (*HOST_FIELDS, "constants.launch_s", "constants.narrow_cache_efficiency")
     return [
         ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),
         *((f"`{name}`", *(figure(key, sources[name].get(key)) for key in keys)) for name in names),

@@ -33,13 +33,14 @@ INGRESS = Parameter("ingress_s", 8e-3, 0.0, 0.3)
 SLOW_INGRESS = Parameter("ingress_s", 0.15, 0.0, 0.5)
 """A start near what a quarter of a second of TTFT leaves: from milliseconds the fit ends in a worse optimum."""
 LAUNCH = Parameter("launch_s", 20e-6, 0.0, 100e-6)
+NARROW = Parameter("narrow_cache_efficiency", 0.6, 0.1, 1.5)
 GROUPED = Parameter("grouped_efficiency", 0.35, 0.05, 1.0)
 CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
     "sglang": (HOST[0], SLOW_INGRESS, LAUNCH, GROUPED),
     "vllm": (*HOST, INGRESS, CONVERTED),
-    "vllm-0.10": (*HOST, INGRESS),
+    "vllm-0.10": (HOST[0], INGRESS, NARROW),
     "tensorrt-llm": (*HOST, INGRESS),
     "tensorrt-llm-0.17": (*HOST, INGRESS, LAUNCH),
 }
@@ -86,7 +87,7 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     device = server.system.device
     assert isinstance(device, GpuDevice)
     fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
-    further = {name: value for name, value in values.items() if name == LAUNCH.name}
+    further = {name: value for name, value in values.items() if name in (LAUNCH.name, NARROW.name)}
     kernel = {name: value for name, value in values.items() if name in DEVICE_CONSTANTS}
     engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]
     device = replace(device, constants={**device.constants, **kernel})

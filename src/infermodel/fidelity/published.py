@@ -66,7 +66,13 @@ _ROCM = (
 _HELD = "held in the least squares on AMD's published latencies; 3.7 to 4.1 TB/s by their contexts of 1k and 3k tokens"
 _RTX6K = "all-reduces of 22 to 41 GB/s over eight (voipmonitor/rtx6kpro)"
 
+_GPUSTACK = "published throughputs of gpt-oss-120b on one A100 (GPUStack performance lab, vLLM 0.11)"
+_MARLIN = {"grouped_converted_efficiency": Figure(0.28, 0.20, 0.40, _GPUSTACK)}
+"""Kernels that widen experts' weights were written for Ampere's units, of which they reach twice the share that they
+reach of Hopper's."""
+
 OWN: Mapping[str, Mapping[str, Figure]] = {
+    **dict.fromkeys(("a100-sxm-80gb", "a100-pcie-80gb", "l40s", "rtx-4090"), _MARLIN),
     "mi300x": {
         "gemm_memory_efficiency": Figure(0.61, 0.55, 0.75, _ROCM),
         "gemm_efficiency_8bit": Figure(0.24, 0.18, 0.40, _ROCM),
