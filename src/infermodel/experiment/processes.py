@@ -43,9 +43,9 @@ def processes(jobs: int) -> Iterator[Mapper]:
     try:
         yield mapped
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for worker in set(active_children()) - others:
             worker.terminate()
+        pool.shutdown(cancel_futures=True)  # and wait for its thread, or the interpreter's end trips over what it closes
         raise
     pool.shutdown()
 
