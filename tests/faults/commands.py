@@ -70,9 +70,9 @@ COMMANDS: Mapping[str, Command] = {
         ("capacity", "s.yaml", "--out", "o", "--width", "1", "--replications", "2", "--jobs", "1"), "o", True
     ),
     "compare": Command(("compare", "one", "two", "--out", "o", "--no-figures"), "o", True),
-    "sweep": Command(("sweep", "sweep.yaml", "--out", "o", "--jobs", "1"), "o", False),
-    "plan": Command(("plan", "plan.yaml", "--out", "o", "--jobs", "1"), "o", False),
-    "validate": Command(("validate", "rows.csv", "--out", "o", "--jobs", "1"), "o", False),
+    "sweep": Command(("sweep", "sweep.yaml", "--out", "o", "--jobs", "1"), "o", True),
+    "plan": Command(("plan", "plan.yaml", "--out", "o", "--jobs", "1"), "o", True),
+    "validate": Command(("validate", "rows.csv", "--out", "o", "--jobs", "1"), "o", True),
     "claims": Command(("claims", "s.yaml", "--out", "o/claims.md"), "o", False),
     "new": Command(("new", "o/new.yaml"), "o", False),
 }

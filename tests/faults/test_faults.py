@@ -69,6 +69,7 @@ class Desk:
         shutil.rmtree(self.out, ignore_errors=True)
         shutil.copytree(self.kept, self.out)
         shutil.rmtree(self.folder / "reports", ignore_errors=True)
+        shutil.rmtree(self.folder / "o.points", ignore_errors=True)
         assert drafts(self.folder) == []
 
     def is_sound(self) -> bool:
@@ -76,8 +77,7 @@ class Desk:
         found = contents(self.out)
         if self.command.is_whole:
             return found in (self.old, self.new)
-        kept = {name: digest for name, digest in self.old.items() if not name.startswith("points")}
-        nothing_lost = kept.keys() <= found.keys()
+        nothing_lost = self.old.keys() <= found.keys()
         return nothing_lost and all(
             digest in (self.old.get(name), self.new.get(name)) for name, digest in found.items()
         )

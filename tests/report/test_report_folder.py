@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infermodel.files import safe_name
-from infermodel.report.folder import MARK, NotAReport, _exchange, replacing
+from infermodel.report.folder import MARK, NotAReport, _exchange, replacing, write_folder
 
 
 def fill(folder: Path, text: str) -> None:
@@ -166,3 +168,18 @@ def test_safe_names_are_single_visible_path_parts(tmp_path: Path, name: str) -> 
     (tmp_path / safe).mkdir()
     assert os.listdir(tmp_path) == [safe]
     assert not safe.startswith(".")
+
+
+def test_a_folder_of_files_has_a_manifest_and_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    write_folder(tmp_path / "out", {"one.csv": "a,b\n", "two.png": b"\x89"}, ["infermodel", "plan"])
+    write_folder(tmp_path / "out", {"one.csv": "\ud800\n"}, ["infermodel", "plan"])
+    assert {path.name for path in tmp_path.rglob("*")} == {"out", "one.csv", MARK}
+    assert (tmp_path / "out" / "one.csv").read_bytes() == b"?\n"
+    stated = json.loads((tmp_path / "out" / MARK).read_text())
+    assert stated["command"] == ["infermodel", "plan"]
+    assert stated["sha256"] == {"one.csv": hashlib.sha256(b"?\n").hexdigest()}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("mine")
+    with pytest.raises(NotAReport):
+        write_folder(tmp_path / "mine", {"one.csv": ""}, [])
+    assert (tmp_path / "mine" / "notes").read_text() == "mine"

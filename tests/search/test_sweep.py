@@ -52,7 +52,7 @@ def table(folder: Path) -> bytes:
 
 
 def plain(file: Path, folder: Path) -> bytes:
-    swept = run_sweep(load_sweep(file), folder / "points")
+    swept = run_sweep(load_sweep(file), folder.with_name(f"{folder.name}.points"))
     assert swept.is_whole
     write_sweep(swept, folder)
     return table(folder)
@@ -115,7 +115,7 @@ def test_an_axis_of_slices_asks_once_and_multiplies(tmp_path: Path) -> None:
     file = sweep_file(tmp_path)
     file.write_text("title: how large\nbase: base.yaml\naxes: [{path: slices, values: [1, 3], labels: [one, three]}]\n")
     rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
-    assert len(list((tmp_path / "out" / "points").iterdir())) == 1
+    assert len(list((tmp_path / "out.points").iterdir())) == 1
     _, one, three = [float(row["value"]) for row in rows if row["measure"] == "tpm"]
     assert three == pytest.approx(3 * one)
     assert len({row["value"] for row in rows if row["measure"] == "usd_per_mtok"}) == 1
@@ -133,10 +133,10 @@ def test_a_page_of_ones_own_gets_tables_and_pictures(small: tuple[Path, Path], t
 def test_processes_and_shards_give_the_same_table(small: tuple[Path, Path], tmp_path: Path) -> None:
     file, folder = small
     sweep = load_sweep(file)
-    run_sweep(sweep, tmp_path / "two" / "points", jobs=2)
+    run_sweep(sweep, tmp_path / "two.points", jobs=2)
     assert plain(file, tmp_path / "two") == table(folder)
     for i in (1, 2, 3):
-        swept = run_sweep(sweep, tmp_path / "parts" / "points", shard=(i, 3))
+        swept = run_sweep(sweep, tmp_path / "parts.points", shard=(i, 3))
         assert swept.is_whole is (i == 3)
     write_sweep(swept, tmp_path / "parts")
     assert table(tmp_path / "parts") == table(folder)
@@ -158,7 +158,7 @@ def test_broken_files_are_asked_again(small: tuple[Path, Path], tmp_path: Path) 
     file, folder = small
     assert plain(file, tmp_path / "out") == table(folder)
     for path, text in zip(
-        sorted((tmp_path / "out" / "points").iterdir()), ["", "{}", "[1", '{"answers": 3}'], strict=False
+        sorted((tmp_path / "out.points").iterdir()), ["", "{}", "[1", '{"answers": 3}'], strict=False
     ):
         path.write_text(text)
     (tmp_path / "out" / "sweep.csv").unlink()
@@ -168,7 +168,7 @@ def test_broken_files_are_asked_again(small: tuple[Path, Path], tmp_path: Path) 
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     file = sweep_file(tmp_path, points=8, requests=400)
     expected = plain(file, tmp_path / "plain")
-    points = tmp_path / "out" / "points"
+    points = tmp_path / "out.points"
     kills = 0
     for seconds in (0.0, 0.3):
         running = command(file, tmp_path / "out", "--jobs", "2", "--quiet")
@@ -226,7 +226,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(
         if len(done) == 4:
             running[-1].kill()
 
-    swept = run_sweep(load_sweep(file), tmp_path / "out" / "points", dask=address, on_point=on_point)
+    swept = run_sweep(load_sweep(file), tmp_path / "out.points", dask=address, on_point=on_point)
     assert swept.is_whole
     assert running[-1].wait() == -signal.SIGKILL
     write_sweep(swept, tmp_path / "out")

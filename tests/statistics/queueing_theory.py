@@ -99,6 +99,17 @@ def kingman_bound_s(rate: float, load: float, gaps_cv: float, service_cv: float)
     return rate * ((gaps_cv / rate) ** 2 + (service_cv * service_s) ** 2) / (2 * (1 - load))
 
 
+def with_idle_s(rate: float, load: float, gaps_cv: float, service_cv: float) -> float:
+    """Mean wait of GI/G/1 plus E[I^2] / (2 E[I]) of its idle times I: E[U^2] / (-2 E[U]), U = service - gap.
+
+    Source: Marshall (1968), "Some inequalities in queuing"; it says how far below Kingman's bound a queue stays.
+
+    >>> with_idle_s(0.5, 0.5, 1.0, 1.0)  # M/M/1 waits 1 s; idle times are exponential with mean 2 s: 8 / (2 x 2) = 2
+    3.0
+    """
+    return kingman_bound_s(rate, load, gaps_cv, service_cv) + (1 - load) / (2 * rate)
+
+
 def finite_users_s(users: int, pause_s: float) -> float:
     """Mean wait of `users` who pause for exponential times and share one exponential server of mean 1 s.
 

@@ -27,6 +27,7 @@ from queueing_theory import (
     many_servers_s,
     pollaczek_khinchine_s,
     shorter_of_two_s,
+    with_idle_s,
 )
 from scipy import stats
 from toy_models import AffineModel
@@ -148,17 +149,34 @@ def test_gamma_arrivals_at_an_exponential_server(cv: float) -> None:
     check(f"GI/M/1 cv {cv} wait", found, theory)
 
 
-@pytest.mark.parametrize("law", ["fixed", "uniform", "exponential"])
+@pytest.mark.parametrize(
+    ("load", "law"), [(0.8, "fixed"), (0.8, "uniform"), (0.8, "exponential"), (0.5, "lognormal"), (0.7, "lognormal")]
+)
 @pytest.mark.parametrize("gaps_cv", [0.5, 2.0])
-def test_nobody_waits_longer_than_kingman_allows(gaps_cv: float, law: str) -> None:
-    """Laws whose intervals end below the bound; lognormal service comes so close to it that these runs cannot tell."""
-    load, (service, square) = 0.8, LAWS[law]
+def test_nobody_waits_longer_than_kingman_allows(gaps_cv: float, load: float, law: str) -> None:
+    """The interval ends below the bound, and what is left to it is what Marshall's identity says.
+
+    Lognormal service at a load of 0.7 after regular arrivals stays 7 % below the bound, too close for runs of this
+    length to tell; the identity holds there too.
+    """
+    service, square = LAWS[law]
     traffic = OpenTraffic(Gamma(load, gaps_cv), service, Fixed(1))
-    means = np.array([waits(run(traffic, seed)).mean() for seed in range(RUNS // 2)])
+    tables = [run(traffic, seed) for seed in range(RUNS)]
+    means = np.array([waits(table).mean() for table in tables])
     half = stats.t.ppf(0.9995, len(means) - 1) * means.std(ddof=1) / sqrt(len(means))
     bound = kingman_bound_s(load, load, gaps_cv, sqrt(square - 1))
-    print(f"GI/G/1 cv {gaps_cv} {law}: found {means.mean():.4g} +- {half:.2g}, at most {bound:.4g}")
-    assert means.mean() + half < bound
+    print(f"GI/G/1 cv {gaps_cv} {law} {load}: found {means.mean():.4g} +- {half:.2g}, at most {bound:.4g}")
+    assert means.mean() + half < bound or (gaps_cv, load, law) == (0.5, 0.7, "lognormal")
+    found = [float(mean) + left_to_kingman_s(table) for mean, table in zip(means, tables, strict=True)]
+    theory = with_idle_s(load, load, gaps_cv, sqrt(square - 1))
+    check(f"GI/G/1 cv {gaps_cv} {law} {load} wait and idle", found, theory)
+
+
+def left_to_kingman_s(table: RequestTable) -> float:
+    """E[I^2] / (2 E[I]) of the times in which the server has nothing to do."""
+    kept = slice(WARM_UP, WARM_UP + COUNT)
+    idle_s = np.maximum(table.arrived_at[kept] - table.finished_at[WARM_UP - 1 : WARM_UP + COUNT - 1], 0.0)
+    return float((idle_s**2).sum() / (2 * idle_s.sum()))
 
 
 @pytest.mark.parametrize("law", ["exponential", "two lengths"])

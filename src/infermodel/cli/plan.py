@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 def plan(file: str, jobs: int, out: Path | None, quiet: bool) -> None:
     """Find the cheapest fleet that meets the objectives, among the candidates of a plan FILE."""
     from infermodel.files import safe_name
+    from infermodel.report.folder import check_place
     from infermodel.search.plan import find_plan
     from infermodel.search.plan_schema import load_plan
 
     asked = load_plan(file)
     folder = out or REPORTS / "plans" / safe_name(Path(file).stem)
+    with refusal(folder):
+        check_place(folder)
     with progress_bar(quiet=quiet) as on_option:
         planned = find_plan(asked, jobs=jobs, on_option=on_option)
     with refusal(folder):
@@ -41,8 +44,8 @@ def write_plan(planned: Planned, folder: Path) -> None:
     """Table, page, pictures and the scenario of the cheapest fleet; the last two only where there is a fleet."""
     from io import StringIO
 
-    from infermodel.files import write_all_whole
     from infermodel.report.cells import write_rows
+    from infermodel.report.folder import write_folder
     from infermodel.report.plan_page import plan_page
     from infermodel.report.plan_pictures import plan_pictures
     from infermodel.search.plan_table import HEADER, best_yaml
@@ -55,9 +58,7 @@ def write_plan(planned: Planned, folder: Path) -> None:
     found: dict[str, str | bytes] = {**images, "best.yaml": best_yaml(planned)}
     page = plan_page(story, pictures, command_line())
     kept = {name: content for name, content in found.items() if content}
-    write_all_whole(folder, {"plan.csv": table.getvalue(), "plan.html": page, **kept})
-    for name in found.keys() - kept.keys():
-        (folder / name).unlink(missing_ok=True)
+    write_folder(folder, {"plan.csv": table.getvalue(), "plan.html": page, **kept}, command_line())
 
 
 def story_of(planned: Planned) -> PlanStory:

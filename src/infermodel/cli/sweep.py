@@ -43,14 +43,17 @@ def sweep(
 ) -> None:
     """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
     from infermodel.files import safe_name
+    from infermodel.report.folder import check_place
     from infermodel.search.sweep import run_sweep
     from infermodel.search.sweep_schema import load_sweep
 
     asked = load_sweep(file)
     folder = out or REPORTS / "sweeps" / safe_name(Path(file).stem)
     with progress_bar(quiet=quiet) as on_point, refusal(folder):
+        place = check_place(folder)
         try:
-            swept = run_sweep(asked, folder / "points", jobs=jobs, dask=dask, shard=shard, on_point=on_point)
+            points = place.with_name(f"{place.name}.points")  # beside the folder, which is exchanged as a whole
+            swept = run_sweep(asked, points, jobs=jobs, dask=dask, shard=shard, on_point=on_point)
         except ModuleNotFoundError as missing:
             raise click.UsageError(f"needs {missing.name}: install infermodel[cluster]") from None
     if not swept.is_whole:
@@ -69,8 +72,8 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
     """Tables, pictures and page of a whole sweep; what the page answers."""
     from io import StringIO
 
-    from infermodel.files import write_all_whole
     from infermodel.report.cells import write_rows
+    from infermodel.report.folder import write_folder
     from infermodel.report.sweep_page import answers, sweep_page
     from infermodel.report.sweep_pictures import sweep_pictures
     from infermodel.report.sweep_story import MOVED, SweepStory, Swing
@@ -105,7 +108,7 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
     pictures = sweep_pictures(story)
     images = {f"{name}.png": image for name, (_, image) in pictures.items()}
     page = sweep_page(story, pictures, command_line())
-    write_all_whole(folder, {"sweep.csv": table.getvalue(), **images, "sweep.html": page})
+    write_folder(folder, {"sweep.csv": table.getvalue(), **images, "sweep.html": page}, command_line())
     return answers(story)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from infermodel.cli.run import progress, refusal
+from infermodel.cli.run import command_line, progress, refusal
 from infermodel.cli.table import aligned
 
 
@@ -24,10 +24,13 @@ def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None,
     from infermodel.fidelity.rows import METRICS, RowError, read_rows
     from infermodel.fidelity.validate import accuracy_csv, predictions_csv
     from infermodel.fidelity.validate import validate as play
-    from infermodel.files import write_all_whole
+    from infermodel.report.folder import check_place, write_folder
 
     if docs is not None and not docs.is_file():
         raise click.UsageError(f"no page {docs} whose tables could be renewed")
+    if out is not None:
+        with refusal(out):
+            check_place(out)
     try:
         rows = read_rows(measurements)
     except RowError as error:
@@ -44,7 +47,7 @@ def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None,
         told = page.html(predictions, lines, f"Predicted against measured: {measurements.name}", digest(measurements))
         tables = {"predictions.csv": predictions_csv(predictions), "accuracy.csv": accuracy_csv(lines)}
         with refusal(out):
-            write_all_whole(out, {**tables, "accuracy.html": told})
+            write_folder(out, {**tables, "accuracy.html": told}, command_line())
         if not quiet:
             click.echo(f"predictions.csv, accuracy.csv and accuracy.html written to {out}")
     if docs is not None:

@@ -45,7 +45,8 @@ def processes(jobs: int) -> Iterator[Mapper]:
     except BaseException:
         for worker in set(active_children()) - others:
             worker.terminate()
-        pool.shutdown(cancel_futures=True)  # and wait for its thread, or the interpreter's end trips over what it closes
+        # Its thread must have ended, or the interpreter's own end may trip over the pipe that the thread closes.
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 

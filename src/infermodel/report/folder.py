@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EEXIST, ENOENT, ENOTEMPTY
 from pathlib import Path
 from secrets import token_hex
 
+from infermodel import __version__
 from infermodel.files import safe_name
 
 MARK = "manifest.json"
@@ -51,6 +54,31 @@ def replacing(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         os.close(lock)
+
+
+def write_folder(target: Path, contents: Mapping[str, str | bytes], command: Sequence[str]) -> None:
+    """A folder of these files and a manifest with their checksums, whole or not at all.
+
+    Args:
+        target: does not exist, is empty, or is a report, which it replaces.
+        contents: of each file by name. Text is UTF-8; what cannot be encoded (lone surrogates) is replaced.
+        command: that was typed, for the manifest.
+
+    Raises:
+        NotAReport: `target` is something else.
+        OSError: no room, no right to write.
+    """
+    encoded = {
+        name: content.encode("utf-8", errors="replace") if isinstance(content, str) else content
+        for name, content in contents.items()
+    }
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(encoded.items())}
+    stated = {"infermodel": __version__, "command": list(command), "sha256": checksums}
+    manifest = json.dumps(stated, indent=2, ensure_ascii=False) + "\n"
+    with replacing(target) as draft:
+        for name, content in encoded.items():
+            (draft / name).write_bytes(content)
+        (draft / MARK).write_bytes(manifest.encode("utf-8", errors="replace"))
 
 
 def check_place(target: Path) -> Path:
