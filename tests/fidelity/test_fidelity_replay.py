@@ -73,12 +73,21 @@ def test_cached_prompts_cost_no_prefill_after_the_first_of_each() -> None:
         ({"concurrency": math.nan}, "a closed load without users"),
         ({"prompt_tokens": math.nan}, "a load without lengths"),
         ({"weights_precision": "fp7"}, "no number format 'fp7'"),
-        ({"kv_precision": "auto"}, "no number format 'auto'"),
+        ({"kv_precision": "fp9"}, "no number format 'fp9'"),
     ],
 )
 def test_what_cannot_be_played_says_why(fields, said) -> None:
     with pytest.raises(Skipped, match=said):
         replay(row(**fields), HERE)
+
+
+def test_names_in_other_spellings() -> None:
+    plain = replay(row(weights_precision="bf16", engine_version="0.10.1"), HERE).predicted
+    spelt = row(
+        model="Llama-3.1-8B", gpu="H100-SXM", engine="vLLM", engine_version="rocm6.4.1_vllm_0.10.1",
+        weights_precision="BFloat16", kv_precision="auto",
+    )  # fmt: skip
+    assert replay(spelt, HERE).predicted == plain
 
 
 def test_engines_by_generation() -> None:

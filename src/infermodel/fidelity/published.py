@@ -64,6 +64,7 @@ _ROCM = (
     "least squares on AMD's published latencies and throughputs of Llama 3.1 70B and 405B in fp8 on eight (vLLM 0.10)"
 )
 _HELD = "held in the least squares on AMD's published latencies; 3.7 to 4.1 TB/s by their contexts of 1k and 3k tokens"
+_H100_PCIE = "all-reduces of 35 to 45 of 64 GB/s over eight H100 PCIe (Alaya NeW, NCCL-tests in practice, 2026)"
 _RTX6K = "all-reduces of 22 to 41 GB/s over eight (voipmonitor/rtx6kpro)"
 
 _GPUSTACK = "published throughputs of gpt-oss-120b on one A100 (GPUStack performance lab, vLLM 0.11)"
@@ -72,18 +73,19 @@ _MARLIN = {"grouped_converted_efficiency": Figure(0.28, 0.20, 0.40, _GPUSTACK)}
 reach of Hopper's."""
 
 OWN: Mapping[str, Mapping[str, Figure]] = {
-    **dict.fromkeys(("a100-sxm-80gb", "a100-pcie-80gb", "l40s", "rtx-4090"), _MARLIN),
+    **dict.fromkeys(("a100-sxm-80gb", "l40s", "rtx-4090"), _MARLIN),
     "mi300x": {
         "gemm_memory_efficiency": Figure(0.61, 0.55, 0.75, _ROCM),
-        "gemm_efficiency_8bit": Figure(0.24, 0.18, 0.40, _ROCM),
+        "gemm_efficiency_8bit": Figure(0.25, 0.18, 0.40, _ROCM),
         "all_reduce_floor_s": Figure(11.3e-6, 8e-6, 15e-6, _ROCM),
         "all_reduce_gpu_s": Figure(0.0, 0.0, 1e-6, _HELD),
         "link_efficiency": Figure(0.16, 0.10, 0.25, _ROCM),
         "decode_attention_efficiency_16bit": Figure(0.80, 0.60, 0.90, _HELD),
         "decode_attention_efficiency_8bit": Figure(0.70, 0.50, 0.85, _HELD),
-        "grouped_efficiency": Figure(0.58, 0.32, 0.90, "H200's share of the peak, times 0.511/0.803 as in 16 bits"),
+        "grouped_efficiency": Figure(0.56, 0.32, 0.90, "H200's share of the peak, times 0.511/0.803 as in 16 bits"),
     },
     "rtx-pro-6000": {"link_sharing": Figure(0.2, 0.0, 0.4, _RTX6K)},
+    "a100-pcie-80gb": {**_MARLIN, "link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
 }
 """By device and constant: what is taken instead of the kin's figure."""
 

@@ -112,13 +112,15 @@ def engine_entry(engine: str, version: str) -> str:
     ('vllm-0.10', 'vllm', 'vllm')
     >>> engine_entry("trtllm", "release 0.20"), engine_entry("tensorrt_llm", "1.2.0rc4"), engine_entry("sglang", "0.4")
     ('tensorrt-llm-0.17', 'tensorrt-llm', 'sglang')
+    >>> engine_entry("vllm", "rocm7.0_vllm_0.10.1_20251006"), engine_entry("vllm", "cu129-nightly")
+    ('vllm-0.10', 'vllm')
     """
     engine = engine.strip().lower().replace("_", "-")
     engine = OTHER_NAMES.get(engine, engine)
     if engine not in ENGINE_GENERATIONS:
         return engine
     first, before = ENGINE_GENERATIONS[engine]
-    numbers = re.search(r"(\d+)\.(\d+)", version)
+    numbers = re.search(r"(\d+)\.(\d+)", re.sub(r"(rocm|cuda|cu|torch|ubuntu)[-_ ]?\d+(\.\d+)*", "", version.lower()))
     return before if numbers and tuple(map(int, numbers.groups())) < first else engine
 
 
@@ -129,10 +131,38 @@ def server_of(row: Row) -> Server:
         Skipped: the catalog lacks one of them.
     """
     entry = engine_entry(row.engine, row.engine_version)
-    for kind, name, known in (("model", row.model, row.model), ("engine", row.engine, entry)):
+    model = row.model.lower()
+    for kind, name, known in (("model", row.model, model), ("engine", row.engine, entry)):
         if known not in catalog.names(f"{kind}s"):
             raise Skipped(f"the catalog has no {kind} {name!r}")
-    return Server(catalog.load_model(row.model), system_of(row.gpu), catalog.load_engine(entry))
+    return Server(catalog.load_model(model), system_of(row.gpu.lower()), catalog.load_engine(entry))
+
+
+OTHER_FORMATS: Mapping[str, str] = {
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+    "fp8_e4m3": "fp8",
+    "fp8_e5m2": "fp8",
+    "awq": "int4",
+    "gptq": "int4",
+    "w4a16": "int4",
+}
+"""What rows call number formats beside their names here."""
+
+
+def number_format(name: str, architecture: ModelArchitecture) -> str:
+    """A number format by any of its names; plain `fp4` is the kind that the model is published in, else NVIDIA's.
+
+    >>> [number_format(name, catalog.load_model("llama-3.1-8b")) for name in ("BFloat16", "awq", "fp4", "nvfp4")]
+    ['bf16', 'int4', 'nvfp4', 'nvfp4']
+    >>> number_format("fp4", catalog.load_model("gpt-oss-20b"))
+    'mxfp4'
+    """
+    name = name.strip().lower().replace("-", "_")
+    if name == "fp4":
+        return "mxfp4" if architecture.default_precision == "mxfp4" else "nvfp4"
+    return OTHER_FORMATS.get(name, name)
 
 
 def given(value: float, otherwise: float) -> float:
@@ -164,8 +194,9 @@ def default_limits(server: Server) -> tuple[int, int]:
 def deployment_of(row: Row, server: Server) -> Deployment:
     """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
     engine = server.engine
-    weights = row.weights_precision or server.architecture.default_precision
-    for precision in (weights, row.kv_precision):
+    weights = number_format(row.weights_precision or server.architecture.default_precision, server.architecture)
+    kv = "bf16" if row.kv_precision == "auto" else number_format(row.kv_precision, server.architecture)
+    for precision in (weights, kv):
         if precision not in PRECISION_BYTES:
             raise Skipped(f"no number format {precision!r}; there are {', '.join(PRECISION_BYTES)}")
     sequences, budget = default_limits(server)
@@ -176,7 +207,7 @@ def deployment_of(row: Row, server: Server) -> Deployment:
         data_parallel=max(1, row.gpus // (row.tensor_parallel * row.pipeline_parallel)),
         precision=Precision(
             weights,
-            row.kv_precision,
+            kv,
             compute_format(weights, server.system.device),
         ),
         max_sequences=int(given(row.max_sequences, sequences)),
