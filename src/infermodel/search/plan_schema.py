@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from infermodel.catalog import load_system
 from infermodel.scenario import ScenarioErrors, load
@@ -19,10 +19,11 @@ from infermodel.scenario.schema.fleet import Systems
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
-from infermodel.scenario.schema.types import Count, Flag, Index, Name, PrecisionName, Tokens, Words, catalogued
-from infermodel.scenario.schema.values import Block, Kind, Text, Whole, refusal, refuse, refuse_below, tree
+from infermodel.scenario.schema.types import Count, Flag, Index, Name, PrecisionName, Tokens, catalogued
+from infermodel.scenario.schema.values import Block, Kind, Whole, refusal, refuse, refuse_below, tree
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
+from infermodel.search.question import Question
 
 MOST_LAYOUTS = 10_000
 PARALLEL = ("devices_per_replica", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
@@ -110,13 +111,9 @@ class Candidate(Block):
             yield dict(zip(given, values, strict=True))
 
 
-class Plan(Block):
-    """Which fleet is cheapest?"""
+class Plan(Question):
+    """Which fleet is cheapest for the base scenario, which has one service?"""
 
-    title: Words = Field(description="the question in a sentence")
-    description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the reader")
-    base: Words = Field(description="scenario of one service, named from this file's folder")
-    set: tuple[Words, ...] = Field(default=(), description="changes to the base, as for `--set`")
     candidates: tuple[Candidate, ...] = Field(min_length=1, max_length=100, description="what could serve")
     spares: Index = Field(default=0, description="systems bought beyond those that carry the load")
     most_systems: Systems = Field(default=64, description="of any fleet, spares not counted")
@@ -124,18 +121,6 @@ class Plan(Block):
     fronts: Flag = Field(
         default=True, description="whether layouts dearer than the best found are simulated too, for the fronts"
     )
-
-    _file: Path = PrivateAttr(default=Path())
-
-    @property
-    def source(self) -> Path:
-        """The file."""
-        return self._file
-
-    @property
-    def base_path(self) -> Path:
-        """The base scenario's file."""
-        return self._file.parent / self.base
 
     @model_validator(mode="after")
     def _told_apart_and_not_too_many(self) -> Self:

@@ -6,16 +6,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from infermodel.scenario import ScenarioErrors, load
 from infermodel.scenario.document import Document, read
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.types import Count, Name, PositiveShare, Seed, Words
-from infermodel.scenario.schema.values import Block, Choice, Kind, Refusals, Text, Whole, refusal, refuse, refuse_below
+from infermodel.scenario.schema.types import Count, Name, PositiveShare, Seed
+from infermodel.scenario.schema.values import Block, Choice, Kind, Refusals, Whole, refusal, refuse, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
 from infermodel.search.plan_schema import load_plan
+from infermodel.search.question import Paths, Question
 
 MOST_POINTS = 100_000
 SOBOL_AXES = 10
@@ -62,21 +63,6 @@ class End(Kind):
     def unit(self) -> str:
         """For the reference table."""
         return "number or quantity"
-
-
-class Paths(Kind):
-    """One path of the scenario or several that take the same value."""
-
-    def read(self, value: Any) -> tuple[str, ...]:
-        """The paths."""
-        listed = value if isinstance(value, list) else [value]
-        if not listed or not all(isinstance(each, str) and each.strip() for each in listed):
-            refuse("expected a path such as services.0.limits.max_sequences, or a list of them")
-        return tuple(listed)
-
-    def unit(self) -> str:
-        """For the reference table."""
-        return "path, or list of paths"
 
 
 class Range(Block):
@@ -161,13 +147,9 @@ class Axis(Block):
         return self.values[int(share * len(self.values))]
 
 
-class Sweep(Block):
-    """What-ifs around a base scenario."""
+class Sweep(Question):
+    """What-ifs around a base scenario, or for `ask: plan` around the file of a plan."""
 
-    title: Words = Field(description="the question in a sentence")
-    description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the page")
-    base: Words = Field(description="scenario file, or plan file for `ask: plan`, named from this file's folder")
-    set: Annotated[tuple[str, ...], Paths()] = Field(default=(), description="changes to the base, as for `--set`")
     ask: Annotated[str, Choice("question", ("run", "capacity", "plan"))] = Field(
         default="run", description="what to ask at each point"
     )
@@ -185,18 +167,6 @@ class Sweep(Block):
     )
     fewest: Count = Field(default=400, description="requests of a run of `ask: capacity`, at least")
     width: PositiveShare = Field(default=0.1, description="relative width of the brackets of `ask: capacity`")
-
-    _file: Path = PrivateAttr(default=Path())
-
-    @property
-    def source(self) -> Path:
-        """The file."""
-        return self._file
-
-    @property
-    def base_path(self) -> Path:
-        """The base scenario's file."""
-        return self._file.parent / self.base
 
     @property
     def leading(self) -> tuple[Axis, ...]:
