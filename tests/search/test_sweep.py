@@ -154,6 +154,21 @@ def test_points_that_cannot_be_built_keep_their_reason(tmp_path: Path) -> None:
     assert lost["service"] == lost["value"] == ""
 
 
+def test_points_that_were_refused_are_asked_again_when_their_trace_is_there(tmp_path: Path) -> None:
+    file, log = sweep_file(tmp_path), "arrived_at_s,prompt_tokens,output_tokens\n0,9,9\n1,9,9\n2,9,9\n"
+    logs = ", ".join(f"{{arrivals: {{kind: trace, file: {name}.csv, format: requests}}}}" for name in ("now", "later"))
+    file.write_text(
+        "title: which log\nbase: base.yaml\nset: [requests=3]\n"
+        f"axes: [{{path: traffic, labels: [now, later], values: [{logs}]}}]\n"
+    )
+    (tmp_path / "now.csv").write_text(log)
+    rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    assert {row["point"] for row in rows if row["reason"]} == {"2"}
+    (tmp_path / "later.csv").write_text(log)
+    rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
+    assert not any(row["reason"] for row in rows)
+
+
 def test_broken_files_are_asked_again(small: tuple[Path, Path], tmp_path: Path) -> None:
     file, folder = small
     assert plain(file, tmp_path / "out") == table(folder)

@@ -50,7 +50,8 @@ def run_sweep(
     shard: tuple[int, int] = (1, 1),
     on_point: Callable[[int, int], None] = lambda done, total: None,
 ) -> Swept:
-    """Answer every point that has no answer in `folder` yet.
+    """Answer every point that has no answer in `folder` yet, and ask those again that were refused: that takes no
+    time, and a file that was missing may be there now.
 
     Args:
         sweep: of `load_sweep`.
@@ -65,8 +66,9 @@ def run_sweep(
     tasks = tasks_of(sweep, folder.absolute())
     mine = [task for task in tasks if task.number % shard[1] == shard[0] - 1]
     outcomes = [kept(task.answer, task.number) for task in tasks]
-    missing = list({task.answer: task for task in reversed(mine) if outcomes[task.number] is None}.values())[::-1]
-    done = sum(outcomes[task.number] is not None for task in mine)
+    open_ones = [task for task in mine if (known := outcomes[task.number]) is None or known.reason]
+    missing = list({task.answer: task for task in reversed(open_ones)}.values())[::-1]
+    done = len(mine) - len(open_ones)
     on_point(done, len(mine))
     start, busy_s = perf_counter(), 0.0
     jobs = min(jobs, len(missing))
