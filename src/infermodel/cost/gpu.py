@@ -65,20 +65,23 @@ class GpuStepModel:
         """Cost of the next steps of an unchanged batch, exact."""
         sequences, context, longest, windowed, each, chunks, finishing = batch
         if sequences and each == 1 and not chunks and not self.windows:
+            tokens = float(context)
             for piece in self._decode.get(sequences) or self._decode_lines(sequences):
-                until, bound, first_s, more_s, joules, more_joules, flops, more_flops, moved, more_moved = piece
-                if context < until:
-                    return tuple.__new__(
-                        Ramp,
-                        (
-                            FOREVER if until == inf else int((until - context) / sequences) + 1,
-                            first_s + more_s * context, more_s * sequences,
-                            joules + more_joules * context, more_joules * sequences,
-                            flops + more_flops * context, more_flops * sequences,
-                            moved + more_moved * context, more_moved * sequences,
-                            bound,
-                        ),
-                    )  # fmt: skip
+                if tokens >= piece[0]:
+                    continue
+                (
+                    until, bound, first_s, more_s, slope_s, joules, more_joules, slope_joules,
+                    flops, more_flops, slope_flops, moved, more_moved, slope_bytes,
+                ) = piece  # fmt: skip
+                values = (
+                    FOREVER if until == inf else int((until - tokens) / sequences) + 1,
+                    first_s + more_s * tokens, slope_s,
+                    joules + more_joules * tokens, slope_joules,
+                    flops + more_flops * tokens, slope_flops,
+                    moved + more_moved * tokens, slope_bytes,
+                    bound,
+                )  # fmt: skip
+                return tuple.__new__(Ramp, values)
         grown = sequences * each
         prompt = 0
         for chunk in chunks:
@@ -205,27 +208,33 @@ class GpuStepModel:
             bound: Bound = "memory" if inside > memory_binds else rest_bound if rest_s >= compute_s else "compute"
             joules = self.idle_w * total_s + self._dynamic_w * busy_s
             more_joules = self.idle_w * second + self._dynamic_w * more_busy_s
-            lines.append(DecodeLine(end, bound, total_s, second, joules, more_joules, flops, operations, moved, read))
+            each = (total_s, second), (joules, more_joules), (flops, operations), (moved, read)
+            costs = [value for first, more in each for value in (first, more, more * sequences)]
+            lines.append(DecodeLine(end, bound, *costs))
             begin = end
         self._decode[sequences] = found = tuple(lines)
         return found
 
 
 class DecodeLine(NamedTuple):
-    """Steps of so many decoding sequences and nothing else: their cost at no context, and more for each token of it,
-    where the sum of their contexts is below `until`.
+    """Steps of so many decoding sequences and nothing else, where the sum of their contexts is below `until`: their
+    cost at no context, more for each token of it, and more in each further step, in which every context has grown.
     """
 
     until: float
     bound_by: Bound
     first_s: float
     more_s: float
+    slope_s: float
     joules: float
     more_joules: float
+    slope_joules: float
     flops: float
     more_flops: float
+    slope_flops: float
     bytes: float
     more_bytes: float
+    slope_bytes: float
 
 
 def _before_crossing(steps: int, gap: float, closing: float) -> int:

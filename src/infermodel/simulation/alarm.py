@@ -61,5 +61,5 @@ def ring_in_turn(agenda: list[Any], clock: Any) -> None:
             heappush(agenda, (time, order, ticket, alarm))
             return
         if alarm.ticket == ticket:
-            clock.now = clock._now = time
+            clock.now = time
             alarm.resume()

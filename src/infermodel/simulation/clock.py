@@ -18,6 +18,15 @@ class Clock(simpy.Environment):
     now = 0.0
 
     @property
+    def _now(self) -> float:
+        """What SimPy itself reads and sets."""
+        return self.now
+
+    @_now.setter
+    def _now(self, time: float) -> None:
+        self.now = time
+
+    @property
     def scheduled(self) -> int:
         """Entries put on the agenda so far, superseded ones included."""
         return int(repr(self._eid)[6:-1])
@@ -29,7 +38,7 @@ class Clock(simpy.Environment):
 
     def skip_to(self, time: float) -> None:
         """Let time pass in which nothing else happens."""
-        self.now = self._now = time
+        self.now = time
 
     def call_at(self, time: float, order: int, action: Callable[[], object]) -> None:
         """Do something once at `time`."""
@@ -50,7 +59,6 @@ class Clock(simpy.Environment):
                 ring_in_turn(self._queue, self)
                 if self._queue:
                     self.step()
-                    self.now = self._now
             except StopIteration:
                 continue  # a routine has ended
             except StopSimulation:

@@ -92,11 +92,13 @@ class Decoding:
         if len(self._by_length) > MOST_STALE + 2 * self.sequences:
             self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
 
-    def advance(self, steps: int) -> None:
-        """Every sequence has got a token in each of `steps` steps."""
+    def advance(self, steps: int) -> int:
+        """Every sequence has got a token in each of `steps` steps; returns the KV blocks that this newly took."""
+        grown = self.growth(steps) if self.sequences else 0
+        self.step += steps
         for window in self.windows:
             window.advance(steps)
-        self.step += steps
+        return grown
 
     def longest(self) -> int:
         """The longest context in the step to come; 0 without sequences."""
@@ -128,8 +130,8 @@ class Decoding:
         >>> for request in range(128): decoding.join(request, 17)  # contexts 17, 18, ...: all cross at the same step
         >>> decoding.growth(1), decoding.growth(16), decoding.growth(17)
         (128, 128, 256)
-        >>> decoding.advance(1); decoding.growth(8)
-        0
+        >>> decoding.advance(1), decoding.growth(8)
+        (128, 0)
         """
         block = self._block_tokens
         # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.

@@ -99,9 +99,9 @@ class Running:
     def plan(self, now: float) -> tuple[Batch, int] | None:
         """What the next steps work on, and for how many of them this will do; None if there is nothing to do."""
         decoding, kv, prefills = self.decoding, self.kv, self.prefills
-        self._preempted = self._deferred = self.held_up = False
+        self._preempted = self.held_up = repeats_not = False
         if prefills or self.queue or decoding.sequences * self.lookahead > kv.capacity - kv.used:
-            self._compose(now)
+            repeats_not = self._compose(now)
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
         sequences, step = decoding.sequences, decoding.step
@@ -116,9 +116,9 @@ class Running:
                 most = to_finish
             if decoding.windows:
                 most = decoding.steps_until_full_window(most)
-            if not chunks and sequences * (most // kv.block_tokens + 1) > kv.capacity - kv.used:
+            if sequences * (most // kv.block_tokens + 1) > kv.capacity - kv.used and not chunks:
                 most = decoding.steps_that_fit(most, kv.capacity - kv.used) or 1
-        if self._preempted or self._deferred:
+        if repeats_not:
             most = 1
         if decoding.windows:
             windowed = decoding.windowed()
@@ -126,9 +126,9 @@ class Running:
         batch = (sequences, decoding.offsets + sequences * step, longest, windowed, 1, chunks, finishing)
         return tuple.__new__(Batch, batch), most
 
-    def _compose(self, now: float) -> None:
+    def _compose(self, now: float) -> bool:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
-        tokens of all, some give way.
+        tokens of all, some give way. Returns whether the step after it must be composed anew.
         """
         kv, decoding, prefills = self.kv, self.decoding, self.prefills
         while True:
@@ -140,9 +140,11 @@ class Running:
             if needed <= kv.capacity - kv.used:
                 break
             self._preempt()
+        self._deferred = False
         if self.queue and not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
             budget = self._admit(now, budget, kv.capacity - kv.used - needed)
         self._budget_left = budget
+        return self._preempted or self._deferred
 
     def _budget(self) -> int:
         """Prompt tokens that the next step may take."""
@@ -199,7 +201,7 @@ class Running:
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
             chunk = budget if self._limits.chunked_prefill or not len(self) else 0
-        return target, chunk, cached, claim + blocks(cached + chunk, block) - cached // block
+        return target, chunk, cached, claim - (-(cached + chunk) // block) - cached // block
 
     def _may_reserve(self, request: int) -> bool:
         """Whether all the KV memory that the request may need is left."""
@@ -211,7 +213,9 @@ class Running:
 
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
-        if self._preempted or self.held_up or len(self) >= self._limits.max_sequences:
+        if self._preempted or self.held_up:
+            return False
+        if self.decoding.sequences + len(self.prefills) >= self._limits.max_sequences:
             return False
         if self._budget_left == NOT_ASKED:
             self._budget_left = self._budget()
@@ -295,11 +299,8 @@ class Running:
         """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
         decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
         """
-        decoding, kv = self.decoding, self.kv
-        produced = steps * decoding.sequences
-        if produced:
-            kv.hold(decoding.growth(steps))
-        decoding.advance(steps)
+        kv, produced = self.kv, steps * self.decoding.sequences
+        kv.hold(self.decoding.advance(steps))
         self.settled_at = end
         if not self.prefills:
             return produced, 0
@@ -355,13 +356,10 @@ class Running:
 
     def finish_due(self, end: float) -> None:
         """Let go of the requests whose last token came with the step that ended at `end`."""
-        heap, step = self._finishes, self.decoding.step
-        while heap and heap[0][0] <= step:
-            self._leave(heappop(heap)[1], end)
-
-    def _leave(self, request: int, end: float) -> None:
-        """A decoding request has got its last token."""
-        self._finish(request, self.decoding.leave(request) - 1, end)
+        heap, decoding = self._finishes, self.decoding
+        while heap and heap[0][0] <= decoding.step:
+            _, request = heappop(heap)
+            self._finish(request, decoding.leave(request) - 1, end)
 
     def _finish(self, request: int, tokens: int, end: float) -> None:
         """A request with `tokens` tokens in the cache is done."""
@@ -373,10 +371,11 @@ class Running:
 
     def _release(self, request: int, tokens: int) -> None:
         """Give back the blocks of a request with `tokens` tokens in the cache."""
-        held = blocks(tokens, self.kv.block_tokens)
+        kv = self.kv
+        held = -(-tokens // kv.block_tokens)
         if self._shared is not None:
             held -= self._shared.let_go(request)
-        self.kv.hold(-held)
+        kv.hold(-held)
 
     def _context_at_end(self, request: int) -> int:
         """Prompt and output tokens: the context that the request would have one step after its last."""

@@ -276,7 +276,8 @@ class Service:
 
     def _settle_account(self, request: int) -> None:
         self._pending -= request < self.measured
-        self.end_if_done()
+        if self._pending == 0:
+            self.end_if_done()
 
     def end_if_done(self) -> None:
         """Stop when everything that is measured has come to its end."""

@@ -58,7 +58,7 @@ class VerifiedRunning(Running):
         step = self.decoding.step
         done = [r for r, offset in self.decoding.offset.items() if offset + step == self._context_at_end(r)]
         for request in done:
-            self._leave(request, end)
+            self._finish(request, self.decoding.leave(request) - 1, end)
 
     def _expect_end(self, request: int, steps: int) -> None:
         """Nobody knows."""
