@@ -38,6 +38,9 @@ class ConstantModel:
     def step(self, batch: Batch) -> StepCost:
         return StepCost(self.step_s, self.step_s, 1.0, 1.0, "memory")
 
+    def decode_line(self, sequences: int, context_tokens: int) -> None:
+        return None
+
     def ramp(self, batch: Batch) -> Ramp:
         return Ramp(1 << 40, self.step_s, 0.0, self.step_s, 0.0, 1.0, 0.0, 1.0, 0.0, "memory")
 

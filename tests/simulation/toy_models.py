@@ -45,6 +45,9 @@ class AffineModel:
         )
         return StepCost(seconds, 2 * seconds, 3 * seconds, 5 * seconds, "memory")
 
+    def decode_line(self, sequences: int, context_tokens: int) -> None:
+        return None
+
     def ramp(self, batch: Batch) -> Ramp:
         first = self.step(batch).latency_s
         slope = (

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from infermodel.architecture import Attention, GroupedAttention
 from infermodel.cost.kernels import has_units
 from infermodel.cost.replica import GpuReplica
-from infermodel.cost.step import Chunk
+from infermodel.cost.step import FOREVER, Chunk
 from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_context, chunk_pairs, kv_elements_per_token
-
-FOREVER: Final = 1 << 40
-"""Steps of a straight line that nothing ends."""
 
 SOFTMAX_CHANNELS = 64
 """Channels of a head whose multiplications take as long as the softmax of one score."""

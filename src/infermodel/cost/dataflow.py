@@ -19,7 +19,7 @@ from typing import NamedTuple
 from infermodel.architecture import PRECISION_BYTES, Attention, ModelArchitecture
 from infermodel.cost.deployment import Precision
 from infermodel.cost.placement import Placement
-from infermodel.cost.step import Batch, Bound, Chunk, KvMemory, Ramp, StepCost, Windowed
+from infermodel.cost.step import Batch, Bound, Chunk, DecodeLine, KvMemory, Ramp, StepCost, Windowed
 from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_pairs
 
 ENDLESS = 1 << 40
@@ -201,6 +201,10 @@ class Ring:
             flops * sequences + c_flops * context, c_flops * sequences,
             read * sequences + c_read * context, c_read * sequences, bound,
         )  # fmt: skip
+
+    def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
+        """None: the longest context matters too."""
+        return None
 
     @cached_property
     def _plain(self) -> tuple[float, float, float, float, float, float, Bound, float, float, float, float] | None:

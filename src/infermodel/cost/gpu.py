@@ -7,15 +7,15 @@ contexts, so that the next steps of an unchanged batch follow a straight line un
 from __future__ import annotations
 
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from infermodel.architecture import ModelArchitecture
-from infermodel.cost.attention import FOREVER, attention_rates, chunk_growth, steps_to_window
+from infermodel.cost.attention import attention_rates, chunk_growth, steps_to_window
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.fixed import FixedPart, fixed_part
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.replica import gpu_replica
-from infermodel.cost.step import Batch, Bound, KvMemory, Ramp, StepCost
+from infermodel.cost.step import FOREVER, Batch, Bound, DecodeLine, KvMemory, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
@@ -45,6 +45,7 @@ class GpuStepModel:
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
         self._fixed: dict[tuple[int, int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
+        self._lines = 0
         self._rates = attention_rates(self.replica)
         self._windowed_rates = tuple(rate for rate in self._rates if rate.window >= 0)
         whole = next((rate for rate in self._rates if rate.window < 0), None)
@@ -65,23 +66,9 @@ class GpuStepModel:
         """Cost of the next steps of an unchanged batch, exact."""
         sequences, context, longest, windowed, each, chunks, finishing = batch
         if sequences and each == 1 and not chunks and not self.windows:
-            tokens = float(context)
-            for piece in self._decode.get(sequences) or self._decode_lines(sequences):
-                if tokens >= piece[0]:
-                    continue
-                (
-                    until, bound, first_s, more_s, slope_s, joules, more_joules, slope_joules,
-                    flops, more_flops, slope_flops, moved, more_moved, slope_bytes,
-                ) = piece  # fmt: skip
-                values = (
-                    FOREVER if until == inf else int((until - tokens) / sequences) + 1,
-                    first_s + more_s * tokens, slope_s,
-                    joules + more_joules * tokens, slope_joules,
-                    flops + more_flops * tokens, slope_flops,
-                    moved + more_moved * tokens, slope_bytes,
-                    bound,
-                )  # fmt: skip
-                return tuple.__new__(Ramp, values)
+            line = self.decode_line(sequences, context)
+            if line is not None:
+                return line.ramp(sequences, context)
         grown = sequences * each
         prompt = 0
         for chunk in chunks:
@@ -177,6 +164,14 @@ class GpuStepModel:
             ),
         )  # fmt: skip
 
+    def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
+        """The line that plain decoding follows at these contexts; None for models with windows."""
+        if not self.windows:
+            for line in self._decode.get(sequences) or self._decode_lines(sequences):
+                if context_tokens < line[1]:
+                    return line
+        return None
+
     def _fixed_part(
         self, sequences: int, grown: int, prompt: int = 0, finishing: int = 0, chunks: int = 0
     ) -> FixedPart:
@@ -210,31 +205,11 @@ class GpuStepModel:
             more_joules = self.idle_w * second + self._dynamic_w * more_busy_s
             each = (total_s, second), (joules, more_joules), (flops, operations), (moved, read)
             costs = [value for first, more in each for value in (first, more, more * sequences)]
-            lines.append(DecodeLine(end, bound, *costs))
+            lines.append(DecodeLine(self._lines, end, bound, *costs))
+            self._lines += 1
             begin = end
         self._decode[sequences] = found = tuple(lines)
         return found
-
-
-class DecodeLine(NamedTuple):
-    """Steps of so many decoding sequences and nothing else, where the sum of their contexts is below `until`: their
-    cost at no context, more for each token of it, and more in each further step, in which every context has grown.
-    """
-
-    until: float
-    bound_by: Bound
-    first_s: float
-    more_s: float
-    slope_s: float
-    joules: float
-    more_joules: float
-    slope_joules: float
-    flops: float
-    more_flops: float
-    slope_flops: float
-    bytes: float
-    more_bytes: float
-    slope_bytes: float
 
 
 def _before_crossing(steps: int, gap: float, closing: float) -> int:

@@ -19,7 +19,7 @@ from infermodel.cost.deployment import Deployment
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.placement import Placement, Sizes, best_cut, with_draft
 from infermodel.cost.speculation import expected_tokens_by_position, kv_memory_beside
-from infermodel.cost.step import Batch, DoesNotFit, KvMemory, Ramp, StepCost, StepModel
+from infermodel.cost.step import Batch, DecodeLine, DoesNotFit, KvMemory, Ramp, StepCost, StepModel
 from infermodel.cost.wafer import draft_ring
 from infermodel.engine import Engine
 from infermodel.hardware import System, WaferDevice
@@ -89,6 +89,10 @@ class SpeculativeModel:
         """Cost of one step: a token for each sequence in expectation, a whole round where rounds are sampled."""
         ramp = self.ramp(batch)
         return StepCost(ramp.first_s, ramp.first_joules, ramp.first_flops, ramp.first_bytes, ramp.bound_by)
+
+    def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
+        """None: a step is a share of a round."""
+        return None
 
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next step, or of many where rounds are not sampled and no prompts are in progress."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from math import inf
+from typing import Final, Literal, NamedTuple, Protocol
 
 Bound = Literal["compute", "memory", "network", "latency", "host"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "network", "latency", "host")
+
+
+FOREVER: Final = 1 << 40
+"""Steps of a straight line that nothing ends."""
 
 
 class Chunk(NamedTuple):
@@ -85,6 +90,47 @@ class Ramp(NamedTuple):
     bound_by: Bound
 
 
+class DecodeLine(NamedTuple):
+    """Steps of so many decoding sequences and nothing else, where the sum of their contexts is below `until`: their
+    cost at no context, more for each token of it, and more in each further step, in which every context has grown.
+
+    Attributes:
+        number: of this line among those of its model.
+    """
+
+    number: int
+    until: float
+    bound_by: Bound
+    first_s: float
+    more_s: float
+    slope_s: float
+    joules: float
+    more_joules: float
+    slope_joules: float
+    flops: float
+    more_flops: float
+    slope_flops: float
+    bytes: float
+    more_bytes: float
+    slope_bytes: float
+
+    def ramp(self, sequences: int, context_tokens: int) -> Ramp:
+        """The line from contexts of `context_tokens` together."""
+        steps = FOREVER if self.until == inf else int((self.until - context_tokens) / sequences) + 1
+        return Ramp(
+            steps,
+            self.first_s + self.more_s * context_tokens,
+            self.slope_s,
+            self.joules + self.more_joules * context_tokens,
+            self.slope_joules,
+            self.flops + self.more_flops * context_tokens,
+            self.slope_flops,
+            self.bytes + self.more_bytes * context_tokens,
+            self.slope_bytes,
+            self.bound_by,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class KvMemory:
     """Room for keys and values on one replica.
@@ -144,6 +190,10 @@ class StepModel(Protocol):
 
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next steps of an unchanged batch, exact; `ramp(b).first_s == step(b).latency_s`."""
+        ...
+
+    def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
+        """The line that plain decoding follows at these contexts, where they alone decide; None: ask for a ramp."""
         ...
 
 

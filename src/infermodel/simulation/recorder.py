@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.cost.step import BOUNDS, Ramp
+from infermodel.cost.step import BOUNDS, DecodeLine, Ramp
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, GapHistogram, RequestTable, Timeline
 from infermodel.workload.requests import Requests
 
@@ -60,10 +60,15 @@ class Leaps(NamedTuple):
         return self.steps * first + slope * (self.steps * (self.steps - 1) / 2)
 
 
-LEAP: Final = Struct(f"={len(Leaps._fields)}d")
+LEAP: Final = Struct("=8d")
+"""Of any leap: replica, start, end, sequences, steps, KV blocks, sum of contexts, number of its line or `MIXED`."""
+RAMP: Final = Struct("=11d")
+"""Of a mixed leap: output tokens, prompt tokens, first and slope of seconds, joules, FLOPs and bytes, bound."""
+MIXED: Final = -1
 LEAPS = 4096
 """Leaps that are folded at once."""
 LEAP_BYTES: Final = LEAP.size
+RAMP_BYTES: Final = RAMP.size
 BUFFER_BYTES: Final = LEAP_BYTES * LEAPS
 
 
@@ -166,6 +171,9 @@ class StepRecorder:
     def __init__(self, replicas: int) -> None:
         self._rows = bytearray(BUFFER_BYTES)
         self._filled = 0
+        self._ramps = bytearray(RAMP_BYTES * LEAPS)
+        self._ramps_filled = 0
+        self._lines: dict[int, DecodeLine] = {}
         self.gap_counts = np.zeros(len(GAP_EDGES_S) - 1, np.int64)
         self.gap_total_s = 0.0
         self.gaps = 0
@@ -181,18 +189,41 @@ class StepRecorder:
         end_s: float,
         steps: int,
         sequences: int,
+        kv_blocks: float,
+        context_tokens: int,
+        line: DecodeLine,
+    ) -> None:
+        """A replica has done `steps` steps of plain decoding on a line, with so much context in the first of them."""
+        number = line[0]
+        self._lines[number] = line
+        LEAP.pack_into(
+            self._rows, self._filled, replica, start_s, end_s, sequences, steps, kv_blocks, context_tokens, number
+        )
+        self._filled = filled = self._filled + LEAP_BYTES
+        if filled == BUFFER_BYTES:
+            self.fold()
+
+    def record_ramp(
+        self,
+        replica: int,
+        start_s: float,
+        end_s: float,
+        steps: int,
+        sequences: int,
+        kv_blocks: float,
         output_tokens: int,
         prompt_tokens: int,
-        kv_blocks: float,
         ramp: Ramp,
     ) -> None:
         """A replica has done `steps` steps of a ramp."""
         _, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, bound = ramp
-        LEAP.pack_into(
-            self._rows, self._filled,
-            replica, start_s, end_s, sequences, output_tokens, prompt_tokens, kv_blocks, steps,
-            first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, BOUND_INDEX[bound],
+        RAMP.pack_into(
+            self._ramps, self._ramps_filled,
+            output_tokens, prompt_tokens, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved,
+            BOUND_INDEX[bound],
         )  # fmt: skip
+        self._ramps_filled += RAMP_BYTES
+        LEAP.pack_into(self._rows, self._filled, replica, start_s, end_s, sequences, steps, kv_blocks, 0, MIXED)
         self._filled = filled = self._filled + LEAP_BYTES
         if filled == BUFFER_BYTES:
             self.fold()
@@ -212,12 +243,33 @@ class StepRecorder:
         """Add the recorded leaps to the sums and forget them."""
         if not self._filled:
             return
-        rows = np.frombuffer(bytes(self._rows[: self._filled]), np.float64).reshape(-1, len(Leaps._fields))
-        leaps = Leaps(*np.ascontiguousarray(rows.T))
-        self._filled = 0
+        leaps = self._leaps()
         self._fold_gaps(leaps)
         self._fold_totals(leaps)
         self._fold_timeline(leaps)
+
+    def _leaps(self) -> Leaps:
+        """The recorded leaps, which are forgotten."""
+        rows = np.frombuffer(bytes(self._rows[: self._filled]), np.float64).reshape(-1, 8).T
+        ramps = np.frombuffer(bytes(self._ramps[: self._ramps_filled]), np.float64).reshape(-1, 11).T
+        self._filled = self._ramps_filled = 0
+        replica, start_s, end_s, sequences, steps, kv_blocks, context, number = np.ascontiguousarray(rows)
+        costs = np.zeros((11, len(replica)))
+        costs[:, number == MIXED] = ramps
+        decodes = np.flatnonzero(number != MIXED)
+        costs[0, decodes] = (sequences * steps)[decodes]
+        if len(decodes):
+            lines = np.zeros((max(self._lines) + 1, 13))
+            for line in self._lines.values():
+                lines[line.number] = *line[3:], BOUND_INDEX[line.bound_by]
+            cost, tokens = lines.T[:, number[decodes].astype(np.int64)], context[decodes]
+            for pair in range(4):  # seconds, joules, FLOPs, bytes
+                first, more, slope = cost[3 * pair : 3 * pair + 3]
+                costs[2 + 2 * pair, decodes] = first + more * tokens
+                costs[3 + 2 * pair, decodes] = slope
+            costs[10, decodes] = cost[12]
+        output, prompt, *ramp = costs
+        return Leaps(replica, start_s, end_s, sequences, output, prompt, kv_blocks, steps, *ramp)
 
     def _fold_gaps(self, leaps: Leaps) -> None:
         n, k, first, slope = leaps.sequences, leaps.steps, leaps.first_s, leaps.slope_s

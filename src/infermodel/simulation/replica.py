@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, sqrt
 from typing import Literal
 
-from infermodel.cost.step import Batch, Ramp, StepModel
+from infermodel.cost.step import DecodeLine, Ramp, StepModel
 from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.recorder import StepRecorder
@@ -45,15 +45,18 @@ class Replica:
         self.running = running
         self.up = True
         self.idle = False
-        self._clock, self._recorder, self._ramp_of = clock, recorder, step_model.ramp
+        self._clock, self._recorder = clock, recorder
+        self._line_of, self._ramp_of = step_model.decode_line, step_model.ramp
         self._completes, self._starts = COMPLETE + order, START + order
         self._every = stepping == "every"
         self._ahead = schedules_ahead
         self._halted = False
         self._in_leap = False
         self._knocked = False
-        # The leap under way: steps [0, _steps) of _ramp from _anchor_s; it is looked at after _rings_at of them.
+        # The leap under way: steps [0, _steps) of _line or _ramp from _anchor_s, looked at after _rings_at of them.
+        self._line: DecodeLine | None = None
         self._ramp = NO_RAMP
+        self._context = 0
         self._first_s = self._slope_s = self._anchor_s = self._rings_at_s = 0.0
         self._steps = self._rings_at = 0
         self._alarm = Alarm(clock)
@@ -117,14 +120,13 @@ class Replica:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
         clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda
         while True:
-            now = clock.now
-            plan = running.plan(now)
-            if plan is None:
+            most = running.plan(clock.now)
+            if not most:
                 self.idle = True
                 running.joins_until = inf
                 yield alarm
                 continue
-            self._start_leap(now, plan[0], plan[1])
+            self._start_leap(clock.now, most)
             while self._in_leap:
                 if self._every or (agenda and agenda[0][0] <= self._rings_at_s):
                     alarm.set(self._rings_at_s, self._completes)
@@ -142,14 +144,23 @@ class Replica:
                 alarm.set(clock.now, self._starts)
                 yield alarm
 
-    def _start_leap(self, now: float, batch: Batch, most: int) -> None:
-        """Ask what the steps of this batch take, and set the alarm to the end of the last of them."""
-        self._ramp = ramp = self._ramp_of(batch)
-        steps, first_s, slope_s = ramp[0], ramp[1], ramp[2]
-        if most < steps:
-            steps = most
-        if steps > 1 and batch[5]:
-            steps = self.running.steps_that_fit(steps, batch[5])
+    def _start_leap(self, now: float, most: int) -> None:
+        """Ask what the planned steps take, at most so many, and when the last of them ends."""
+        running, steps = self.running, most
+        decoding, chunks = running.decoding, running.chunks
+        sequences = decoding.sequences
+        self._context = context = decoding.offsets + sequences * decoding.step
+        self._line = line = None if chunks else self._line_of(sequences, context)
+        if line is not None:
+            first_s, slope_s = line[3] + line[4] * context, line[5]
+            if line[1] < inf:
+                steps = min(steps, int((line[1] - context) / sequences) + 1)
+        else:
+            self._ramp = ramp = self._ramp_of(running.batch())
+            first_s, slope_s = ramp[1], ramp[2]
+            steps = min(steps, ramp[0])
+            if steps > 1 and chunks:
+                steps = running.steps_that_fit(steps, chunks)
         self._anchor_s, self._first_s, self._slope_s = now, first_s, slope_s
         self._in_leap, self._knocked = True, False
         self._steps = steps
@@ -197,9 +208,12 @@ class Replica:
             running.joins_until = self._boundary(steps - 1)
         sequences, used = running.decoding.sequences, running.kv.used
         produced, prompt_tokens = running.advance(steps, end)
-        blocks = (used + running.kv.used) / 2
-        self._recorder.record(
-            self.index, self._anchor_s, end, steps, sequences, produced, prompt_tokens, blocks, self._ramp
-        )
+        blocks, line, begin = (used + running.kv.used) / 2, self._line, self._anchor_s
+        if line is not None:
+            self._recorder.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
+        else:
+            self._recorder.record_ramp(
+                self.index, begin, end, steps, sequences, blocks, produced, prompt_tokens, self._ramp
+            )
         if sequences:
             running.finish_due(end)

@@ -6,11 +6,10 @@ from heapq import heapify, heappop, heappush
 from math import inf, isnan
 from typing import Final, Protocol
 
-from infermodel.cost.attention import FOREVER
-from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
+from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
 from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, blocks, pieces
-from infermodel.simulation.decoding import NOBODY, Decoding
+from infermodel.simulation.decoding import Decoding
 from infermodel.simulation.kv_cache import KvCache
 from infermodel.simulation.prefixes import SharedPrefixes
 from infermodel.simulation.recorder import RequestLog, StepRecorder
@@ -51,6 +50,7 @@ class Running:
         queue: where requests wait.
         decoding: the sequences that get a token in each step.
         prefills: prompts in progress, in order of admission.
+        chunks: of them that the next steps take.
         settled_at: end of the last step.
         joins_until: requests that came by then can be in the next step.
         lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
@@ -74,6 +74,7 @@ class Running:
         self.kv = KvCache(memory.tokens // memory.block_tokens, memory.block_tokens)
         self.decoding = Decoding(step_model.windows, memory.block_tokens)
         self.prefills: list[Prefill] = []
+        self.chunks = NO_CHUNKS
         self.settled_at = 0.0
         self.joins_until = inf
         self.lookahead = 1
@@ -90,41 +91,46 @@ class Running:
         self._preempted = False
         self._deferred = False  # a request waits that came too late for the step composed last
         self._budget_left = NOT_ASKED
+        self._finishing = 0  # prompts that the next step completes
 
     def __len__(self) -> int:
         return self.decoding.sequences + len(self.prefills)
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
 
-    def plan(self, now: float) -> tuple[Batch, int] | None:
-        """What the next steps work on, and for how many of them this will do; None if there is nothing to do."""
+    def plan(self, now: float) -> int:
+        """Decide what the next steps work on; returns for how many of them this will do, 0 if nothing is to be done."""
         decoding, kv, prefills = self.decoding, self.kv, self.prefills
         self._preempted = self.held_up = repeats_not = False
         if prefills or self.queue or decoding.sequences * self.lookahead > kv.capacity - kv.used:
             repeats_not = self._compose(now)
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
-        sequences, step = decoding.sequences, decoding.step
-        most, chunks, finishing, windowed = ENDLESS, NO_CHUNKS, 0, NO_WINDOWS
+        sequences, most = decoding.sequences, ENDLESS
         if prefills:
-            chunks, finishing, most = pieces(prefills)
-        elif not sequences:
-            return None
+            self.chunks, self._finishing, most = pieces(prefills)
+        elif sequences:
+            self.chunks, self._finishing = NO_CHUNKS, 0
+        else:
+            return 0
         if sequences:
-            to_finish = self._finishes[0][0] - step
+            to_finish = self._finishes[0][0] - decoding.step
             if to_finish < most:
                 most = to_finish
             if decoding.windows:
                 most = decoding.steps_until_full_window(most)
-            if sequences * (most // kv.block_tokens + 1) > kv.capacity - kv.used and not chunks:
+            if sequences * (most // kv.block_tokens + 1) > kv.capacity - kv.used and not self.chunks:
                 most = decoding.steps_that_fit(most, kv.capacity - kv.used) or 1
-        if repeats_not:
-            most = 1
-        if decoding.windows:
-            windowed = decoding.windowed()
-        longest = step + decoding.most if decoding.most > NOBODY else decoding.longest()
-        batch = (sequences, decoding.offsets + sequences * step, longest, windowed, 1, chunks, finishing)
-        return tuple.__new__(Batch, batch), most
+        return 1 if repeats_not else most
+
+    def batch(self) -> Batch:
+        """What the next step works on, as planned."""
+        decoding = self.decoding
+        sequences = decoding.sequences
+        context = decoding.offsets + sequences * decoding.step
+        windowed = decoding.windowed() if decoding.windows else NO_WINDOWS
+        batch = (sequences, context, decoding.longest(), windowed, 1, self.chunks, self._finishing)
+        return tuple.__new__(Batch, batch)
 
     def _compose(self, now: float) -> bool:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
