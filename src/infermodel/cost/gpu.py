@@ -66,9 +66,9 @@ class GpuStepModel:
         """Cost of the next steps of an unchanged batch, exact."""
         sequences, context, longest, windowed, each, chunks, finishing = batch
         if sequences and each == 1 and not chunks and not self.windows:
-            line = self.decode_line(sequences, context)
-            if line is not None:
-                return line.ramp(sequences, context)
+            decode = self.decode_line(sequences, context)
+            if decode is not None:
+                return decode.ramp(sequences, context)
         grown = sequences * each
         prompt = 0
         for chunk in chunks:
@@ -130,39 +130,35 @@ class GpuStepModel:
         first_s = total_s + context_s + pairs_s
         compute_s += pairs_s
         memory_s += context_s
-        # The straight line also ends where another bound takes over, and where the busier of units and memory changes.
         if rest_s >= compute_s and rest_s >= memory_s:
             bound = rest_bound
+        else:
+            bound = "compute" if compute_s >= memory_s else "memory"
+        units_s, read_s = flops / self.peak_flops, moved / self.peak_bandwidth
+        busy_s = units_s if units_s > read_s else read_s
+        joules = self.idle_w * first_s + self._dynamic_w * busy_s
+        if finishing:  # the end of a prompt does not repeat
+            return tuple.__new__(Ramp, (1, first_s, 0.0, joules, 0.0, flops, 0.0, moved, 0.0, bound))
+        # The straight line also ends where another bound takes over, and where the busier of units and memory changes.
+        if bound == "compute":
+            steps = _before_crossing(steps, compute_s - memory_s, slope_s - slope_pairs_s)
+        elif bound == "memory":
+            steps = _before_crossing(steps, memory_s - compute_s, slope_pairs_s - slope_s)
+        else:
             steps = _before_crossing(steps, rest_s - memory_s, slope_s)
             steps = _before_crossing(steps, rest_s - compute_s, slope_pairs_s)
-        elif compute_s >= memory_s:
-            bound = "compute"
-            if slope_s > slope_pairs_s:
-                steps = _before_crossing(steps, compute_s - memory_s, slope_s - slope_pairs_s)
-        else:
-            bound = "memory"
-            if slope_pairs_s > slope_s:
-                steps = _before_crossing(steps, memory_s - compute_s, slope_pairs_s - slope_s)
         slope_s += slope_pairs_s
-        units_s, slope_units_s = flops / self.peak_flops, slope_flops / self.peak_flops
-        memory_s, slope_memory_s = moved / self.peak_bandwidth, slope_bytes / self.peak_bandwidth
-        if units_s > memory_s:
-            busy_s, slope_busy_s = units_s, slope_units_s
-            if slope_memory_s > slope_units_s:
-                steps = _before_crossing(steps, units_s - memory_s, slope_memory_s - slope_units_s)
+        slope_units_s, slope_read_s = slope_flops / self.peak_flops, slope_bytes / self.peak_bandwidth
+        if units_s > read_s:
+            slope_busy_s = slope_units_s
+            steps = _before_crossing(steps, units_s - read_s, slope_read_s - slope_units_s)
         else:
-            busy_s, slope_busy_s = memory_s, slope_memory_s
-            if slope_units_s > slope_memory_s:
-                steps = _before_crossing(steps, memory_s - units_s, slope_units_s - slope_memory_s)
+            slope_busy_s = slope_read_s
+            steps = _before_crossing(steps, read_s - units_s, slope_units_s - slope_read_s)
+        more_joules = self.idle_w * slope_s + self._dynamic_w * slope_busy_s
         return tuple.__new__(
-            Ramp,
-            (
-                steps, first_s, slope_s,
-                self.idle_w * first_s + self._dynamic_w * busy_s,
-                self.idle_w * slope_s + self._dynamic_w * slope_busy_s,
-                flops, slope_flops, moved, slope_bytes, bound,
-            ),
-        )  # fmt: skip
+            Ramp, (steps, first_s, slope_s, joules, more_joules, flops, slope_flops, moved, slope_bytes, bound)
+        )
 
     def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
         """The line that plain decoding follows at these contexts; None for models with windows."""
