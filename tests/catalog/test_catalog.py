@@ -72,7 +72,7 @@ def test_figures_by_hand() -> None:
         (catalog.load_price("cerebras-2024-08").tokens, "llama-3.1-80b", "has no 'llama-3.1-80b'; did you mean 'llama"),
     ],
 )
-def test_an_unknown_name_gets_the_nearest(load, name: str, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_name_gets_the_nearest(load, name: str, message: str) -> None:
     with pytest.raises(CatalogError) as error:
         load(name)
     assert message in str(error.value)
@@ -109,7 +109,7 @@ def test_an_assumed_figure_needs_a_range() -> None:
         ("price: [\n", "mine.yaml"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path, monkeypatch, text: str, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_broken_file_is_named(tmp_path, monkeypatch, text: str, message: str) -> None:
     (tmp_path / "prices").mkdir()
     (tmp_path / "prices" / "mine.yaml").write_text(text)
     monkeypatch.setattr(documents, "_FOLDER", tmp_path)

@@ -10,7 +10,7 @@ from infermodel.claims.answers import ask
 from infermodel.claims.evidence import BadClaim, Evidence, largest
 from infermodel.claims.verdict import Answer, judge
 
-NOTHING = Evidence(None, {})  # type: ignore[arg-type]
+NOTHING = Evidence(None, {})
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ NOTHING = Evidence(None, {})  # type: ignore[arg-type]
     ],
 )
 def test_verdicts(published: float, value: float, low: float, high: float, relation: str, expected: str) -> None:
-    assert judge(published, Answer(value, low, high, "", "so"), relation) == expected  # type: ignore[arg-type]
+    assert judge(published, Answer(value, low, high, "", "so"), relation) == expected
 
 
 def test_weights_of_70b_and_the_bandwidth_they_ask_for() -> None:

@@ -81,7 +81,7 @@ def test_the_slowest_kind_of_layer_sets_the_slot() -> None:
 def test_attention_costs_a_times_as_much() -> None:
     """a = 2.2 on 8B: 0.889 x 0.5 x 2.2 x 8,192 / 22,558 = 0.355 cycles per token of context and layer."""
     twice = replace(CS_3, device=replace(WSE_3, attention_mac_ratio=2.2))
-    (stage,) = step_model(LLAMA_8B, twice, Deployment(devices=1), RUNTIME).stages  # type: ignore[attr-defined]
+    (stage,) = step_model(LLAMA_8B, twice, Deployment(devices=1), RUNTIME).stages
     assert stage.per_context_s * 0.75e9 == pytest.approx(0.355, abs=5e-4)
 
 
@@ -109,7 +109,7 @@ def test_the_fewest_wafers_that_hold_one_sequence() -> None:
     """17,002 tokens fit on four wafers; at 16 layers each, five leave (37.4 - 2.1 - 27.4) GB / 65,536 B and more."""
     for context, wafers in ((8192, 4), (17000, 4), (32768, 5)):
         deployment = Deployment(max_context=context)
-        assert step_model(LLAMA_70B, CS_3, deployment, RUNTIME).devices == wafers  # type: ignore[attr-defined]
+        assert step_model(LLAMA_70B, CS_3, deployment, RUNTIME).devices == wafers
 
 
 def test_kv_memory_is_whole_blocks() -> None:

@@ -51,7 +51,7 @@ def lpu_layer_s(context: int) -> float:
         ),
     ],
 )
-def test_ttft_and_tpot(tmp_path: Path, fleet: str, layer_s, turns: int, hops_s: float) -> None:  # type: ignore[no-untyped-def]
+def test_ttft_and_tpot(tmp_path: Path, fleet: str, layer_s, turns: int, hops_s: float) -> None:
     """TTFT: the slots of 1,000 prompt tokens, then T of the last. TPOT: T at contexts of 1,001 to 1,099."""
     file = tmp_path / "zero.yaml"
     file.write_text(SCENARIO.replace("FLEET", fleet))

@@ -121,9 +121,9 @@ def at_call(number: int, act: Callable[[], None]) -> Callable[[], None]:
         import io
         import pathlib
 
-        pathlib.Path.write_bytes = watched(pathlib.Path.write_bytes)  # type: ignore[method-assign]
-        pathlib.Path.open = watched(pathlib.Path.open)  # type: ignore[method-assign]
-        io.open = watched(io.open)  # type: ignore[assignment]
+        pathlib.Path.write_bytes = watched(pathlib.Path.write_bytes)
+        pathlib.Path.open = watched(pathlib.Path.open)
+        io.open = watched(io.open)
 
     return tamper
 

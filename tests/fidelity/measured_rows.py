@@ -45,7 +45,7 @@ def row(**fields: object) -> Row:
         "memory_utilisation": math.nan,
         "measured": {},
     }
-    return Row(**{**values, **fields})  # type: ignore[arg-type]
+    return Row(**{**values, **fields})
 
 
 def write_rows(path: Path, *lines: str) -> Path:

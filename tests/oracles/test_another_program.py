@@ -41,7 +41,7 @@ rows = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60), st.integers(0,
 )
 
 
-class Listed(ciw.dists.Distribution):  # type: ignore[misc]
+class Listed(ciw.dists.Distribution):
     """The next of a list each time; for ever nothing after the last."""
 
     def __init__(self, values: list[float]) -> None:
@@ -52,7 +52,7 @@ class Listed(ciw.dists.Distribution):  # type: ignore[misc]
         return next(self.values, inf)
 
 
-class OfEach(ciw.dists.Distribution):  # type: ignore[misc]
+class OfEach(ciw.dists.Distribution):
     """What each customer brings along, whichever server he comes to."""
 
     def __init__(self, values: list[float]) -> None:
@@ -83,7 +83,7 @@ def played(rows: list[Row], **more: object) -> list[tuple[float, float, float]]:
     arrived, ticks, priority = (np.array(column) for column in zip(*rows, strict=True))
     trace = Requests(arrived, ticks, np.ones(len(rows), np.int64), priority, np.full(len(rows), -1))
     model = AffineModel(0.0, per_prompt_token_s=TICK_S)
-    spec = ServiceSpec("queue", model, TraceTraffic(trace), ONE_AT_A_TIME, **more)  # type: ignore[arg-type]
+    spec = ServiceSpec("queue", model, TraceTraffic(trace), ONE_AT_A_TIME, **more)
     return times(simulate([spec], 1, Horizon())[0].requests)
 
 

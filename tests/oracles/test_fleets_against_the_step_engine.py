@@ -66,7 +66,7 @@ def check(rows: list[Row], fleet: Fleet, stepping: Stepping = "leap", **more: ob
         rows = [(at + OFF_GRID * number, *rest) for number, (at, *rest) in enumerate(rows, 1)]
     served = jobs(rows)
     fleet.play(served)
-    assert_same(simulated(rows, model(fleet), fleet, stepping=stepping, **more), served)  # type: ignore[arg-type]
+    assert_same(simulated(rows, model(fleet), fleet, stepping=stepping, **more), served)
     return served
 
 

@@ -65,7 +65,7 @@ def test_every_request_of_a_cs_3(rows: list[Row]) -> None:
     """Llama 3.1 8B on one wafer of the catalog; a layer's seconds are asked of the model, the rest is here."""
     deployment = Deployment(devices=1, max_context=8192, max_sequences=256)
     model = step_model(load_model("llama-3.1-8b"), load_system("cs-3"), deployment, load_engine("cerebras"))
-    (stage,), share = model.stages, model.prefill_share  # type: ignore[attr-defined]
+    (stage,), share = model.stages, model.prefill_share
     fleet = ring_fleet(32, 33 / 32, stage.fixed_s, stage.per_context_s, share, 256)
     served = jobs(rows)
     fleet.play(served)

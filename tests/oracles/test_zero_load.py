@@ -44,7 +44,7 @@ def test_a_cs_3_by_hand() -> None:
     system = load_system("cs-3")
     device = replace(
         system.device, effective_clock_hz=0.7065e9, mac_width_ratio=0.5, attention_mac_ratio=2.2, region_share=0.93
-    )  # type: ignore[call-arg]
+    )
     ttft_s, tpot_s = alone(
         replace(system, device=device), load_engine("cerebras"), Deployment(devices=1, max_context=8192), prompt, output
     )
@@ -100,7 +100,7 @@ def test_a_dgx_h100_by_hand(gpus: int) -> None:
     prompt, output = 1000, 101
     system = load_system("dgx-h100")
     link = replace(system.link, bandwidth=450e9)
-    device = replace(system.device, constants=KERNELS)  # type: ignore[call-arg]
+    device = replace(system.device, constants=KERNELS)
     engine = replace(load_engine("vllm"), host_step_s=1.8e-3, host_sequence_s=30e-6, constants={})
     deployment = Deployment(tensor_parallel=gpus, max_context=16_384)
     ttft_s, tpot_s = alone(replace(system, device=device, link=link), engine, deployment, prompt, output)

@@ -49,7 +49,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, error: type[BaseExcepti
     target = tmp_path / "report"
     with replacing(target) as draft:
         fill(draft, "old")
-    with pytest.raises(error), replacing(target) as draft:  # noqa: PT012
+    with pytest.raises(error), replacing(target) as draft:  # noqa: PT012  it fails after the first file
         fill(draft, "half")
         raise error
     assert read(target) == {"old"}

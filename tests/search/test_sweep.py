@@ -205,7 +205,7 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.fixture
 def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A real scheduler and two workers, each a process."""
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     port = 20000 + os.getpid() % 20000
     address = f"tcp://127.0.0.1:{port}"
@@ -220,8 +220,8 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         "--no-dashboard",
     ]
     worker = [*module[:2], "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    running = [subprocess.Popen(scheduler, **quiet)]  # type: ignore[call-overload]
-    running += [subprocess.Popen(worker, **quiet) for _ in range(2)]  # type: ignore[call-overload]
+    running = [subprocess.Popen(scheduler, **quiet)]
+    running += [subprocess.Popen(worker, **quiet) for _ in range(2)]
     yield address, running
     for each in running:
         each.send_signal(signal.SIGKILL)

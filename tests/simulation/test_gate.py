@@ -35,7 +35,7 @@ def served(traffic: Traffic, rate_limits: RateLimits, horizon: Horizon) -> Servi
 
 
 def one_key(*limits: RateLimit, **changes: object) -> RateLimits:
-    return RateLimits((Tenant("free", limits=limits),), **changes)  # type: ignore[arg-type]
+    return RateLimits((Tenant("free", limits=limits),), **changes)
 
 
 def test_a_job_of_a_hundred_requests_takes_three_minutes_and_its_last_answer() -> None:

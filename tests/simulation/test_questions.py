@@ -27,7 +27,7 @@ def asked(pattern: Pattern, count: int = 1, **changes: object) -> ServiceRecord:
     """Questions of 100 tokens, all at once, on a replica whose steps take 10 ms whatever is in them."""
     traffic = SessionTraffic(Offline(count), Fixed(100), pattern)
     options = {"ingress_s": 0.004, "egress_s": 0.002, **changes}
-    spec = ServiceSpec("s", AffineModel(), traffic, Limits(64, 100_000, 8192, prefix_caching=True), **options)  # type: ignore[arg-type]
+    spec = ServiceSpec("s", AffineModel(), traffic, Limits(64, 100_000, 8192, prefix_caching=True), **options)
     (record,) = simulate([spec], 1, Horizon())
     check_laws(record)
     return record

@@ -26,7 +26,7 @@ def requests(arrivals: Sequence[float], prompts: Sequence[int], outputs: Sequenc
 
 
 def run(spec: ServiceSpec, stepping: str = "leap") -> RequestTable:
-    return simulate([spec], 1, Horizon(), stepping=stepping)[0].requests  # type: ignore[arg-type]
+    return simulate([spec], 1, Horizon(), stepping=stepping)[0].requests
 
 
 def lindley(arrivals: Sequence[float], services: Sequence[float]) -> list[float]:

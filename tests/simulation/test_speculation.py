@@ -34,7 +34,7 @@ PLACES = {
 def on(place: str, speculation: Speculation | None) -> SpeculativeModel:
     model, system, engine, deployment = PLACES[place]
     parts = load_model(model), load_system(system), deployment, load_engine(engine)
-    return speculative_model(*parts, speculation) if speculation else step_model(*parts)  # type: ignore[return-value]
+    return speculative_model(*parts, speculation) if speculation else step_model(*parts)
 
 
 def decode_s(model: SpeculativeModel, speculation: Speculation | None, output: int = 101) -> float:
@@ -50,7 +50,7 @@ def decode_s(model: SpeculativeModel, speculation: Speculation | None, output: i
 @pytest.mark.parametrize("draft", [DRAFT, None])
 def test_in_expectation_the_pace_is_the_closed_form(place: str, draft: object) -> None:
     # Tokens a round over seconds a round (Leviathan et al., 2023), added up over the contexts 1,001 to 1,100.
-    speculation = Speculation((0.8,) * 6, draft)  # type: ignore[arg-type]
+    speculation = Speculation((0.8,) * 6, draft)
     model = on(place, speculation)
     rounds = (round_s(model.model, Batch(1, c, c), 6, model.draft) for c in range(1001, 1101))
     expected = sum(rounds) / expected_tokens(0.8, 6)
@@ -63,7 +63,7 @@ def test_in_expectation_the_pace_is_the_closed_form(place: str, draft: object) -
 @settings(max_examples=60, deadline=None)
 def test_a_ramp_is_its_steps(place: str, draft: object, n: int, each: int, more: int, drafted: int) -> None:
     # n sequences of `each` tokens and one that is longer: step i is the cost of the batch with i more tokens in each.
-    model = on(place, Speculation((0.8,) * drafted, draft))  # type: ignore[arg-type]
+    model = on(place, Speculation((0.8,) * drafted, draft))
     batch = Batch(n + 1, (n + 1) * each + more, each + more)
     ramp = model.ramp(batch)
     for i in {0, min(1, ramp.steps - 1), min(777, ramp.steps - 1)}:
@@ -92,7 +92,7 @@ def test_drafts_that_are_always_right_reach_their_bound(place: str) -> None:
 
 
 def toy(speculation: Speculation, **changes: float) -> SpeculativeModel:
-    model = AffineModel(**changes)  # type: ignore[arg-type]
+    model = AffineModel(**changes)
     return SpeculativeModel(model, None, speculation, model.kv_memory, 4096)
 
 
@@ -166,7 +166,7 @@ def test_leaps_equal_single_steps_and_laws_hold(
     seed: int,
 ) -> None:
     speculation = Speculation((acceptance,) * drafted, None, sampled)
-    model = toy(speculation, per_context_s=1.1e-6, kv_tokens=16 * blocks, windows=windows)  # type: ignore[arg-type]
+    model = toy(speculation, per_context_s=1.1e-6, kv_tokens=16 * blocks, windows=windows)
     traffic = OpenTraffic(Poisson(rate), Uniform(1, 60), Uniform(1, 60))
     spec = ServiceSpec("s", model, traffic, Limits(8, 64, 200), replicas=2, queue=queue, speculation=speculation)
     one, other = (simulate([spec], seed, Horizon(requests=60), stepping=each)[0] for each in ("leap", "every"))

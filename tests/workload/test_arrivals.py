@@ -90,7 +90,7 @@ def test_a_profile_maps_the_unit_process_through_its_integral() -> None:
         def standard_exponential(self, size: int) -> np.ndarray:
             return np.diff([0, 10, 20.8, 47, 93.0])
 
-    block = next(profile.blocks(Given(), 4))  # type: ignore[arg-type]
+    block = next(profile.blocks(Given(), 4))
     assert block == pytest.approx([5, 20.2, 28.5, 56.5], rel=1e-12)
 
 

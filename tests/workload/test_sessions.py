@@ -133,7 +133,7 @@ def test_every_call_comes_once_and_after_those_it_waits_for(
     waiting, seen, now = session.first_calls(), [], 0.0
     while waiting:
         now += 1.0
-        call = waiting.pop(order.randrange(len(waiting)))  # type: ignore[attr-defined]
+        call = waiting.pop(order.randrange(len(waiting)))
         planned = session.plan[call.number]
         assert set(planned.after) <= {earlier.number for earlier in seen}
         assert planned.prefix_tokens <= call.prompt_tokens

@@ -42,7 +42,7 @@ def log(arrived_at: list[float], **columns: object) -> Requests:
     count = len(arrived_at)
     whole = np.arange(1, count + 1)
     given = {"priority": np.zeros(count, dtype=np.int64), "prompt_id": np.full(count, -1), **columns}
-    return Requests(np.array(arrived_at, dtype=float), 100 * whole, 10 * whole, **given)  # type: ignore[arg-type]
+    return Requests(np.array(arrived_at, dtype=float), 100 * whole, 10 * whole, **given)
 
 
 CHAT = OpenTraffic(Poisson(5.0), Lognormal(1000, 0.8), Uniform(100, 200))
@@ -74,7 +74,7 @@ def test_means_are_those_of_the_laws() -> None:
 
 @pytest.mark.parametrize("order", ["cyclic", "uniform"])
 def test_a_prompt_that_comes_again_has_the_same_length(order: str) -> None:
-    traffic = OpenTraffic(Poisson(1.0), Lognormal(1000, 0.8), Fixed(1), Prefix(10, order))  # type: ignore[arg-type]
+    traffic = OpenTraffic(Poisson(1.0), Lognormal(1000, 0.8), Fixed(1), Prefix(10, order))
     requests = first(traffic, 2000)
     lengths = {tuple(pair) for pair in zip(requests.prompt_id.tolist(), requests.prompt_tokens.tolist(), strict=True)}
     assert len(lengths) == 10

@@ -45,9 +45,9 @@ def with_constant(device: Device, constant: str, value: float) -> Device:
     """The device with another value of `constant`, named as in its provenance (`clock_hz`, `peak_flops.bf16`)."""
     field, _, key = constant.partition(".")
     if not key:
-        return replace(device, **{field: value})  # type: ignore[arg-type]
+        return replace(device, **{field: value})  # type: ignore[arg-type]  # a field by name
     table: Mapping[str, float] = getattr(device, field)
-    return replace(device, **{field: {**table, key: value}})  # type: ignore[arg-type]
+    return replace(device, **{field: {**table, key: value}})  # type: ignore[arg-type]  # a field by name
 
 
 def range_ends(device: Device) -> Iterator[Ends]:

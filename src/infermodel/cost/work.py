@@ -104,8 +104,8 @@ def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard)
     }
     operators = [
         LinearOperator("router", hidden, feed_forward.experts),
-        LinearOperator("experts_gate_up", hidden, 2 * columns, **routed),  # type: ignore[arg-type]
-        LinearOperator("experts_down", columns, hidden, **routed),  # type: ignore[arg-type]
+        LinearOperator("experts_gate_up", hidden, 2 * columns, **routed),  # type: ignore[arg-type]  # fields by name
+        LinearOperator("experts_down", columns, hidden, **routed),  # type: ignore[arg-type]  # fields by name
     ]
     if feed_forward.shared_intermediate:
         shared = feed_forward.shared_intermediate / shard.tensor_parallel

@@ -78,7 +78,7 @@ def redrawn(sourced: Sourced, provenance: Mapping[str, Quantity], generator: np.
             fields[field] = {**stated, key: drawn(quantity, generator)}
         elif not key and isinstance(stated, float):
             fields[field] = drawn(quantity, generator)
-    changed: Sourced = replace(sourced, **fields)  # type: ignore[type-var]
+    changed: Sourced = replace(sourced, **fields)  # type: ignore[type-var]  # all `Sourced` are dataclasses
     return changed
 
 

@@ -56,7 +56,7 @@ def renewed(text: str) -> str:
         block = f"\n{markdown(table)}\n\n"
         text = re.sub(
             rf"(<!-- constants: {name} -->\n).*?(<!-- end -->)",
-            lambda found, block=block: f"{found[1]}{block}{found[2]}",  # type: ignore[misc]
+            lambda found, block=block: f"{found[1]}{block}{found[2]}",  # type: ignore[misc]  # bound early
             text,
             flags=re.DOTALL,
         )

@@ -89,7 +89,7 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
     further = {name: value for name, value in values.items() if name in (LAUNCH.name, NARROW.name)}
     kernel = {name: value for name, value in values.items() if name in DEVICE_CONSTANTS}
-    engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]
+    engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]  # by name
     device = replace(device, constants={**device.constants, **kernel})
     return Server(server.architecture, replace(server.system, device=device), engine)
 

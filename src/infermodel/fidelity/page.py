@@ -149,7 +149,7 @@ def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accurac
     for name, table in tables.items():
         text = re.sub(
             rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
-            lambda found, table=table: f"{found[1]}\n{markdown(table)}\n\n{found[2]}",  # type: ignore[misc]
+            lambda found, table=table: f"{found[1]}\n{markdown(table)}\n\n{found[2]}",  # type: ignore[misc]  # bound early
             text,
             flags=re.DOTALL,
         )

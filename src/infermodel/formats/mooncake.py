@@ -71,7 +71,7 @@ def _value(path: Path, number: int, text: str, entry: dict[str, Any], key: str, 
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15  # not NaN
     if not good:
         raise _wrong(path, number, text, entry, key, expected)
-    return float(value)  # type: ignore[arg-type]
+    return float(value)  # type: ignore[arg-type]  # a number, see above
 
 
 def _count(path: Path, number: int, text: str, entry: dict[str, Any], key: str) -> int:

@@ -129,7 +129,7 @@ class _Entry:
             return math.inf
         if not _is_number(value):
             raise self.wrong(key, "a number, 0 or more")
-        return float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]  # a number, see above
 
     def count(self, key: str, otherwise: int | None = None) -> int:
         """A whole number, 0 or more."""
@@ -201,7 +201,7 @@ def _detail(entry: _Entry) -> BenchRequests:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1e15  # type: ignore[operator]
+    return type(value) in (int, float) and 0 <= value < 1e15  # type: ignore[operator]  # a number by then
 
 
 def _at(path: Path, text: str, place: int, problem: str, width: int = 1) -> FormatError:

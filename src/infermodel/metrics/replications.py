@@ -40,7 +40,7 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
     steady = not any(each.overloaded or each.unfinished or each.warning for each in summaries)
     return replace(
         first,
-        **{name: interval.mean for name, interval in intervals.items() if name in averaged},  # type: ignore[arg-type]
+        **{name: interval.mean for name, interval in intervals.items() if name in averaged},  # type: ignore[arg-type]  # by name
         **{name: sum(getattr(each, name) for each in summaries) for name in COUNTED},
         overloaded=any(each.overloaded for each in summaries),
         warning=next((each.warning for each in summaries if each.warning), ""),

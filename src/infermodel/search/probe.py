@@ -101,7 +101,7 @@ def at_the_rate(summary: Summary, rate_per_s: float) -> Summary:
         rates |= {f"{name}_per_{what}": rates[name] / count for name in ("rpm", "tpm", "otpm")}
     intervals = {name: each for name, each in summary.intervals.items() if name not in rates}
     rates["offered_rpm"] = 60 * rate_per_s
-    return replace(summary, **rates, intervals=intervals)  # type: ignore[arg-type]
+    return replace(summary, **rates, intervals=intervals)  # type: ignore[arg-type]  # floats by name
 
 
 def summary_of(alone: ResolvedScenario, number: int) -> Summary:

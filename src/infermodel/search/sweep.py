@@ -122,7 +122,7 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
     """
     from distributed import Client, as_completed
 
-    with Client(address, timeout="20s") as client:  # type: ignore[no-untyped-call]
+    with Client(address, timeout="20s") as client:  # type: ignore[no-untyped-call]  # Dask has no types
         futures = client.map(evaluate, tasks, pure=False, retries=3)
-        for future in as_completed(futures):  # type: ignore[no-untyped-call]
+        for future in as_completed(futures):  # type: ignore[no-untyped-call]  # Dask has no types
             yield future.result()
