@@ -29,8 +29,10 @@ class Engine:
         schedules_ahead: whether the next step is composed while one runs.
         reserves_output: whether a request is admitted only when memory for its whole output is left.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
-            captured graph; `graph_tokens`, up to which steps with prompts replay one; `narrow_cache_efficiency`, at
-            which share of the device's own rate its kernels read keys and values of 8 bits, on GPUs before Blackwell.
+            captured graph; `graph_tokens`, up to which steps with prompts replay one; `tokenise_s`, of the server to
+            turn text into a token of a prompt; `fused_kernels`, of a layer done within its all-reduces;
+            `narrow_cache_efficiency`, at which share of the device's own rate its kernels read keys and values of 8
+            bits, on GPUs before Blackwell.
     """
 
     name: str
@@ -51,3 +53,8 @@ class Engine:
     shares_free_memory: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)
+
+    @property
+    def tokenise_s(self) -> float:
+        """On top of `ingress_s` for each token of a prompt."""
+        return self.constants.get("tokenise_s", 0.0)

@@ -55,7 +55,8 @@ def test_zero_load_latency_is_the_sum_of_its_steps(lonely: Result) -> None:
     steps = [model.step(Batch(1, 1001 + i, 1001 + i)).latency_s for i in range(100)]
     table = result.record.requests
     ttft = (table.first_token_at - table.arrived_at)[:5]
-    assert ttft == pytest.approx(np.full(5, engine.ingress_s + prefill + engine.egress_s), rel=1e-9)
+    way = engine.ingress_s + 1000 * engine.tokenise_s
+    assert ttft == pytest.approx(np.full(5, way + prefill + engine.egress_s), rel=1e-9)
     assert (table.last_token_at - table.first_token_at)[:5] == pytest.approx(np.full(5, sum(steps)), rel=1e-9)
 
 

@@ -9,7 +9,7 @@ from infermodel import catalog
 from infermodel.cost.attention import SOFTMAX_CHANNELS
 from infermodel.cost.constants import KernelConstants
 from infermodel.cost.fixed import SMALL_KERNELS, SMALL_KERNELS_EXPERTS, SMALL_KERNELS_LATENT
-from infermodel.cost.kernels import TILE
+from infermodel.cost.kernels import TILE, TILE_START_BYTES
 from infermodel.fidelity.documents import constants_named, renewed
 
 PAGE = Path(__file__).parents[2] / "docs" / "model.md"
@@ -32,6 +32,7 @@ def test_every_constant_is_on_the_page() -> None:
 def test_the_numbers_in_the_text_are_the_code_s() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert f"tiles of {TILE} x {TILE}" in text
+    assert f"{TILE_START_BYTES} / (k a)" in text
     assert f"head_dim + {SOFTMAX_CHANNELS}" in text
     kernels = f"{SMALL_KERNELS} kernels a layer, {SMALL_KERNELS_EXPERTS} more with experts"
     assert kernels in text

@@ -71,3 +71,21 @@ def test_users_leave_when_all_requests_are_sent() -> None:
     assert len(record.requests) == 7
     # Rounds of 10 s with 3, 3 and 1 requests.
     assert record.ended_at == 30.0
+
+
+def test_prompts_are_tokenised_on_their_way_and_none_overtakes_another() -> None:
+    # A millisecond a token: 500 tokens sent at 0 s are there at 0.5 s, 10 sent at 0.1 s with them. One step of 1 s.
+    columns = (
+        np.array([0.0, 0.1]),
+        np.array([500, 10]),
+        np.array([1, 1]),
+        np.zeros(2, np.int64),
+        np.full(2, -1, np.int64),
+    )
+    traffic = TraceTraffic(Requests(*columns))
+    (record,) = simulate([ServiceSpec("service", STEADY, traffic, LIMITS, tokenise_s=1e-3)], 1, Horizon())
+    assert record.requests.first_token_at.tolist() == [1.5, 1.5]
+    # One user, two requests of 100 tokens in and 2 out: 0.1 s and two steps each.
+    users = ClosedTraffic(1, Fixed(100), Fixed(2), requests=2)
+    (record,) = simulate([ServiceSpec("service", STEADY, users, LIMITS, tokenise_s=1e-3)], 1, Horizon())
+    assert record.requests.first_token_at == pytest.approx([1.1, 3.2])

@@ -69,6 +69,7 @@ specs = st.builds(
     router=st.sampled_from(ROUTER_NAMES),
     outages=st.just(()) | st.builds(Outage, st.just(0), st.floats(0.1, 3), st.floats(0.1, 3)).map(lambda o: (o,)),
     ingress_s=st.sampled_from([0.0, 0.004]),
+    tokenise_s=st.sampled_from([0.0, 1e-5]),
     egress_s=st.sampled_from([0.0, 0.002]),
 )
 

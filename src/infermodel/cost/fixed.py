@@ -87,7 +87,7 @@ def fixed_part(
             for operator in operators
             if operator.name == "experts_down"
         )
-        kernels.append(elementwise(small_kernels(layer), passed, device, constants))
+        kernels.append(elementwise(small_kernels(layer) - fused_kernels(replica), passed, device, constants))
         for kernel in kernels:
             compute_s += count * kernel.compute_s
             memory_s += count * kernel.memory_s
@@ -145,6 +145,11 @@ def small_kernels(layer: Layer) -> int:
     return SMALL_KERNELS + experts + SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention)
 
 
+def fused_kernels(replica: GpuReplica) -> float:
+    """Small kernels of a layer that the engine does within its all-reduces: both norms, where it fuses them."""
+    return replica.engine.constants.get("fused_kernels", 0.0) if replica.deployment.tensor_parallel > 1 else 0.0
+
+
 def eager_excess_s(replica: GpuReplica, tokens: int, prompt_tokens: int, device_s: float) -> float:
     """Seconds by which launching the kernels of a step takes longer than the devices' work on it.
 
@@ -155,9 +160,8 @@ def eager_excess_s(replica: GpuReplica, tokens: int, prompt_tokens: int, device_
     if prompt_tokens == 0 or tokens <= engine.get("graph_tokens", 0.0):
         return 0.0
     reduced = 2 * (replica.deployment.tensor_parallel > 1)
-    kernels = sum(
-        count * (len(operators) + small_kernels(layer) + 1 + reduced) for layer, count, operators in replica.layers
-    )
+    others = 1 + reduced - fused_kernels(replica)
+    kernels = sum(count * (len(each) + small_kernels(layer) + others) for layer, count, each in replica.layers)
     return max(0.0, engine.get("launch_s", 0.0) * kernels - device_s)
 
 

@@ -13,6 +13,10 @@ from infermodel.hardware import GpuDevice
 TILE = 128
 """Rows and columns of an output tile that one multiprocessor works on."""
 
+TILE_START_BYTES = 192
+"""Of a row of either operand, that a tile could read while it starts and stores its results: two stages of a pipeline
+that hold 128 bytes of each row, partly hidden behind other tiles."""
+
 NEXT_FORMAT = {"mxfp4": "fp4", "nvfp4": "fp4", "int4": "fp4", "fp4": "fp8", "fp8": "bf16", "int8": "bf16"}
 """What a device computes in when it has no units for a format."""
 
@@ -101,8 +105,10 @@ def gemm(
     peak = device.peak_flops[compute] * gemm_efficiency(compute, constants)
     if operator.experts:
         peak *= constants.grouped_converted_efficiency if converted else constants.grouped_efficiency
-    compute_s = flops / peak * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
-    memory_s = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)
+    started = 1.0 + TILE_START_BYTES / (activation_bytes * operator.inputs)
+    compute_s = flops / peak * started * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
+    reached = constants.decode_attention_efficiency_16bit if operator.experts else constants.gemm_memory_efficiency
+    memory_s = moved / (device.memory_bandwidth * reached)
     less, more = sorted((compute_s, memory_s))
     p = constants.gemm_smoothness
     work_s = more * (1.0 + (less / more) ** p) ** (1.0 / p)

@@ -105,6 +105,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
         router=service.router,
         outages=service.outages,
         ingress_s=service.engine.ingress_s,
+        tokenise_s=service.engine.tokenise_s,
         egress_s=service.engine.egress_s,
         rate_limits=service.rate_limits,
         speculation=service.speculation,

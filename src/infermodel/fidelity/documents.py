@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from infermodel import catalog
 from infermodel.fidelity.calibrate import MEASURED
-from infermodel.fidelity.engines import FITTED
+from infermodel.fidelity.engines import FITTED, FURTHER_CONSTANTS
 from infermodel.fidelity.page import markdown
 from infermodel.fidelity.yaml_text import written
 from infermodel.hardware import Quantity
@@ -43,7 +43,7 @@ def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]
 def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
     """Constants of the engines, a line each."""
     sources = {name: catalog.load_engine(name).provenance for name in names}
-    keys = (*HOST_FIELDS, "constants.launch_s", "constants.narrow_cache_efficiency")
+    keys = (*HOST_FIELDS, *(f"constants.{name}" for name in FURTHER_CONSTANTS))
     return [
         ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),
         *((f"`{name}`", *(figure(key, sources[name].get(key)) for key in keys)) for name in names),

@@ -34,19 +34,24 @@ SLOW_INGRESS = Parameter("ingress_s", 0.15, 0.0, 0.5)
 """A start near what a quarter of a second of TTFT leaves: from milliseconds the fit ends in a worse optimum."""
 LAUNCH = Parameter("launch_s", 20e-6, 0.0, 100e-6)
 NARROW = Parameter("narrow_cache_efficiency", 0.6, 0.1, 1.5)
+TOKENISE = Parameter("tokenise_s", 3e-6, 0.0, 50e-6)
 GROUPED = Parameter("grouped_efficiency", 0.35, 0.05, 1.0)
 CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
-    "sglang": (HOST[0], SLOW_INGRESS, LAUNCH, GROUPED),
-    "vllm": (*HOST, INGRESS, CONVERTED),
+    "sglang": (SLOW_INGRESS, LAUNCH, GROUPED),
+    "vllm": (HOST[0], INGRESS, TOKENISE, CONVERTED),
     "vllm-0.10": (HOST[0], INGRESS, NARROW),
     "tensorrt-llm": (*HOST, INGRESS),
     "tensorrt-llm-0.17": (*HOST, INGRESS, LAUNCH),
 }
-"""Catalog entry: what is fitted to its rows. SGLang's rows are of one model and one server; the time of a sequence it
-takes from the family. The efficiencies of grouped multiplications are the device's: SGLang's rows of
-DeepSeek R1 in fp8 tell the one, vLLM's of gpt-oss in mxfp4, which Hopper has no units for, the other."""
+"""Catalog entry: what is fitted to its rows. SGLang's rows are of one model and one server; the times of a step and of
+a sequence it takes from the family. vLLM's rows tell the time of a prompt's token, which the others take from it, since
+all use the same tokenisers; the time of a sequence they do not tell from none. The efficiencies of grouped
+multiplications are the device's: SGLang's rows of DeepSeek R1 in fp8 tell the one, vLLM's of gpt-oss in mxfp4, which
+Hopper has no units for, the other."""
+
+FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name)
 
 DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name)
 
@@ -87,7 +92,7 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     device = server.system.device
     assert isinstance(device, GpuDevice)
     fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
-    further = {name: value for name, value in values.items() if name in (LAUNCH.name, NARROW.name)}
+    further = {name: value for name, value in values.items() if name in FURTHER_CONSTANTS}
     kernel = {name: value for name, value in values.items() if name in DEVICE_CONSTANTS}
     engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]  # by name
     device = replace(device, constants={**device.constants, **kernel})

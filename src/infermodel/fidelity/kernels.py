@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from infermodel.cost.attention import SOFTMAX_CHANNELS
 from infermodel.cost.constants import KernelConstants
-from infermodel.cost.kernels import TILE
+from infermodel.cost.kernels import TILE, TILE_START_BYTES
 from infermodel.hardware import GpuDevice, Link
 
 Values = NDArray[np.float64]
@@ -77,7 +77,8 @@ def gemm_s(columns: Mapping[str, Any], device: GpuDevice, constants: KernelConst
     """The law of `cost.kernels.gemm` for columns m, n, k, weight_bytes, activation_bytes and peak."""
     m, n, k = columns["m"], columns["n"], columns["k"]
     tiles = np.ceil(m / TILE) * np.maximum(1.0, n / TILE)
-    compute = 2.0 * m * n * k / (columns["peak"] * efficiency)
+    started = 1.0 + TILE_START_BYTES / (columns["activation_bytes"] * k)
+    compute = 2.0 * m * n * k / (columns["peak"] * efficiency) * started
     compute = compute * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
     moved = n * k * columns["weight_bytes"] + m * (k * columns["activation_bytes"] + 2.0 * n)
     memory = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)

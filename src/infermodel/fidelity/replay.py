@@ -328,7 +328,8 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     # nobody to whom each sequence's tokens are streamed.
     engine = server.engine
     if row.load in ("offline", "single"):
-        engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0)
+        served = {name: value for name, value in engine.constants.items() if name != "tokenise_s"}
+        engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0, constants=served)
     deployment = deployment_of(row, server)
     try:
         model = step_model(server.architecture, server.system, deployment, engine)
@@ -355,7 +356,13 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         reserves_output=engine.reserves_output,
     )
     spec = ServiceSpec(
-        row.id, model, traffic_of(row, folder), limits, ingress_s=engine.ingress_s, egress_s=engine.egress_s
+        row.id,
+        model,
+        traffic_of(row, folder),
+        limits,
+        ingress_s=engine.ingress_s,
+        tokenise_s=engine.tokenise_s,
+        egress_s=engine.egress_s,
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)
@@ -398,7 +405,8 @@ def bound_by(record: ServiceRecord) -> str:
 
 def zero_load_ttft_ms(record: ServiceRecord, model: StepModel, engine: Engine, budget: int) -> float:
     """Time to first token of one request of the run's mean prompt that finds the replica empty, nothing cached."""
-    left, before, seconds = round(float(record.requests.prompt_tokens.mean())), 0, engine.ingress_s + engine.egress_s
+    left, before = round(float(record.requests.prompt_tokens.mean())), 0
+    seconds = engine.ingress_s + engine.tokenise_s * left + engine.egress_s
     while left > 0:
         new = min(left, budget)
         left -= new

@@ -88,7 +88,7 @@ def drawn(scenario: ResolvedScenario, replication: int) -> Demand | None:
         return demand_of(service, requests, np.ones(len(at), dtype=bool), len(at), inf)
     if ends or len(at) == 0:
         return None
-    ingress_s = service.engine.ingress_s
+    ingress_s = service.engine.ingress_s + service.engine.tokenise_s * int(requests.prompt_tokens.max())
     start_s, end_s = scenario.warm_up_s or 0.0, float(at[-1]) if scenario.duration_s is None else scenario.duration_s
     ends_s = 2 * (max(end_s, float(at[-1])) + ingress_s)  # what is on the way then is given as long again
     bin_s = max(FIRST_BIN_S, 2 * ends_s / MOST_BINS)

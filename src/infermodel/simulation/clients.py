@@ -24,16 +24,17 @@ PAUSE_AFTER_REJECTION_S = 1.0
 
 
 def arrivals(service: Service, clock: Clock, alarm: Alarm, requests: Iterator[Requests]) -> Routine:
-    """Send requests whether or not earlier ones are answered."""
-    horizon, order, ingress_s = service.horizon, service.order, service.spec.ingress_s
+    """Send requests whether or not earlier ones are answered. None overtakes another on its way to the scheduler."""
+    horizon, order = service.horizon, service.order
     for block in requests:
         number = service.log.extend(block)
-        for arrived_at in block.arrived_at.tolist():
+        ways_s = service.spec.ingress_s + service.spec.tokenise_s * block.prompt_tokens
+        for arrived_at, way_s in zip(block.arrived_at.tolist(), ways_s.tolist(), strict=True):
             if service.measured == inf and (
                 arrived_at >= horizon.duration_s or (number >= horizon.requests and arrived_at > service.first_at)
             ):
                 service.close_window(more=True)
-            at = arrived_at + ingress_s
+            at = arrived_at + way_s
             if at > clock.now:
                 alarm.set(at, order)
                 yield alarm
@@ -81,7 +82,7 @@ class Users:
                 self._think_s.extend([next(self._pauses) for _ in range(len(block))])
             log.arrived_at[request] = clock.now
             service.count_in(request)
-            alarm.set(clock.now + service.spec.ingress_s, service.order)
+            alarm.set(clock.now + service.spec.way_s(log.prompt_tokens[request]), service.order)
             yield alarm
             self._waiting[request] = alarm
             service.admit(request)
@@ -140,7 +141,8 @@ class Askers:
         service.log.arrived_at[request] = clock.now
         service.count_in(request)
         self.questions.sent(request, question, call)
-        clock.call_at(clock.now + service.spec.ingress_s, service.order, partial(service.admit, request))
+        way_s = service.spec.way_s(service.log.prompt_tokens[request])
+        clock.call_at(clock.now + way_s, service.order, partial(service.admit, request))
 
     @property
     def open(self) -> bool:

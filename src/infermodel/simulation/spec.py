@@ -66,6 +66,7 @@ class ServiceSpec:
     Attributes:
         systems: machines; replicas are spread over them evenly, the first ones first.
         ingress_s: from the client until the scheduler sees a request.
+        tokenise_s: further time on that way for each token of its prompt.
         egress_s: from the end of a step until the client sees its tokens.
         rate_limits: what each key may send; None: no keys and no limits.
         speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
@@ -81,6 +82,11 @@ class ServiceSpec:
     router: str = "least_outstanding"
     outages: tuple[Outage, ...] = field(default=())
     ingress_s: float = 0.0
+    tokenise_s: float = 0.0
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
+
+    def way_s(self, prompt_tokens: int) -> float:
+        """From the client until the scheduler sees a request with such a prompt."""
+        return self.ingress_s + self.tokenise_s * prompt_tokens
