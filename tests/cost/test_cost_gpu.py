@@ -184,3 +184,40 @@ def test_an_engine_may_do_norms_within_its_all_reduces() -> None:
         times = [GpuStepModel(LLAMA_8B, node(H100), deployment, engine) for engine in (ENGINE, fused)]
         plain, less = (model.step(Batch(8, 8000, 1000, ())).latency_s for model in times)
         assert plain - less == pytest.approx(saved, rel=1e-9, abs=1e-15)
+
+
+def prompts_s(model: GpuStepModel, chunks: int, tokens: int) -> float:
+    return model.step(Batch(0, 0, 0, (), 1, (Chunk(tokens, 0),) * chunks, chunks)).latency_s
+
+
+def test_a_lone_prompt_passes_a_pipeline_no_sooner_than_one_gpu() -> None:
+    # Its one micro-batch visits all 32 layers, stage after stage; two hops of a few microseconds come on top.
+    one = GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE)
+    two = GpuStepModel(LLAMA_8B, node(H100), Deployment(pipeline_parallel=2), ENGINE)
+    alone = prompts_s(one, 1, 2048)
+    assert alone < prompts_s(two, 1, 2048) < alone * 1.02 + 100e-6
+    # Two prompts, one behind the other, take as long as one; on one GPU twice as long but for floors.
+    assert prompts_s(two, 2, 2048) == pytest.approx(prompts_s(two, 1, 2048), rel=0.02)
+    assert prompts_s(one, 2, 2048) > 1.8 * alone
+
+
+def test_a_lone_prompt_is_one_attention_group_s() -> None:
+    # Four groups, each with the whole dense model: a prompt of one is not quartered; four prompts are one each.
+    one = GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE)
+    four = GpuStepModel(LLAMA_8B, node(H100), Deployment(data_parallel=4), ENGINE)
+    assert prompts_s(four, 1, 1024) == pytest.approx(prompts_s(one, 1, 1024), rel=1e-9)
+    assert prompts_s(four, 4, 1024) == pytest.approx(prompts_s(one, 1, 1024), rel=0.02)
+
+
+def test_prompts_that_fill_the_budget_fill_the_pipeline() -> None:
+    # A chunk of all 8,192 tokens stands for the chunks of all micro-batches: half of it in each.
+    one = GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE)
+    two = GpuStepModel(LLAMA_8B, node(H100), Deployment(pipeline_parallel=2), ENGINE)
+    assert prompts_s(two, 1, 8192) < 0.6 * prompts_s(one, 1, 8192)
+
+
+def test_work_of_a_lone_prompt_is_counted_once() -> None:
+    one = GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE)
+    two = GpuStepModel(LLAMA_8B, node(H100), Deployment(pipeline_parallel=2), ENGINE)
+    batch = Batch(0, 0, 0, (), 1, (Chunk(1000, 0),), 1)
+    assert two.step(batch).flops == pytest.approx(one.step(batch).flops, rel=0.01)

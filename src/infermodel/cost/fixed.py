@@ -30,7 +30,8 @@ class FixedPart(NamedTuple):
 
     Attributes:
         rest_bound, rest_s: the largest of network, latency (floors of kernels) and host.
-        share: of the batch's contexts that one GPU passes over in the step.
+        share: of the decoding sequences' contexts that one GPU passes over in the step.
+        prompt_share: of the prompts' pairs and contexts.
     """
 
     total_s: float
@@ -41,20 +42,54 @@ class FixedPart(NamedTuple):
     flops: float
     bytes: float
     share: float
+    prompt_share: float
 
 
 def fixed_part(
     replica: GpuReplica, sequences: int, decode_tokens: int, prompt_tokens: int, chunks: int, finishing: int
 ) -> FixedPart:
     """The context-free part of a step. Micro-batches and attention-parallel groups share its tokens evenly, but a
-    sequence is in one of them only.
+    sequence is in one of them only: where prompts are fewer, the step takes as long as the busiest of them.
     """
+    stages, groups = replica.deployment.pipeline_parallel, replica.deployment.data_parallel
+    batches, halls = prompts_dealt(replica, prompt_tokens, chunks)
+    even = _part(replica, decode_tokens, prompt_tokens, finishing, stages, groups)
+    if prompt_tokens == 0 or (batches, halls) == (stages, groups):
+        busiest = even
+    else:
+        busiest = _part(replica, decode_tokens, prompt_tokens, finishing, batches, halls)
+    return busiest._replace(
+        flops=even.flops,
+        bytes=even.bytes,
+        share=1.0 / min(stages * groups, max(1, sequences)),
+        prompt_share=1.0 / (batches * halls),
+    )
+
+
+def prompts_dealt(replica: GpuReplica, prompt_tokens: int, chunks: int) -> tuple[int, int]:
+    """Micro-batches that have prompt tokens, and attention-parallel groups that have some of such a micro-batch's.
+
+    A chunk is in one of each. One that takes more than its part of the step's token budget stands for several: a server
+    that fills its budget has prompts for all.
+    """
+    deployment = replica.deployment
+    stages, groups = deployment.pipeline_parallel, deployment.data_parallel
+    if stages * groups == 1:
+        return 1, 1
+    pieces = max(1, chunks, ceil(prompt_tokens * stages * groups / deployment.max_batched_tokens))
+    batches = min(stages, pieces)
+    return batches, min(groups, ceil(pieces / batches))
+
+
+def _part(
+    replica: GpuReplica, decode_tokens: int, prompt_tokens: int, finishing: int, batches: int, halls: int
+) -> FixedPart:
+    """The same with prompts dealt to so many micro-batches, and to so many attention-parallel groups in each."""
     deployment, constants, device = replica.deployment, replica.constants, replica.device
     stages, groups = deployment.pipeline_parallel, deployment.data_parallel
-    everywhere = ceil((decode_tokens + prompt_tokens) / stages)
-    rows = ceil(everywhere / groups)
+    everywhere = ceil((decode_tokens + prompt_tokens * stages / batches) / stages)
+    rows = ceil((decode_tokens + prompt_tokens * (stages * groups) / (batches * halls)) / (stages * groups))
     sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
-    share = 1.0 / min(stages * groups, max(1, sequences + chunks))
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
     for layer, count, operators in replica.layers:
         kernels = []
@@ -96,7 +131,7 @@ def fixed_part(
             moved += count * kernel.bytes
         floor_s += count * constants.decode_attention_floor_s
         passed = (
-            ceil(prompt_tokens / (stages * groups)) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
+            ceil(prompt_tokens / (batches * halls)) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
         )
         memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
         moved += count * passed
@@ -135,7 +170,8 @@ def fixed_part(
         rest_s=rest_s,
         flops=flops * copies,
         bytes=moved * copies,
-        share=share,
+        share=1.0,
+        prompt_share=1.0,
     )
 
 

@@ -76,7 +76,7 @@ class GpuStepModel:
         fixed = self._fixed.get((sequences, grown, prompt, finishing, len(chunks)))
         if fixed is None:
             fixed = self._fixed_part(sequences, grown, prompt, finishing, len(chunks))
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = fixed
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share, prompt_share = fixed
         second, operations, read = self._whole
         steps = FOREVER
         context_s, slope_s = second * context, second * grown
@@ -105,9 +105,9 @@ class GpuStepModel:
                 more_pairs += new * new
                 reads += before + new
             pair_s, pair_flops, read_s, read_bytes = self._prompt
-            pairs_s, slope_pairs_s = pair_s * pairs * share, pair_s * more_pairs * share
-            context_s += read_s * reads * share
-            slope_s += read_s * prompt * share
+            pairs_s, slope_pairs_s = pair_s * pairs * prompt_share, pair_s * more_pairs * prompt_share
+            context_s += read_s * reads * prompt_share
+            slope_s += read_s * prompt * prompt_share
             flops += pair_flops * pairs
             slope_flops += pair_flops * more_pairs
             moved += read_bytes * reads
@@ -119,14 +119,14 @@ class GpuStepModel:
                     steps = min(steps, line)
                     pairs_s += rate.pair_s * pairs
                     slope_pairs_s += rate.pair_s * more_pairs
-                    context_s += rate.read_s * reads * share
-                    slope_s += rate.read_s * more_reads * share
+                    context_s += rate.read_s * reads * prompt_share
+                    slope_s += rate.read_s * more_reads * prompt_share
                     flops += rate.pair_flops * pairs
                     slope_flops += rate.pair_flops * more_pairs
                     moved += rate.read_bytes * reads
                     slope_bytes += rate.read_bytes * more_reads
-            pairs_s *= share
-            slope_pairs_s *= share
+            pairs_s *= prompt_share
+            slope_pairs_s *= prompt_share
         first_s = total_s + context_s + pairs_s
         compute_s += pairs_s
         memory_s += context_s
@@ -182,7 +182,9 @@ class GpuStepModel:
         """Plain decode of so many sequences in a model without windows, by ascending context: a line ends where another
         bound takes over, or where memory becomes busier than the units.
         """
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share = self._fixed_part(sequences, sequences)
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share, _ = self._fixed_part(
+            sequences, sequences
+        )
         second, operations, read = self._whole
         second *= share
         units_ahead_s = flops / self.peak_flops - moved / self.peak_bandwidth

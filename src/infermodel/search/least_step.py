@@ -59,7 +59,7 @@ def gpu_law(replica: GpuReplica) -> LeastStep:
     token_s = {each.window_tokens: shared * min(each.decode_s, each.read_s) for each in rates}
 
     def fixed_s(n: int, m: int) -> float:
-        return fixed_part(smooth, n, n, m, min(m, 1), 0).total_s
+        return fixed_part(smooth, n, n, m, m, 0).total_s
 
     one_s = fixed_s(1, 0)
     return LeastStep(
