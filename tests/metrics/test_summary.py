@@ -7,6 +7,7 @@ import pytest
 from hand_records import one_at_a_time
 
 from infermodel.metrics.objectives import objectives
+from infermodel.metrics.questions import question_summary
 from infermodel.metrics.schema import columns, markdown, row
 from infermodel.metrics.steady import Window, count_at, whole_run
 from infermodel.metrics.summary import Summary, summarise
@@ -131,3 +132,8 @@ def test_every_field_is_declared_and_flat() -> None:
 
 def test_the_same_record_gives_the_same_summary() -> None:
     assert repr(steady()) == repr(steady())
+
+
+def test_a_service_whose_requests_are_no_calls_has_no_questions() -> None:
+    record = one_at_a_time([0.0, 5.0], [2, 2])
+    assert question_summary(record, whole_run(record)) is None
