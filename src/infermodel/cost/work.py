@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from infermodel.architecture import (
@@ -196,11 +195,6 @@ def chunk_pairs(chunk: Chunk, window: int | None) -> float:
         return new * before + new * (new + 1) / 2
     growing = max(0, window - before)
     return growing * before + growing * (growing + 1) / 2 + (new - growing) * window
-
-
-def chunks_pairs(chunks: Iterable[Chunk], window: int | None) -> float:
-    """Sum of `chunk_pairs`."""
-    return sum(chunk_pairs(chunk, window) for chunk in chunks)
 
 
 def chunk_context(chunk: Chunk, window: int | None) -> int:
