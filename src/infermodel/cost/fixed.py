@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 from typing import NamedTuple
 
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, LatentAttention, Layer
 from infermodel.cost.attention import attention_width
-from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm
+from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Bound
-from infermodel.cost.work import bytes_per_weight, head_operator
+from infermodel.cost.work import LinearOperator, bytes_per_weight, head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
@@ -45,19 +46,30 @@ class FixedPart(NamedTuple):
     prompt_share: float
 
 
+Kernels = dict[tuple[int, int], tuple[tuple[KernelTime, ...], ...]]
+"""Of each kind of layer, by tokens that dense operators and experts see; remembered, since prompts of all lengths meet
+the same numbers."""
+
+
 def fixed_part(
-    replica: GpuReplica, sequences: int, decode_tokens: int, prompt_tokens: int, chunks: int, finishing: int
+    replica: GpuReplica,
+    sequences: int,
+    decode_tokens: int,
+    prompt_tokens: int,
+    chunks: int,
+    finishing: int,
+    remembered: Kernels | None = None,
 ) -> FixedPart:
     """The context-free part of a step. Micro-batches and attention-parallel groups share its tokens evenly, but a
     sequence is in one of them only: where prompts are fewer, the step takes as long as the busiest of them.
     """
     stages, groups = replica.deployment.pipeline_parallel, replica.deployment.data_parallel
     batches, halls = prompts_dealt(replica, prompt_tokens, chunks)
-    even = _part(replica, decode_tokens, prompt_tokens, finishing, stages, groups)
+    even = _part(replica, decode_tokens, prompt_tokens, finishing, stages, groups, remembered)
     if prompt_tokens == 0 or (batches, halls) == (stages, groups):
         busiest = even
     else:
-        busiest = _part(replica, decode_tokens, prompt_tokens, finishing, batches, halls)
+        busiest = _part(replica, decode_tokens, prompt_tokens, finishing, batches, halls, remembered)
     return busiest._replace(
         flops=even.flops,
         bytes=even.bytes,
@@ -82,7 +94,13 @@ def prompts_dealt(replica: GpuReplica, prompt_tokens: int, chunks: int) -> tuple
 
 
 def _part(
-    replica: GpuReplica, decode_tokens: int, prompt_tokens: int, finishing: int, batches: int, halls: int
+    replica: GpuReplica,
+    decode_tokens: int,
+    prompt_tokens: int,
+    finishing: int,
+    batches: int,
+    halls: int,
+    remembered: Kernels | None,
 ) -> FixedPart:
     """The same with prompts dealt to so many micro-batches, and to so many attention-parallel groups in each."""
     deployment, constants, device = replica.deployment, replica.constants, replica.device
@@ -91,44 +109,18 @@ def _part(
     rows = ceil((decode_tokens + prompt_tokens * (stages * groups) / (batches * halls)) / (stages * groups))
     sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
-    for layer, count, operators in replica.layers:
-        kernels = []
-        for operator in operators:
-            weight_bytes = bytes_per_weight(operator, deployment.precision.weights)
-            kernels.append(
-                gemm(
-                    operator,
-                    everywhere if operator.experts else rows,
-                    device,
-                    constants,
-                    weight_bytes=weight_bytes,
-                    compute=replica.half if weight_bytes == ACTIVATION_BYTES else replica.compute,
-                    converted=replica.converted,
-                )
-            )
-        # A norm reads its input and the residual and writes the residual and the next input; the activation reads two
-        # halves and writes one. What the next multiplication reads has its format. The outputs of a token's experts are
-        # read again to be summed.
-        narrow = min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
-        passed = rows * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
-            (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
-            * operator.outputs
-            * (ACTIVATION_BYTES + narrow / 2)
-            for operator in operators
-            if operator.name.endswith("gate_up")
-        )
-        passed += sum(
-            everywhere * operator.top_k * operator.experts_here / operator.experts * operator.outputs * ACTIVATION_BYTES
-            for operator in operators
-            if operator.name == "experts_down"
-        )
-        kernels.append(elementwise(small_kernels(layer) - fused_kernels(replica), passed, device, constants))
-        for kernel in kernels:
-            compute_s += count * kernel.compute_s
-            memory_s += count * kernel.memory_s
-            floor_s += count * kernel.floor_s
-            flops += count * kernel.flops
-            moved += count * kernel.bytes
+    of_layers = remembered.get((rows, everywhere)) if remembered is not None else None
+    if of_layers is None:
+        of_layers = tuple([layer_kernels(replica, layer, each, rows, everywhere) for layer, _, each in replica.layers])
+        if remembered is not None:
+            remembered[rows, everywhere] = of_layers
+    for (layer, count, _), kernels in zip(replica.layers, of_layers, strict=True):
+        for kernel_compute_s, kernel_memory_s, kernel_floor_s, kernel_flops, kernel_bytes in kernels:
+            compute_s += count * kernel_compute_s
+            memory_s += count * kernel_memory_s
+            floor_s += count * kernel_floor_s
+            flops += count * kernel_flops
+            moved += count * kernel_bytes
         floor_s += count * constants.decode_attention_floor_s
         passed = (
             ceil(prompt_tokens / (batches * halls)) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
@@ -173,6 +165,50 @@ def _part(
         share=1.0,
         prompt_share=1.0,
     )
+
+
+def layer_kernels(
+    replica: GpuReplica, layer: Layer, operators: Sequence[LinearOperator], rows: int, everywhere: int
+) -> tuple[KernelTime, ...]:
+    """Kernels of one layer without attention: its multiplications, and all that is small.
+
+    Args:
+        rows: tokens of one attention-parallel group, which dense operators see.
+        everywhere: tokens of all groups, which experts see.
+    """
+    precision, device, constants = replica.deployment.precision, replica.device, replica.constants
+    kernels = []
+    for operator in operators:
+        weight_bytes = bytes_per_weight(operator, precision.weights)
+        kernels.append(
+            gemm(
+                operator,
+                everywhere if operator.experts else rows,
+                device,
+                constants,
+                weight_bytes=weight_bytes,
+                compute=replica.half if weight_bytes == ACTIVATION_BYTES else replica.compute,
+                converted=replica.converted,
+            )
+        )
+    # A norm reads its input and the residual and writes the residual and the next input; the activation reads two
+    # halves and writes one. What the next multiplication reads has its format. The outputs of a token's experts are
+    # read again to be summed.
+    narrow = min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
+    passed = rows * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
+        (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
+        * operator.outputs
+        * (ACTIVATION_BYTES + narrow / 2)
+        for operator in operators
+        if operator.name.endswith("gate_up")
+    )
+    passed += sum(
+        everywhere * operator.top_k * operator.experts_here / operator.experts * operator.outputs * ACTIVATION_BYTES
+        for operator in operators
+        if operator.name == "experts_down"
+    )
+    kernels.append(elementwise(small_kernels(layer) - fused_kernels(replica), passed, device, constants))
+    return tuple(kernels)
 
 
 def small_kernels(layer: Layer) -> int:

@@ -12,15 +12,15 @@ from typing import Final
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.attention import attention_rates, chunk_growth, steps_to_window
 from infermodel.cost.deployment import Deployment
-from infermodel.cost.fixed import FixedPart, fixed_part
+from infermodel.cost.fixed import FixedPart, Kernels, fixed_part
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.replica import gpu_replica
 from infermodel.cost.step import FOREVER, Batch, Bound, DecodeLine, KvMemory, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
-MOST_FIXED_PARTS: Final = 1 << 16
-"""Context-free parts that are remembered, some 30 MB; prompts of all lengths would make millions."""
+MOST_FIXED_PARTS: Final = 1 << 14
+"""Context-free parts that are remembered, some 8 MB; prompts of all lengths would make millions."""
 
 
 class GpuStepModel:
@@ -43,6 +43,7 @@ class GpuStepModel:
         self.peak_flops = device.peak_flops[self.replica.compute] * gpus
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
+        self._kernels: Kernels = {}
         self._fixed: dict[tuple[int, int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._lines = 0
@@ -174,7 +175,7 @@ class GpuStepModel:
         """The context-free part of such steps, remembered from now on."""
         if len(self._fixed) >= MOST_FIXED_PARTS:
             self._fixed.clear()
-        fixed = fixed_part(self.replica, sequences, grown, prompt, chunks, finishing)
+        fixed = fixed_part(self.replica, sequences, grown, prompt, chunks, finishing, self._kernels)
         self._fixed[sequences, grown, prompt, finishing, chunks] = fixed
         return fixed
 
