@@ -36,10 +36,6 @@ class Clock(simpy.Environment):
         """Heap of what is to come: (time, order within the instant, ticket, alarm or event)."""
         return self._queue
 
-    def skip_to(self, time: float) -> None:
-        """Let time pass in which nothing else happens."""
-        self.now = time
-
     def call_at(self, time: float, order: int, action: Callable[[], object]) -> None:
         """Do something once at `time`."""
         alarm = Alarm(self)

@@ -250,24 +250,23 @@ class StepRecorder:
 
     def _leaps(self) -> Leaps:
         """The recorded leaps, which are forgotten."""
-        rows = np.frombuffer(bytes(self._rows[: self._filled]), np.float64).reshape(-1, 8).T
-        ramps = np.frombuffer(bytes(self._ramps[: self._ramps_filled]), np.float64).reshape(-1, 11).T
+        rows = np.frombuffer(self._rows, np.float64, self._filled // 8).reshape(-1, 8).T
+        ramps = np.frombuffer(self._ramps, np.float64, self._ramps_filled // 8).reshape(-1, 11).T
         self._filled = self._ramps_filled = 0
         replica, start_s, end_s, sequences, steps, kv_blocks, context, number = np.ascontiguousarray(rows)
-        costs = np.zeros((11, len(replica)))
-        costs[:, number == MIXED] = ramps
-        decodes = np.flatnonzero(number != MIXED)
-        costs[0, decodes] = (sequences * steps)[decodes]
-        if len(decodes):
-            lines = np.zeros((max(self._lines) + 1, 13))
-            for line in self._lines.values():
-                lines[line.number] = *line[3:], BOUND_INDEX[line.bound_by]
-            cost, tokens = lines.T[:, number[decodes].astype(np.int64)], context[decodes]
-            for pair in range(4):  # seconds, joules, FLOPs, bytes
-                first, more, slope = cost[3 * pair : 3 * pair + 3]
-                costs[2 + 2 * pair, decodes] = first + more * tokens
-                costs[3 + 2 * pair, decodes] = slope
-            costs[10, decodes] = cost[12]
+        costs = np.empty((11, len(replica)))
+        mixed, decodes = np.flatnonzero(number == MIXED), np.flatnonzero(number != MIXED)
+        lines = np.zeros((13, max(self._lines, default=0) + 1))
+        for line in self._lines.values():
+            lines[:, line.number] = *line[3:], BOUND_INDEX[line.bound_by]
+        index, tokens = number[decodes].astype(np.int64), context[decodes]
+        decoded = [(sequences * steps)[decodes], np.zeros(len(decodes))]
+        for first, more, slope in lines[:12].reshape(4, 3, -1):  # seconds, joules, FLOPs, bytes
+            decoded += [first[index] + more[index] * tokens, slope[index]]
+        decoded.append(lines[12, index])
+        for cost, of_mixed, of_decodes in zip(costs, ramps, decoded, strict=True):
+            cost[mixed] = of_mixed
+            cost[decodes] = of_decodes
         output, prompt, *ramp = costs
         return Leaps(replica, start_s, end_s, sequences, output, prompt, kv_blocks, steps, *ramp)
 
@@ -318,10 +317,12 @@ class StepRecorder:
         rows.append(share * leaps.sum(leaps.first_flops, leaps.slope_flops)[which])
         rows.append(share * leaps.sum(leaps.first_bytes, leaps.slope_bytes)[which])
         rows += [seconds * values[which] for values in (leaps.sequences, leaps.kv_blocks)]
-        rows += [np.where(leaps.bound[which] == bound, seconds, 0.0) for bound in range(len(BOUNDS))]
         width = self.columns.shape[1]
         for row, values in enumerate(rows):
             self.columns[row] += np.bincount(bins, weights=values, minlength=width)
+        bounds = leaps.bound.astype(np.int64)[which] * width + bins
+        by_bound = np.bincount(bounds, weights=seconds, minlength=len(BOUNDS) * width)
+        self.columns[len(rows) :] += by_bound.reshape(len(BOUNDS), width)
 
     def _widen(self, until_s: float) -> None:
         """Make room up to `until_s`, with wider bins if there would be too many."""

@@ -119,30 +119,32 @@ class Replica:
     def serve(self) -> Routine:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
         clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda
-        while True:
-            most = running.plan(clock.now)
-            if not most:
+        now = clock.now
+        while not self._halted:
+            most = running.plan(now)
+            if most:
+                self._start_leap(now, most)
+            else:
                 self.idle = True
                 running.joins_until = inf
                 yield alarm
-                continue
-            self._start_leap(clock.now, most)
+                now = clock.now
             while self._in_leap:
                 if self._every or (agenda and agenda[0][0] <= self._rings_at_s):
                     alarm.set(self._rings_at_s, self._completes)
                     yield alarm
+                    now = clock.now
                     if not self._in_leap:  # power came back meanwhile
                         break
                 else:
-                    clock.skip_to(self._rings_at_s)  # nothing else happens until then
+                    clock.now = now = self._rings_at_s  # nothing else happens until then
                 if self._rings_at == self._steps or self._ends_for_newcomer():
-                    self._settle(self._rings_at, clock.now)
-            if self._halted:
-                return
+                    self._settle(self._rings_at, now)
             # Others may complete or arrive at this very instant: let them, before the next step starts.
-            if agenda and agenda[0][0] == clock.now:
-                alarm.set(clock.now, self._starts)
+            if most and agenda and agenda[0][0] == now and not self._halted:
+                alarm.set(now, self._starts)
                 yield alarm
+                now = clock.now
 
     def _start_leap(self, now: float, most: int) -> None:
         """Ask what the planned steps take, at most so many, and when the last of them ends."""
