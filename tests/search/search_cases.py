@@ -58,5 +58,5 @@ def one_server(
     path.write_text(TEXT.format(arrivals=arrivals, output=output, objectives=objectives))
     scenario = resolve(load(path))
     (service,) = scenario.services
-    prompt_engine = replace(service.engine, ingress_s=0.0, egress_s=0.0)
+    prompt_engine = replace(service.engine, ingress_s=0.0, egress_s=0.0, constants={})
     return replace(scenario, services=(replace(service, step_model=ConstantModel(step_s), engine=prompt_engine),))
