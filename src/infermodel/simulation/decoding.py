@@ -16,9 +16,6 @@ from infermodel.cost.step import Windowed
 NOBODY: Final = -(1 << 60)
 """Below every offset."""
 
-MOST_STALE: Final = 256
-"""Sequences that have left are dropped from the order of lengths when they are more than this and half of it."""
-
 
 class Decoding:
     """The sequences that get a token in each step.
@@ -28,7 +25,6 @@ class Decoding:
         offset: of each sequence by request, in the order in which they began to decode.
         sequences: how many they are.
         offsets: their offsets together; so their contexts in the step to come are `offsets + sequences * step`.
-        most: the largest offset, or NOBODY where it is not known.
         windows: the contexts as each window of the model sees them.
     """
 
@@ -37,9 +33,8 @@ class Decoding:
         self.offset: dict[int, int] = {}
         self.sequences = 0
         self.offsets = 0
-        self.most = NOBODY
         self.windows = [Window(width) for width in windows]
-        self._by_length: list[tuple[int, int]] = []  # heap of (-offset, request), those that have left included
+        self._most = NOBODY  # the largest offset, where it is known
         self._block_tokens = block_tokens
         # The histogram of offsets modulo the block size, twice in a row, so that any run of residues is one slice.
         self._residues = [0] * (2 * block_tokens)
@@ -50,7 +45,8 @@ class Decoding:
         self.offset[request] = offset
         self.sequences += 1
         self._count(offset, 1)
-        self._rank(request, offset)
+        if offset > self._most > NOBODY:
+            self._most = offset
         for window in self.windows:
             window.join(request, context, self.step)
 
@@ -59,8 +55,8 @@ class Decoding:
         offset = self.offset.pop(request)
         self.sequences -= 1
         self._count(offset, -1)
-        if offset == self.most:
-            self.most = NOBODY
+        if offset == self._most:
+            self._most = NOBODY
         context = offset + self.step
         for window in self.windows:
             window.leave(request, context, self.step)
@@ -72,7 +68,8 @@ class Decoding:
         self.offset[request] = offset + tokens
         self._count(offset, -1)
         self._count(offset + tokens, 1)
-        self._rank(request, offset + tokens)
+        if offset + tokens > self._most > NOBODY:
+            self._most = offset + tokens
         context, step = offset + self.step, self.step
         for window in self.windows:
             window.leave(request, context, step)
@@ -85,13 +82,6 @@ class Decoding:
         residue = offset % block
         residues[residue] = residues[residue + block] = residues[residue] + change
 
-    def _rank(self, request: int, offset: int) -> None:
-        if offset > self.most > NOBODY:
-            self.most = offset
-        heappush(self._by_length, (-offset, request))
-        if len(self._by_length) > MOST_STALE + 2 * self.sequences:
-            self._by_length = sorted((-offset, request) for request, offset in self.offset.items())
-
     def advance(self, steps: int) -> int:
         """Every sequence has got a token in each of `steps` steps; returns the KV blocks that this newly took."""
         grown = self.growth(steps) if self.sequences else 0
@@ -102,16 +92,11 @@ class Decoding:
 
     def longest(self) -> int:
         """The longest context in the step to come; 0 without sequences."""
-        if self.most > NOBODY:
-            return self.step + self.most
-        heap, offsets = self._by_length, self.offset
-        while heap:
-            shortness, request = heap[0]
-            if offsets.get(request) == -shortness:
-                self.most = -shortness
-                return self.step - shortness
-            heappop(heap)
-        return 0
+        if not self.sequences:
+            return 0
+        if self._most == NOBODY:
+            self._most = max(self.offset.values())
+        return self.step + self._most
 
     def windowed(self) -> tuple[Windowed, ...]:
         """The sums as each window of the model sees them."""
