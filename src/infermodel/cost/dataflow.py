@@ -169,9 +169,7 @@ class Ring:
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """Prompt tokens of a round: those of its idle slots, and of a `prefill_share` of its slots beyond them."""
-        if self._slots_at[0] != longest_context:
-            self._slots_at[:] = longest_context, self.slots(longest_context)
-        slots = self._slots_at[1]
+        slots = self.slots(longest_context)
         free = max(0, slots - sequences) + self.prefill_share * max(slots, sequences)
         return max(1, floor(self.prompt_tokens_per_slot * free + 1e-9))
 
@@ -218,11 +216,6 @@ class Ring:
             work.body_flops + work.head_flops, work.context_flops[0],
             work.body_bytes + work.head_bytes + work.token_kv_bytes, work.context_bytes[0],
         )  # fmt: skip
-
-    @cached_property
-    def _slots_at(self) -> list[int]:
-        """A context and its slots, those asked for last."""
-        return [-1, 0]
 
     @cached_property
     def _latency_bound(self) -> Bound:
