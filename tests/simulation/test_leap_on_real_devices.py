@@ -118,3 +118,25 @@ def test_both_modes_agree_to_the_bit_on_devices_of_the_catalog() -> None:
 @pytest.mark.slow
 def test_both_modes_agree_to_the_bit_on_devices_of_the_catalog_many_times() -> None:
     both_modes_agree(examples=2000, rarest=20)
+
+
+class WithoutLines:
+    """A step model that is asked for a ramp at every leap."""
+
+    def __init__(self, model: StepModel) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def decode_line(self, sequences: int, context_tokens: int) -> None:
+        return None
+
+
+@settings(max_examples=30, deadline=None)
+@given(specs, st.integers(1, 40), st.integers(0, 1000))
+def test_leaps_on_lines_are_recorded_as_leaps_on_ramps(spec: ServiceSpec, requests: int, seed: int) -> None:
+    (on_lines,) = simulate([spec], seed, Horizon(requests=requests))
+    on_ramps_only = dataclasses.replace(spec, step_model=WithoutLines(spec.step_model))
+    (on_ramps,) = simulate([on_ramps_only], seed, Horizon(requests=requests))
+    assert columns(on_lines) == columns(on_ramps)
