@@ -135,8 +135,8 @@ def corners_drawn(modelled: Sequence[Modelled]) -> Figure:
     """Price over speed, a panel for each size: published filled, modelled hollow with its range."""
     figure, (panels,) = sheet(
         "Speed and price of 2024 as published, and as the hardware allows",
-        "filled: published speed and list price; hollow: modelled at capacity; line: purchase prices; dotted: to a user "
-        "alone",
+        "filled: published speed and list price; hollow: modelled at capacity; line: purchase prices; dotted: to one "
+        "user alone",
         columns=3,
     )
     for axes, size in zip(panels, SIZES, strict=True):
