@@ -6,6 +6,7 @@ import pytest
 from measured_rows import row
 
 from infermodel.fidelity.accuracy import KNEE
+from infermodel.fidelity.calibrate import fitted_to
 from infermodel.fidelity.crossing import ablation, leave_one_group_out
 from infermodel.fidelity.engines import HOST, INGRESS, EngineFit, fit_engine, observations, play_with, rows_of
 
@@ -78,3 +79,9 @@ def test_rows_go_to_their_generation() -> None:
     assert rows_of("vllm", [old, new, row(model="gpt-7")]) == (new,)
     with pytest.raises(ValueError, match="no row was served by sglang"):
         fit_engine("sglang", [old, new], HERE)
+
+
+def test_gpus_with_borrowed_constants_of_another_architecture_are_only_predicted() -> None:
+    own, kin, stranger = row(gpu="h100-sxm"), row(gpu="h200-sxm"), row(gpu="rtx-pro-6000")
+    assert fitted_to([own, kin, stranger]) == [own, kin]
+    assert fitted_to([stranger]) == [stranger]  # a user's own rows are all that there is

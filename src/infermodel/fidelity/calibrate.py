@@ -85,9 +85,16 @@ def calibration(
     found = Calibration(fit_devices(folder / "kernels") if kernels else (), {})
     yield found
     for entry in (name for name in FITTED if name in entries):
-        fit = fit_engine(entry, rows, folder, devices=device_values(found), jobs=jobs)
+        fit = fit_engine(entry, fitted_to(rows), folder, devices=device_values(found), jobs=jobs)
         found = Calibration(found.devices, {**found.engines, entry: fit})
         yield found
+
+
+def fitted_to(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows that constants of engines are fitted to: not those of a GPU that borrows another architecture's
+    constants, which only say how far these carry, unless there are no others.
+    """
+    return [row for row in rows if RELATED.get(row.gpu, ("", True))[1]] or rows
 
 
 def device_values(found: Calibration) -> dict[str, dict[str, float]]:
