@@ -17,7 +17,7 @@ from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.step import Batch, Chunk, DoesNotFit, Windowed
-from infermodel.fidelity.replay import compute_format, system_of
+from infermodel.fidelity.server import compute_format, system_of
 from infermodel.fidelity.validate import predict
 
 GPUS = (

@@ -9,7 +9,8 @@ from measured_rows import row
 from infermodel import catalog
 from infermodel.cost.build import step_model
 from infermodel.cost.step import Batch, Chunk
-from infermodel.fidelity.replay import Skipped, deployment_of, engine_entry, replay, server_of, system_of
+from infermodel.fidelity.replay import replay
+from infermodel.fidelity.server import Skipped, deployment_of, engine_entry, server_of, system_of
 
 HERE = Path(__file__).parent
 

@@ -115,7 +115,7 @@ def fit_own(
     from infermodel.fidelity import bench
     from infermodel.fidelity.calibrate import engine_rows
     from infermodel.fidelity.engines import fit_engine
-    from infermodel.fidelity.replay import Skipped, engine_entry, server_of
+    from infermodel.fidelity.server import Skipped, engine_entry, server_of
     from infermodel.files import write_whole
     from infermodel.formats.text import FormatError
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from infermodel.engine import Engine
 from infermodel.fidelity.accuracy import knees_ms
 from infermodel.fidelity.fit import Fitted, Parameter, significant_fit
-from infermodel.fidelity.replay import Server, Skipped, engine_entry, replay, server_of
+from infermodel.fidelity.replay import replay
 from infermodel.fidelity.rows import Row
+from infermodel.fidelity.server import Server, Skipped, engine_entry, server_of
 from infermodel.hardware import GpuDevice
 
 Values = NDArray[np.float64]

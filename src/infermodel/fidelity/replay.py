@@ -5,24 +5,19 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel import catalog
-from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
 from infermodel.cost.build import step_model
-from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import Row, RowError
-from infermodel.hardware import Device, GpuDevice, System
+from infermodel.fidelity.server import Server, Skipped, deployment_of, given, server_of
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
@@ -35,29 +30,8 @@ from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Trac
 
 SEED = 1
 
-
-def compute_format(weights: str, device: Device) -> str:
-    """What weights are multiplied in: their own format; integers of 4 bits in 16; mxfp4 in 8 bits where a device has
-    4-bit units, else in 16, as other 4-bit formats are there.
-    """
-    if weights in ("mxfp4", "nvfp4", "fp4") and not (isinstance(device, GpuDevice) and "fp4" in device.peak_flops):
-        return "bf16"
-    if weights == "mxfp4":
-        return "fp8"
-    return "bf16" if weights == "int4" else weights
-
-
-class Skipped(ValueError):
-    """A row that cannot be played, and why."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """What a row ran on, from the catalog; `engine` carries the limits and constants of the row's version."""
-
-    architecture: ModelArchitecture
-    system: System
-    engine: Engine
+TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
+"""Limits of a server that has hardly any memory beside its weights."""
 
 
 @dataclass(frozen=True)
@@ -73,149 +47,6 @@ class Replayed:
     predicted: Mapping[str, float]
     bound_by: str
     zero_load_ttft_ms: float
-
-
-@cache
-def system_of(gpu: str) -> System:
-    """The catalog's system that holds this device; the largest where there are several.
-
-    Raises:
-        Skipped: none does.
-    """
-    systems = [catalog.load_system(name) for name in catalog.names("systems")]
-    holding = [system for system in systems if system.device.name == gpu]
-    if not holding:
-        raise Skipped(f"the catalog has no system with the GPU {gpu!r}")
-    return max(holding, key=lambda system: system.devices)
-
-
-ENGINE_GENERATIONS: Mapping[str, tuple[tuple[float, ...], str]] = {
-    "vllm": ((0, 14), "vllm-0.10"),  # 0.14 made asynchronous scheduling the default
-    "tensorrt-llm": ((1, 0), "tensorrt-llm-0.17"),  # 1.0 made the PyTorch runtime the default
-}
-"""Engine: the first version of its present generation, and the catalog's entry for those before."""
-
-
-OTHER_NAMES: Mapping[str, str] = {
-    "trtllm": "tensorrt-llm",
-    "trt-llm": "tensorrt-llm",
-    "tensorrtllm": "tensorrt-llm",
-    "trt": "tensorrt-llm",
-}
-"""What rows call an engine beside its name in the catalog."""
-
-
-def engine_entry(engine: str, version: str) -> str:
-    """Catalog name of an engine's version. What is no version number is taken for the present generation.
-
-    >>> engine_entry("vllm", "v0.10.2"), engine_entry("vLLM", "0.18.0"), engine_entry("vllm", "V1 custom")
-    ('vllm-0.10', 'vllm', 'vllm')
-    >>> engine_entry("trtllm", "release 0.20"), engine_entry("tensorrt_llm", "1.2.0rc4"), engine_entry("sglang", "0.4")
-    ('tensorrt-llm-0.17', 'tensorrt-llm', 'sglang')
-    >>> engine_entry("vllm", "rocm7.0_vllm_0.10.1_20251006"), engine_entry("vllm", "cu129-nightly")
-    ('vllm-0.10', 'vllm')
-    """
-    engine = engine.strip().lower().replace("_", "-")
-    engine = OTHER_NAMES.get(engine, engine)
-    if engine not in ENGINE_GENERATIONS:
-        return engine
-    first, before = ENGINE_GENERATIONS[engine]
-    numbers = re.search(r"(\d+)\.(\d+)", re.sub(r"(rocm|cuda|cu|torch|ubuntu)[-_ ]?\d+(\.\d+)*", "", version.lower()))
-    return before if numbers and tuple(map(int, numbers.groups())) < first else engine
-
-
-def server_of(row: Row) -> Server:
-    """Model, system and engine of a row.
-
-    Raises:
-        Skipped: the catalog lacks one of them.
-    """
-    entry = engine_entry(row.engine, row.engine_version)
-    model = row.model.lower()
-    for kind, name, known in (("model", row.model, model), ("engine", row.engine, entry)):
-        if known not in catalog.names(f"{kind}s"):
-            raise Skipped(f"the catalog has no {kind} {name!r}")
-    return Server(catalog.load_model(model), system_of(row.gpu.lower()), catalog.load_engine(entry))
-
-
-OTHER_FORMATS: Mapping[str, str] = {
-    "float16": "fp16",
-    "half": "fp16",
-    "bfloat16": "bf16",
-    "fp8_e4m3": "fp8",
-    "fp8_e5m2": "fp8",
-    "awq": "int4",
-    "gptq": "int4",
-    "w4a16": "int4",
-}
-"""What rows call number formats beside their names here."""
-
-
-def number_format(name: str, architecture: ModelArchitecture) -> str:
-    """A number format by any of its names; plain `fp4` is the kind that the model is published in, else NVIDIA's.
-
-    >>> [number_format(name, catalog.load_model("llama-3.1-8b")) for name in ("BFloat16", "awq", "fp4", "nvfp4")]
-    ['bf16', 'int4', 'nvfp4', 'nvfp4']
-    >>> number_format("fp4", catalog.load_model("gpt-oss-20b"))
-    'mxfp4'
-    """
-    name = name.strip().lower().replace("-", "_")
-    if name == "fp4":
-        return "mxfp4" if architecture.default_precision == "mxfp4" else "nvfp4"
-    return OTHER_FORMATS.get(name, name)
-
-
-def given(value: float, otherwise: float) -> float:
-    """A row's number, or what holds where the row leaves it open."""
-    return otherwise if math.isnan(value) else value
-
-
-SERVED_CONTEXT = 1 << 24
-"""Longest context: what was measured was served, whatever the model's card says."""
-
-TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
-"""Limits of a server that has hardly any memory beside its weights."""
-
-ROOMY_BYTES = 70 * 2**30
-ON_SMALLER_GPUS: Mapping[str, tuple[int, int]] = {"vllm": (256, 2048), "vllm-0.10": (256, 2048)}
-"""Engine: default limits of sequences and of tokens a step on GPUs below 70 GiB and on every A100 (vLLM's code)."""
-
-
-def default_limits(server: Server) -> tuple[int, int]:
-    """Sequences, and tokens of a step, that the engine allows where nobody says otherwise."""
-    engine, device = server.engine, server.system.device
-    if engine.name in ON_SMALLER_GPUS and (
-        device.memory_capacity_bytes < ROOMY_BYTES or device.name.startswith("a100")
-    ):
-        return ON_SMALLER_GPUS[engine.name]
-    return engine.max_sequences, engine.max_batched_tokens
-
-
-def deployment_of(row: Row, server: Server) -> Deployment:
-    """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
-    engine = server.engine
-    weights = number_format(row.weights_precision or server.architecture.default_precision, server.architecture)
-    kv = "bf16" if row.kv_precision == "auto" else number_format(row.kv_precision, server.architecture)
-    for precision in (weights, kv):
-        if precision not in PRECISION_BYTES:
-            raise Skipped(f"no number format {precision!r}; there are {', '.join(PRECISION_BYTES)}")
-    sequences, budget = default_limits(server)
-    return Deployment(
-        tensor_parallel=row.tensor_parallel,
-        pipeline_parallel=row.pipeline_parallel,
-        expert_parallel=row.expert_parallel,
-        data_parallel=max(1, row.gpus // (row.tensor_parallel * row.pipeline_parallel)),
-        precision=Precision(
-            weights,
-            kv,
-            compute_format(weights, server.system.device),
-        ),
-        max_sequences=int(given(row.max_sequences, sequences)),
-        max_batched_tokens=int(given(row.max_batched_tokens, budget)),
-        memory_utilisation=given(row.memory_utilisation, engine.memory_utilisation),
-        kv_block_tokens=engine.kv_block_tokens,
-        max_context=SERVED_CONTEXT,
-    )
 
 
 def lengths_of(mean_or_top: float, spread: str) -> Lengths:

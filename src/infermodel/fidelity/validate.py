@@ -12,8 +12,9 @@ from pathlib import Path
 
 from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import Accuracy, Prediction, knees_ms, suspects
-from infermodel.fidelity.replay import Skipped, replay
+from infermodel.fidelity.replay import replay
 from infermodel.fidelity.rows import METRICS, Row, RowError
+from infermodel.fidelity.server import Skipped
 from infermodel.files import harmless
 
 
