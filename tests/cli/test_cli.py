@@ -54,6 +54,11 @@ def test_help_lists_every_command_with_its_own_first_line() -> None:
         assert line
 
 
+def test_runs_as_a_module_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "infermodel", "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == call("--version").stdout
+
+
 def test_help_imports_nothing_heavy_and_is_quick() -> None:
     program = (
         "import sys, infermodel.cli as c\n"

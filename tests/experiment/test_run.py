@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -182,6 +183,7 @@ def test_long_answers_in_a_short_window_are_no_overload(tmp_path: Path) -> None:
     assert np.isnan(summary.queue_time_mean_s)
     told = " ".join(warnings(Findings.of(result, [], [])))
     assert f"{summary.unfinished} of {summary.arrived} requests never finish within the window" in told
+    assert re.search(r"an answer takes some [12]\d s and the window has 4 s: make the run longer", told)
     assert "queue" not in told
 
 

@@ -11,6 +11,7 @@ from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceRe
 from infermodel.experiment.run import own_window
 from infermodel.metrics.questions import question_summary
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
+from infermodel.metrics.unfinished import window_too_short
 from infermodel.scenario import ResolvedScenario
 
 
@@ -67,6 +68,8 @@ def answer(
             some = f"{summary.unfinished} of {summary.arrived} requests"
             never = f"{some} never finish within the window or as long again"
             notes.append(f"{summary.service}: {never}; mean latencies are withheld")
+            longer = window_too_short(each.record, result.window.seconds)
+            notes += [f"{summary.service}: {longer}"] if longer else []
         if summary.missed_objectives:
             notes.append(f"{summary.service}: misses {summary.missed_objectives}")
         if summary.rejected:
@@ -214,11 +217,13 @@ def figure(value: float) -> str:
 def time(seconds: float) -> str:
     """Seconds or milliseconds.
 
-    >>> time(0.0123), time(12.3), time(float("nan"))
-    ('12.3 ms', '12.3 s', '-')
+    >>> time(0.0123), time(12.3), time(float("nan")), time(float("inf"))
+    ('12.3 ms', '12.3 s', '-', 'never')
     """
     if seconds != seconds:
         return "-"
+    if seconds == float("inf"):
+        return "never"
     return f"{figure(seconds * 1e3)} ms" if seconds < 1 else f"{figure(seconds)} s"
 
 

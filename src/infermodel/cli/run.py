@@ -11,7 +11,6 @@ from typing import Literal
 
 import click
 
-from infermodel.claims import check_claims
 from infermodel.cli import MISSED
 from infermodel.cli.answer import answer, preview
 from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
@@ -56,7 +55,10 @@ def run(
     """Simulate SCENARIO and report latency, throughput and price at its load and at the largest it sustains."""
     seeded = changes if seed is None else (*changes, f"seed={seed}")
     loaded = load(scenario, seeded)
-    check_claims(loaded)
+    if loaded.claims:
+        from infermodel.claims import check_claims
+
+        check_claims(loaded)
     resolved = resolve(loaded)
     if dry_run:
         if not quiet:
@@ -97,6 +99,8 @@ def run(
 
 def judge_claims(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdict, ...]:
     """The scenario's claims answered; one that cannot be asked is bad input."""
+    if not result.scenario.claims:
+        return ()
     from infermodel.claims import BadClaim, answer_claims
 
     try:
@@ -107,10 +111,10 @@ def judge_claims(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdic
 
 def find_capacities(scenario: ResolvedScenario, *, jobs: int, quiet: bool) -> tuple[Capacity, ...]:
     """The largest load of each service that has objectives, where the scenario asks for it, coarsely."""
-    from infermodel.search.capacity_cache import cached_capacities
-
     if scenario.capacity_width is None:
         return ()
+    from infermodel.search.capacity_cache import cached_capacities
+
     with progress("looking for the largest load of each service", quiet=quiet) as say:
         return cached_capacities(
             scenario,
@@ -155,12 +159,12 @@ def refusal(folder: Path) -> Iterator[None]:
 @contextmanager
 def progress(doing: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Say on stderr what is being done while it is, and a way to say more; silent where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda _: None
-        return
     with console.status(escape(doing)) as status:
         yield lambda more: status.update(escape(more))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import knees_ms
 from infermodel.fidelity.engines import EngineFit, play_with
 from infermodel.fidelity.rows import Row
@@ -19,9 +19,8 @@ METRICS = ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s")
 
 def play_all(fitted: EngineFit, folder: Path, values: Mapping[str, float], *, jobs: int) -> list[dict[str, float]]:
     """What the model says of each row of a fit with these constants."""
-    with ProcessPoolExecutor(jobs) as pool:
-        played = partial(play_with, folder=folder, values=values, devices=fitted.devices)
-        return list(pool.map(played, fitted.rows, chunksize=2))
+    with processes(jobs) as mapped:
+        return list(mapped(partial(play_with, folder=folder, values=values, devices=fitted.devices), fitted.rows))
 
 
 def errors_of(

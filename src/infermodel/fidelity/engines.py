@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.engine import Engine
+from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import knees_ms
 from infermodel.fidelity.fit import Fitted, Parameter, significant_fit
 from infermodel.fidelity.replay import replay
@@ -165,11 +165,11 @@ def fit_engine(
         raise ValueError(f"no row was served by {entry}")
     parameters = parameters or FITTED[entry]
     names = [parameter.name for parameter in parameters]
-    with ProcessPoolExecutor(jobs) as pool:
+    with processes(jobs) as mapped:
 
         def play(values: Mapping[str, float]) -> list[dict[str, float]]:
             played = partial(play_with, folder=folder, values=values, devices=devices)
-            return list(pool.map(played, own, chunksize=4))
+            return list(mapped(played, own))
 
         start = play({parameter.name: parameter.start for parameter in parameters})
         seen = observations(own, [played["zero_load_ttft_ms"] for played in start])

@@ -7,6 +7,7 @@ from math import isfinite, isnan
 
 from infermodel.experiment.result import Capacity, ServiceResult
 from infermodel.metrics.objectives import Objective
+from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.findings import Findings, Headline
 from infermodel.report.human import number, seconds, share, usd, usd_band
 
@@ -136,9 +137,10 @@ def warnings(findings: Findings) -> list[str]:
             lines.append(f"{summary.service} rejects {refused}, which are too long for it.")
         if summary.unfinished:
             some = f"{summary.unfinished} of {summary.arrived} requests"
+            longer = window_too_short(each.record, findings.result.window.seconds)
             lines.append(
                 f"{summary.service}: {some} never finish within the window or as long again, so mean latencies are "
-                "withheld; a longer run tells whether they ever do."
+                f"withheld; {longer or 'a longer run tells whether they ever do'}."
             )
         if summary.warning:
             lines.append(f"{summary.service}: no confidence intervals; {summary.warning}.")

@@ -42,7 +42,7 @@ def ratios_of(title: str, verdicts: Sequence[Verdict]) -> Figure:
     """A bar for each claim, and the verdict in words where there is no ratio to draw."""
     figure, ((axes,),) = sheet(title, HOW_TO_READ)
     ends = [1.0] + [value for each in verdicts if is_comparable(each) for value in _span(each)]
-    log_axis(axes, "x", min(*ends, 0.5), max(*ends, 2.0), pad=0.05)
+    log_axis(axes, "x", min(*ends, 0.5), max(*ends, 2.0), pad=0.05, most_ticks=7)
     for row, each in enumerate(verdicts):
         if is_comparable(each):
             _bar(axes, row, each, height=min(0.62, 0.11 * len(verdicts)))

@@ -323,7 +323,12 @@ class ByKind(Kind):
         """The block of the kind."""
         listed = ", ".join(self.blocks)
         if not isinstance(value, dict):
-            refuse(f"expected a mapping such as {{kind: {next(iter(self.blocks))}, ...}}, got {named(value)}")
+            first, block = next(iter(self.blocks.items()))
+            shown = [
+                f"kind: {first}",
+                *(f"{field.alias or name}: ..." for name, field in block.model_fields.items() if field.is_required()),
+            ]
+            refuse(f"expected a mapping such as {{{', '.join(shown)}}}, got {named(value)}")
         if "kind" not in value:
             refuse("the key 'kind' is missing", f"one of {listed}")
         kind = value["kind"]
