@@ -55,14 +55,22 @@ def test_warm_up_is_the_arrival_of_the_first_request_kept() -> None:
     e2e = np.concatenate([np.full(10, 9.0), FLAT])
     arrived = np.arange(110.0) * 3
     table = request_table(arrived_at=arrived, finished_at=arrived + e2e, last_token_at=arrived + e2e)
-    assert warm_up(table) == (30.0, True)
+    assert warm_up(table, 1e9) == (30.0, True)
+
+
+def test_the_short_answers_that_end_while_long_ones_are_waited_for_are_no_steady_state() -> None:
+    arrived = np.arange(100.0)
+    e2e = np.where(arrived < 50, 7.0 + arrived % 3, 1.0)
+    table = request_table(arrived_at=arrived, finished_at=arrived + e2e, last_token_at=arrived + e2e)
+    assert warm_up(table, 1e9)[0] == 50.0
+    assert warm_up(table, 49.5) == (0.0, True)
 
 
 def test_window_starts_at_the_latest_cut_on_an_edge() -> None:
     early = one_at_a_time(np.arange(110.0) * 3, [1] * 110)
     e2e = np.concatenate([np.full(11, 90.0), np.full(99, 1.0)])
     late = replace(early, requests=replace(early.requests, finished_at=early.requests.arrived_at + e2e))
-    assert warm_up(late.requests)[0] == 45.0  # the third batch of five still holds a slow one
+    assert warm_up(late.requests, 1e9)[0] == 45.0  # the third batch of five still holds a slow one
     assert common_window([early, late], 300.0) == Window(50.0, 300.0)
     assert common_window([early, late], 299.0) == Window(50.0, 290.0)
     assert common_window([early, late], 300.0, start_s=60.0) == Window(60.0, 300.0)

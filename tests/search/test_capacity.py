@@ -12,7 +12,7 @@ from search_cases import one_server
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario
 from infermodel.search.capacity import find_capacities, find_capacity
-from infermodel.search.probe import COARSE, Effort
+from infermodel.search.probe import COARSE, Effort, judge
 
 LONG = Effort(replications=8, beyond=20, turnovers=10, fewest=1500)
 
@@ -104,3 +104,15 @@ def test_processes_change_nothing(tmp_path: Path) -> None:
     assert [(c.low, c.high) for c in alone] == [(c.low, c.high) for c in together]
     waits = [[point.summary.queue_time_p50_s for point in found[0].points] for found in (alone, together)]
     assert waits[0] == waits[1]
+
+
+def test_a_few_long_answers_are_no_limit_on_the_load(tmp_path: Path) -> None:
+    """100 users get 5 to 17 tokens within a second, or, one of fifty, 400 in 20 s: longer than 625 requests take."""
+    output = "{kind: table, tokens: [5, 7, 11, 13, 17, 400], weights: [0.2, 0.2, 0.2, 0.2, 0.18, 0.02]}"
+    scenario = one_server(
+        tmp_path, 0.05, objectives="{tpot_p90: 60 ms}", output=output, arrivals="{kind: closed, users: 100}"
+    )
+    service = replace(scenario.services[0], limits=replace(scenario.services[0].limits, max_sequences=1000))
+    found = judge(scenario, service, 100.0, COARSE)
+    assert found.summary.window_end_s - found.summary.window_start_s < 10
+    assert found.sustained, found.reason

@@ -66,8 +66,7 @@ def answer(
             notes.append(f"{summary.service}: overloaded; mean latencies are withheld")
         if summary.unfinished:
             some = f"{summary.unfinished} of {summary.arrived} requests"
-            never = f"{some} never finish within the window or as long again"
-            notes.append(f"{summary.service}: {never}; mean latencies are withheld")
+            notes.append(f"{summary.service}: {some} have not finished when the run ends; mean latencies are withheld")
             longer = window_too_short(each.record, result.window.seconds)
             notes += [f"{summary.service}: {longer}"] if longer else []
         if summary.missed_objectives:

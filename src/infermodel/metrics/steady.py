@@ -86,13 +86,14 @@ def mser5(series: NDArray[np.float64]) -> Cut:
     return Cut(cut * MSER_BATCH, settled=cut < last)
 
 
-def warm_up(requests: RequestTable) -> tuple[float, bool]:
+def warm_up(requests: RequestTable, until_s: float) -> tuple[float, bool]:
     """Seconds after which a service is in steady state, and whether that could be told.
 
-    MSER-5 over the end-to-end times in order of arrival; the time is the arrival of the first request kept.
+    MSER-5 over the end-to-end times in order of arrival; the time is the arrival of the first request kept. Of those that
+    come after `until_s`, while the last measured ones are waited for, only the short ones are known.
     """
     e2e_s = latencies(requests)["e2e_s"]
-    known = np.isfinite(e2e_s)
+    known = np.isfinite(e2e_s) & (requests.arrived_at <= until_s)
     cut = mser5(e2e_s[known])
     return (float(requests.arrived_at[known][cut.index]) if cut.index else 0.0), cut.settled
 
@@ -108,7 +109,7 @@ def common_window(records: Sequence[ServiceRecord], end_s: float, start_s: float
     Raises:
         ValueError: no bin edge leaves anything between start and end.
     """
-    start = max(warm_up(record.requests)[0] for record in records) if start_s is None else start_s
+    start = max(warm_up(record.requests, end_s)[0] for record in records) if start_s is None else start_s
     edges = min((record.timeline.edges_s for record in records), key=len)
     after, before = edges[edges >= start - _rounding(start)], edges[edges <= end_s + _rounding(end_s)]
     if len(after) == 0 or len(before) == 0 or before[-1] <= after[0]:
@@ -203,6 +204,6 @@ def too_short(requests: RequestTable, window: Window) -> str:
     e2e_s = e2e_s[np.isfinite(e2e_s)]
     if len(e2e_s) and window.seconds < FEWEST_TURNOVERS * float(e2e_s.mean()):
         return f"the window lasts less than {FEWEST_TURNOVERS} mean end-to-end times"
-    if not warm_up(requests)[1]:
+    if not warm_up(requests, window.end_s)[1]:
         return "the warm-up did not end in the first half of the run"
     return ""

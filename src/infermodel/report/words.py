@@ -139,8 +139,8 @@ def warnings(findings: Findings) -> list[str]:
             some = f"{summary.unfinished} of {summary.arrived} requests"
             longer = window_too_short(each.record, findings.result.window.seconds)
             lines.append(
-                f"{summary.service}: {some} never finish within the window or as long again, so mean latencies are "
-                f"withheld; {longer or 'a longer run tells whether they ever do'}."
+                f"{summary.service}: {some} have not finished when the run ends, so mean latencies are withheld; "
+                f" {longer or 'a longer run tells whether they ever do'}."
             )
         if summary.warning:
             lines.append(f"{summary.service}: no confidence intervals; {summary.warning}.")

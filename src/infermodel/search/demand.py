@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from infermodel.metrics.objectives import PER_REQUEST, Objective
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation.recorder import FIRST_BIN_S, MOST_BINS
+from infermodel.simulation.spec import LONGEST_RUN
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.requests import Requests
@@ -90,7 +91,7 @@ def drawn(scenario: ResolvedScenario, replication: int) -> Demand | None:
         return None
     ingress_s = service.engine.ingress_s + service.engine.tokenise_s * int(requests.prompt_tokens.max())
     start_s, end_s = scenario.warm_up_s or 0.0, float(at[-1]) if scenario.duration_s is None else scenario.duration_s
-    ends_s = 2 * (max(end_s, float(at[-1])) + ingress_s)  # what is on the way then is given as long again
+    ends_s = LONGEST_RUN * (max(end_s, float(at[-1])) + ingress_s)
     bin_s = max(FIRST_BIN_S, 2 * ends_s / MOST_BINS)
     if end_s - start_s <= 2 * bin_s:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, nan
+from math import inf, isnan, nan
 
 import numpy as np
 from simpy.events import Event
@@ -17,7 +17,7 @@ from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.running import Running
-from infermodel.simulation.spec import Horizon, ServiceSpec
+from infermodel.simulation.spec import LONGEST_RUN, Horizon, ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.system import SystemProcess
 from infermodel.simulation.verified import VerifiedRunning
@@ -295,9 +295,30 @@ class Service:
         drain_s = self.horizon.drain_s
         if drain_s is None and more:
             at_once = self.log.arrived_at[self.sent - 1] == self.first_at if self.sent else False
-            drain_s = LONGEST_DRAIN_S if at_once else self._clock.now
+            if not at_once:
+                self._clock.call_at(2 * self._clock.now, ARRIVE, self._give_up)
+                return
+            drain_s = LONGEST_DRAIN_S
         if drain_s is not None:
             self._clock.call_at(self._clock.now + drain_s, ARRIVE, self._end)
+
+    def _give_up(self) -> None:
+        """As long again as arrivals were measured has passed. A measured request that no replica has begun ends the
+        run; where all are being answered, they get the time that long answers take."""
+        if self.ended:
+            return
+        if self._pending and not self._anybody_unbegun():
+            self._clock.call_at(LONGEST_RUN / 2 * self._clock.now, ARRIVE, self._end)
+        else:
+            self._end()
+
+    def _anybody_unbegun(self) -> bool:
+        """Whether some measured request waits for its first step."""
+        begun_at, finished, rejected = self.log.first_scheduled_at, self.log.finished, set(self.log.rejected)
+        return any(
+            isnan(begun_at[request]) and not finished[request] and request not in rejected
+            for request in range(int(self.measured))
+        )
 
     def _end(self) -> None:
         if not self.ended:

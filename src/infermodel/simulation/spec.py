@@ -41,6 +41,10 @@ class Limits:
     reserves_output: bool = False
 
 
+LONGEST_RUN = 8.0
+"""A run whose requests are all being answered lasts at most so many times as long as arrivals were measured."""
+
+
 @dataclass(frozen=True)
 class Horizon:
     """What is measured, and when the simulation may stop.
@@ -51,7 +55,7 @@ class Horizon:
             one moment, all that come at that moment are measured: nothing tells them apart.
         drain_s: how long after the last measured arrival to wait for the measured ones to finish; None: as long as it
             takes where no more requests come, a day where all came at one moment, else as long as arrivals were
-            measured. Arrivals go on meanwhile.
+            measured; and on to `LONGEST_RUN` times as long where each has been begun by then. Arrivals go on meanwhile.
     """
 
     duration_s: float = inf
