@@ -84,9 +84,8 @@ def _translate(each: Any, path: KeyPath, document: Document, root: type[BaseMode
             block = block_at(path[:-1], document.tree, root)
             known = keys(block) if block else ()
             free = [key for key in known if key not in _node(document.tree, path[:-1])]
-            return document.error(
-                path, f"no key named {named(path[-1])} here", did_you_mean(str(path[-1]), free), at_key=True
-            )
+            suggestion = _belongs_to(path, document, root) or did_you_mean(str(path[-1]), free)
+            return document.error(path, f"no key named {named(path[-1])} here", suggestion, at_key=True)
         case "too_short":
             return document.error(path, "the list is empty; give at least one")
         case "too_long":
@@ -99,6 +98,15 @@ def _translate(each: Any, path: KeyPath, document: Document, root: type[BaseMode
             return document.error(path, f"expected a list, got {named(each['input'])}")
         case _:
             return document.error(path, each["msg"])
+
+
+def _belongs_to(path: KeyPath, document: Document, root: type[BaseModel]) -> str:
+    """Where a key that stands too deep would be known; empty if in no block around its own."""
+    for depth in range(len(path) - 2, -1, -1):
+        block = block_at(path[:depth], document.tree, root) if not isinstance(path[depth], int) else None
+        if block and path[-1] in keys(block):
+            return f"it belongs beside '{path[depth]}'"
+    return ""
 
 
 def _node(tree: Any, path: KeyPath) -> Any:
