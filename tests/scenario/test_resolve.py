@@ -179,15 +179,17 @@ def test_a_model_that_does_not_fit_names_the_smallest_fleet(file: Path) -> None:
         ),
         (
             "services.0.price.purchase=dgx-h100",
-            "services.0.price.purchase: 'dgx-h100' is the purchase price of dgx-h100, not of cs-3",
+            "services.0.price.purchase: 'dgx-h100' is the purchase price of dgx-h100, not of cs-3; one of cs-3",
         ),
         (
             "services.0.price.purchase=us-industrial-2024",
-            "services.0.price.purchase: 'us-industrial-2024' is a price of the category electricity, not purchase",
+            "services.0.price.purchase: 'us-industrial-2024' is a price of the category electricity, not purchase; "
+            "one of cs-3",
         ),
         (
             "prices.electricity=cs-3",
-            "prices.electricity: 'cs-3' is a price of the category purchase, not electricity",
+            "prices.electricity: 'cs-3' is a price of the category purchase, not electricity; "
+            "one of us-industrial-2024, us-industrial-2026",
         ),
         ("services.0.price.list=cs-3", "services.0.price.list: 'cs-3' is a price of the category purchase, not list"),
     ],

@@ -89,8 +89,8 @@ def mser5(series: NDArray[np.float64]) -> Cut:
 def warm_up(requests: RequestTable, until_s: float) -> tuple[float, bool]:
     """Seconds after which a service is in steady state, and whether that could be told.
 
-    MSER-5 over the end-to-end times in order of arrival; the time is the arrival of the first request kept. Of those that
-    come after `until_s`, while the last measured ones are waited for, only the short ones are known.
+    MSER-5 over the end-to-end times in order of arrival; the time is the arrival of the first request kept. Of
+    those that come after `until_s`, while the last measured ones are waited for, only the short ones are known.
     """
     e2e_s = latencies(requests)["e2e_s"]
     known = np.isfinite(e2e_s) & (requests.arrived_at <= until_s)

@@ -84,11 +84,10 @@ class _Finder:
                 ScenarioError(str(broken.path), broken.line, broken.column, named, broken.problem, "", shown)
             )
         except (FleetError, PriceError) as error:
-            suggestion = error.suggestion if isinstance(error, FleetError) else ""
             at = (*path, *error.path)
             if isinstance(error, PriceError) and not self.document.holds(at):
                 at = error.path  # the scenario's price, not the service's
-            self.errors.append(self.document.error(at, str(error), suggestion))
+            self.errors.append(self.document.error(at, str(error), error.suggestion))
         except (CatalogError, TraceNotFound, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in FAULTS:
                 raise

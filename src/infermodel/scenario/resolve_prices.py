@@ -36,11 +36,13 @@ class PriceError(ValueError):
 
     Attributes:
         path: of the key, below the service or scenario.
+        suggestion: prices that do; may be empty.
     """
 
-    def __init__(self, path: KeyPath, message: str) -> None:
+    def __init__(self, path: KeyPath, message: str, suggestion: str = "") -> None:
         super().__init__(message)
         self.path = path
+        self.suggestion = suggestion
 
 
 def merged_prices(scenario: Prices, service: Prices) -> Prices:
@@ -92,10 +94,18 @@ def _figure(price: Band | str | None, path: KeyPath, category: str, of: str = ""
         return price
     found = catalog.load_price(price)
     if found.category != category or found.figure is None:
-        raise PriceError(path, f"'{price}' is a price of the category {found.category}, not {category}")
+        said = f"'{price}' is a price of the category {found.category}, not {category}"
+        raise PriceError(path, said, _known(category, of))
     if of and found.of != of:
-        raise PriceError(path, f"'{price}' is the {category} price of {found.of}, not of {of}")
+        raise PriceError(path, f"'{price}' is the {category} price of {found.of}, not of {of}", _known(category, of))
     return Band.of(found.figure)
+
+
+def _known(category: str, of: str) -> str:
+    """The catalog's prices of a category, of one thing where it is named, as a suggestion."""
+    prices = ((name, catalog.load_price(name)) for name in catalog.names("prices"))
+    found = [name for name, price in prices if price.category == category and (not of or price.of == of)]
+    return f"one of {', '.join(found)}" if found else f"the catalog has none of {of}: write an amount"
 
 
 def _list_price(price: ListPrice | str | None, model: str) -> ResolvedListPrice | None:
