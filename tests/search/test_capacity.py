@@ -13,6 +13,9 @@ from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario
 from infermodel.search.capacity import find_capacities, find_capacity
 from infermodel.search.probe import COARSE, Effort, judge
+from infermodel.workload.arrivals import Constant, Poisson
+from infermodel.workload.lengths import Fixed
+from infermodel.workload.sessions import BestOf, Chain, SessionTraffic
 
 LONG = Effort(replications=8, beyond=20, turnovers=10, fewest=1500)
 
@@ -116,3 +119,27 @@ def test_a_few_long_answers_are_no_limit_on_the_load(tmp_path: Path) -> None:
     found = judge(scenario, service, 100.0, COARSE)
     assert found.summary.window_end_s - found.summary.window_start_s < 10
     assert found.sustained, found.reason
+
+
+def test_questions_of_two_calls_at_once_are_a_queue_with_batch_arrivals(tmp_path: Path) -> None:
+    """M[2]/D/1: with X = 2 calls a question and S = 1 s, W = S (r / 2 + E[X (X - 1)] / (2 E[X])) / (1 - r), which is
+    (r / 2 + 1 / 2) / (1 - r): 1.5 s at r = 0.5 calls/s, a question every 4 s.
+    """
+    scenario = one_server(tmp_path, 0.2, objectives="{queue_time_mean: 1.5 s}")
+    sessions = SessionTraffic(Poisson(1.0), Fixed(1), BestOf(2, Fixed(5)))
+    asked = replace(scenario, services=(replace(scenario.services[0], sessions=sessions),))
+    found = capacity_of(asked, 0.05)
+    assert found.low <= 0.5 <= found.high
+    assert found.high / found.low < 1.35
+    assert f"of calls, 2 a question: {30 * found.low:.4g} questions a minute" in found.note
+
+
+def test_calls_that_wait_for_each_other_fill_a_server(tmp_path: Path) -> None:
+    """A question every T s, two calls of 1 s one after the other: nobody waits until T is 2 s, one call a second."""
+    scenario = one_server(tmp_path, 0.2, objectives="{queue_time_p99: 1 ms}")
+    sessions = SessionTraffic(Constant(1.0), Fixed(1), Chain(Fixed(2), Fixed(5)))
+    asked = replace(scenario, services=(replace(scenario.services[0], sessions=sessions),))
+    found = capacity_of(asked, 0.001, COARSE)
+    assert found.low <= 1 + 1e-9
+    assert found.high >= 1 - 1e-9
+    assert found.high <= found.low * 1.001

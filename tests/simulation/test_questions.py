@@ -15,7 +15,7 @@ from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
 from infermodel.simulation.gate import RateLimits, Tenant
 from infermodel.simulation.rate_limits import RateLimit
 from infermodel.tables import REJECTED, ServiceRecord
-from infermodel.workload.arrivals import Offline, Poisson
+from infermodel.workload.arrivals import Constant, Offline, Poisson
 from infermodel.workload.lengths import Fixed, Uniform
 from infermodel.workload.sessions import BestOf, Chain, Pattern, SessionTraffic, TreeSearch
 from infermodel.workload.traffic import ThinkTime
@@ -120,3 +120,14 @@ def test_rates_and_times_of_a_summary() -> None:
     assert summary.answered_per_hour == 3 / 10 * 3600
     assert summary.answer_time_p50_s == pytest.approx(6.424)
     assert (summary.calls_mean, summary.input_tokens_mean, summary.output_tokens_mean) == (4, 640, 40)
+
+
+def test_a_run_of_so_many_requests_counts_calls() -> None:
+    """A question every 10 s, four calls within seven seconds each: ten are two questions and half of one."""
+    spec = ServiceSpec("s", AffineModel(0.001), SessionTraffic(Constant(0.1), Fixed(100), CHAIN), Limits(8, 512, 1000))
+    (record,) = simulate([spec], 1, Horizon(requests=10))
+    table = record.questions
+    assert table is not None
+    assert table.arrived_at.tolist() == [0.0, 10.0, 20.0]
+    assert len(record.requests) == 12  # the third, asked while calls were counted, is worked on to its end
+    assert not np.isnan(table.answered_at).any()

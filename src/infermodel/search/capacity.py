@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import inf, isfinite
 
@@ -14,7 +15,9 @@ from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight, rate_guess, zero_load_e2e_s
 from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady
 from infermodel.workload.arrivals import Offline
+from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
+from infermodel.workload.typical_calls import typical_calls
 
 MOST_LOADS = 40
 FIRST_STEP = 1.19
@@ -74,7 +77,8 @@ def find_capacity(
 
     Args:
         scenario: for seed and prices.
-        service: with its traffic and objectives. Of a daily profile the search keeps the law and drops the shape.
+        service: with its traffic and objectives. Of a daily profile the search keeps the law and drops the shape. Where
+            requests are calls of questions, the rate is that of calls.
         width: the bracket's upper end is at most this far above its lower end, as a share of it.
         effort: replications and lengths of the runs.
         mapper: runs replications.
@@ -83,9 +87,7 @@ def find_capacity(
     if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline):
         note = "an offline batch has no rate to search over"
         return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
-    if service.sessions is not None:
-        note = "questions of several calls have no objectives to search under"
-        return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
+    service = as_calls(service)
     closed = isinstance(traffic, ClosedTraffic)
     guess = 0.9 * rate_guess(service)
     if closed:
@@ -98,6 +100,15 @@ def find_capacity(
         for share in CURVE:
             search.look(share * search.low)
     return answer_of(service, search)
+
+
+def as_calls(service: ResolvedService) -> ResolvedService:
+    """The service with the lengths of its questions' calls in place of the questions', for guesses."""
+    if service.sessions is None:
+        return service
+    typical = typical_calls(service.sessions)
+    prompt, output = Fixed(round(typical.prompt_tokens)), Fixed(max(1, round(typical.output_tokens)))
+    return replace(service, traffic=OpenTraffic(service.sessions.arrivals, prompt, output))
 
 
 class _Search:
@@ -191,6 +202,9 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         notes.append(f"{runs} replications decide neither way at {undecided} {unit}, so the bracket ends around it")
     if search.high == inf:
         notes.append("no load tried was too much")
+    if service.sessions is not None:
+        calls = typical_calls(service.sessions).calls
+        notes.append(f"of calls, {calls:.4g} a question: {60 * search.low / calls:.4g} questions a minute")
     if steady(service.traffic) is not service.traffic:
         notes.append("of steady arrivals: the shape of the day is left out")
     if service.outages:

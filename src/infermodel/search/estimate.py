@@ -6,6 +6,7 @@ from math import inf
 
 from infermodel.cost.step import Batch, Chunk, Windowed
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.workload.typical_calls import typical_calls
 
 
 def rate_guess(service: ResolvedService) -> float:
@@ -73,10 +74,12 @@ def decode_s(service: ResolvedService, sequences: int) -> float:
 
 
 def prefill_s(service: ResolvedService) -> float:
-    """Seconds of the step that computes a mean prompt alone."""
-    model, prompt = service.step_model, max(1, round(mean_lengths(service)[0]))
+    """Seconds of the step that computes a mean prompt alone; of a question's calls, what the cache does not hold."""
+    model, prompt, cached = service.step_model, max(1, round(mean_lengths(service)[0])), 0
+    if service.sessions is not None and service.limits.prefix_caching:
+        cached = prompt - min(prompt, max(1, round(typical_calls(service.sessions).new_tokens)))
     nothing = tuple(Windowed(0, 0) for _ in model.windows)
-    return model.step(Batch(0, 0, 0, nothing, 1, (Chunk(prompt, 0),), 1)).latency_s
+    return model.step(Batch(0, 0, 0, nothing, 1, (Chunk(prompt - cached, cached),), 1)).latency_s
 
 
 def mean_lengths(service: ResolvedService) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
 from infermodel.workload.arrivals import Gamma, Poisson, Profile
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Traffic
+from infermodel.workload.typical_calls import typical_calls
 
 Mapper = Callable[[Callable[[int], Summary], Iterable[int]], Iterable[Summary]]
 """`map`, or one over processes."""
@@ -116,10 +117,13 @@ def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, r
     In open loops the first fifth is cut whatever MSER-5 would say: while the fleet fills, less finishes than arrives,
     and a rate at capacity that counts those seconds is too low.
     """
-    traffic = steady(service.traffic)
+    traffic, sessions = steady(service.traffic), service.sessions
     loaded: Traffic = traffic.with_users(int(load)) if isinstance(traffic, ClosedTraffic) else traffic.at_rate(load)
-    alone = replace(service, traffic=loaded, outages=(), rate_limits=None)
     filling_s = None if isinstance(traffic, ClosedTraffic) else requests * (1 - 1 / WARM_UP) / load
+    if sessions is not None and isinstance(loaded, OpenTraffic):
+        calls = typical_calls(sessions).calls
+        sessions = replace(sessions, arrivals=loaded.arrivals.at_rate(load / calls))
+    alone = replace(service, traffic=loaded, sessions=sessions, outages=(), rate_limits=None)
     return replace(scenario, services=(alone,), duration_s=None, requests=requests, warm_up_s=filling_s)
 
 
@@ -139,8 +143,15 @@ def requests_needed(service: ResolvedService, load: float, effort: Effort) -> in
 
 
 def held(service: ResolvedService, load: float) -> float:
-    """Requests that the fleet holds at once at this load, by the cost engine."""
-    return load if isinstance(service.traffic, ClosedTraffic) else in_flight(service, load)
+    """Requests that come while one is worked on, or a whole question, at this load, by the cost engine: those that the
+    fleet holds at once, and calls that come while others wait for tools or for each other.
+    """
+    if isinstance(service.traffic, ClosedTraffic):
+        return load
+    if service.sessions is None:
+        return in_flight(service, load)
+    typical = typical_calls(service.sessions)
+    return typical.in_a_row * in_flight(service, load) + load * typical.waits_s
 
 
 def tail_share(objective: Objective) -> float:

@@ -119,12 +119,11 @@ class Askers:
     def ask(self, alarm: Alarm, sessions: Iterator[Session]) -> Routine:
         """Ask questions whether or not earlier ones are answered."""
         clock, service = self._clock, self._service
-        for asked, session in enumerate(sessions):
-            if asked >= service.horizon.requests:
-                service.close_window(more=True)
+        for session in sessions:
             if session.arrived_at > clock.now:
                 alarm.set(session.arrived_at, service.order)
                 yield alarm
+            self._close_if_enough()
             if service.ended:
                 return
             number = self.questions.ask(session, measured=service.measured == inf)
@@ -135,6 +134,7 @@ class Askers:
     def _send(self, question: int, call: Call) -> None:
         """A call of a question becomes a request now."""
         service, clock = self._service, self._clock
+        self._close_if_enough()
         if service.ended:
             return
         request = service.log.extend(requests_of_calls([call], self._block_tokens))
@@ -143,6 +143,12 @@ class Askers:
         self.questions.sent(request, question, call)
         way_s = service.spec.way_s(service.log.prompt_tokens[request])
         clock.call_at(clock.now + way_s, service.order, partial(service.admit, request))
+
+    def _close_if_enough(self) -> None:
+        """Calls are the requests that a run counts; those that all come at the first moment are measured together."""
+        service = self._service
+        if service.sent >= service.horizon.requests and self._clock.now > service.first_at:
+            service.close_window(more=True)
 
     @property
     def open(self) -> bool:
