@@ -217,7 +217,8 @@ def at_random_times(desk: Desk, times: int, number: int) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_killed_or_interrupted_at_random_times(desk: Desk, number: int) -> None:
-    assert at_random_times(desk, 40, number) >= 10
+    times = 40 if desk.takes_s < 1.5 else 15
+    assert at_random_times(desk, times, number) >= times // 4
 
 
 def test_two_at_once_into_one_folder_leave_one_whole(desk: Desk) -> None:

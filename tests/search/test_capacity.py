@@ -11,11 +11,12 @@ from search_cases import one_server
 
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario
-from infermodel.search.capacity import find_capacities, find_capacity
-from infermodel.search.probe import COARSE, Effort, judge
+from infermodel.search.capacity import as_calls, find_capacities, find_capacity
+from infermodel.search.probe import COARSE, Effort, held, judge
 from infermodel.workload.arrivals import Constant, Poisson
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.sessions import BestOf, Chain, SessionTraffic
+from infermodel.workload.traffic import ThinkTime
 
 LONG = Effort(replications=8, beyond=20, turnovers=10, fewest=1500)
 
@@ -143,3 +144,14 @@ def test_calls_that_wait_for_each_other_fill_a_server(tmp_path: Path) -> None:
     assert found.low <= 1 + 1e-9
     assert found.high >= 1 - 1e-9
     assert found.high <= found.low * 1.001
+
+
+def test_a_run_of_questions_is_long_enough_for_their_calls_in_a_row(tmp_path: Path) -> None:
+    """While a question of two calls and a tool of 3 s is worked on, a server with a call at a time has two, and at 0.5
+    calls a second 1.5 come while the tool works.
+    """
+    (service,) = one_server(tmp_path, 0.2, objectives="{queue_time_p99: 1 ms}").services
+    chain = Chain(Fixed(2), Fixed(5), wait=ThinkTime(3.0))
+    asked = replace(service, sessions=SessionTraffic(Constant(1.0), Fixed(1), chain))
+    assert held(as_calls(asked), 0.5) == 2 * 1 + 1.5
+    assert held(service, 0.5) == 1
