@@ -1,5 +1,6 @@
 """The command line: quick, clean errors, exit statuses."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -226,3 +227,42 @@ def test_no_traceback_reaches_a_user(
     if status == 70:
         monkeypatch.setenv(cli.TRACEBACK_VARIABLE, "1")
         assert "Traceback" in call("run").stderr
+
+
+def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wraps(ctx: click.Context, args: list[str]) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("error calling function: KeyboardInterrupt") from None
+
+    monkeypatch.setattr(infermodel, "resolve_command", wraps)
+    result = call("run")
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_while_a_command_ends_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(ctx: click.Context, args: list[str]) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def say(message: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        said.append(message)
+
+    said: list[str] = []
+    monkeypatch.setattr(infermodel, "resolve_command", interrupted)
+    monkeypatch.setattr(cli, "_say", say)
+    assert call("run").exit_code == 130
+    assert said == ["interrupted"]
+
+
+def test_an_interrupt_that_nobody_wants_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under nohup."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(infermodel, "resolve_command", lambda ctx, args: signal.raise_signal(signal.SIGINT))
+        call("run")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

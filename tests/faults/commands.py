@@ -89,7 +89,7 @@ def start(arguments: tuple[str, ...], desk: Path, tamper: Callable[[], None] = l
     child = os.fork()
     if child:
         return child
-    status = 99
+    status, begun = 99, False
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         said = os.open(desk / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -99,9 +99,13 @@ def start(arguments: tuple[str, ...], desk: Path, tamper: Callable[[], None] = l
         os.chdir(desk)
         sys.argv = ["infermodel", *arguments]
         tamper()
+        begun = True
         infermodel.main(list(arguments), prog_name="infermodel")
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 98
+    except KeyboardInterrupt:
+        if not begun:  # the child was interrupted, not the command
+            status = 130
     finally:
         with suppress(OSError):
             sys.stdout.flush()

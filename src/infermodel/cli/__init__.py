@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -67,16 +70,46 @@ class LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
         """Run and exit; no traceback reaches the user."""
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")  # names in any script, on any terminal
         options["standalone_mode"] = False
-        try:
-            status = super().main(args, *rest, **options)
-            sys.stdout.flush()
-        except BaseException as error:
-            sys.exit(_status_of(error))
+        with Interrupts() as interrupts:
+            try:
+                for stream in (sys.stdout, sys.stderr):
+                    if hasattr(stream, "reconfigure"):
+                        stream.reconfigure(errors="backslashreplace")  # names in any script, on any terminal
+                status = super().main(args, *rest, **options)
+                sys.stdout.flush()
+            except BaseException as error:
+                interrupts.ending = True
+                status = _status_of(KeyboardInterrupt() if interrupts.came else error)
         sys.exit(status if isinstance(status, int) else DONE)
+
+
+class Interrupts:
+    """Ctrl-C while a command runs: noted, since a library may turn it into an error of its own, and of no effect while
+    the command ends. Where somebody else has a say in it (`nohup`), nothing is changed.
+
+    Attributes:
+        came: whether there was one.
+        ending: set once the exit status is being told.
+    """
+
+    def __init__(self) -> None:
+        self.came = self.ending = self._mine = False
+
+    def __enter__(self) -> Interrupts:
+        self._mine = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._mine:
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if not self.ending:
+            self.came = True
+            signal.default_int_handler(number, frame)
 
 
 def _status_of(error: BaseException) -> int:
