@@ -147,6 +147,8 @@ MUTANTS = (
            "LONGEST_RUN / 2 * self._clock.now", "self._clock.now", "tests/simulation/test_end_of_run.py"),
     Mutant("calls wait for each other, and nobody waits for them", "search/probe.py",
            "typical.in_a_row * in_flight(service, load)", "in_flight(service, load)", "tests/search/test_capacity.py"),
+    Mutant("prompts that nobody has seen yet bound the load", "search/probe.py",
+           "cold = to_fill_caches(service)", "cold = 0", "tests/search/test_capacity.py"),
     Mutant("unfinished requests are left out of attainment", "metrics/summary.py",
            "attainment=share_of(float(good.sum()), counts.arrived)",
            "attainment=share_of(float(good.sum()), counts.finished)", "tests/metrics/test_summary.py"),

@@ -10,9 +10,9 @@ import pytest
 from search_cases import one_server
 
 from infermodel.experiment.result import Capacity
-from infermodel.scenario import ResolvedScenario
+from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.capacity import as_calls, find_capacities, find_capacity
-from infermodel.search.probe import COARSE, Effort, held, judge
+from infermodel.search.probe import COARSE, Effort, held, judge, to_fill_caches
 from infermodel.workload.arrivals import Constant, Poisson
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.sessions import BestOf, Chain, SessionTraffic
@@ -155,3 +155,34 @@ def test_a_run_of_questions_is_long_enough_for_their_calls_in_a_row(tmp_path: Pa
     asked = replace(service, sessions=SessionTraffic(Constant(1.0), Fixed(1), chain))
     assert held(as_calls(asked), 0.5) == 2 * 1 + 1.5
     assert held(service, 0.5) == 1
+
+
+CACHED = """
+title: prompts that come again
+requests: 100
+traffic:
+  arrivals: {kind: poisson, rate: 1 /s}
+  prompt_tokens: {kind: fixed, tokens: 8000}
+  output_tokens: {kind: fixed, tokens: 10}
+  prefix: {distinct_prompts: 50, order: uniform}
+objectives: {ttft_p95: 100 ms}
+services:
+  - {name: gpus, model: llama-3.1-8b, fleet: {system: dgx-h100, replicas: 2}, prefix_caching: true}
+"""
+
+
+def test_caches_are_full_before_a_light_load_is_judged(tmp_path: Path) -> None:
+    """A prompt of 8,000 tokens takes a GPU some 0.3 s, one that was seen 20 ms: only the first of each is late."""
+    path = tmp_path / "cached.yaml"
+    path.write_text(CACHED)
+    scenario = resolve(load(path))
+    (service,) = scenario.services
+    assert to_fill_caches(service) == 4 * 2 * 50
+    assert to_fill_caches(replace(service, limits=replace(service.limits, prefix_caching=False))) == 0
+    for rate in (0.01, 10.0):
+        found = judge(scenario, service, rate, COARSE)
+        assert found.sustained, found.reason
+        assert found.summary.ttft_p50_s < 0.05
+    cold = judge(scenario, replace(service, limits=replace(service.limits, prefix_caching=False)), 0.01, COARSE)
+    assert not cold.sustained
+    assert cold.summary.ttft_p50_s > 0.2

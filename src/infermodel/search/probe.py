@@ -17,7 +17,7 @@ from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
 from infermodel.workload.arrivals import Gamma, Poisson, Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Traffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
 from infermodel.workload.typical_calls import typical_calls
 
 Mapper = Callable[[Callable[[int], Summary], Iterable[int]], Iterable[Summary]]
@@ -112,19 +112,34 @@ def summary_of(alone: ResolvedScenario, number: int) -> Summary:
 
 
 def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, requests: int) -> ResolvedScenario:
-    """The service alone, without outages and rate limits, at another load, its first `requests` requests measured.
+    """The service alone, without outages and rate limits, at another load: so many requests after full caches.
 
     In open loops the first fifth is cut whatever MSER-5 would say: while the fleet fills, less finishes than arrives,
-    and a rate at capacity that counts those seconds is too low.
+    and a rate at capacity that counts those seconds is too low. So is all that comes before caches are full: or prompts
+    that were never seen would bound light loads, whose runs are short, and not heavy ones.
     """
     traffic, sessions = steady(service.traffic), service.sessions
     loaded: Traffic = traffic.with_users(int(load)) if isinstance(traffic, ClosedTraffic) else traffic.at_rate(load)
-    filling_s = None if isinstance(traffic, ClosedTraffic) else requests * (1 - 1 / WARM_UP) / load
+    cold = to_fill_caches(service)
+    filling_s = None if isinstance(traffic, ClosedTraffic) else (cold + requests * (1 - 1 / WARM_UP)) / load
     if sessions is not None and isinstance(loaded, OpenTraffic):
         calls = typical_calls(sessions).calls
         sessions = replace(sessions, arrivals=loaded.arrivals.at_rate(load / calls))
     alone = replace(service, traffic=loaded, sessions=sessions, outages=(), rate_limits=None)
-    return replace(scenario, services=(alone,), duration_s=None, requests=requests, warm_up_s=filling_s)
+    return replace(scenario, services=(alone,), duration_s=None, requests=cold + requests, warm_up_s=filling_s)
+
+
+def to_fill_caches(service: ResolvedService) -> int:
+    """Requests after which each replica has seen nearly all prompts that come again, or has no room for more.
+
+    Which replica gets a prompt is as good as random: after four requests for each prompt on each replica, 98 % of them
+    have been there (1 - e^-4).
+    """
+    traffic = service.traffic
+    if not service.limits.prefix_caching or isinstance(traffic, TraceTraffic) or traffic.prefix is None:
+        return 0
+    room = ceil(service.step_model.kv_memory.tokens / traffic.mean_prompt_tokens)
+    return min(MOST_REQUESTS // 2, 4 * service.replicas * min(traffic.prefix.distinct_prompts, room))
 
 
 def steady(traffic: Traffic) -> Traffic:
@@ -136,7 +151,7 @@ def steady(traffic: Traffic) -> Traffic:
 
 
 def requests_needed(service: ResolvedService, load: float, effort: Effort) -> int:
-    """Requests of a run at this load, those of its warm-up included."""
+    """Requests of a run at this load, those included that come while the fleet fills, but not its caches."""
     tail = min((tail_share(each) for each in service.objectives), default=0.1)
     measured = max(effort.fewest, effort.beyond / max(tail, 1e-4), effort.turnovers * held(service, load))
     return int(min(MOST_REQUESTS, measured * WARM_UP))
