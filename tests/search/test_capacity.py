@@ -13,6 +13,8 @@ from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.capacity import as_calls, find_capacities, find_capacity
 from infermodel.search.probe import COARSE, Effort, held, judge, to_fill_caches
+from infermodel.simulation import Outage
+from infermodel.simulation.gate import RateLimits, Tenant
 from infermodel.workload.arrivals import Constant, Poisson
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.sessions import BestOf, Chain, SessionTraffic
@@ -186,3 +188,12 @@ def test_caches_are_full_before_a_light_load_is_judged(tmp_path: Path) -> None:
     cold = judge(scenario, replace(service, limits=replace(service.limits, prefix_caching=False)), 0.01, COARSE)
     assert not cold.sustained
     assert cold.summary.ttft_p50_s > 0.2
+
+
+def test_what_the_search_leaves_out_is_said(tmp_path: Path) -> None:
+    scenario = one_server(tmp_path, 0.01, objectives="{queue_time_mean: 10 ms}")
+    service = replace(
+        scenario.services[0], outages=(Outage(0, 1.0, 1.0),), rate_limits=RateLimits((Tenant("free"),), backs_off=True)
+    )
+    found = find_capacity(scenario, service, width=1)
+    assert found.note == "with every system up: outages are left out; whatever keys may send: rate limits are left out"

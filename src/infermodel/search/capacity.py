@@ -209,6 +209,8 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         notes.append("of steady arrivals: the shape of the day is left out")
     if service.outages:
         notes.append("with every system up: outages are left out")
+    if service.rate_limits is not None:
+        notes.append("whatever keys may send: rate limits are left out")
     return "; ".join(notes)
 
 
