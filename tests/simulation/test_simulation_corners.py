@@ -27,7 +27,7 @@ CHAIN = Chain(Fixed(2), Fixed(10), Fixed(5), ThinkTime(0.5))
     [
         OpenTraffic(Poisson(20.0), Uniform(1, 60), Uniform(1, 20)),
         ClosedTraffic(4, Uniform(1, 60), Uniform(1, 20), ThinkTime(0.1, "exponential")),
-        SessionTraffic(Poisson(2.0), Fixed(50), CHAIN),
+        SessionTraffic(Poisson(8.0), Fixed(50), CHAIN),
     ],
 )
 def test_a_service_that_has_ended_is_not_touched_by_one_that_goes_on(traffic: Traffic | SessionTraffic) -> None:

@@ -9,10 +9,10 @@ from infermodel.tables import UNFINISHED, ServiceRecord
 
 def answer_s(record: ServiceRecord) -> float:
     """Seconds from first to last token of the median unfinished request, at the mean gap of the run; 0 without gaps."""
-    unfinished = record.requests.output_tokens[record.requests.status == UNFINISHED]
-    if not len(unfinished) or not record.gaps.gaps:
+    output_tokens = record.requests.output_tokens[record.requests.status == UNFINISHED]
+    if not len(output_tokens) or not record.gaps.gaps:
         return 0.0
-    return float(np.median(unfinished)) * record.gaps.total_s / record.gaps.gaps
+    return float(np.median(output_tokens - 1)) * record.gaps.total_s / record.gaps.gaps
 
 
 def window_too_short(record: ServiceRecord, window_s: float) -> str:

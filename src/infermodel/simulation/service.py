@@ -305,8 +305,6 @@ class Service:
     def _give_up(self) -> None:
         """As long again as arrivals were measured has passed. A measured request that no replica has begun ends the
         run; where all are being answered, they get the time that long answers take."""
-        if self.ended:
-            return
         if self._pending and not self._anybody_unbegun():
             self._clock.call_at(LONGEST_RUN / 2 * self._clock.now, ARRIVE, self._end)
         else:
