@@ -12,7 +12,7 @@ from search_cases import one_server
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.capacity import as_calls, find_capacities, find_capacity
-from infermodel.search.probe import COARSE, Effort, held, judge, to_fill_caches
+from infermodel.search.probe import COARSE, Effort, burstiness, held, judge, requests_needed, to_fill_caches
 from infermodel.simulation import Outage
 from infermodel.simulation.gate import RateLimits, Tenant
 from infermodel.workload.arrivals import Constant, Poisson
@@ -197,3 +197,20 @@ def test_what_the_search_leaves_out_is_said(tmp_path: Path) -> None:
     )
     found = find_capacity(scenario, service, width=1)
     assert found.note == "with every system up: outages are left out; whatever keys may send: rate limits are left out"
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "times"),
+    [
+        ("{kind: poisson, rate: 1 /s}", 1.0),
+        ("{kind: constant, rate: 1 /s}", 1.0),
+        ("{kind: gamma, rate: 1 /s, cv: 3}", 5.0),
+        ("{kind: gamma, rate: 1 /s, cv: 0.5}", 1.0),
+        ("{kind: profile, rates: [[0 s, 1 /s]], cv: 2}", 2.5),
+        ("{kind: closed, users: 3}", 1.0),
+    ],
+)
+def test_bursts_take_longer_runs(tmp_path: Path, arrivals: str, times: float) -> None:
+    (service,) = one_server(tmp_path, 0.01, objectives="{queue_time_p90: 1 s}", arrivals=arrivals).services
+    assert burstiness(service) == times
+    assert requests_needed(service, 3.0, COARSE) == 500 * times

@@ -154,7 +154,17 @@ def requests_needed(service: ResolvedService, load: float, effort: Effort) -> in
     """Requests of a run at this load, those included that come while the fleet fills, but not its caches."""
     tail = min((tail_share(each) for each in service.objectives), default=0.1)
     measured = max(effort.fewest, effort.beyond / max(tail, 1e-4), effort.turnovers * held(service, load))
-    return int(min(MOST_REQUESTS, measured * WARM_UP))
+    return int(min(MOST_REQUESTS, measured * WARM_UP * burstiness(service)))
+
+
+def burstiness(service: ResolvedService) -> float:
+    """How many times more requests than of Poisson arrivals a run needs to see as much: with gaps' coefficient of
+    variation c, (c^2 + 1) / 2 where that is more than 1, as waits and their variance grow (Kingman).
+    """
+    match steady(service.traffic):
+        case OpenTraffic(arrivals=Gamma(cv=cv)):
+            return max(1.0, (cv**2 + 1) / 2)
+    return 1.0
 
 
 def held(service: ResolvedService, load: float) -> float:
