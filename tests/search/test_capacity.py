@@ -12,7 +12,17 @@ from search_cases import one_server
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.capacity import as_calls, find_capacities, find_capacity
-from infermodel.search.probe import COARSE, Effort, burstiness, held, judge, requests_needed, to_fill_caches
+from infermodel.search.probe import (
+    COARSE,
+    DEEP,
+    Effort,
+    burstiness,
+    held,
+    judge,
+    requests_needed,
+    to_fill_caches,
+    to_tell_apart,
+)
 from infermodel.simulation import Outage
 from infermodel.simulation.gate import RateLimits, Tenant
 from infermodel.workload.arrivals import Constant, Poisson
@@ -21,6 +31,7 @@ from infermodel.workload.sessions import BestOf, Chain, SessionTraffic
 from infermodel.workload.traffic import ThinkTime
 
 LONG = Effort(replications=8, beyond=20, turnovers=10, fewest=1500)
+SHORT = replace(COARSE, fewest=400)
 
 
 def capacity_of(scenario: ResolvedScenario, width: float, effort: Effort = LONG) -> Capacity:
@@ -119,7 +130,7 @@ def test_a_few_long_answers_are_no_limit_on_the_load(tmp_path: Path) -> None:
         tmp_path, 0.05, objectives="{tpot_p90: 60 ms}", output=output, arrivals="{kind: closed, users: 100}"
     )
     service = replace(scenario.services[0], limits=replace(scenario.services[0].limits, max_sequences=1000))
-    found = judge(scenario, service, 100.0, COARSE)
+    found = judge(scenario, service, 100.0, SHORT)
     assert found.summary.window_end_s - found.summary.window_start_s < 10
     assert found.sustained, found.reason
 
@@ -182,10 +193,10 @@ def test_caches_are_full_before_a_light_load_is_judged(tmp_path: Path) -> None:
     assert to_fill_caches(service) == 4 * 2 * 50
     assert to_fill_caches(replace(service, limits=replace(service.limits, prefix_caching=False))) == 0
     for rate in (0.01, 10.0):
-        found = judge(scenario, service, rate, COARSE)
+        found = judge(scenario, service, rate, SHORT)
         assert found.sustained, found.reason
         assert found.summary.ttft_p50_s < 0.05
-    cold = judge(scenario, replace(service, limits=replace(service.limits, prefix_caching=False)), 0.01, COARSE)
+    cold = judge(scenario, replace(service, limits=replace(service.limits, prefix_caching=False)), 0.01, SHORT)
     assert not cold.sustained
     assert cold.summary.ttft_p50_s > 0.2
 
@@ -213,4 +224,12 @@ def test_what_the_search_leaves_out_is_said(tmp_path: Path) -> None:
 def test_bursts_take_longer_runs(tmp_path: Path, arrivals: str, times: float) -> None:
     (service,) = one_server(tmp_path, 0.01, objectives="{queue_time_p90: 1 s}", arrivals=arrivals).services
     assert burstiness(service) == times
-    assert requests_needed(service, 3.0, COARSE) == 500 * times
+    assert requests_needed(service, 3.0, COARSE) == 2000 * times
+
+
+def test_narrow_brackets_take_longer_runs() -> None:
+    """A queue that grows by 5 % of 3,600 arrivals keeps 180; their count has a standard deviation of 60."""
+    assert to_tell_apart(COARSE, 0.05).fewest == 3600
+    assert to_tell_apart(COARSE, 0.2).fewest == COARSE.fewest == 1600
+    assert to_tell_apart(COARSE, 1e-6).fewest == 3600
+    assert to_tell_apart(DEEP, 0.02) == DEEP

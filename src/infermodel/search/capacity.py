@@ -13,7 +13,7 @@ from infermodel.metrics.objectives import MINIMA
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight, rate_guess, zero_load_e2e_s
-from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady
+from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady, to_tell_apart
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
@@ -87,7 +87,7 @@ def find_capacity(
     if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline):
         note = "an offline batch has no rate to search over"
         return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
-    service = as_calls(service)
+    service, effort = as_calls(service), to_tell_apart(effort, width)
     closed = isinstance(traffic, ClosedTraffic)
     guess = 0.9 * rate_guess(service)
     if closed:

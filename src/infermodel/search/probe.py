@@ -56,8 +56,20 @@ class Effort:
     curve: bool = False
 
 
-COARSE = Effort(replications=1, beyond=10, turnovers=5)
+COARSE = Effort(replications=1, beyond=10, turnovers=5, fewest=1600)
+MOST_FEWEST = 3600
+"""Requests of a single run's window, where a narrow bracket asks for more of them."""
+
 DEEP = Effort(replications=16, beyond=20, turnovers=10, curve=True)
+
+
+def to_tell_apart(effort: Effort, width: float) -> Effort:
+    """Windows long enough for a single run to notice a queue that grows by the bracket's width: of N requests it keeps
+    `N x width`, which must exceed two standard deviations of their count, `2 sqrt(N)`, and half as much for safety.
+    """
+    if effort.replications > 1:
+        return effort
+    return replace(effort, fewest=max(effort.fewest, min(MOST_FEWEST, ceil((3 / width) ** 2))))
 
 
 def judge(
