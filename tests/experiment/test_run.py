@@ -185,6 +185,7 @@ def test_long_answers_in_a_short_window_are_no_overload(tmp_path: Path) -> None:
     assert f"{summary.unfinished} of {summary.arrived} requests have not finished when the run ends" in told
     assert re.search(r"an answer takes some [12]\d\d s and the window has 4 s: make the run longer", told)
     assert "queue" not in told
+    assert "  " not in told
 
 
 def test_tokens_of_requests_that_came_before_the_window_have_a_price_but_no_split(lonely: Result) -> None:

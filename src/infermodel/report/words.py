@@ -140,7 +140,7 @@ def warnings(findings: Findings) -> list[str]:
             longer = window_too_short(each.record, findings.result.window.seconds)
             lines.append(
                 f"{summary.service}: {some} have not finished when the run ends, so mean latencies are withheld; "
-                f" {longer or 'a longer run tells whether they ever do'}."
+                f"{longer or 'a longer run tells whether they ever do'}."
             )
         if summary.warning:
             lines.append(f"{summary.service}: no confidence intervals; {summary.warning}.")

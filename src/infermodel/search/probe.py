@@ -57,10 +57,10 @@ class Effort:
 
 
 COARSE = Effort(replications=1, beyond=10, turnovers=5, fewest=1600)
-MOST_FEWEST = 3600
-"""Requests of a single run's window, where a narrow bracket asks for more of them."""
-
 DEEP = Effort(replications=16, beyond=20, turnovers=10, curve=True)
+
+NARROWEST = 0.05
+"""Of a single run no narrower bracket is told apart: that is for replications."""
 
 
 def to_tell_apart(effort: Effort, width: float) -> Effort:
@@ -69,7 +69,7 @@ def to_tell_apart(effort: Effort, width: float) -> Effort:
     """
     if effort.replications > 1:
         return effort
-    return replace(effort, fewest=max(effort.fewest, min(MOST_FEWEST, ceil((3 / width) ** 2))))
+    return replace(effort, fewest=max(effort.fewest, ceil((3 / max(width, NARROWEST)) ** 2)))
 
 
 def judge(
