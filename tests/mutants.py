@@ -108,7 +108,7 @@ MUTANTS = (
            "return min(stage.token_s(context) for stage in self.stages)",
            "tests/cost/test_cost_dataflow.py tests/oracles/test_pipelines_and_loops.py"),
     Mutant("requests arrive before others complete", "simulation/alarm.py",
-           "COMPLETE, ARRIVE, START = 1 << 24, 2 << 24,", "COMPLETE, ARRIVE, START = 2 << 24, 1 << 24,", ENGINE),
+           "COMPLETE, ARRIVE, START = 1, 2, 3", "COMPLETE, ARRIVE, START = 2, 1, 3", ENGINE),
     Mutant("the last comes first among equals", "simulation/batching.py",
            "heappush(self._heap, (self._priority[request], request))",
            "heappush(self._heap, (self._priority[request], -request))", ENGINE),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from test_metamorphic import columns
 from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
-from infermodel.simulation.alarm import ARRIVE
+from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.kv_cache import BrokenLedger, KvCache
 from infermodel.simulation.rate_limits import Buckets, RateLimit
 from infermodel.simulation.router import LoadIndex
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
+from infermodel.workload.requests import Requests
 from infermodel.workload.sessions import Chain, SessionTraffic
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, Traffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, TraceTraffic, Traffic
 
 CHAIN = Chain(Fixed(2), Fixed(10), Fixed(5), ThinkTime(0.5))
 
@@ -47,10 +49,28 @@ def test_a_service_that_has_ended_is_not_touched_by_one_that_goes_on(traffic: Tr
 def test_a_simulation_in_which_nothing_more_happens_says_so() -> None:
     clock = Clock()
     rung = []
-    clock.call_at(2.0, ARRIVE, lambda: rung.append(clock.now))
+    clock.call_at(2.0, order_of(ARRIVE), lambda: rung.append(clock.now))
     with pytest.raises(RuntimeError, match="nothing is left to happen"):
         clock.run_until(clock.event())
     assert rung == [2.0]
+
+
+def test_a_fleet_of_forty_thousand_replicas() -> None:
+    """One request each, all at one moment: the lightest replica is always the next number, and all end alike."""
+    count = 40_000
+    one = np.ones(count, np.int64)
+    trace = TraceTraffic(Requests(np.zeros(count), 10 * one, 3 * one, 0 * one, -one))
+    spec = ServiceSpec("wide", AffineModel(0.01), trace, Limits(8, 256, 4096), replicas=count)
+    (record,) = simulate([spec], 1, Horizon())
+    assert record.requests.replica.tolist() == list(range(count))
+    assert record.requests.last_token_at.tolist() == [0.01 + 2 * 0.01] * count
+
+
+def test_orders_of_an_instant_do_not_mix() -> None:
+    assert order_of(COMPLETE, 0, 99_999) < order_of(COMPLETE, 1, 0) < order_of(ARRIVE) < order_of(ARRIVE, 1)
+    assert order_of(START, 999, 99_999) < order_of(START, 1000, 0)
+    with pytest.raises(ValueError, match="at most 1048576 of each"):
+        order_of(COMPLETE, 0, 1 << 20)
 
 
 def test_blocks_that_are_not_there_are_not_given() -> None:

@@ -8,15 +8,32 @@ from typing import Any, Final
 
 import simpy
 
-COMPLETE, ARRIVE, START = 1 << 24, 2 << 24, 3 << 24
-"""Order within an instant: replicas complete steps, then requests arrive, then replicas start steps. The index of the
-replica or service is added, so that ties never depend on who asked first. SimPy's own events (0 and 1) come before."""
+COMPLETE, ARRIVE, START = 1, 2, 3
+"""Phases of an instant: replicas complete steps, then requests arrive, then replicas start steps."""
+
+NUMBERS: Final = 20
+"""Bits for the number of a service, and as many for that of a replica: a million of each."""
 
 SIMPYS_OWN: Final = 1
 """Events with at most this order are SimPy's own, such as the end of a service."""
 
 Routine = Generator["Alarm", None, None]
 """A process that waits for its alarm and for nothing else."""
+
+
+def order_of(phase: int, service: int = 0, replica: int = 0) -> int:
+    """Order within an instant: by phase, then by service, then by replica, so that ties never depend on who asked
+    first. SimPy's own events (0 and 1) come before.
+
+    Raises:
+        ValueError: a number has no room, so that orders would mix.
+
+    >>> order_of(COMPLETE, 0, 99_999) < order_of(COMPLETE, 1, 0) < order_of(ARRIVE, 0, 0)
+    True
+    """
+    if service >> NUMBERS or replica >> NUMBERS:
+        raise ValueError(f"service {service}, replica {replica}: at most {1 << NUMBERS} of each have an order")
+    return (phase << 2 * NUMBERS) + (service << NUMBERS) + replica
 
 
 class Alarm:

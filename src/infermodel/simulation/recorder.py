@@ -85,8 +85,8 @@ class RequestLog:
         self.first_scheduled_at = array("d")
         self.first_token_at = array("d")
         self.last_token_at = array("d")
-        self.replica = array("h")
-        self.preemptions = array("h")
+        self.replica = array("i")
+        self.preemptions = array("i")
         self.cached_tokens = array("l")
         self.finished = bytearray()
         self.rejected: list[int] = []
@@ -114,8 +114,8 @@ class RequestLog:
         for times in (self.admitted_at, self.first_scheduled_at, self.first_token_at, self.last_token_at):
             times.extend(never)
         self.finished.extend(bytes(count))
-        self.replica.extend(array("h", [-1]) * count)
-        self.preemptions.extend(array("h", [0]) * count)
+        self.replica.extend(array("i", [-1]) * count)
+        self.preemptions.extend(array("i", [0]) * count)
         self.cached_tokens.extend(array("l", [0]) * count)
         if block.block_hashes is not None:
             self.block_hashes.update(enumerate(block.block_hashes, first))

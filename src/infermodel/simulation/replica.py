@@ -6,7 +6,7 @@ from math import inf, sqrt
 from typing import Literal
 
 from infermodel.cost.step import DecodeLine, Ramp, StepModel
-from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine
+from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.recorder import StepRecorder
 from infermodel.simulation.running import Running
@@ -34,7 +34,7 @@ class Replica:
         self,
         clock: Clock,
         index: int,
-        order: int,
+        service: int,
         step_model: StepModel,
         running: Running,
         recorder: StepRecorder,
@@ -47,7 +47,8 @@ class Replica:
         self.idle = False
         self._clock, self._recorder = clock, recorder
         self._line_of, self._ramp_of = step_model.decode_line, step_model.ramp
-        self._completes, self._starts = COMPLETE + order, START + order
+        self._completes = order_of(COMPLETE, service, index)
+        self._starts = order_of(START, service, index)
         self._every = stepping == "every"
         self._ahead = schedules_ahead
         self._halted = False

@@ -8,7 +8,7 @@ from math import inf, isnan, nan
 import numpy as np
 from simpy.events import Event
 
-from infermodel.simulation.alarm import ARRIVE, Alarm
+from infermodel.simulation.alarm import ARRIVE, Alarm, order_of
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
 from infermodel.simulation.clients import Askers, Users, arrivals
 from infermodel.simulation.clock import Clock
@@ -50,7 +50,7 @@ class Service:
         self.ended_at = nan
         self.load = LoadIndex(spec.replicas)
         self.random = streams("router")
-        self._clock, self.order, self.horizon = clock, ARRIVE + (index << 12), horizon
+        self._clock, self.order, self.horizon = clock, order_of(ARRIVE, index), horizon
         self.log = RequestLog()
         self._recorder = StepRecorder(spec.replicas)
         self._gate = Gate(spec.rate_limits, streams) if spec.rate_limits else None
@@ -65,7 +65,7 @@ class Service:
             Replica(
                 clock,
                 number,
-                (index << 12) + number,
+                index,
                 spec.step_model,
                 self._running(number, discipline, queue, streams),
                 self._recorder,
@@ -101,7 +101,7 @@ class Service:
             self.clients = Askers(self, clock, traffic, streams)
         self.clients.start()
         if duration_s < inf and not self.ended:
-            clock.call_at(duration_s, ARRIVE, lambda: self.close_window(more=True))
+            clock.call_at(duration_s, order_of(ARRIVE), lambda: self.close_window(more=True))
 
     def _running(self, number: int, discipline: Discipline, queue: WaitingQueue, streams: Streams) -> Running:
         """The running requests of a replica, those of one that draws what drafts yield where that is asked for."""
@@ -296,17 +296,17 @@ class Service:
         if drain_s is None and more:
             at_once = self.log.arrived_at[self.sent - 1] == self.first_at if self.sent else False
             if not at_once:
-                self._clock.call_at(2 * self._clock.now, ARRIVE, self._give_up)
+                self._clock.call_at(2 * self._clock.now, order_of(ARRIVE), self._give_up)
                 return
             drain_s = LONGEST_DRAIN_S
         if drain_s is not None:
-            self._clock.call_at(self._clock.now + drain_s, ARRIVE, self._end)
+            self._clock.call_at(self._clock.now + drain_s, order_of(ARRIVE), self._end)
 
     def _give_up(self) -> None:
         """As long again as arrivals were measured has passed. A measured request that no replica has begun ends the
         run; where all are being answered, they get the time that long answers take."""
         if self._pending and not self._anybody_unbegun():
-            self._clock.call_at(LONGEST_RUN / 2 * self._clock.now, ARRIVE, self._end)
+            self._clock.call_at(LONGEST_RUN / 2 * self._clock.now, order_of(ARRIVE), self._end)
         else:
             self._end()
 

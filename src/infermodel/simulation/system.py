@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infermodel.simulation.alarm import ARRIVE, Alarm, Routine
+from infermodel.simulation.alarm import ARRIVE, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class SystemProcess:
         """Go down and come back as planned."""
         clock = self._clock
         for outage in self._outages:
-            alarm.set(max(outage.at_s, clock.now), ARRIVE)
+            alarm.set(max(outage.at_s, clock.now), order_of(ARRIVE))
             yield alarm
             if self._service.ended:
                 return
             self._service.take_down(self.replicas)
-            alarm.set(clock.now + outage.for_s, ARRIVE)
+            alarm.set(clock.now + outage.for_s, order_of(ARRIVE))
             yield alarm
             if self._service.ended:
                 return
