@@ -7,7 +7,7 @@ Each case runs in a process of its own, so that its peak memory is its own. Fiel
     case, requests, output_tokens   what was simulated and measured
     cpu_s                           of one run of `simulate`, requests drawn and tables made included
     requests_per_cpu_s, tokens_per_cpu_s
-    events_per_request              SimPy events, superseded ones included, over requests
+    events_per_request              entries on the agenda, superseded ones included, over requests
     peak_memory_bytes               of the process at its highest, Python and numpy included
     every_step_ratio                CPU seconds of stopping at every step over those of leaping, on 10,000 requests
     heap_loop_ratio                 requests per CPU second over those of the bare heap loop on the same requests

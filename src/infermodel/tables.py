@@ -123,7 +123,7 @@ class ServiceRecord:
         peak_flops, peak_bandwidth: of one replica.
         kv_blocks, kv_block_tokens: room of one replica, and the block's size.
         ended_at: when the simulation of this service stopped.
-        events: SimPy events that the whole run took.
+        events: entries on the agenda that the whole run took, superseded ones included.
         tenants: of an API with rate limits.
         questions: where requests are calls of questions.
     """

@@ -1,4 +1,8 @@
-"""SimPy processes that play the systems, their replicas and the clients; columns of primitive times come out."""
+"""The systems, their replicas and the clients, played on SimPy's agenda; columns of primitive times come out.
+
+Of SimPy the environment, its heap and its events for the ends of services are used; what waits during a run are
+routines of our own with alarms on that heap (`alarm.py`, `clock.py`).
+"""
 
 from infermodel.simulation.replica import Stepping
 from infermodel.simulation.simulate import simulate

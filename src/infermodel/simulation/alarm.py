@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator
 from heapq import heappop, heappush
 from typing import Any, Final
 
-import simpy
-
 COMPLETE, ARRIVE, START = 1, 2, 3
 """Phases of an instant: replicas complete steps, then requests arrive, then replicas start steps."""
 
@@ -36,6 +34,27 @@ def order_of(phase: int, service: int = 0, replica: int = 0) -> int:
     return (phase << 2 * NUMBERS) + (service << NUMBERS) + replica
 
 
+class Agenda:
+    """What is to come, SimPy's own events among it, and a number for each entry in order of asking.
+
+    Attributes:
+        entries: heap of (time, order within the instant, number, alarm or event).
+        scheduled: entries put on it so far, superseded ones included.
+    """
+
+    __slots__ = ("entries", "scheduled")
+
+    def __init__(self, entries: list[Any]) -> None:
+        self.entries = entries
+        self.scheduled = 0
+
+    def put(self, time: float, order: int, event: object) -> int:
+        """Something more is to come; returns its number."""
+        self.scheduled = number = self.scheduled + 1
+        heappush(self.entries, (time, order, number, event))
+        return number
+
+
 class Alarm:
     """The event that a routine waits for, again and again; setting it anew replaces the earlier time.
 
@@ -44,11 +63,10 @@ class Alarm:
     callbacks, which costs four times as much.
     """
 
-    __slots__ = ("_agenda", "_next_ticket", "resume", "ticket")
+    __slots__ = ("_agenda", "resume", "ticket")
 
-    def __init__(self, clock: simpy.Environment) -> None:
-        self._agenda: list[Any] = clock._queue
-        self._next_ticket: Callable[[], int] = clock._eid.__next__
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
         self.ticket = -1  # of the one entry on the agenda that rings; earlier ones have been superseded
 
     def start(self, routine: Routine) -> None:
@@ -58,8 +76,9 @@ class Alarm:
 
     def set(self, time: float, order: int) -> None:
         """Ring at `time` (not before now) instead of any other time; alarms of one time ring by ascending `order`."""
-        self.ticket = ticket = self._next_ticket()
-        heappush(self._agenda, (time, order, ticket, self))
+        agenda = self._agenda
+        agenda.scheduled = self.ticket = ticket = agenda.scheduled + 1
+        heappush(agenda.entries, (time, order, ticket, self))
 
     def unset(self) -> None:
         """Do not ring."""

@@ -61,7 +61,7 @@ class Users:
     def start(self) -> None:
         """All users send their first request."""
         for _ in range(self._users):
-            alarm = Alarm(self._clock)
+            alarm = Alarm(self._clock.agenda)
             alarm.start(self.user(alarm, self._requests))
 
     def user(self, alarm: Alarm, requests: float) -> Routine:
@@ -113,7 +113,7 @@ class Askers:
 
     def start(self) -> None:
         """The first question comes."""
-        alarm = Alarm(self._clock)
+        alarm = Alarm(self._clock.agenda)
         alarm.start(self.ask(alarm, self._sessions))
 
     def ask(self, alarm: Alarm, sessions: Iterator[Session]) -> Routine:

@@ -1,21 +1,27 @@
-"""The simulated clock: SimPy's environment with alarms at exact absolute times and a fixed order within an instant."""
+"""The simulated clock: SimPy's environment with alarms at exact absolute times and a fixed order within an instant.
+
+What of SimPy is private and used nonetheless is used here and nowhere else: its heap `_queue` and its time `_now`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import simpy
 from simpy.core import StopSimulation
-from simpy.events import Event
+from simpy.events import NORMAL, Event
 
-from infermodel.simulation.alarm import Alarm, ring_in_turn
+from infermodel.simulation.alarm import Agenda, Alarm, ring_in_turn
 
 
 class Clock(simpy.Environment):
     """SimPy's environment with alarms on its agenda beside events; `now` is a plain attribute, it is read so often."""
 
     now = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agenda = Agenda(self._queue)
 
     @property
     def _now(self) -> float:
@@ -26,19 +32,13 @@ class Clock(simpy.Environment):
     def _now(self, time: float) -> None:
         self.now = time
 
-    @property
-    def scheduled(self) -> int:
-        """Entries put on the agenda so far, superseded ones included."""
-        return int(repr(self._eid)[6:-1])
-
-    @property
-    def agenda(self) -> list[Any]:
-        """Heap of what is to come: (time, order within the instant, ticket, alarm or event)."""
-        return self._queue
+    def schedule(self, event: Event, priority: int = NORMAL, delay: float = 0) -> None:
+        """As SimPy's, with a number from the agenda."""
+        self.agenda.put(self.now + delay, priority, event)
 
     def call_at(self, time: float, order: int, action: Callable[[], object]) -> None:
         """Do something once at `time`."""
-        alarm = Alarm(self)
+        alarm = Alarm(self.agenda)
         alarm.resume = action
         alarm.set(time, order)
 
@@ -50,10 +50,11 @@ class Clock(simpy.Environment):
         """
         if done.callbacks is not None:
             done.callbacks.append(StopSimulation.callback)
-        while self._queue:
+        entries = self.agenda.entries
+        while entries:
             try:
-                ring_in_turn(self._queue, self)
-                if self._queue:
+                ring_in_turn(entries, self)
+                if entries:
                     self.step()
             except StopIteration:
                 continue  # a routine has ended

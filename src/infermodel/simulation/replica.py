@@ -60,7 +60,7 @@ class Replica:
         self._context = 0
         self._first_s = self._slope_s = self._anchor_s = self._rings_at_s = 0.0
         self._steps = self._rings_at = 0
-        self._alarm = Alarm(clock)
+        self._alarm = Alarm(clock.agenda)
         self._alarm.start(self.serve())
 
     # ---- what the service sees ------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class Replica:
 
     def serve(self) -> Routine:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
-        clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda
+        clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda.entries
         now = clock.now
         while not self._halted:
             most = running.plan(now)

@@ -92,7 +92,7 @@ class Service:
     def _start_clients(self, traffic: Traffic | SessionTraffic, streams: Streams) -> None:
         clock, duration_s = self._clock, self.horizon.duration_s
         if not isinstance(traffic, (ClosedTraffic, SessionTraffic)):
-            alarm = Alarm(clock)
+            alarm = Alarm(clock.agenda)
             alarm.start(arrivals(self, clock, alarm, traffic.blocks(streams)))
             return
         if isinstance(traffic, ClosedTraffic):
@@ -352,7 +352,7 @@ class Service:
             kv_blocks=memory.tokens // memory.block_tokens,
             kv_block_tokens=memory.block_tokens,
             ended_at=self.ended_at,
-            events=self._clock.scheduled,
+            events=self._clock.agenda.scheduled,
             tenants=self._gate.record(self.sent) if self._gate else (),
             questions=self.clients.questions.table() if isinstance(self.clients, Askers) else None,
         )

@@ -36,7 +36,7 @@ class SystemProcess:
             (outage for outage in spec.outages if outage.system == number), key=lambda outage: outage.at_s
         )
         if self._outages and self.replicas:
-            alarm = Alarm(clock)
+            alarm = Alarm(clock.agenda)
             alarm.start(self.live(alarm))
 
     def live(self, alarm: Alarm) -> Routine:
