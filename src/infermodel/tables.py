@@ -11,6 +11,16 @@ from numpy.typing import NDArray
 FINISHED, UNFINISHED, REJECTED = 0, 1, 2
 """Values of `RequestTable.status`."""
 
+GAP_BINS_PER_OCTAVE = 64
+GAP_EDGES_S: NDArray[np.float64] = np.concatenate(
+    [[0.0], np.exp2(np.arange(-22 * GAP_BINS_PER_OCTAVE, 14 * GAP_BINS_PER_OCTAVE + 1) / GAP_BINS_PER_OCTAVE), [np.inf]]
+)
+"""Edges of the gap histogram: bins 1.1 % wide from a quarter of a microsecond to four and a half hours."""
+
+FIRST_BIN_S = 2.0**-6
+MOST_BINS = 1024
+"""The timeline starts with bins of 1/64 s and doubles their width whenever there are more than this many."""
+
 
 @dataclass(frozen=True)
 class RequestTable:

@@ -15,7 +15,7 @@ from infermodel.economics.band import Band
 from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
 from infermodel.scenario.document import parse
 from infermodel.scenario.validation import validate
-from infermodel.simulation.system import Outage
+from infermodel.simulation.spec import Outage
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
 
 SOUND = """\

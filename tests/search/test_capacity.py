@@ -24,9 +24,9 @@ from infermodel.search.probe import (
     to_tell_apart,
 )
 from infermodel.simulation import Outage
-from infermodel.simulation.gate import RateLimits, Tenant
 from infermodel.workload.arrivals import Constant, Poisson
 from infermodel.workload.lengths import Fixed
+from infermodel.workload.quotas import RateLimits, Tenant
 from infermodel.workload.sessions import BestOf, Chain, SessionTraffic
 from infermodel.workload.traffic import ThinkTime
 

@@ -15,12 +15,11 @@ from infermodel.metrics.steady import Window
 from infermodel.metrics.tenants import tenant_summaries
 from infermodel.simulation import Horizon, ServiceSpec, simulate
 from infermodel.simulation.batching import FairQueue
-from infermodel.simulation.gate import RateLimits, Tenant
-from infermodel.simulation.rate_limits import RateLimit
 from infermodel.simulation.spec import Limits
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Constant, Offline, Poisson
 from infermodel.workload.lengths import Fixed, Uniform
+from infermodel.workload.quotas import RateLimit, RateLimits, Tenant
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Traffic
 
 FREE = (RateLimit(60, 30, 60_000), RateLimit(3600, 900, 1_000_000), RateLimit(86400, 14_400, 1_000_000))

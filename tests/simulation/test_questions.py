@@ -12,11 +12,10 @@ from infermodel.metrics.laws import check_laws
 from infermodel.metrics.questions import question_summary
 from infermodel.metrics.steady import Window
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.gate import RateLimits, Tenant
-from infermodel.simulation.rate_limits import RateLimit
 from infermodel.tables import REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Constant, Offline, Poisson
 from infermodel.workload.lengths import Fixed, Uniform
+from infermodel.workload.quotas import RateLimit, RateLimits, Tenant
 from infermodel.workload.sessions import BestOf, Chain, Pattern, SessionTraffic, TreeSearch
 from infermodel.workload.traffic import ThinkTime
 

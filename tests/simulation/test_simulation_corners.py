@@ -13,10 +13,10 @@ from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.kv_cache import BrokenLedger, KvCache
-from infermodel.simulation.rate_limits import Buckets, RateLimit
 from infermodel.simulation.router import LoadIndex
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
+from infermodel.workload.quotas import Buckets, RateLimit
 from infermodel.workload.requests import Requests
 from infermodel.workload.sessions import Chain, SessionTraffic
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, TraceTraffic, Traffic

@@ -11,7 +11,7 @@ from infermodel.claims.speed import CONTEXT
 from infermodel.claims.verdict import Answer
 from infermodel.cost.step import DoesNotFit
 from infermodel.hardware import System
-from infermodel.simulation.rate_limits import RateLimit, most_tokens
+from infermodel.workload.quotas import RateLimit, most_tokens
 
 DAY_S = 86400.0
 

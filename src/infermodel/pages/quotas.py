@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from infermodel.report.drawing import legend_below, save, sheet
 from infermodel.report.palette import INK, SPARE_COLOURS
-from infermodel.simulation.rate_limits import Buckets, RateLimit, most_tokens
+from infermodel.workload.quotas import Buckets, RateLimit, most_tokens
 
 FREE = (
     RateLimit(60.0, 30, 60_000),

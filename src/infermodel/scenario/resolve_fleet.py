@@ -19,7 +19,7 @@ from infermodel.scenario.document import KeyPath
 from infermodel.scenario.schema import speculation as schema
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
-from infermodel.simulation import spec, system
+from infermodel.simulation import spec
 
 ENGINES: Mapping[str, tuple[str, str]] = {
     "gpu": ("batch", "vllm"),
@@ -195,7 +195,7 @@ def _place(
     return PlacedFleet(deployment, limits, model, devices, replicas, spanned, fleet.systems // spanned)
 
 
-def resolve_outages(outages: Sequence[Outage], fleet: Fleet, placed: PlacedFleet) -> tuple[system.Outage, ...]:
+def resolve_outages(outages: Sequence[Outage], fleet: Fleet, placed: PlacedFleet) -> tuple[spec.Outage, ...]:
     """Outages of groups of systems, those that overlap made one.
 
     Raises:
@@ -205,12 +205,12 @@ def resolve_outages(outages: Sequence[Outage], fleet: Fleet, placed: PlacedFleet
         if outage.system >= fleet.systems:
             said = f"the fleet has {fleet.systems} systems, counted from 0"
             raise FleetError(("outages", i, "system"), said, f"at most {fleet.systems - 1}")
-    merged: list[system.Outage] = []
+    merged: list[spec.Outage] = []
     spans = ((o.system // placed.systems_per_replica, o.at, o.at + o.length) for o in outages)
     for group, start, end in sorted(span for span in spans if span[0] < placed.groups):
         last = merged[-1] if merged else None
         if last is not None and last.system == group and start <= last.at_s + last.for_s:
-            merged[-1] = system.Outage(group, last.at_s, max(end, last.at_s + last.for_s) - last.at_s)
+            merged[-1] = spec.Outage(group, last.at_s, max(end, last.at_s + last.for_s) - last.at_s)
         else:
-            merged.append(system.Outage(group, start, end - start))
+            merged.append(spec.Outage(group, start, end - start))
     return tuple(sorted(merged, key=lambda outage: (outage.at_s, outage.system)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from infermodel.scenario.schema import rate_limits as schema
-from infermodel.simulation.gate import RateLimits, Tenant
-from infermodel.simulation.rate_limits import RateLimit
+from infermodel.workload.quotas import RateLimit, RateLimits, Tenant
 
 
 def resolve_rate_limits(asked: schema.RateLimits) -> RateLimits:

@@ -16,9 +16,8 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
-from infermodel.simulation.gate import RateLimits
-from infermodel.simulation.spec import Limits
-from infermodel.simulation.system import Outage
+from infermodel.simulation.spec import Limits, Outage
+from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from infermodel.metrics.objectives import PER_REQUEST, Objective
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.simulation.recorder import FIRST_BIN_S, MOST_BINS
 from infermodel.simulation.spec import LONGEST_RUN
 from infermodel.simulation.streams import named_streams
+from infermodel.tables import FIRST_BIN_S, MOST_BINS
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic

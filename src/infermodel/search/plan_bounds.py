@@ -18,7 +18,7 @@ from infermodel.metrics.objectives import Objective
 from infermodel.scenario.resolved import ResolvedService
 from infermodel.search.demand import Column, Demand, Promise, promises
 from infermodel.search.least_step import LeastStep, least_steps
-from infermodel.simulation.recorder import GAP_EDGES_S
+from infermodel.tables import GAP_EDGES_S
 
 MEMORY_SHARES = (0.0, 0.5, 1.0)
 """Of the least step that may be charged to contexts: they have to fit into memory."""

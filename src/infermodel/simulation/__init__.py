@@ -6,7 +6,6 @@ routines of our own with alarms on that heap (`alarm.py`, `clock.py`).
 
 from infermodel.simulation.replica import Stepping
 from infermodel.simulation.simulate import simulate
-from infermodel.simulation.spec import Horizon, Limits, ServiceSpec
-from infermodel.simulation.system import Outage
+from infermodel.simulation.spec import Horizon, Limits, Outage, ServiceSpec
 
 __all__ = ["Horizon", "Limits", "Outage", "ServiceSpec", "Stepping", "simulate"]

@@ -7,49 +7,15 @@ once more. So a refusal costs one attempt however long the line is, and nobody a
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 
-from infermodel.simulation.rate_limits import Buckets, RateLimit
 from infermodel.simulation.streams import Streams
 from infermodel.tables import TenantRecord
+from infermodel.workload.quotas import Buckets, RateLimits, Tenant
 
 DRAWN_AT_ONCE = 4096
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """Keys that are alike.
-
-    Attributes:
-        keys: how many.
-        share: of the requests, against those of the other tenants; each of its keys sends as much as the next.
-        limits: of each key; none: no limit.
-        priority: of its requests; None: as the traffic has it.
-    """
-
-    name: str
-    keys: int = 1
-    share: float = 1.0
-    limits: tuple[RateLimit, ...] = ()
-    priority: int | None = None
-
-
-@dataclass(frozen=True)
-class RateLimits:
-    """Who may send how much.
-
-    Attributes:
-        tenants: at least one.
-        requested_output: tokens of output that every request asks for; None: what it turns out to need.
-        backs_off: whether a refused client tries again; one that does not has lost the request.
-    """
-
-    tenants: tuple[Tenant, ...]
-    requested_output: int | None = None
-    backs_off: bool = True
 
 
 class Gate:

@@ -16,19 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.cost.step import BOUNDS, DecodeLine, Ramp
-from infermodel.tables import FINISHED, REJECTED, UNFINISHED, GapHistogram, RequestTable, Timeline
-from infermodel.workload.requests import Requests
-
-GAP_BINS_PER_OCTAVE = 64
-GAP_EDGES_S: NDArray[np.float64] = np.concatenate(
-    [[0.0], np.exp2(np.arange(-22 * GAP_BINS_PER_OCTAVE, 14 * GAP_BINS_PER_OCTAVE + 1) / GAP_BINS_PER_OCTAVE), [np.inf]]
+from infermodel.tables import (
+    FINISHED,
+    FIRST_BIN_S,
+    GAP_EDGES_S,
+    MOST_BINS,
+    REJECTED,
+    UNFINISHED,
+    GapHistogram,
+    RequestTable,
+    Timeline,
 )
-"""Edges of the gap histogram: bins 1.1 % wide from a quarter of a microsecond to four and a half hours."""
-
-FIRST_BIN_S = 2.0**-6
-MOST_BINS = 1024
-"""The timeline starts with bins of 1/64 s and doubles their width whenever there are more than this many."""
-
+from infermodel.workload.requests import Requests
 
 Column = NDArray[np.float64]
 BOUND_INDEX: Final = {bound: index for index, bound in enumerate(BOUNDS)}

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
 
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
+from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
-
-if TYPE_CHECKING:
-    from infermodel.simulation.gate import RateLimits
-    from infermodel.simulation.system import Outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,15 @@ class Limits:
     prefix_caching: bool = False
     schedules_ahead: bool = False
     reserves_output: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """System `system` (from 0) is down from `at_s` for `for_s` seconds."""
+
+    system: int
+    at_s: float
+    for_s: float
 
 
 LONGEST_RUN = 8.0
@@ -84,7 +89,7 @@ class ServiceSpec:
     systems: int = 1
     queue: str = "fcfs"
     router: str = "least_outstanding"
-    outages: tuple[Outage, ...] = field(default=())
+    outages: tuple[Outage, ...] = ()
     ingress_s: float = 0.0
     tokenise_s: float = 0.0
     egress_s: float = 0.0

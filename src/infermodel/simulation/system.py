@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infermodel.simulation.alarm import ARRIVE, Alarm, Routine, order_of
@@ -12,15 +11,6 @@ from infermodel.simulation.clock import Clock
 if TYPE_CHECKING:
     from infermodel.simulation.service import Service
     from infermodel.simulation.spec import ServiceSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """System `system` (from 0) is down from `at_s` for `for_s` seconds."""
-
-    system: int
-    at_s: float
-    for_s: float
 
 
 class SystemProcess:

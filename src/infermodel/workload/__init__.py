@@ -1,1 +1,1 @@
-"""What clients ask for: arrival processes, token lengths and traces, as columns of requests."""
+"""What clients ask for, as columns of requests (arrival processes, token lengths, traces), and how much they may."""

@@ -1,4 +1,5 @@
-"""Rate limits of an API key: buckets of requests and tokens, each filled again when its period is over.
+"""Who may send how much: rate limits of an API key, buckets of requests and tokens, each filled again when its period
+is over, and the tenants that keys belong to.
 
 A request takes one from each bucket of requests, and its prompt and the output it asks for from each bucket of tokens,
 when it is admitted. If any bucket has too little, it takes nothing and is told when to try again.
@@ -23,6 +24,39 @@ class RateLimit:
     period_s: float
     requests: float = inf
     tokens: float = inf
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Keys that are alike.
+
+    Attributes:
+        keys: how many.
+        share: of the requests, against those of the other tenants; each of its keys sends as much as the next.
+        limits: of each key; none: no limit.
+        priority: of its requests; None: as the traffic has it.
+    """
+
+    name: str
+    keys: int = 1
+    share: float = 1.0
+    limits: tuple[RateLimit, ...] = ()
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class RateLimits:
+    """Who may send how much.
+
+    Attributes:
+        tenants: at least one.
+        requested_output: tokens of output that every request asks for; None: what it turns out to need.
+        backs_off: whether a refused client tries again; one that does not has lost the request.
+    """
+
+    tenants: tuple[Tenant, ...]
+    requested_output: int | None = None
+    backs_off: bool = True
 
 
 class Buckets:

@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infermodel.simulation.rate_limits import Buckets, RateLimit, most_tokens
+from infermodel.workload.quotas import Buckets, RateLimit, most_tokens
 
 FREE = (RateLimit(60, 30, 60_000), RateLimit(3600, 900, 1_000_000), RateLimit(86400, 14_400, 1_000_000))
 
