@@ -8,6 +8,33 @@ from typing import Literal
 
 from infermodel.hardware import Provenance
 
+Admission = Literal["first_chunk", "whole_prompt", "answer_share", "whole_answer"]
+"""What must fit the free KV memory before a waiting request runs: the first chunk of its prompt; all of its prompt that
+is not cached; that and a share of the answers still to come, its own and the running requests'; that and its whole
+answer, so that nobody is ever preempted."""
+
+Findable = Literal["scheduled", "computed", "prompt_done"]
+"""From when on others find a prompt's block in the cache: its step is composed; the step is done; the prompt is."""
+
+Preempted = Literal["latest", "shortest_answer"]
+"""Whose memory is taken when none is left: who was admitted last; who has the shortest answer so far, of equals the
+longest prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A habit of an engine's scheduler, and whose word it is.
+
+    Attributes:
+        value: true or false, or one of a few words.
+        source: the engine's name for it, and its version.
+    """
+
+    value: bool | str
+    source: str
+    date: str = ""
+    note: str = ""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -26,13 +53,25 @@ class Engine:
         shares_free_memory: whether that share is of what weights and activations leave, not of the whole device.
         memory_reserve_bytes: of one device: runtime, graphs, activations beyond those computed from the batch.
         chunked_prefill: whether a prompt may be split over steps and mixed with decode.
+        mixes_prompts: whether a step may hold pieces of prompts beside decoding sequences; else prompts hold them up.
         schedules_ahead: whether the next step is composed while one runs.
-        reserves_output: whether a request is admitted only when memory for its whole output is left.
+        admission: what must fit before a waiting request runs.
+        preempted: who gives way when no memory is left.
+        prefix_caching: whether prompts use blocks that earlier ones with the same beginning left, where the scenario
+            does not say.
+        blocks_findable: from when on they do.
+        caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
             captured graph; `graph_tokens`, up to which steps with prompts replay one; `tokenise_s`, of the server to
             turn text into a token of a prompt; `fused_kernels`, of a layer done within its all-reduces;
             `narrow_cache_efficiency`, at which share of the device's own rate its kernels read keys and values of 8
-            bits, on GPUs before Blackwell.
+            bits, on GPUs before Blackwell. Of `admission: answer_share`: `answer_share` of the answers still to come
+            that is kept free at first, `answer_share_least` to which it sinks in even steps over `answer_share_steps`
+            steps; `answer_share_steps_ahead` that it is set to see ahead after a preemption; `longest_answer`, tokens
+            of an answer beyond which nobody reckons.
+        since: the first version that is like this.
+        extends: the entry of the catalog whose figures it has where it has none of its own.
+        rules: whose word the fields of habits are, by field, and that of `since`.
     """
 
     name: str
@@ -48,11 +87,24 @@ class Engine:
     memory_utilisation: float
     memory_reserve_bytes: float
     chunked_prefill: bool = True
+    mixes_prompts: bool = True
     schedules_ahead: bool = False
-    reserves_output: bool = False
+    admission: Admission = "first_chunk"
+    preempted: Preempted = "latest"
+    prefix_caching: bool = False
+    blocks_findable: Findable = "prompt_done"
+    caches_answers: bool = False
     shares_free_memory: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)
+    since: tuple[int, ...] = (0,)
+    extends: str = ""
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+
+    @property
+    def reserves_output(self) -> bool:
+        """Whether a request is admitted only when memory for its whole answer is left."""
+        return self.admission == "whole_answer"
 
     @property
     def tokenise_s(self) -> float:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from infermodel.catalog import build
+from infermodel.catalog import build, documents
 from infermodel.cli.calibrate import calibrate
 from infermodel.fidelity.bench import bench_rows, served_by
 from infermodel.fidelity.engines import play_with
@@ -72,7 +72,7 @@ def test_the_engine_that_made_the_runs_is_found_and_written(runs: Path) -> None:
     assert done.exit_code == 0, done.output
     content = yaml.safe_load(out.read_text())
     assert content.pop("engine") == "ours"
-    engine = build.engine("ours", {key: value for key, value in content.items() if key != "sources"}, "ours.yaml")
+    engine = build.engine("ours", documents.extended("engines", content, "ours.yaml"), "ours.yaml")
     for constant, true in TRUE.items():
         assert getattr(engine, constant) == pytest.approx(true, rel=0.1), constant
         assert engine.provenance[constant].kind == "calibrated"

@@ -76,7 +76,7 @@ def test_rows_past_the_knee_say_nothing_of_constants() -> None:
 def test_rows_go_to_their_generation() -> None:
     old, new = row(engine_version="0.10.2"), row(engine_version="0.18.0")
     assert rows_of("vllm-0.10", [old, new]) == (old,)
-    assert rows_of("vllm", [old, new, row(model="gpt-7")]) == (new,)
+    assert rows_of("vllm-0.14", [old, new, row(model="gpt-7")]) == (new,)
     with pytest.raises(ValueError, match="no row was served by sglang"):
         fit_engine("sglang", [old, new], HERE)
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from infermodel.architecture import ModelArchitecture
-from infermodel.catalog import build, prices, shapes
+from infermodel.catalog import build, prices, shapes, versions
 from infermodel.catalog.documents import CatalogError, names, read
 from infermodel.catalog.prices import Price, TokenPrice
 from infermodel.engine import Engine
@@ -20,6 +21,7 @@ __all__ = [
     "TokenPrice",
     "load_device",
     "load_engine",
+    "load_engine_version",
     "load_model",
     "load_price",
     "load_system",
@@ -53,6 +55,17 @@ def load_model(name: str) -> ModelArchitecture:
 def load_engine(name: str) -> Engine:
     """A serving engine, such as `vllm`."""
     return build.engine(name, read("engines", name), f"engines/{name}.yaml")
+
+
+@cache
+def load_engine_version(name: str, version: str) -> Engine:
+    """The entry of an engine that describes a version of it; its newest where the version is no number and no month.
+
+    >>> [load_engine_version("vllm", version).name for version in ("0.9.1", "0.18.0", "0.27.1", "0.40", "")]
+    ['vllm-0.10', 'vllm-0.14', 'vllm-0.20', 'vllm', 'vllm']
+    """
+    others = [entry for entry in names("engines") if re.fullmatch(rf"{re.escape(name)}-\d+(\.\d+)*", entry)]
+    return versions.entry_of(version, [load_engine(entry) for entry in (name, *others)])
 
 
 @cache

@@ -5,12 +5,13 @@ In a file a figure carries its unit; a field of the dataclass is the same word w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from infermodel.catalog.documents import CatalogError
-from infermodel.catalog.quantities import check_keys, quantities, table, whole
-from infermodel.engine import Engine
+from infermodel.catalog.quantities import check_keys, note_of, quantities, table, whole
+from infermodel.engine import Admission, Engine, Findable, Preempted, Rule
 from infermodel.hardware import Device, GpuDevice, Link, LpuDevice, Quantity, System, WaferDevice
 
 # field of the dataclass: key in the file, dimension
@@ -69,7 +70,19 @@ _ENGINE: _Fields = {
     "memory_utilisation": ("memory_utilisation", "share"),
     "memory_reserve_bytes": ("memory_reserve", "bytes"),
 }
-_HABITS = ("chunked_prefill", "schedules_ahead", "reserves_output", "shares_free_memory")  # of an engine, true or false
+_YES_NO = (True, False)
+_RULES: Mapping[str, tuple[bool | str, ...]] = {
+    "chunked_prefill": _YES_NO,
+    "mixes_prompts": _YES_NO,
+    "schedules_ahead": _YES_NO,
+    "admission": get_args(Admission),
+    "preempted": get_args(Preempted),
+    "prefix_caching": _YES_NO,
+    "blocks_findable": get_args(Findable),
+    "caches_answers": _YES_NO,
+    "shares_free_memory": _YES_NO,
+}
+"""Habits of an engine: field of the dataclass and key in the file, and what it may be."""
 _COUNTS = frozenset(
     {"multiprocessors", "cores", "devices", "max_sequences", "max_batched_tokens", "kv_block_tokens"}
 )  # fields that are whole numbers
@@ -159,14 +172,19 @@ def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
         CatalogError: the file misses something or holds something unknown.
     """
     keys = [key for key, _ in _ENGINE.values()]
-    check_keys(content, ("title", "family", "constants", *_HABITS, *keys), where)
+    check_keys(content, ("title", "family", "extends", "since", "constants", *_RULES, *keys), where)
     family = content.get("family")
     if family not in ("batch", "dataflow"):
         raise CatalogError(f"{where}: family {family!r} is none of batch, dataflow")
-    habits = {habit: content[habit] for habit in _HABITS if habit in content}
-    for habit, kept in habits.items():
-        if not isinstance(kept, bool):
-            raise CatalogError(f"{where}: {habit} is true or false")
+    rules = {name: _rule(content[name], f"{where}: {name}") for name in (*_RULES, "since") if name in content}
+    habits: dict[str, Any] = {habit: rule.value for habit, rule in rules.items()}
+    since = habits.pop("since", "0")
+    for habit, value in habits.items():
+        if not any(type(word) is type(value) and word == value for word in _RULES[habit]):
+            written = ", ".join(str(word).lower() for word in _RULES[habit])
+            raise CatalogError(f"{where}: {habit}: {value!r} is none of {written}")
+    if not (isinstance(since, str) and re.fullmatch(r"\d+(\.\d+)*", since)):
+        raise CatalogError(f"{where}: since: {since!r} is no version, such as '0.33'")
     values, provenance = _figures(content, _ENGINE, where)
     constants = table(content.get("constants") or {}, None, f"{where}: constants")
     return Engine(
@@ -175,6 +193,17 @@ def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
         family=family,
         constants={constant: figure.value for constant, figure in constants.items()},
         provenance=provenance | _named("constants", constants),
+        rules=rules,
+        since=tuple(map(int, since.split("."))),
+        extends=str(content.get("extends", "")),
         **habits,
         **values,
     )
+
+
+def _rule(entry: object, where: str) -> Rule:
+    """A habit with its source."""
+    content = check_keys(entry, ("value", "source", "date", "note", "inherited"), where)
+    if "value" not in content or not content.get("source"):
+        raise CatalogError(f"{where}: a rule has a value and a source")
+    return Rule(content["value"], str(content["source"]), str(content.get("date", "")), note_of(content))

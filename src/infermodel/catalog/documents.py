@@ -61,11 +61,14 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (_FOLDER / kind).glob("*.yaml")))
 
 
-def read(kind: str, name: str) -> Mapping[str, Any]:
-    """The content of one file, its naming key checked and taken away.
+def read(kind: str, name: str, below: tuple[str, ...] = ()) -> Mapping[str, Any]:
+    """The content of one file, its naming key checked and taken away, over that of the file that it `extends`.
+
+    Args:
+        below: names of the files that extend this one.
 
     Raises:
-        CatalogError: no such name, broken YAML, or a file that does not name itself.
+        CatalogError: no such name, broken YAML, a file that does not name itself, or files that extend one another.
     """
     known, word = names(kind), KINDS[kind]
     if name not in known:
@@ -78,4 +81,36 @@ def read(kind: str, name: str) -> Mapping[str, Any]:
     if not isinstance(content, dict) or content.pop(word, None) != name:
         raise CatalogError(f"{where}: a file of this name starts with '{word}: {name}'")
     content.pop("sources", None)  # where a file keeps its anchors
+    return extended(kind, content, where, (name, *below))
+
+
+def extended(kind: str, content: Mapping[str, Any], where: str, below: tuple[str, ...] = ()) -> Mapping[str, Any]:
+    """The content of a file over that of the file that it `extends`, if it does."""
+    if (base := content.get("extends")) is None:
+        return content
+    if base in below:
+        raise CatalogError(f"{where}: extends itself, by way of {base!r}")
+    return _over(read(kind, str(base), below), content, str(base))
+
+
+def _over(base: Mapping[str, Any], own: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a file says over what its base says, tables of figures joined; a figure of the base's says whose it is.
+
+    >>> _over({"a": {"value": 1}, "b": {"value": 2}}, {"extends": "old", "b": {"value": 3}}, "old")
+    {'a': {'inherited': 'old', 'value': 1}, 'b': {'value': 3}, 'extends': 'old'}
+    """
+    content = {key: _inherited(entry, name) for key, entry in base.items()}
+    for key, entry in own.items():
+        joined = isinstance(entry, dict) and "value" not in entry and isinstance(content.get(key), dict)
+        content[key] = content[key] | entry if joined else entry
     return content
+
+
+def _inherited(entry: Any, base: str) -> Any:
+    if isinstance(entry, list):
+        return [_inherited(each, base) for each in entry]
+    if not isinstance(entry, dict):
+        return entry
+    if "value" not in entry:
+        return {key: _inherited(figure, base) for key, figure in entry.items()}
+    return {"inherited": base, **entry}

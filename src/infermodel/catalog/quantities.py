@@ -9,7 +9,13 @@ from infermodel.catalog.documents import CatalogError, did_you_mean
 from infermodel.hardware import Kind, Quantity
 from infermodel.units import UnitError, parse, split
 
-_KEYS = ("value", "kind", "source", "date", "range", "note", "standard_error", "fit")
+_KEYS = ("value", "kind", "source", "date", "range", "note", "standard_error", "fit", "inherited")
+
+
+def note_of(content: Mapping[str, Any]) -> str:
+    """What a reader should know, and from whose file a figure is inherited."""
+    inherited = f"as {content['inherited']}" if "inherited" in content else ""
+    return "; ".join(filter(None, (str(content.get("note", "")), inherited)))
 
 
 def check_keys(content: object, known: Iterable[str], where: str) -> Mapping[str, Any]:
@@ -67,7 +73,7 @@ def quantity(entry: object, dimension: str | None, where: str) -> Quantity:
         high=high,
         standard_error=error,
         fit=fit,
-        note=str(content.get("note", "")),
+        note=note_of(content),
     )
 
 

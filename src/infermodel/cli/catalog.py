@@ -10,6 +10,7 @@ import click
 from infermodel import catalog as known
 from infermodel import units
 from infermodel.cli.table import aligned
+from infermodel.engine import Rule
 from infermodel.hardware import Provenance, Quantity
 from infermodel.scenario.errors import did_you_mean
 
@@ -58,10 +59,12 @@ def catalog(kind: str | None, name: str | None) -> None:
 
 def figures(shown: Sourced) -> str:
     """An object's title and its figures, a line each."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, written(figure.value, figure), spread(figure), figure.kind, source(figure))
         for name, figure in shown.provenance.items()
     ]
+    rules: Mapping[str, Rule] = getattr(shown, "rules", {})
+    rows += [(name, str(rule.value).lower(), "", "rule", source(rule)) for name, rule in rules.items()]
     return f"{shown.title}\n\n{aligned([('figure', 'value', 'range', 'kind', 'source'), *rows])}"
 
 
@@ -77,7 +80,8 @@ def spread(figure: Quantity) -> str:
     return f"+- {written(figure.standard_error, figure)}" if figure.standard_error is not None else ""
 
 
-def source(figure: Quantity) -> str:
+def source(figure: Quantity | Rule) -> str:
     """Who says so, when, and what a reader should know."""
-    said = ", ".join(part for part in (figure.source, f"fit {figure.fit}" if figure.fit else "", figure.date) if part)
+    fit = f"fit {figure.fit}" if isinstance(figure, Quantity) and figure.fit else ""
+    said = ", ".join(part for part in (figure.source, fit, figure.date) if part)
     return f"{said} ({figure.note})" if figure.note else said

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 from infermodel import catalog
@@ -98,7 +97,7 @@ def served_by(
 
 
 def engine_file(fitted: EngineFit, entry: str, name: str) -> str:
-    """The catalog's file of an engine with the constants of a fit, under a name of its own.
+    """A file of the catalog that extends an engine's with the constants of a fit, under a name of its own.
 
     Args:
         entry: the engine that the fit started from.
@@ -108,6 +107,5 @@ def engine_file(fitted: EngineFit, entry: str, name: str) -> str:
         constant: yaml_text.calibrated(constant, value, fitted.fit.errors[constant], name)
         for constant, value in fitted.fit.values.items()
     } | {constant: yaml_text.dropped(constant, most, name) for constant, most in fitted.fit.dropped.items()}
-    text = (files(catalog) / "engines" / f"{entry}.yaml").read_text(encoding="utf-8")
-    lines = yaml_text.with_engine_figures(text, figures).splitlines()
-    return "\n".join([f"engine: {name}", f"{lines[1]}, calibrated on own runs", *lines[2:]]) + "\n"
+    text = f"engine: {name}\ntitle: {catalog.load_engine(entry).title}, calibrated on own runs\nextends: {entry}\n"
+    return yaml_text.with_engine_figures(text, figures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infermodel import catalog
 from infermodel.engine import Engine
 from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import knees_ms
@@ -41,7 +42,7 @@ CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
     "sglang": (SLOW_INGRESS, LAUNCH, GROUPED),
-    "vllm": (HOST[0], INGRESS, TOKENISE, CONVERTED),
+    "vllm-0.14": (HOST[0], INGRESS, TOKENISE, CONVERTED),
     "vllm-0.10": (HOST[0], INGRESS, NARROW),
     "tensorrt-llm": (*HOST, INGRESS),
     "tensorrt-llm-0.17": (*HOST, INGRESS, LAUNCH),
@@ -114,11 +115,23 @@ def play_with(
     return {**replayed.predicted, "zero_load_ttft_ms": replayed.zero_load_ttft_ms}
 
 
+def lineage(entry: str) -> Iterator[str]:
+    """An entry of the catalog, and those whose constants it has where it has none of its own: up to the first with
+    constants that are fitted.
+
+    >>> list(lineage("vllm-0.19")), list(lineage("vllm-0.10"))
+    (['vllm-0.19', 'vllm-0.14'], ['vllm-0.10'])
+    """
+    yield entry
+    while entry not in FITTED and entry in catalog.names("engines") and (entry := catalog.load_engine(entry).extends):
+        yield entry
+
+
 def rows_of(entry: str, rows: Sequence[Row]) -> tuple[Row, ...]:
     """The rows that an engine's catalog entry stands for and that can be played."""
     kept = []
     for row in rows:
-        if engine_entry(row.engine, row.engine_version) == entry:
+        if entry in lineage(engine_entry(row.engine, row.engine_version)):
             try:
                 server_of(row)
             except Skipped:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -54,13 +53,6 @@ def system_of(gpu: str) -> System:
     return max(holding, key=lambda system: system.devices)
 
 
-ENGINE_GENERATIONS: Mapping[str, tuple[tuple[float, ...], str]] = {
-    "vllm": ((0, 14), "vllm-0.10"),  # 0.14 made asynchronous scheduling the default
-    "tensorrt-llm": ((1, 0), "tensorrt-llm-0.17"),  # 1.0 made the PyTorch runtime the default
-}
-"""Engine: the first version of its present generation, and the catalog's entry for those before."""
-
-
 OTHER_NAMES: Mapping[str, str] = {
     "trtllm": "tensorrt-llm",
     "trt-llm": "tensorrt-llm",
@@ -71,10 +63,10 @@ OTHER_NAMES: Mapping[str, str] = {
 
 
 def engine_entry(engine: str, version: str) -> str:
-    """Catalog name of an engine's version. What is no version number is taken for the present generation.
+    """Catalog name of an engine's version; what is no version number is taken by its month, else for the newest.
 
-    >>> engine_entry("vllm", "v0.10.2"), engine_entry("vLLM", "0.18.0"), engine_entry("vllm", "V1 custom")
-    ('vllm-0.10', 'vllm', 'vllm')
+    >>> engine_entry("vllm", "v0.10.2"), engine_entry("vLLM", "0.18.0"), engine_entry("vllm", "V1 custom (Feb 2026)")
+    ('vllm-0.10', 'vllm-0.14', 'vllm-0.14')
     >>> engine_entry("trtllm", "release 0.20"), engine_entry("tensorrt_llm", "1.2.0rc4"), engine_entry("sglang", "0.4")
     ('tensorrt-llm-0.17', 'tensorrt-llm', 'sglang')
     >>> engine_entry("vllm", "rocm7.0_vllm_0.10.1_20251006"), engine_entry("vllm", "cu129-nightly")
@@ -82,11 +74,7 @@ def engine_entry(engine: str, version: str) -> str:
     """
     engine = engine.strip().lower().replace("_", "-")
     engine = OTHER_NAMES.get(engine, engine)
-    if engine not in ENGINE_GENERATIONS:
-        return engine
-    first, before = ENGINE_GENERATIONS[engine]
-    numbers = re.search(r"(\d+)\.(\d+)", re.sub(r"(rocm|cuda|cu|torch|ubuntu)[-_ ]?\d+(\.\d+)*", "", version.lower()))
-    return before if numbers and tuple(map(int, numbers.groups())) < first else engine
+    return catalog.load_engine_version(engine, version).name if engine in catalog.names("engines") else engine
 
 
 def server_of(row: Row) -> Server:
@@ -140,17 +128,16 @@ SERVED_CONTEXT = 1 << 24
 
 
 ROOMY_BYTES = 70 * 2**30
-ON_SMALLER_GPUS: Mapping[str, tuple[int, int]] = {"vllm": (256, 2048), "vllm-0.10": (256, 2048)}
-"""Engine: default limits of sequences and of tokens a step on GPUs below 70 GiB and on every A100 (vLLM's code)."""
+ON_SMALLER_GPUS: Mapping[str, tuple[int, int]] = {"vllm": (256, 2048)}
+"""Family of an engine: its limits of sequences and of tokens a step on GPUs below 70 GiB and on every A100."""
 
 
 def default_limits(server: Server) -> tuple[int, int]:
     """Sequences, and tokens of a step, that the engine allows where nobody says otherwise."""
     engine, device = server.engine, server.system.device
-    if engine.name in ON_SMALLER_GPUS and (
-        device.memory_capacity_bytes < ROOMY_BYTES or device.name.startswith("a100")
-    ):
-        return ON_SMALLER_GPUS[engine.name]
+    family = engine.name.partition("-")[0]
+    if family in ON_SMALLER_GPUS and (device.memory_capacity_bytes < ROOMY_BYTES or device.name.startswith("a100")):
+        return ON_SMALLER_GPUS[family]
     return engine.max_sequences, engine.max_batched_tokens
 
 

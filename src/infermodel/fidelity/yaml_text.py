@@ -80,8 +80,9 @@ def with_engine_figures(text: str, lines: Mapping[str, str]) -> str:
     engine: x
     ingress: {value: 2 ms}
     """
-    for name, figure in lines.items():
-        if name in ENGINE_KEYS:
-            text = re.sub(rf"^{ENGINE_KEYS[name]}:.*$", f"{ENGINE_KEYS[name]}: {figure}", text, flags=re.MULTILINE)
+    for name, key in ((name, ENGINE_KEYS[name]) for name in lines if name in ENGINE_KEYS):
+        text, found = re.subn(rf"^{key}:.*$", f"{key}: {lines[name]}", text, flags=re.MULTILINE)
+        if not found:
+            text = f"{text.rstrip()}\n{key}: {lines[name]}\n"
     constants = {name: figure for name, figure in lines.items() if name not in ENGINE_KEYS}
     return with_constants(text, constants) if constants else text

@@ -88,7 +88,7 @@ def plain(part: Any) -> Any:
     if isinstance(part, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
     if is_dataclass(part):
-        kept = (f.name for f in fields(part) if f.name not in ("provenance", "title"))
+        kept = (f.name for f in fields(part) if f.name not in ("provenance", "title", "rules"))
         return {"": type(part).__name__} | {name: plain(getattr(part, name)) for name in kept}
     if isinstance(part, Mapping):
         return {str(key): plain(value) for key, value in part.items()}
