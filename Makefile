@@ -23,13 +23,13 @@ help: ## this list
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "setting up $(VENV) (once)" >&2; $(PYTHON) -m venv $(VENV); }
-	@$(PIP) install --no-deps -r requirements.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "installing the test tools (once)" >&2
-	@$(PIP) install --no-deps -r requirements-dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 run: $(VENV)/.installed ## simulate SCENARIO, write reports/<scenario>/
@@ -70,5 +70,5 @@ golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--recor
 bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
 	@$(BIN)/python benchmarks/run.py $(CASE)
 
-lock: ## write both lock files from pyproject.toml (needs a network)
-	@$(PYTHON) tools/lock.py
+lock: ## write both lock files from pyproject.toml (needs a network); ARGS=--keep renews only the hashes
+	@$(PYTHON) tools/lock.py $(ARGS)
