@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from infermodel import __version__
+from infermodel.cli.output import outputs
 
 COMMANDS: Mapping[str, str] = {
     "run": "Simulate a scenario.",
@@ -36,6 +37,10 @@ DONE, MISSED, BAD_INPUT, BROKEN, UNWRITABLE, INTERRUPTED = 0, 1, 2, 70, 74, 130
 output that fails while it is used (EX_IOERR); Ctrl-C."""
 
 TRACEBACK_VARIABLE = "INFERMODEL_TRACEBACK"
+
+MOST_RUNS = 10_000
+JOBS, REPLICATIONS, DRAWS = click.IntRange(1, 1024), click.IntRange(1, MOST_RUNS), click.IntRange(0, MOST_RUNS)
+"""Processes that a machine can start, and runs whose results a person would wait for."""
 
 
 class LazyGroup(click.Group):
@@ -71,16 +76,16 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
         """Run and exit; no traceback reaches the user."""
         options["standalone_mode"] = False
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, outputs() as output:
             try:
-                for stream in (sys.stdout, sys.stderr):
-                    if hasattr(stream, "reconfigure"):
-                        stream.reconfigure(errors="backslashreplace")  # names in any script, on any terminal
                 status = super().main(args, *rest, **options)
                 sys.stdout.flush()
             except BaseException as error:
                 interrupts.ending = True
                 status = _status_of(KeyboardInterrupt() if interrupts.came else error)
+            if output is not None and output.lost and not status:
+                _say(f"infermodel failed: {output.lost}")
+                status = UNWRITABLE
         sys.exit(status if isinstance(status, int) else DONE)
 
 
@@ -123,16 +128,12 @@ def _status_of(error: BaseException) -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
-    if isinstance(error, BrokenPipeError):  # the reader of a pipe went away, as `head` does
-        _drop_output()
-        return DONE
     from infermodel.scenario.errors import ScenarioErrors, printable
 
     if isinstance(error, ScenarioErrors):
         _say(str(error))
         return BAD_INPUT
     if isinstance(error, OSError) and error.strerror:
-        _drop_output()
         about = f": {error.filename}" if error.filename else ""
         _say(f"infermodel failed: {error.strerror}{printable(str(about))}")
         return UNWRITABLE
@@ -149,12 +150,6 @@ def _say(message: str) -> None:
     """A line on stderr, where that can be written."""
     with suppress(OSError):
         click.echo(message, err=True)
-
-
-def _drop_output() -> None:
-    """Send what is left of the output to nowhere, so that the end of the program does not fail on it once more."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
