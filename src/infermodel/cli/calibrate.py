@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from infermodel.cli import JOBS
 from infermodel.cli.run import progress
 from infermodel.cli.table import aligned
 
@@ -29,7 +30,7 @@ from infermodel.cli.table import aligned
 @click.option("--write", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Catalog folder to renew.")
 @click.option("--leave-out", is_flag=True, help="Also predict each group of rows with constants fitted to the others.")
 @click.option("--ablate", is_flag=True, help="Also show the errors with each constant put to nothing.")
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes (default: one a core).")
+@click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def calibrate(
     measurements: Path | None,

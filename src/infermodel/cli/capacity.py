@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from infermodel.cli import JOBS, REPLICATIONS
 from infermodel.cli.answer import capacity_table
 from infermodel.cli.run import REPORTS, command_line, progress, refusal
 from infermodel.scenario import load, resolve
@@ -19,8 +20,8 @@ from infermodel.scenario import load, resolve
 @click.option(
     "--width", type=click.FloatRange(1e-9, 1), default=0.02, show_default=True, help="Of a bracket, relative."
 )
-@click.option("--replications", type=click.IntRange(1), default=16, show_default=True, help="At most, for each load.")
-@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--replications", type=REPLICATIONS, default=16, show_default=True, help="At most, for each load.")
+@click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def capacity(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from infermodel.cli import JOBS
 from infermodel.cli.run import REPORTS, command_line, refusal
 from infermodel.cli.sweep import progress_bar
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/plans/<file>.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def plan(file: str, jobs: int, out: Path | None, quiet: bool) -> None:

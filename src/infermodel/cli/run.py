@@ -11,7 +11,7 @@ from typing import Literal
 
 import click
 
-from infermodel.cli import MISSED
+from infermodel.cli import DRAWS, JOBS, MISSED, REPLICATIONS
 from infermodel.cli.answer import answer, preview
 from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
 from infermodel.scenario import ResolvedScenario, load, resolve
@@ -27,9 +27,9 @@ CAPACITY_CACHE = REPORTS / ".capacity"
 @click.argument("scenario", type=click.Path())
 @click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
-@click.option("--replications", type=click.IntRange(1), default=1, show_default=True, help="Runs that differ by seed.")
-@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
-@click.option("--draws", type=click.IntRange(0), default=0, help="Draw uncertain constants that often, for bands.")
+@click.option("--replications", type=REPLICATIONS, default=1, show_default=True, help="Runs that differ by seed.")
+@click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--draws", type=DRAWS, default=0, help="Draw uncertain constants that often, for bands.")
 @click.option("--dry-run", is_flag=True, help="Check the scenario and show what would run.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an objective is missed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario> if omitted.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from infermodel.cli import JOBS
 from infermodel.cli.run import REPORTS, command_line, refusal
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--dask", metavar="ADDRESS", default="", help="Scheduler of a Dask cluster that does the work.")
 @click.option("--shard", metavar="I/N", callback=part_of, default="1/1", help="Only the i-th of n parts (job arrays).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/sweeps/<file>.")

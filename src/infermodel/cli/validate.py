@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from infermodel.cli import JOBS
 from infermodel.cli.run import command_line, progress, refusal
 from infermodel.cli.table import aligned
 
@@ -15,7 +16,7 @@ from infermodel.cli.table import aligned
 @click.command()
 @click.argument("measurements", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables and the page.")
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes (default: one a core).")
+@click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None, quiet: bool) -> None:

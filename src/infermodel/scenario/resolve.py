@@ -18,7 +18,14 @@ from infermodel.scenario.errors import ScenarioError, ScenarioErrors
 from infermodel.scenario.resolve_fleet import FleetError, default_engine, resolve_fleet, resolve_outages
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
 from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
-from infermodel.scenario.resolve_traffic import Logs, check_length, resolve_sessions, resolve_traffic
+from infermodel.scenario.resolve_traffic import (
+    Logs,
+    check_count,
+    check_length,
+    check_question,
+    resolve_sessions,
+    resolve_traffic,
+)
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
@@ -154,11 +161,13 @@ class _Finder:
             asked = self.scenario.traffic if path == ("traffic",) else self.scenario.services[int(path[1])].traffic
             assert asked is not None  # the schema asks for traffic in one of the two places
             at = (*path, "arrivals", "file") if getattr(asked.arrivals, "file", "") else (*path, "arrivals")
-            self._traffic[path] = self.attempt(at, lambda: self.ending(asked))
+            calls = self.attempt((*path, "session"), lambda: check_question(asked))
+            self._traffic[path] = self.attempt(at, lambda: self.ending(asked, calls)) if calls else None
         return self._traffic[path]
 
-    def ending(self, asked: schema.Traffic) -> Traffic:
-        """The traffic that is asked for, where it comes to an end."""
+    def ending(self, asked: schema.Traffic, calls: int) -> Traffic:
+        """The traffic that is asked for, where it comes to an end; `calls` of each question."""
         found = resolve_traffic(asked, self.folder, self.logs)
         check_length(found, self.scenario.requests)
+        check_count(found, self.scenario.duration, calls)
         return found

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from infermodel.scenario.schema import traffic as schema
-from infermodel.scenario.schema.types import LONGEST_S
+from infermodel.scenario.schema.types import LONGEST_S, MOST_REQUESTS
 from infermodel.workload import arrivals, lengths, sessions, trace
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
 
 Logs = dict[tuple[str, str], tuple[Requests, tuple[str, ...]]]
 """Traces read so far: (file, format) to requests and notes."""
+
+MOST_TEXT = 200_000_000
+"""Tokens of the prompts and answers of all calls of a question: each block of them has an id, some 500 MB in all."""
 
 
 def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffic:
@@ -69,6 +74,48 @@ def check_length(traffic: Traffic, requests: int | None) -> None:
     if lasts_s > LONGEST_S:
         years = lasts_s / (365 * 86400)
         raise ValueError(f"would last {years:.3g} years of simulated time, more than ten{suggestion}")
+
+
+def check_count(traffic: Traffic, duration_s: float | None, calls: int = 1) -> None:
+    """Refuse what has more requests than a machine's memory.
+
+    Args:
+        traffic: that a service gets.
+        duration_s: that ends the run; None where a number of requests or the traffic itself does.
+        calls: of each question; 1 where requests stand alone.
+
+    Raises:
+        ValueError: the run would have more than `MOST_REQUESTS`.
+    """
+    sent, suggestion = 0.0, ""
+    if isinstance(traffic, TraceTraffic):
+        sent, suggestion = float(traffic.total_requests), "; repeat it less often"
+    elif isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, arrivals.Offline):
+        sent = float(traffic.arrivals.requests * calls)
+    elif isinstance(traffic, OpenTraffic) and duration_s is not None:
+        law = traffic.arrivals
+        many = law.expected_arrivals if isinstance(law, arrivals.Profile) else lambda until: law.mean_rate_per_s * until
+        sent, suggestion = many(duration_s) * calls, "; lower the rate or 'duration'"
+    if sent > MOST_REQUESTS:
+        raise ValueError(f"would send {sent:.3g} requests, more than {MOST_REQUESTS // 10**6} million{suggestion}")
+
+
+def check_question(asked: schema.Traffic) -> int:
+    """How many calls a question takes; 1 where requests stand alone.
+
+    Raises:
+        ValueError: all its calls together read and write so much that the text of a few questions fills the memory.
+    """
+    asker = resolve_sessions(asked, 1)
+    if asker is None:
+        return 1
+    generator = np.random.default_rng(0)
+    plan = asker.pattern.plan(int(asker.question.draw(generator, 1)[0]), generator)
+    text = sum(call.prompt_tokens + call.output_tokens for call in plan)
+    if text > MOST_TEXT:
+        said = f"its calls read and write {text:.3g} tokens, more than {MOST_TEXT // 10**6} million"
+        raise ValueError(f"{said}; fewer calls, or shorter ones")
+    return len(plan)
 
 
 def resolve_sessions(asked: schema.Traffic, block_tokens: int) -> sessions.SessionTraffic | None:

@@ -19,7 +19,7 @@ from infermodel.scenario.schema.fleet import Systems
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
-from infermodel.scenario.schema.types import Count, Flag, Index, Name, PrecisionName, Tokens, catalogued
+from infermodel.scenario.schema.types import Flag, Index, Name, PrecisionName, Replications, Tokens, catalogued
 from infermodel.scenario.schema.values import Block, Kind, Whole, refusal, refuse, refuse_below, tree
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
@@ -117,7 +117,9 @@ class Plan(Question):
     candidates: tuple[Candidate, ...] = Field(min_length=1, max_length=100, description="what could serve")
     spares: Index = Field(default=0, description="systems bought beyond those that carry the load")
     most_systems: Systems = Field(default=64, description="of any fleet, spares not counted")
-    replications: Count = Field(default=3, description="runs of each fleet, each of which must keep every objective")
+    replications: Replications = Field(
+        default=3, description="runs of each fleet, each of which must keep every objective"
+    )
     fronts: Flag = Field(
         default=True, description="whether layouts dearer than the best found are simulated too, for the fronts"
     )

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from infermodel.scenario import ScenarioErrors, load
 from infermodel.scenario.document import Document, read
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.types import Count, Name, PositiveShare, Seed
+from infermodel.scenario.schema.types import Count, Name, PositiveShare, Replications, RequestCount, Seed
 from infermodel.scenario.schema.values import Block, Choice, Kind, Refusals, Whole, refusal, refuse, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
@@ -159,13 +159,13 @@ class Sweep(Question):
     )
     samples: Annotated[int, Whole(at_most=MOST_POINTS)] = Field(default=64, description="of a sampled design")
     seed: Seed = Field(default=1, description="of a sampled design")
-    replications: Count = Field(default=1, description="runs or searches of each point; intervals need several")
+    replications: Replications = Field(default=1, description="runs or searches of each point; intervals need several")
     slices: Count = Field(
         default=1,
         description="the base is one of so many alike, each with its own router, traffic and spares; counts, watts and "
         "dollars an hour are told of all of them",
     )
-    fewest: Count = Field(default=400, description="requests of a run of `ask: capacity`, at least")
+    fewest: RequestCount = Field(default=400, description="requests of a run of `ask: capacity`, at least")
     width: PositiveShare = Field(default=0.1, description="relative width of the brackets of `ask: capacity`")
 
     @property

@@ -9,7 +9,7 @@ on how fast its calls are answered nor on what other questions draw. The simulat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
@@ -175,6 +175,21 @@ class Call:
     block_hashes: tuple[int, ...]
 
 
+@dataclass
+class _Barrier:
+    """Calls that are sent when certain others are all answered.
+
+    Attributes:
+        waits_for: of those others, how many are not.
+        ready_at: when the latest of the answers so far came.
+        followers: the calls that wait.
+    """
+
+    waits_for: int
+    ready_at: float
+    followers: list[int] = field(default_factory=list)
+
+
 class Session:
     """A question under way."""
 
@@ -200,15 +215,17 @@ class Session:
         """
         self.number, self.arrived_at, self.plan = number, arrived_at, tuple(plan)
         self._block_tokens = block_tokens
-        self._waits_for = [len(call.after) for call in self.plan]
-        self._ready_at = [arrived_at] * len(self.plan)
-        self._followers: list[list[int]] = [[] for _ in self.plan]
+        self._barriers_of: list[list[_Barrier]] = [[] for _ in self.plan]
+        barriers: dict[int, _Barrier] = {}  # by the tuple of calls: all that wait for a level share the level's
         for call, planned in enumerate(self.plan):
-            for earlier in planned.after:
-                self._followers[earlier].append(call)
+            if id(planned.after) not in barriers:
+                barriers[id(planned.after)] = barrier = _Barrier(len(planned.after), arrived_at)
+                for earlier in planned.after:
+                    self._barriers_of[earlier].append(barrier)
+            barriers[id(planned.after)].followers.append(call)
         self._next_id = number * _IDS_OF_A_SESSION
         shared = system_tokens // block_tokens
-        self._question_ids = (*range(shared), *self._fresh(question_tokens // block_tokens - shared))
+        self._question_ids: tuple[int, ...] = (*range(shared), *self._fresh(question_tokens // block_tokens - shared))
         self._ids: dict[int, tuple[int, ...]] = {}
         self._unanswered = len(self.plan)
 
@@ -219,20 +236,24 @@ class Session:
 
     def first_calls(self) -> list[Call]:
         """The calls that wait for no other; sent when the question arrives."""
-        return [self._call(number) for number, planned in enumerate(self.plan) if not planned.after]
+        return [self._call(number, self.arrived_at) for number, planned in enumerate(self.plan) if not planned.after]
 
     def next_calls(self, call: Call, finished_at: float) -> list[Call]:
         """The calls that may be sent now that `call` has its last token; to be told once for each call."""
         self._unanswered -= 1
-        ready: list[Call] = []
-        for number in self._followers[call.number]:
-            self._waits_for[number] -= 1
-            self._ready_at[number] = max(self._ready_at[number], finished_at)
-            if self._waits_for[number] == 0:
-                ready.append(self._call(number))
+        due: list[tuple[int, float]] = []
+        for barrier in self._barriers_of[call.number]:
+            barrier.waits_for -= 1
+            barrier.ready_at = max(barrier.ready_at, finished_at)
+            if barrier.waits_for == 0:
+                due += [(number, barrier.ready_at) for number in barrier.followers]
+        ready = [self._call(number, ready_at) for number, ready_at in sorted(due)]
+        if self.answered:  # nothing will read the text again
+            self._question_ids = ()
+            self._ids.clear()
         return ready
 
-    def _call(self, number: int) -> Call:
+    def _call(self, number: int, ready_at: float) -> Call:
         planned = self.plan[number]
         source = self._question_ids if planned.prefix_of is None else self._ids[planned.prefix_of]
         known = source[: planned.prefix_tokens // self._block_tokens]
@@ -241,7 +262,7 @@ class Session:
         return Call(
             self.number,
             number,
-            self._ready_at[number] + planned.wait_s,
+            ready_at + planned.wait_s,
             planned.prompt_tokens,
             planned.output_tokens,
             self._ids[number],

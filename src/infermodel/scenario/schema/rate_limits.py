@@ -10,6 +10,9 @@ from infermodel.scenario.errors import named
 from infermodel.scenario.schema.types import Count, Degree, Flag, Index, Name, PositiveSeconds, Tokens, Weight
 from infermodel.scenario.schema.values import Block, Refusals, refusal, refuse_below
 
+MOST_KEYS = 1_000_000
+"""Of all tenants: each has a line of its own, some 700 bytes."""
+
 
 class RateLimit(Block):
     """What a key may send in each period; the quota is full again when a period ends."""
@@ -23,7 +26,9 @@ class Tenant(Block):
     """Keys that are alike."""
 
     name: Name = Field(description="unlike every other tenant's")
-    keys: Degree = Field(default=1, description="how many; each sends as much as the next")
+    keys: Degree = Field(
+        default=1, description="how many, a million with those of the other tenants; each sends as much as the next"
+    )
     share: Weight = Field(default=1.0, description="of the requests, against the other tenants' shares")
     limits: tuple[RateLimit, ...] = Field(default=(), description="of each key; none if omitted")
     priority: Index | None = Field(
@@ -49,6 +54,8 @@ class RateLimits(Block):
         for i, name in enumerate(names):
             if name in names[:i]:
                 said.append((("tenants", i, "name"), refusal(f"another tenant has the name {named(name)} already")))
+        if (keys := sum(tenant.keys for tenant in self.tenants)) > MOST_KEYS:
+            said.append((("tenants",), refusal(f"{keys} keys in all, more than {MOST_KEYS}", "give tenants fewer")))
         if not any(tenant.share for tenant in self.tenants):
             said.append((("tenants", 0, "share"), refusal("all shares are zero")))
         if said:

@@ -18,11 +18,11 @@ from infermodel.scenario.schema.speculation import Speculation
 from infermodel.scenario.schema.traffic import Traffic
 from infermodel.scenario.schema.types import (
     LONGEST_S,
-    Count,
     Flag,
     Name,
     PositiveSeconds,
     PositiveShare,
+    RequestCount,
     Seed,
     Words,
     catalogued,
@@ -112,7 +112,9 @@ class Scenario(Block):
     description: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="prose for the report")
     seed: Seed = Field(default=1, description="of all random numbers")
     duration: PositiveSeconds | None = Field(default=None, description="requests that arrive before this are measured")
-    requests: Count | None = Field(default=None, description="instead of `duration`: how many requests are measured")
+    requests: RequestCount | None = Field(
+        default=None, description="instead of `duration`: how many requests are measured, at most a hundred million"
+    )
     warm_up: Annotated[float | str, WordOr("auto", Quantity("time", "s", at_most=LONGEST_S))] = Field(
         default="auto", description="what is cut from the start; `auto` finds it (MSER-5)"
     )

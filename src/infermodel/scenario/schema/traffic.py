@@ -8,12 +8,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infermodel.scenario.schema.types import (
-    Count,
+    MOST_CALLS,
+    MOST_PROMPTS,
+    MOST_USERS,
+    Burstiness,
+    CallCount,
     Index,
     Name,
     PositiveSeconds,
     Rate,
     Ratio,
+    RequestCount,
     Seconds,
     Tokens,
     Weight,
@@ -81,7 +86,7 @@ class Gamma(Block):
     """Independent gaps with a chosen burstiness."""
 
     rate: Rate = Field(description="mean requests a unit of time")
-    cv: Ratio = Field(description="standard deviation of a gap over its mean; 1 is Poisson, more is burstier")
+    cv: Burstiness = Field(description="standard deviation of a gap over its mean; 1 is Poisson, more is burstier")
 
 
 class Profile(Block):
@@ -91,7 +96,7 @@ class Profile(Block):
     repeat: PositiveSeconds | None = Field(
         default=None, description="length of the day; the last rate stays if omitted"
     )
-    cv: Ratio = Field(default=1.0, description="burstiness within a step; 1 is Poisson")
+    cv: Burstiness = Field(default=1.0, description="burstiness within a step; 1 is Poisson")
 
     @model_validator(mode="after")
     def _repeats_after_its_last_step(self) -> Self:
@@ -104,7 +109,7 @@ class Profile(Block):
 class Closed(Block):
     """A fixed number of users, each sending the next request after the last answer."""
 
-    users: Count = Field(description="how many")
+    users: Annotated[int, Whole(at_most=MOST_USERS)] = Field(description="how many, at most a million")
     think_time: Seconds = Field(default=0.0, description="mean pause between an answer and the next request")
     think_time_law: Annotated[Literal["fixed", "exponential"], Choice("law", ("fixed", "exponential"))] = Field(
         default="fixed", description="how the pause varies"
@@ -114,7 +119,7 @@ class Closed(Block):
 class Offline(Block):
     """A batch job: all requests are there at the start."""
 
-    requests: Count = Field(description="how many")
+    requests: RequestCount = Field(description="how many, at most a hundred million")
 
 
 TRACE_FORMATS = ("azure", "burstgpt", "mooncake", "requests")
@@ -194,7 +199,9 @@ class FromTrace(Block):
 class Prefix(Block):
     """Prompts that come again."""
 
-    distinct_prompts: Count = Field(description="how many texts there are; each keeps its length")
+    distinct_prompts: Annotated[int, Whole(at_most=MOST_PROMPTS)] = Field(
+        description="how many texts there are, at most ten million; each keeps its length"
+    )
     order: Annotated[Literal["cyclic", "uniform"], Choice("order", ("cyclic", "uniform"))] = Field(
         default="cyclic", description="in turn, or each time any"
     )
@@ -231,7 +238,7 @@ LengthsField = Annotated[Lengths, ByKind("lengths", LENGTHS)]
 class Chain(Block):
     """Calls one after the other, each reading all before it: an agent with tools."""
 
-    calls: Count = Field(description="how many")
+    calls: CallCount = Field(description="how many, at most 10 000")
     added: LengthsField | None = Field(default=None, description="tokens that a tool adds before each further call")
     wait: Seconds = Field(default=0.0, description="for the tool, before each further call")
 
@@ -239,7 +246,7 @@ class Chain(Block):
 class BestOf(Block):
     """Several answers to the same question at once."""
 
-    answers: Count = Field(description="how many")
+    answers: CallCount = Field(description="how many, at most 10 000")
     verdict: LengthsField | None = Field(
         default=None, description="output of a last call that reads them all; no such call if omitted"
     )
@@ -248,9 +255,29 @@ class BestOf(Block):
 class TreeSearch(Block):
     """Partial answers grown level by level, the best of each level kept."""
 
-    depth: Count = Field(description="levels")
-    width: Count = Field(description="continuations of each kept answer")
-    keep: Count = Field(description="answers kept of each level")
+    depth: CallCount = Field(description="levels; a question has at most 10 000 calls")
+    width: CallCount = Field(description="continuations of each kept answer")
+    keep: CallCount = Field(description="answers kept of each level")
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        calls = tree_calls(self.depth, self.width, self.keep)
+        if calls > MOST_CALLS:
+            refuse(f"would take {calls} calls a question, more than {MOST_CALLS}", "fewer levels, or narrower ones")
+        return self
+
+
+def tree_calls(depth: int, width: int, keep: int) -> int:
+    """Calls of a question that is searched as a tree: `width` in the first level, then as many for each kept answer.
+
+    >>> tree_calls(3, 4, 2), tree_calls(3, 1, 9)
+    (20, 3)
+    """
+    level = total = width
+    for _ in range(1, depth):
+        level = min(keep, level) * width
+        total += level
+    return total
 
 
 SESSIONS: Mapping[str, type[Block]] = {"chain": Chain, "best_of": BestOf, "tree_search": TreeSearch}

@@ -10,6 +10,17 @@ from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Who
 
 LONGEST_S = 10 * 365 * 86400.0
 MOST_TOKENS = 10**9
+MOST_REQUESTS = 10**8
+"""Of a run: each keeps some 100 bytes until the end, so these are 10 GB."""
+MOST_USERS = 10**6
+"""Of a closed loop: each is an object that waits, some kilobytes with its request."""
+MOST_CALLS = 10_000
+"""Of a question: all are planned when it is asked."""
+MOST_PROMPTS = 10**7
+"""Distinct texts: the length of each is drawn before the first request."""
+MOST_REPLICATIONS = 10_000
+BURSTIEST = 100.0
+"""Standard deviation of a gap over its mean: a burst has some cv squared requests at one moment."""
 
 Seconds = Annotated[float, Quantity("time", "s", at_most=LONGEST_S)]
 PositiveSeconds = Annotated[float, Quantity("time", "s", above=0.0, at_most=LONGEST_S)]
@@ -19,6 +30,10 @@ Share = Annotated[float, Quantity("share", at_most=1.0)]
 Ratio = Annotated[float, Quantity("count", above=0.0, at_most=1e6)]
 Weight = Annotated[float, Quantity("count", at_most=1e12)]
 Count = Annotated[int, Whole()]
+RequestCount = Annotated[int, Whole(at_most=MOST_REQUESTS)]
+CallCount = Annotated[int, Whole(at_most=MOST_CALLS)]
+Replications = Annotated[int, Whole(at_most=MOST_REPLICATIONS)]
+Burstiness = Annotated[float, Quantity("count", above=0.0, at_most=BURSTIEST)]
 Index = Annotated[int, Whole(at_least=0)]
 Seed = Annotated[int, Whole(at_least=0, at_most=2**63 - 1)]
 Degree = Annotated[int, Whole(at_most=100_000)]
