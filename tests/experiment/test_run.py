@@ -174,16 +174,20 @@ def test_long_answers_in_a_short_window_are_no_overload(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(LONELY)
     (tmp_path / "log.csv").write_text(
-        "arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{second},1000,30000\n" for second in range(200))
+        "arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{5 * number},1000,30000\n" for number in range(200))
     )
     result = run(resolve(load(path, [TRACE, "warm_up=auto", "requests=5"])))  # 30,000 tokens take a GPU some 200 s
     summary = result.services[0].summary
     assert summary.unfinished == summary.arrived > 0
     assert not summary.overloaded
+    assert (summary.rate_way, summary.rpm) == (
+        "own rate",
+        pytest.approx(12.0),
+    )  # one in 5 s, which a longer run keeps up
     assert np.isnan(summary.queue_time_mean_s)
     told = " ".join(warnings(Findings.of(result, [], [])))
     assert f"{summary.unfinished} of {summary.arrived} requests have not finished when the run ends" in told
-    assert re.search(r"an answer takes some [12]\d\d s and the window has 4 s: make the run longer", told)
+    assert re.search(r"an answer takes some [12]\d\d s and the window has 20 s: make the run longer", told)
     assert "queue" not in told
     assert "  " not in told
 

@@ -127,7 +127,7 @@ def test_every_field_is_declared_and_flat() -> None:
     assert {type(value) for value in values.values()} == {str, int, float, bool}
     table = markdown(columns(Summary))
     assert table.splitlines()[:2] == ["| column | unit | meaning |", "|---|---|---|"]
-    assert "| `rpm` | requests/min | finished inside the window |" in table
+    assert "| `rpm` | requests/min | that clients get; see rate_way |" in table
 
 
 def test_the_same_record_gives_the_same_summary() -> None:

@@ -10,6 +10,7 @@ from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.run import own_window
 from infermodel.metrics.questions import question_summary
+from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.scenario import ResolvedScenario
@@ -43,7 +44,7 @@ def answer(
     parts = [result.scenario.title]
     if capacities:
         parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
-    parts += ["At the offered load:", aligned(offered_rows(result.services))]
+    parts += ["At the offered load:", aligned(offered_rows(result.services, capacities))]
     if bands:
         parts += ["The same within the uncertainty of the constants:", aligned(uncertainty_rows(bands))]
     tenants = [
@@ -62,6 +63,7 @@ def answer(
     notes += [f"{each.service}: {each.note}" for each in capacities if each.note]
     for each in result.services:
         summary = each.summary
+        notes += [f"{summary.service}: {line}" for line in rate_and_price_notes(each)]
         if summary.overloaded:
             notes.append(f"{summary.service}: overloaded; mean latencies are withheld")
         if summary.unfinished:
@@ -74,6 +76,17 @@ def answer(
         if summary.rejected:
             notes.append(f"{summary.service}: {summary.rejected} of {summary.arrived} requests rejected")
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+def rate_and_price_notes(each: ServiceResult) -> list[str]:
+    """What a reader should know of the rates, the price and the percentiles at the offered load."""
+    summary = each.summary
+    notes = [summary.rate_warning, summary.tail_warning]
+    if not summary.price_holds and each.economics.hourly.total.high > 0:
+        notes.append(f"the price at the offered load does not hold: {summary.price_reason}")
+    if summary.rate_way == BUSY_SPAN:
+        notes.append("rates are what clients got over the time with work, not what was offered")
+    return [note for note in notes if note]
 
 
 def capacity_table(title: str, capacities: Sequence[Capacity]) -> str:
@@ -102,29 +115,39 @@ def capacity_rows(capacities: Sequence[Capacity]) -> list[tuple[str, ...]]:
     return rows
 
 
-def offered_rows(services: Sequence[ServiceResult]) -> list[tuple[str, ...]]:
-    """A line for each service at the scenario's own load."""
-    rows: list[tuple[str, ...]] = [
-        ("service", "rpm", "tpm", "TTFT p50", "p99", "TPOT p50", "p99", "tok/s a user", "busy", "USD/h", "USD/Mtok")
-    ]
+def offered_rows(services: Sequence[ServiceResult], capacities: Sequence[Capacity] = ()) -> list[tuple[str, ...]]:
+    """A line for each service at the scenario's own load: doubtful figures with their reason beside them, a price that
+    does not hold struck out, and headroom where the capacity is known.
+    """
+    found = {each.service: each for each in capacities}
+    heads = ("service", "rpm", "tpm", "TTFT p50", "p99", "TPOT p50", "p99", "tok/s a user", "with work", "headroom")
+    rows: list[tuple[str, ...]] = [(*heads, "USD/h", "USD/Mtok")]
     for each in services:
         summary = each.summary
+        short = " (too short)" if summary.rate_warning else ""
+        few = f" (of {summary.arrived - summary.rejected})" if summary.tail_warning else ""
+        price = band(each.economics.blended_usd_per_mtok)
         rows.append(
             (
                 summary.service,
-                figure(summary.rpm),
-                figure(summary.tpm),
+                figure(summary.rpm) + short,
+                figure(summary.tpm) + short,
                 time(summary.ttft_p50_s),
-                time(summary.ttft_p99_s),
+                time(summary.ttft_p99_s) + few,
                 time(summary.tpot_p50_s),
-                time(summary.tpot_p99_s),
+                time(summary.tpot_p99_s) + few,
                 figure(summary.output_speed_p50_tok_s),
                 f"{100 * summary.utilisation:.0f} %",
+                times(each.headroom(found.get(summary.service))),
                 band(each.economics.hourly.total),
-                band(each.economics.blended_usd_per_mtok),
+                price
+                if price == "-"
+                else f"~~{price}~~ {summary.price_reason}"
+                if summary.price_reason
+                else price + short,
             )
         )
-    return rows
+    return [row[:9] + row[10:] for row in rows] if not found else rows
 
 
 def uncertainty_rows(bands: Sequence[AnswerBand]) -> list[tuple[str, ...]]:
@@ -211,6 +234,15 @@ def figure(value: float) -> str:
         return "unlimited"
     rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 100 or rounded == 0 else f"{rounded:g}"
+
+
+def times(ratio: float) -> str:
+    """A ratio; a dash for none.
+
+    >>> times(2.345), times(float("nan"))
+    ('2.3 x', '-')
+    """
+    return "-" if ratio != ratio else f"{ratio:,.1f} x"
 
 
 def time(seconds: float) -> str:

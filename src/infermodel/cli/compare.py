@@ -54,13 +54,20 @@ def table(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> str:
     heading = ("service", "load", "figure", "unit", *(report.title for report in reports))
     shown = [(*key, *(cell(each, each is cells[0]) for each in cells)) for key, cells in differing.items()]
     said = [aligned([heading, *shown])] if shown else []
+    struck = dict.fromkeys(
+        f"{row.report}, {row.service}: the price at the offered load does not hold: {row.price_reason}"
+        for row in rows
+        if not row.price_holds
+    )
+    said += ["\n".join(struck)] if struck else []
     return "\n\n".join([*said, f"{len(lines) - len(differing)} of {len(lines)} figures are the same."])
 
 
 def cell(row: Difference, is_base: bool) -> str:
     """A figure, and where it differs from the first report's by how much; a star: more than noise."""
+    value = figure(row.value) if row.price_holds else f"~~{figure(row.value)}~~"
     if is_base or row.difference != row.difference or row.difference == 0:
-        return figure(row.value)
+        return value
     noise = "" if row.half_width != row.half_width else f" +- {figure(row.half_width)}"
     sign = "+" if row.difference > 0 else ""
-    return f"{figure(row.value)} ({sign}{figure(row.difference)}{noise}{' *' if row.is_established else ''})"
+    return f"{value} ({sign}{figure(row.difference)}{noise}{' *' if row.is_established else ''})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Literal
 
 from infermodel.economics.band import Band
@@ -15,6 +16,7 @@ from infermodel.metrics.steady import Window
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.tables import ServiceRecord
+from infermodel.workload.traffic import ClosedTraffic
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class ServiceResult:
     record: ServiceRecord
     summary: Summary
     economics: Economics
+
+    def headroom(self, capacity: Capacity | None) -> float:
+        """How many times its offered load the service holds; NaN where its capacity is not known."""
+        if capacity is None or capacity.summary is None:
+            return nan
+        traffic = self.service.traffic
+        users = traffic.users if isinstance(traffic, ClosedTraffic) else 0
+        return capacity.headroom(self.summary, users)
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,16 @@ class Capacity:
     binding_resource: str
     points: tuple[CapacityPoint, ...]
     note: str = ""
+
+    def headroom(self, offered: Summary, users: int = 0) -> float:
+        """How many times the offered load the service holds, by the lower end of the bracket; NaN for no load.
+
+        Args:
+            offered: at the offered load.
+            users: of a closed loop.
+        """
+        asked = users if self.unit == "users" else offered.offered_rpm / 60
+        return self.low / asked if asked else nan
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 
+from infermodel.experiment.offered import keeps_up, offered_of
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult
 from infermodel.metrics.laws import CheckedLaw, check_laws, parts_sum_to
 from infermodel.metrics.replications import combine
 from infermodel.metrics.steady import Window, common_window, whole_run
-from infermodel.metrics.summary import Summary, summarise
+from infermodel.metrics.summary import NOT_ASKED, Summary, summarise
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
 from infermodel.tables import ServiceRecord
@@ -75,8 +76,15 @@ class Replication:
     laws: tuple[CheckedLaw, ...]
 
 
-def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int) -> Replication:
-    """One repetition, whose random numbers are its own."""
+def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, ask_longer: bool = True) -> Replication:
+    """One repetition, whose random numbers are its own.
+
+    Args:
+        scenario: resolved.
+        stepping: as in `run`.
+        number: of the repetition.
+        ask_longer: whether a longer run says if the fleet keeps up, where this one is too short to see it.
+    """
     horizon = Horizon(
         duration_s=inf if scenario.duration_s is None else scenario.duration_s,
         requests=inf if scenario.requests is None else scenario.requests,
@@ -84,12 +92,21 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int) -> Re
     specs = [spec_of(service) for service in scenario.services]
     records = simulate(specs, scenario.seed, horizon, replication=number, stepping=stepping)
     laws = tuple(law for record in records for law in check_laws(record))
-    window = measured_window(scenario, records)
-    summaries = tuple(
-        summarise(record, own_window(service, record, window), service.objectives, systems=service.systems)
-        for service, record in zip(scenario.services, records, strict=True)
-    )
-    return Replication(window, records if number == 0 else (), summaries, laws)
+    window, ends = measured_window(scenario, records), is_measured_whole(scenario)
+    summaries = []
+    for service, spec, record in zip(scenario.services, specs, records, strict=True):
+        own = own_window(service, record, window)
+        summaries.append(
+            summarise(
+                record,
+                own,
+                service.objectives,
+                systems=service.systems,
+                offered=offered_of(service, record, own, ends=ends),
+                longer=keeps_up(scenario, service, spec, record, own, number) if ask_longer else NOT_ASKED,
+            )
+        )
+    return Replication(window, records if number == 0 else (), tuple(summaries), laws)
 
 
 def spec_of(service: ResolvedService) -> ServiceSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan, cos, isfinite, isnan, nan, pi, sin, sqrt
+from math import atan, ceil, cos, isfinite, isnan, log, nan, pi, sin, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,22 @@ def student_t_quantile(probability: float, degrees: int) -> float:
         if middle in (low, high):
             return middle
         low, high = (middle, high) if student_t_cdf(middle, degrees) < probability else (low, middle)
+
+
+def fewest_to_bound(percent: float, level: float = 0.95) -> int:
+    """Values that a sample needs before its largest one lies beyond the true percentile with this confidence: with
+    fewer no upper limit of the percentile can be told from them, so what is printed as one may be far too low.
+
+    All of n independent values lie below percentile p with probability p^n, so n = log(1 - level) / log(p).
+
+    Source: Wilks (1941), "Determination of sample sizes for setting tolerance limits".
+
+    >>> [fewest_to_bound(percent) for percent in (50, 90, 95, 99)]
+    [5, 29, 59, 299]
+    """
+    if not 0 < percent < 100 or not 0 < level < 1:
+        raise ValueError(f"a percentile strictly between 0 and 100 and a level below 1, got {percent} and {level}")
+    return ceil(log(1 - level) / log(percent / 100))
 
 
 def of_independent(values: Sequence[float] | NDArray[np.float64], level: float = 0.95) -> Interval:

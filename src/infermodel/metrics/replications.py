@@ -8,7 +8,7 @@ from dataclasses import replace
 from infermodel.metrics.confidence import Interval, of_independent, of_pairs
 from infermodel.metrics.objectives import Verdict
 from infermodel.metrics.schema import columns
-from infermodel.metrics.summary import Summary
+from infermodel.metrics.summary import Summary, tail_warning, with_price_reason
 
 COUNTED = ("arrived", "finished", "unfinished", "rejected", "preemptions")
 """Columns that add up over replications; every other number is averaged."""
@@ -38,17 +38,20 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
         intervals[promise.name] = value
         verdicts.append(Verdict(promise, value.mean, promise.is_met_by(value.mean)))
     steady = not any(each.overloaded or each.unfinished or each.warning for each in summaries)
-    return replace(
+    combined = replace(
         first,
         **{name: interval.mean for name, interval in intervals.items() if name in averaged},  # type: ignore[arg-type]  # by name
         **{name: sum(getattr(each, name) for each in summaries) for name in COUNTED},
         overloaded=any(each.overloaded for each in summaries),
         warning=next((each.warning for each in summaries if each.warning), ""),
+        rate_warning=next((each.rate_warning for each in summaries if each.rate_warning), ""),
+        tail_warning=tail_warning(sum(each.arrived - each.rejected for each in summaries)),
         objectives_met=all(each.met for each in verdicts),
         missed_objectives=" ".join(each.objective.name for each in verdicts if not each.met),
         verdicts=tuple(verdicts),
         intervals=intervals if steady else {},
     )
+    return with_price_reason(combined)
 
 
 def decided(combined: Summary) -> bool | None:

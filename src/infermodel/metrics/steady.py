@@ -150,23 +150,40 @@ def is_overloaded(requests: RequestTable, window: Window) -> bool:
     by half of it. With 1,000 Poisson arrivals this finds 98 % of the servers loaded to 1.2 of what they can do, two
     thirds of those at 1.1, and takes 1 % of those at 0.95 for overloaded.
     """
-    inside = window.holds(requests.arrived_at)
-    arrivals = int(inside.sum())
+    return _grew(waiting_samples(requests, window), requests.arrived_at[window.holds(requests.arrived_at)])
+
+
+def fills_up(requests: RequestTable, window: Window) -> bool:
+    """Whether more and more requests were present (arrived, not rejected, not finished) through the window, by the test
+    of `is_overloaded`: a fleet that takes every request at once, each slower than the one before, has no queue to see.
+    """
+    accepted = requests.status != REJECTED
+    present = count_at(requests.arrived_at[accepted], requests.finished_at[accepted], _instants(window))
+    return _grew(present.astype(np.float64), requests.arrived_at[window.holds(requests.arrived_at)])
+
+
+def _grew(counts: NDArray[np.float64], arrived_at: NDArray[np.float64]) -> bool:
+    """The test that `is_overloaded` describes, on counts at the instants of a window and the arrivals in it."""
+    arrivals = len(arrived_at)
     if arrivals == 0:
         return False
-    waiting = waiting_samples(requests, window)
     quarter = WAITING_SAMPLES // 4
-    growth, significant = _trend(waiting.reshape(-1, 2).mean(axis=1))
-    enough = growth > max(5.0, 2 * _variation(requests.arrived_at[inside]) * sqrt(arrivals), 0.02 * arrivals)
-    risen = float(waiting[-quarter:].mean() - waiting[:quarter].mean())
+    growth, significant = _trend(counts.reshape(-1, 2).mean(axis=1))
+    enough = growth > max(5.0, 2 * _variation(arrived_at) * sqrt(arrivals), 0.02 * arrivals)
+    risen = float(counts[-quarter:].mean() - counts[:quarter].mean())
     return enough and significant and risen > growth / 2
 
 
 def waiting_samples(requests: RequestTable, window: Window) -> NDArray[np.float64]:
     """Requests that wait (arrived, not rejected, not yet scheduled) at instants spread evenly over the window."""
     accepted = requests.status != REJECTED
-    times = window.start_s + (np.arange(WAITING_SAMPLES) + 0.5) / WAITING_SAMPLES * window.seconds
-    return count_at(requests.arrived_at[accepted], requests.first_scheduled_at[accepted], times).astype(np.float64)
+    waiting = count_at(requests.arrived_at[accepted], requests.first_scheduled_at[accepted], _instants(window))
+    return waiting.astype(np.float64)
+
+
+def _instants(window: Window) -> NDArray[np.float64]:
+    """Instants spread evenly over the window."""
+    return window.start_s + (np.arange(WAITING_SAMPLES) + 0.5) / WAITING_SAMPLES * window.seconds
 
 
 def waiting_growth(requests: RequestTable, window: Window) -> float:

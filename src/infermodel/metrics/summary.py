@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.metrics.confidence import Interval, batch_means
+from infermodel.metrics.confidence import Interval, batch_means, fewest_to_bound
 from infermodel.metrics.latency import (
     PERCENTILES,
     Column,
@@ -20,9 +20,10 @@ from infermodel.metrics.latency import (
     percentiles,
 )
 from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_columns, meets_all
+from infermodel.metrics.rates import CYCLE, OWN_RATE, Offered, told
 from infermodel.metrics.schema import column as _column
 from infermodel.metrics.steady import Window, is_overloaded, too_short, waiting_growth
-from infermodel.metrics.throughput import BOUND_NAMES, balance, load, share_of, throughput
+from infermodel.metrics.throughput import BOUND_NAMES, balance, load, share_of
 from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
 
 SPEED_PERCENTILES = (50.0, 10.0, 5.0, 1.0)
@@ -30,6 +31,25 @@ SPEED_PERCENTILES = (50.0, 10.0, 5.0, 1.0)
 
 MEANS_WITH_INTERVAL = ("queue_time", "ttft", "tpot", "e2e")
 """Means of which one run gives an interval by batches."""
+
+
+NOTHING_KNOWN = Offered()
+
+
+@dataclass(frozen=True, slots=True)
+class Longer:
+    """What a longer run of the same load says of one that is too short to see a queue grow.
+
+    Attributes:
+        grows: whether the queue grows in it, or more and more requests are under way; None where it was not asked.
+        unsure: why nobody can tell; empty where the run is long enough, or the longer one tells.
+    """
+
+    grows: bool | None = None
+    unsure: str = ""
+
+
+NOT_ASKED = Longer()
 
 
 @dataclass(frozen=True)
@@ -48,8 +68,17 @@ class Summary:
     overloaded: bool = _column("", "the queue grew through the window: means are withheld")
     waiting_growth: float = _column("requests", "growth of the queue through the window, along its regression line")
     warning: str = _column("", "why there are no confidence intervals; empty where there are")
-    offered_rpm: float = _column("requests/min", "arrivals in the window")
-    rpm: float = _column("requests/min", "finished inside the window")
+    tail_warning: str = _column("", "why p99 is not to be relied on: too few requests; empty where it is")
+    rate_way: str = _column(
+        "",
+        "how rates were told: `own rate` of the load, what comes in goes out; `users over cycle`; where the queue "
+        "grows `busy span`, tokens over the time with work; `window`, what finished inside it",
+    )
+    rate_warning: str = _column("", "why the run is too short for these rates; empty where it is not")
+    price_holds: bool = _column("", "whether dollars a token at this load are worth a signature")
+    price_reason: str = _column("", "why not: objectives missed, a queue that grows, requests that never end")
+    offered_rpm: float = _column("requests/min", "what the load asks for: its own rate, or users / their mean cycle")
+    rpm: float = _column("requests/min", "that clients get; see rate_way")
     tpm: float = _column("tokens/min", "input and output tokens of those")
     itpm: float = _column("tokens/min", "input tokens of those, cached ones included")
     otpm: float = _column("tokens/min", "output tokens of those")
@@ -59,7 +88,7 @@ class Summary:
     rpm_per_replica: float = _column("requests/min", "rpm / replicas")
     tpm_per_replica: float = _column("tokens/min", "tpm / replicas")
     otpm_per_replica: float = _column("tokens/min", "otpm / replicas")
-    goodput_rps: float = _column("requests/s", "arrived in the window and kept every per-request limit / window")
+    goodput_rps: float = _column("requests/s", "that kept every per-request limit")
     attainment: float = _column("share", "of the arrived requests that kept every per-request limit; misses count")
     objectives_met: bool = _column("", "whether every objective is met; true where there is none")
     missed_objectives: str = _column("", "names of the objectives missed")
@@ -127,7 +156,13 @@ class Summary:
 
 
 def summarise(
-    record: ServiceRecord, window: Window, promised: tuple[Objective, ...] = (), *, systems: int = 1
+    record: ServiceRecord,
+    window: Window,
+    promised: tuple[Objective, ...] = (),
+    *,
+    systems: int = 1,
+    offered: Offered = NOTHING_KNOWN,
+    longer: Longer = NOT_ASKED,
 ) -> Summary:
     """Derive a service's row.
 
@@ -140,64 +175,106 @@ def summarise(
         window: the common window of all services of the run.
         promised: the objectives.
         systems: what the fleet counts as systems.
+        offered: what the load asks for, for rates; nothing known: what finishes inside the window is counted.
+        longer: what a longer run of the same load says, where the window is too short to see a queue grow.
     """
     requests = record.requests
     arrived = window.holds(requests.arrived_at)
     accepted = arrived & (requests.status != REJECTED)
     done = arrived & (requests.status == FINISHED)
-    counts, rates, loads = balance(requests, window), throughput(requests, window), load(record, window)
-    overloaded, warning = is_overloaded(requests, window), too_short(requests, window)
+    counts, loads, warning = balance(requests, window), load(record, window), too_short(requests, window)
+    overloaded = not offered.users and (is_overloaded(requests, window) or bool(longer.grows))
+    keeps_up = not overloaded and (not counts.unfinished or longer.grows is False)
+    rated = told(record, window, counts, offered, keeps_up=keeps_up)
+    rates, at_its_own = rated.served, rated.way in (OWN_RATE, CYCLE)
     verdicts = evaluate(record, window, promised)
     good = meets_all(judged_columns(record, window), promised)
     steady = not (overloaded or counts.unfinished or warning)
     columns = _per_request(requests, accepted)
-    prompt_tokens, minutes = float(requests.prompt_tokens[done].sum()), window.seconds / 60
-    return Summary(
-        service=record.name,
-        systems=systems,
-        replicas=record.replicas,
-        window_start_s=window.start_s,
-        window_end_s=window.end_s,
-        arrived=counts.arrived,
-        finished=counts.finished,
-        unfinished=counts.unfinished,
-        rejected=counts.rejected,
-        overloaded=overloaded,
-        waiting_growth=waiting_growth(requests, window),
-        warning=warning,
-        offered_rpm=counts.arrived / minutes,
-        rpm=rates.rpm,
-        tpm=rates.tpm,
-        itpm=rates.itpm,
-        otpm=rates.otpm,
-        rpm_per_system=rates.rpm / systems,
-        tpm_per_system=rates.tpm / systems,
-        otpm_per_system=rates.otpm / systems,
-        rpm_per_replica=rates.rpm / record.replicas,
-        tpm_per_replica=rates.tpm / record.replicas,
-        otpm_per_replica=rates.otpm / record.replicas,
-        goodput_rps=float(good.sum()) / window.seconds,
-        attainment=share_of(float(good.sum()), counts.arrived),
-        objectives_met=all(each.met for each in verdicts),
-        missed_objectives=" ".join(each.objective.name for each in verdicts if not each.met),
-        **_latency_fields(columns, record, withheld=overloaded or counts.unfinished > 0),
-        prompt_tokens_mean=share_of(prompt_tokens, counts.finished),
-        output_tokens_mean=share_of(float(requests.output_tokens[done].sum()), counts.finished),
-        cached_share=share_of(float(requests.cached_tokens[done].sum()), prompt_tokens),
-        preemptions=int(requests.preemptions[arrived].sum()),
-        utilisation=loads.utilisation,
-        mfu=loads.mfu,
-        mbu=loads.mbu,
-        **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
-        running_mean=loads.running_mean,
-        kv_use_mean=loads.kv_use_mean,
-        kv_use_peak=loads.kv_use_peak,
-        power_mean_w=loads.power_mean_w,
-        power_peak_w=loads.power_peak_w,
-        joules_per_token=share_of(loads.joules, rates.tpm * minutes),
-        joules_per_output_token=share_of(loads.joules, rates.otpm * minutes),
-        verdicts=verdicts,
-        intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
+    prompt_tokens, attainment = float(requests.prompt_tokens[done].sum()), share_of(float(good.sum()), counts.arrived)
+    return with_price_reason(
+        Summary(
+            service=record.name,
+            systems=systems,
+            replicas=record.replicas,
+            window_start_s=window.start_s,
+            window_end_s=window.end_s,
+            arrived=counts.arrived,
+            finished=counts.finished,
+            unfinished=counts.unfinished,
+            rejected=counts.rejected,
+            overloaded=overloaded,
+            waiting_growth=waiting_growth(requests, window),
+            warning=warning,
+            tail_warning=tail_warning(int(accepted.sum())),
+            rate_way=rated.way,
+            rate_warning=longer.unsure or rated.warning,
+            price_holds=True,
+            price_reason="",
+            offered_rpm=rated.offered_rpm,
+            rpm=rates.rpm,
+            tpm=rates.tpm,
+            itpm=rates.itpm,
+            otpm=rates.otpm,
+            rpm_per_system=rates.rpm / systems,
+            tpm_per_system=rates.tpm / systems,
+            otpm_per_system=rates.otpm / systems,
+            rpm_per_replica=rates.rpm / record.replicas,
+            tpm_per_replica=rates.tpm / record.replicas,
+            otpm_per_replica=rates.otpm / record.replicas,
+            goodput_rps=attainment * rated.offered_rpm / 60 if at_its_own else float(good.sum()) / window.seconds,
+            attainment=attainment,
+            objectives_met=all(each.met for each in verdicts),
+            missed_objectives=" ".join(each.objective.name for each in verdicts if not each.met),
+            **_latency_fields(columns, record, withheld=overloaded or counts.unfinished > 0),
+            prompt_tokens_mean=share_of(prompt_tokens, counts.finished),
+            output_tokens_mean=share_of(float(requests.output_tokens[done].sum()), counts.finished),
+            cached_share=share_of(float(requests.cached_tokens[done].sum()), prompt_tokens),
+            preemptions=int(requests.preemptions[arrived].sum()),
+            utilisation=loads.utilisation,
+            mfu=loads.mfu,
+            mbu=loads.mbu,
+            **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
+            running_mean=loads.running_mean,
+            kv_use_mean=loads.kv_use_mean,
+            kv_use_peak=loads.kv_use_peak,
+            power_mean_w=loads.power_mean_w,
+            power_peak_w=loads.power_peak_w,
+            joules_per_token=share_of(60 * loads.power_mean_w, rates.tpm),
+            joules_per_output_token=share_of(60 * loads.power_mean_w, rates.otpm),
+            verdicts=verdicts,
+            intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
+        )
+    )
+
+
+def with_price_reason(summary: Summary) -> Summary:
+    """The summary with the reason why its load has no price that somebody would sign."""
+    reason = ""
+    if not summary.arrived:
+        reason = "no request came"
+    elif summary.overloaded:
+        reason = "the queue grows"
+    elif summary.unfinished and summary.rate_way != OWN_RATE:
+        reason = "requests have not finished"
+    elif summary.rejected == summary.arrived:
+        reason = "every request is rejected"
+    elif not summary.objectives_met:
+        reason = f"misses {summary.missed_objectives}"
+    return replace(summary, price_holds=not reason, price_reason=reason)
+
+
+def tail_warning(requests: int) -> str:
+    """Why a percentile 99 of so many requests may be far too low; empty where there are enough.
+
+    >>> tail_warning(20), tail_warning(299)
+    ('p99 of 20 requests: it takes 299 to bound it from above', '')
+    """
+    fewest = fewest_to_bound(PERCENTILES[-1])
+    return (
+        ""
+        if requests >= fewest or not requests
+        else f"p99 of {requests} requests: it takes {fewest} to bound it from above"
     )
 
 

@@ -25,6 +25,11 @@ class Headline:
     at_capacity: bool
 
     @property
+    def price_holds(self) -> bool:
+        """Whether somebody would sign the price: at capacity always, at the offered load where its summary says so."""
+        return self.at_capacity or self.summary.price_holds
+
+    @property
     def name(self) -> str:
         """Of the service."""
         return self.service.summary.service

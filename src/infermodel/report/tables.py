@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import nan
 from typing import Any
 
 from infermodel.cost.placement import Placement
@@ -42,6 +43,8 @@ class CapacityRow:
     output_speed_p50_tok_s: float = _column("tokens/s", "50 % of the requests run at least this fast, at `low`")
     ttft_p99_s: float = _column("s", "percentile 99 of the time to the first token, at `low`")
     e2e_p99_s: float = _column("s", "percentile 99 of the time to the end, at `low`")
+    headroom: float = _column("", "`low` / the offered load")
+    price_holds: bool = _column("", "whether somebody would sign the price at `low`: always, where there is one")
     loads_tried: int = _column("", "see capacity_points.csv")
     note: str = _column("", "what a reader should know")
 
@@ -68,6 +71,8 @@ class PriceRow:
     low: float = _column("see unit", "with low prices")
     mid: float = _column("see unit", "with mid prices")
     high: float = _column("see unit", "with high prices")
+    price_holds: bool = _column("", "whether somebody would sign it: objectives met, the queue stays, requests end")
+    price_reason: str = _column("", "why not")
 
 
 PRICE_ITEMS: Mapping[str, tuple[str, str]] = {
@@ -165,20 +170,23 @@ def band_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     return map(row, findings.bands)
 
 
-def capacity_rows(capacities: Sequence[Capacity]) -> Iterator[Mapping[str, Any]]:
+def capacity_rows(capacities: Sequence[Capacity], findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a service; cells of what is not known stay empty."""
+    offered = {each.summary.service: each for each in findings.services}
     for each in capacities:
         known: dict[str, Any] = {
             name: getattr(each, name)
             for name in ("service", "unit", "low", "high", "binding_objective", "binding_resource", "note")
         }
         known["loads_tried"] = len(each.points)
+        known["headroom"] = offered[each.service].headroom(each) if each.service in offered else nan
         if each.summary is not None:
             names = ("rpm", "tpm", "itpm", "otpm", "output_speed_p50_tok_s", "ttft_p99_s", "e2e_p99_s")
             known |= {name: getattr(each.summary, name) for name in names}
         if each.economics is not None:
             band = each.economics.blended_usd_per_mtok
             known |= {"usd_per_mtok_low": band.low, "usd_per_mtok": band.mid, "usd_per_mtok_high": band.high}
+            known["price_holds"] = True
         yield known
 
 
@@ -203,8 +211,10 @@ def price_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
         capacity = findings.capacities.get(name)
         loads = [] if capacity is None or capacity.economics is None else [("capacity", capacity.economics)]
         for load, economics in (*loads, ("offered", each.economics)):
+            reason = each.summary.price_reason if load == "offered" else ""
             for item, unit, band in price_items(economics):
-                yield asdict(PriceRow(name, load, item, unit, band.low, band.mid, band.high))
+                why = "" if unit == "USD/h" else reason  # the hour costs what it costs
+                yield asdict(PriceRow(name, load, item, unit, band.low, band.mid, band.high, not why, why))
 
 
 def price_items(economics: Economics) -> Iterator[tuple[str, str, Band]]:

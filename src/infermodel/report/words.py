@@ -7,6 +7,7 @@ from math import isfinite, isnan
 
 from infermodel.experiment.result import Capacity, ServiceResult
 from infermodel.metrics.objectives import Objective
+from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.findings import Findings, Headline
 from infermodel.report.human import number, seconds, share, usd, usd_band
@@ -142,6 +143,17 @@ def warnings(findings: Findings) -> list[str]:
                 f"{summary.service}: {some} have not finished when the run ends, so mean latencies are withheld; "
                 f"{longer or 'a longer run tells whether they ever do'}."
             )
+        if summary.rate_way == BUSY_SPAN:
+            lines.append(
+                f"{summary.service}: the rates at the offered load are what clients got over the time with work, "
+                "not what was offered."
+            )
+        if not summary.price_holds and each.economics.hourly.total.high > 0:
+            lines.append(f"{summary.service}: the price at the offered load does not hold; {summary.price_reason}.")
+        if summary.rate_warning:
+            lines.append(f"{summary.service}: {summary.rate_warning}.")
+        if summary.tail_warning:
+            lines.append(f"{summary.service}: {summary.tail_warning}.")
         if summary.warning:
             lines.append(f"{summary.service}: no confidence intervals; {summary.warning}.")
         capacity = findings.capacities.get(summary.service)
@@ -177,7 +189,7 @@ def _mid_price(each: Headline) -> float:
 
 
 def _is_priced(each: Headline) -> bool:
-    return each.economics.hourly.total.mid > 0 and isfinite(_mid_price(each))
+    return each.economics.hourly.total.mid > 0 and isfinite(_mid_price(each)) and each.price_holds
 
 
 def _price(each: Headline) -> str:

@@ -84,7 +84,7 @@ def short_tables(
 ) -> Iterable[tuple[str, Iterable[Mapping[str, Any]]]]:
     """File name and rows of each table that this run has."""
     yield "summary.csv", tables.summary_rows(findings)
-    yield "capacity.csv", tables.capacity_rows(capacities)
+    yield "capacity.csv", tables.capacity_rows(capacities, findings)
     yield "capacity_points.csv", tables.capacity_point_rows(capacities)
     yield "prices.csv", tables.price_rows(findings)
     yield "claims.csv", tables.claim_rows(findings.verdicts)

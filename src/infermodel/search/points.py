@@ -69,7 +69,7 @@ OF_A_FLEET = {
 }
 """Columns of a plan's table: systems that carry the load, systems bought, ..."""
 
-WORDS = ("service", "warning", "missed_objectives")
+WORDS = ("service", "warning", "missed_objectives", "tail_warning", "rate_way", "rate_warning", "price_reason")
 MEASURES: Mapping[str, str] = {
     **{each.name: each.unit for each in columns(Summary) if each.name not in WORDS},
     **AT_CAPACITY,
@@ -156,13 +156,22 @@ def ask_run(task: Task) -> tuple[Answers, Notes]:
     """Every measure of every replication."""
     scenario = resolve(load(task.base, task.changes))
     answers: Answers = {service.name: {} for service in scenario.services}
+    notes: Notes = {}
     for number in range(task.replications):
         summaries = replicate(scenario, "leap", number).summaries
         for service, summary in zip(scenario.services, summaries, strict=True):
             measured = {name: getattr(summary, name) for name in MEASURES if hasattr(summary, name)}
             for name, value in (measured | money(economics(service, summary))).items():
                 answers[service.name].setdefault(name, []).append(float(value))
-    return answers, {}
+            if number == 0 and doubts(summary):
+                notes[service.name] = doubts(summary)
+    return answers, notes
+
+
+def doubts(summary: Summary) -> str:
+    """What a reader of a point should know; empty where it speaks for itself."""
+    reason = f"no price that holds: {summary.price_reason}" if summary.price_reason else ""
+    return "; ".join(filter(None, (reason, summary.rate_warning, summary.tail_warning)))
 
 
 def ask_capacity(task: Task) -> tuple[Answers, Notes]:

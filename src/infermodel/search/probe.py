@@ -98,6 +98,8 @@ def judge(
     summary = combine(summaries)
     if sustained and not isinstance(service.traffic, ClosedTraffic):
         summary = at_the_rate(summary, load)
+    if sustained:
+        summary = replace(summary, price_holds=True, price_reason="")
     return CapacityPoint(load, summary, sustained, reason, economics(service, summary), len(summaries))
 
 
@@ -119,7 +121,7 @@ def at_the_rate(summary: Summary, rate_per_s: float) -> Summary:
 
 def summary_of(alone: ResolvedScenario, number: int) -> Summary:
     """One replication of a service that runs alone."""
-    (summary,) = replicate(alone, "leap", number).summaries
+    (summary,) = replicate(alone, "leap", number, ask_longer=False).summaries
     return summary
 
 

@@ -114,6 +114,16 @@ class ThinkTime:
             return np.full(count, self.mean_s)
         return generator.standard_exponential(count) * self.mean_s
 
+    def mean_at_least_s(self, least_s: float) -> float:
+        """Mean of the longer of a pause and `least_s`.
+
+        >>> ThinkTime(3.0).mean_at_least_s(1.0), round(ThinkTime(1.0, "exponential").mean_at_least_s(1.0), 3)
+        (3.0, 1.368)
+        """
+        if self.law == "exponential" and self.mean_s > 0:
+            return least_s + self.mean_s * math.exp(-least_s / self.mean_s)  # what is left beyond it has the same law
+        return max(least_s, self.mean_s)
+
 
 NO_PAUSE = ThinkTime()
 

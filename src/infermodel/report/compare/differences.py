@@ -63,6 +63,8 @@ class Difference:
     ratio: float = _column("", "value / value in the first report")
     half_width: float = _column("see unit", "of the difference's 95 % interval; empty: no ground for one")
     interval: str = _column("", "`paired`: request by request, where both saw the same ones; `independent`; or empty")
+    price_holds: bool = _column("", "false: a price that nobody would sign, see prices.csv of that report")
+    price_reason: str = _column("", "why not")
 
     @property
     def is_established(self) -> bool | None:
@@ -86,7 +88,9 @@ def differences(reports: Sequence[SavedReport]) -> Iterator[Difference]:
                 base = values[0]
                 change = 0.0 if isclose(value, base, rel_tol=ROUNDING) else value - base
                 ratio = value / base if base else nan
-                yield Difference(service, load, metric, unit, report.title, value, change, ratio, half_width, kind)
+                why = report.doubtful.get((service, load, metric), "")
+                told = (value, change, ratio, half_width, kind, not why, why)
+                yield Difference(service, load, metric, unit, report.title, *told)
 
 
 def paired(base: Requests, other: Requests, latency: str) -> Interval | None:

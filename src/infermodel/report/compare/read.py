@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class SavedReport:
         digest, seed: of its scenario.
         summary, capacity: rows by service.
         prices: USD by (service, load, item), mid prices.
+        doubtful: those of them that do not hold, with the reason.
         requests: by service.
         devices: name of each service's device; empty where the scenario cannot be read any more.
         laws: checked in its runs; all held, or there were no report.
@@ -61,6 +62,7 @@ class SavedReport:
     requests: Mapping[str, Requests]
     devices: Mapping[str, str]
     laws: int = 0
+    doubtful: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
 
 def read_reports(folders: Sequence[Path]) -> tuple[SavedReport, ...]:
@@ -97,12 +99,16 @@ def _read(folder: Path, title: str) -> SavedReport:
             for row in _rows(folder / "prices.csv")
             if row["mid"]
         }
+        doubtful = {
+            (row["service"], row["load"], row["item"]): row["price_reason"] or "does not hold"
+            for row in _rows(folder / "prices.csv")
+            if row.get("price_holds") == "false"
+        }
         digest, seed, laws = str(manifest["digest"]), int(manifest["seed"]), int(manifest["laws"]["checked"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotAReport(f"{folder} is no report of a run: {type(error).__name__}: {error}") from None
-    return SavedReport(
-        title, digest, seed, summary, capacity, prices, _requests(folder, summary), _devices(folder, summary), laws
-    )
+    requests, devices = _requests(folder, summary), _devices(folder, summary)
+    return SavedReport(title, digest, seed, summary, capacity, prices, requests, devices, laws, doubtful)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

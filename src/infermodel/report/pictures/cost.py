@@ -67,7 +67,12 @@ def _per_mtok(axes: Axes, shown: list[Headline]) -> None:
             _whisker(axes, row, band)
             axes.plot([band.mid], [row], marker="o", markersize=12, color=INK, zorder=4)
             axes.annotate(
-                usd(band.mid), (band.mid, row), xytext=(0, 13), textcoords="offset points", ha="center", fontsize=14
+                usd(band.mid) + ("" if each.price_holds else " (does not hold)"),
+                (band.mid, row),
+                xytext=(0, 13),
+                textcoords="offset points",
+                ha="center",
+                fontsize=14,
             )
         else:
             axes.text(

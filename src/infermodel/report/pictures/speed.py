@@ -38,7 +38,8 @@ def against_price(findings: Findings) -> Figure | None:
     """Median output speed against blended $/Mtok; hollow: at the list price, and at the published speed if claimed."""
     points = []
     for each in findings.headlines:
-        points.append(Point(each.name, each.name, each.economics.blended_usd_per_mtok, median_speed(each)))
+        label = each.name if each.price_holds else f"{each.name} (price does not hold)"
+        points.append(Point(label, each.name, each.economics.blended_usd_per_mtok, median_speed(each)))
         sold = each.economics.list_usd_per_mtok
         if sold is not None and sold > 0:
             speed = findings.published_speed(each.name)

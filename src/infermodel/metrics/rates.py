@@ -1,0 +1,132 @@
+"""What a service delivers a minute, told so that no length of the run moves it.
+
+What finishes inside a window is a poor count of it: while the fleet still fills, less finishes than arrives, and
+windows hold the noise of their arrivals. So below saturation an open load is delivered at its own rate, what comes in
+goes out; a closed loop at users over their mean cycle (Little's law); and where the queue grows, at the tokens that
+clients got over the time in which there was work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite, nan
+
+import numpy as np
+
+from infermodel.metrics.latency import latencies
+from infermodel.metrics.steady import Window
+from infermodel.metrics.throughput import Balance, Throughput, bin_edges, overlap, throughput
+from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
+
+OWN_RATE, CYCLE, BUSY_SPAN, WINDOW = "own rate", "users over cycle", "busy span", "window"
+"""How a rate was told: the load's; by Little's law; tokens over the time with work; what finished in the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a load asks for, in the measured window.
+
+    Attributes:
+        rate_per_s: requests a second of an open load; NaN where nobody sets a rate: batches and closed loops.
+        users: of a closed loop; 0: none.
+        pause_s: mean pause of a user between an answer and the next request.
+        refused_s: mean pause of a user after a refusal.
+        prompt_tokens, output_tokens: mean of the laws that lengths are drawn from; NaN: as the run's requests are.
+        ends: whether the requests end, all being measured: nobody comes after them.
+    """
+
+    rate_per_s: float = nan
+    users: int = 0
+    pause_s: float = 0.0
+    refused_s: float = 0.0
+    prompt_tokens: float = nan
+    output_tokens: float = nan
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Rates a minute and how they were told.
+
+    Attributes:
+        offered_rpm: requests that the load asks for.
+        served: of those, what clients get.
+        way: `OWN_RATE`, `CYCLE`, `BUSY_SPAN` or `WINDOW`.
+        warning: why the run is too short for these rates; empty where it is not.
+    """
+
+    offered_rpm: float
+    served: Throughput
+    way: str
+    warning: str = ""
+
+
+def told(record: ServiceRecord, window: Window, counts: Balance, offered: Offered, *, keeps_up: bool) -> Told:
+    """The rates of a service.
+
+    Args:
+        record, window: of the run.
+        counts: how the requests of the window ended.
+        offered: what the load asks for.
+        keeps_up: whether what comes in goes out, sooner or later.
+    """
+    requests = record.requests
+    if offered.users and counts.finished:
+        return of_users(requests, window, counts, offered)
+    arrived_rpm = counts.arrived * 60 / window.seconds
+    rate_rpm = 60 * offered.rate_per_s if isfinite(offered.rate_per_s) else arrived_rpm
+    if keeps_up and counts.arrived and isfinite(offered.rate_per_s):
+        accepted = 1 - counts.rejected / counts.arrived
+        served = with_tokens(requests, window, counts, offered, rate_rpm * accepted)
+        return Told(rate_rpm, served, OWN_RATE)
+    if not keeps_up and not offered.ends and isfinite(offered.rate_per_s):
+        return Told(rate_rpm, of_busy_span(record, window.start_s), BUSY_SPAN)
+    return Told(rate_rpm, throughput(requests, window), WINDOW)
+
+
+def of_users(requests: RequestTable, window: Window, counts: Balance, offered: Offered) -> Told:
+    """A closed loop's rates by Little's law: users / (mean time of an answer + mean pause).
+
+    A rejected request takes no time but the pause after it. Shorter than a cycle of each user, the run says so.
+    """
+    e2e_s = latencies(requests)["e2e_s"][window.holds(requests.arrived_at)]
+    answer_s = float(e2e_s[np.isfinite(e2e_s)].mean())
+    ended = counts.finished + counts.rejected
+    answered = counts.finished / ended
+    cycle_s = answered * (answer_s + offered.pause_s) + (1 - answered) * offered.refused_s
+    rpm = 60 * offered.users / cycle_s
+    served = with_tokens(requests, window, counts, offered, rpm * answered)
+    short = ""
+    if ended < offered.users:
+        asked = f"{counts.arrived} requests of {offered.users:,} users"
+        short = f"{asked} are not a whole cycle of each: the rate is that of the start"
+    return Told(rpm, served, CYCLE, short)
+
+
+def with_tokens(requests: RequestTable, window: Window, counts: Balance, offered: Offered, rpm: float) -> Throughput:
+    """Tokens that go with so many requests a minute: as long as the laws say on average, or, where a law does not say
+    or some requests are rejected, as those that finished were.
+    """
+    done = window.holds(requests.arrived_at) & (requests.status == FINISHED)
+    if not done.any():  # of questions or logs whose answers all outlast the run
+        done = window.holds(requests.arrived_at)
+    measured = (float(requests.prompt_tokens[done].mean()), float(requests.output_tokens[done].mean()))
+    asked = (offered.prompt_tokens, offered.output_tokens)
+    prompt, output = (
+        law if isfinite(law) and not counts.rejected else mean for law, mean in zip(asked, measured, strict=True)
+    )
+    return Throughput(rpm, rpm * prompt, rpm * output, rpm * prompt + rpm * output)
+
+
+def of_busy_span(record: ServiceRecord, start_s: float) -> Throughput:
+    """What clients got from `start_s` until the last arrival, while there was always work: prompts of requests that
+    came to their first token, all tokens that steps made, and as many requests as have these tokens.
+    """
+    requests = record.requests
+    span = Window(start_s, float(np.nextafter(min(record.ended_at, requests.arrived_at[-1]), np.inf)))
+    begun, accepted = span.holds(requests.first_token_at), requests.status != REJECTED
+    made = float(overlap(bin_edges(record), span) @ record.timeline.columns["output_tokens"])
+    tpm = (float(requests.prompt_tokens[begun].sum()) + made) * 60 / span.seconds
+    prompt, output = (float(each[accepted].sum()) for each in (requests.prompt_tokens, requests.output_tokens))
+    part = tpm / (prompt + output) if accepted.any() else 0.0
+    return Throughput(part * float(accepted.sum()), part * prompt, part * output, tpm)

@@ -1,0 +1,182 @@
+"""What a run prints of its rates and prices, whatever its length: the load's below saturation, Little's in loops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infermodel.cli.answer import answer
+from infermodel.experiment import Result, ServiceResult, run
+from infermodel.report.findings import Findings
+from infermodel.report.page import page
+from infermodel.report.tables import price_rows
+from infermodel.report.words import answers, warnings
+from infermodel.scenario import load, resolve
+
+SMALL = """
+title: a run of any length
+requests: 40
+capacity: false
+traffic:
+  arrivals: {kind: constant, rate: 600 /min}
+  prompt_tokens: {kind: fixed, tokens: 512}
+  output_tokens: {kind: fixed, tokens: 256}
+services:
+  - name: GPU
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, replicas: 1}
+    price: {rental: 2 USD/h}
+"""
+
+TOO_MUCH = """
+title: more than two servers can do, for a quarter of a minute
+requests: 600
+capacity: false
+traffic:
+  arrivals: {kind: poisson, rate: 40 /s}
+  prompt_tokens: {kind: uniform, low: 6, high: 180}
+  output_tokens: {kind: uniform, low: 3, high: 400}
+services:
+  - name: mixture
+    model: deepseek-v3
+    engine: sglang
+    fleet: {system: dgx-h100, systems: 2, tensor_parallel: 16}
+    price: {rental: 2 USD/h}
+"""
+
+LOOP = """
+title: users in a closed loop
+requests: 1034
+capacity: false
+traffic:
+  arrivals: {kind: closed, users: 256}
+  prompt_tokens: {kind: fixed, tokens: 512}
+  output_tokens: {kind: fixed, tokens: 512}
+services:
+  - name: 70B
+    model: llama-3.3-70b
+    fleet: {system: dgx-h100, replicas: 1, tensor_parallel: 4}
+    price: {rental: 2.5 USD/h}
+"""
+DRAFTS = "services.0.speculation={draft: llama-3.2-1b, tokens: 4, acceptance: 0.7}"
+
+
+def played(folder: Path, text: str, *changes: str) -> Result:
+    """The run of a scenario with changes."""
+    path = folder / "s.yaml"
+    path.write_text(text)
+    return run(resolve(load(path, changes)))
+
+
+def only(result: Result) -> ServiceResult:
+    """Its one service."""
+    (found,) = result.services
+    return found
+
+
+def test_forty_requests_at_600_a_minute_are_600_a_minute(tmp_path: Path) -> None:
+    result = played(tmp_path, SMALL)
+    found = only(result)
+    assert (found.summary.offered_rpm, found.summary.rpm) == (600.0, 600.0)
+    assert found.summary.tpm == 600 * (512 + 256)
+    # One H100 at 2 USD/h over 600 x 60 x 768 = 27.648 million tokens an hour.
+    assert found.economics.blended_usd_per_mtok.mid == pytest.approx(2 / 27.648)
+    assert found.summary.price_holds
+    console = answer(result, (), ())
+    # The window, four seconds in whole bins, holds fewer than forty.
+    few = found.summary.arrived
+    assert few <= 40
+    assert f"(of {few})" in console
+    assert f"GPU: p99 of {few} requests: it takes 299 to bound it from above" in console
+    assert "~~" not in console
+
+
+@pytest.mark.parametrize("log", [np.arange(40) / 10, np.arange(2000) / 10])
+def test_a_log_below_saturation_is_its_requests_over_its_span(tmp_path: Path, log: np.ndarray) -> None:
+    (tmp_path / "log.csv").write_text(
+        "arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{at},512,256\n" for at in log)
+    )
+    trace = "traffic={arrivals: {kind: trace, file: log.csv, format: requests}}"
+    for end in ("requests=null", "requests=30"):
+        found = only(played(tmp_path, SMALL, trace, end)).summary
+        assert found.rpm == pytest.approx(600.0)  # one in 0.1 s
+        assert found.tpm == pytest.approx(600.0 * 768)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    law=st.sampled_from(["constant", "poisson", "gamma"]),
+    rpm=st.floats(1.0, 900.0),  # the GPU does some 1,500
+    count=st.integers(5, 600),
+    output=st.integers(1, 300),
+    spread=st.sampled_from(["fixed", "lognormal"]),
+)
+def test_every_open_run_below_saturation_prints_its_offered_rate(
+    tmp_path: Path, law: str, rpm: float, count: int, output: int, spread: str
+) -> None:
+    arrivals = {"gamma": f"{{kind: gamma, rate: {rpm} /min, cv: 2}}"}.get(law, f"{{kind: {law}, rate: {rpm} /min}}")
+    lengths = f"{{kind: fixed, tokens: {output}}}"
+    if spread == "lognormal":
+        lengths = f"{{kind: lognormal, mean: {output + 1}, cv: 1}}"
+    result = played(
+        tmp_path, SMALL, f"requests={count}", f"traffic.arrivals={arrivals}", f"traffic.output_tokens={lengths}"
+    )
+    found = only(result)
+    if not found.summary.arrived:
+        return
+    law_mean = found.service.traffic.mean_output_tokens
+    assert found.summary.rpm == pytest.approx(rpm, rel=0.02)
+    assert found.summary.itpm == pytest.approx(rpm * 512, rel=0.02)
+    assert found.summary.otpm == pytest.approx(rpm * law_mean, rel=0.02)
+    usd = 2e6 / (60 * rpm * (512 + law_mean))
+    assert found.economics.blended_usd_per_mtok.mid == pytest.approx(usd, rel=0.02)
+
+
+def test_a_short_run_of_too_much_says_its_totals_and_that_the_fleet_does_not_keep_up(tmp_path: Path) -> None:
+    result = played(tmp_path, TOO_MUCH)
+    found = only(result)
+    assert found.summary.overloaded
+    assert (found.summary.rate_way, found.summary.offered_rpm) == ("busy span", 2400.0)
+    # About 7,900 tokens a second and, at 16 x 2 USD an hour, 32e6 / (3,600 x 7,900) = 1.13 USD/Mtok.
+    assert found.summary.tpm / 60 == pytest.approx(7900, rel=0.1)
+    assert found.economics.blended_usd_per_mtok.mid == pytest.approx(1.13, rel=0.1)
+    assert (found.summary.price_holds, found.summary.price_reason) == (False, "the queue grows")
+    console = answer(result, (), ())
+    assert "~~1.1" in console
+    assert "~~ the queue grows" in console
+    assert "mixture: the price at the offered load does not hold: the queue grows" in console
+    findings = Findings.of(result, (), ())
+    assert "mixture: the price at the offered load does not hold; the queue grows." in warnings(findings)
+    assert not any("cheapest" in sentence for sentence in answers(findings))
+    assert "<s>$1.1" in page(findings, {})
+    rows = {(each["item"], each["price_holds"], each["price_reason"]) for each in price_rows(findings)}
+    assert ("blended", False, "the queue grows") in rows  # the number stays, with the flag
+    assert ("hourly.total", True, "") in rows
+
+
+def test_a_missed_objective_strikes_the_price_out(tmp_path: Path) -> None:
+    found = only(played(tmp_path, SMALL, "objectives={e2e_p50: 10 ms}", "requests=400"))
+    assert (found.summary.price_holds, found.summary.price_reason) == (False, "misses e2e_p50")
+    assert found.summary.rpm == 600.0
+
+
+def test_loops_of_a_thousand_requests_say_what_ten_times_as_many_say(tmp_path: Path) -> None:
+    rates = {}
+    for drafts in ((), (DRAFTS,)):
+        for count in (1034, 10340):
+            found = only(played(tmp_path, LOOP, f"requests={count}", *drafts))
+            requests, summary = found.record.requests, found.summary
+            inside = (requests.arrived_at >= summary.window_start_s) & (requests.arrived_at < summary.window_end_s)
+            cycle_s = float((requests.finished_at - requests.arrived_at)[inside].mean())
+            assert summary.rpm == pytest.approx(256 * 60 / cycle_s, rel=0.02)  # users over their mean cycle
+            assert summary.otpm == pytest.approx(512 * summary.rpm)
+            rates[bool(drafts), count] = summary.rpm
+    for drafts in (False, True):
+        assert rates[drafts, 1034] == pytest.approx(rates[drafts, 10340], rel=0.03)
+    # Whether drafts pay has the same sign in both: at 256 users they cost 6 to 10 %.
+    for count in (1034, 10340):
+        assert 0.90 <= rates[True, count] / rates[False, count] <= 0.94
