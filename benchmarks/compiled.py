@@ -21,7 +21,7 @@ HOT = (
         f"simulation/{name}.py"
         for name in (
             "alarm", "chunks", "clients", "decoding", "gate", "kv_cache", "prefixes", "questions", "recorder",
-            "replica", "router", "running", "service", "system", "verified",
+            "replica", "router", "running", "service", "system", "tally", "verified",
         )
     ),
     "cost/attention.py",

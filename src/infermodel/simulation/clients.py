@@ -2,56 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from math import inf
-from typing import TYPE_CHECKING
 
 from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.questions import Questions
+from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
+from infermodel.simulation.tally import Tally
 from infermodel.workload.requests import Requests
 from infermodel.workload.sessions import Call, Session, SessionTraffic, requests_of_calls
 from infermodel.workload.traffic import ClosedTraffic
 
-if TYPE_CHECKING:
-    from infermodel.simulation.service import Service
+Door = Callable[[int], None]
+"""Where requests enter the service: called with a request's number when its scheduler may see it."""
 
 PAUSE_AFTER_REJECTION_S = 1.0
 """A closed-loop user whose request is refused tries the next one after this."""
 
 
-def arrivals(service: Service, clock: Clock, alarm: Alarm, requests: Iterator[Requests]) -> Routine:
+def arrivals(
+    requests: Iterator[Requests], spec: ServiceSpec, tally: Tally, door: Door, clock: Clock, order: int, alarm: Alarm
+) -> Routine:
     """Send requests whether or not earlier ones are answered. None overtakes another on its way to the scheduler."""
-    horizon, order = service.horizon, service.order
+    horizon = tally.horizon
     for block in requests:
-        number = service.log.extend(block)
-        ways_s = service.spec.ingress_s + service.spec.tokenise_s * block.prompt_tokens
+        number = tally.log.extend(block)
+        ways_s = spec.ingress_s + spec.tokenise_s * block.prompt_tokens
         for arrived_at, way_s in zip(block.arrived_at.tolist(), ways_s.tolist(), strict=True):
-            if service.measured == inf and (
-                arrived_at >= horizon.duration_s or (number >= horizon.requests and arrived_at > service.first_at)
+            if tally.measured == inf and (
+                arrived_at >= horizon.duration_s or (number >= horizon.requests and arrived_at > tally.first_at)
             ):
-                service.close_window(more=True)
+                tally.close_window(more=True)
             at = arrived_at + way_s
             if at > clock.now:
                 alarm.set(at, order)
                 yield alarm
-            if service.ended:
+            if tally.ended:
                 return
-            service.count_in(number)
-            service.admit(number)
+            tally.count_in(number)
+            door(number)
             number += 1
-    if service.measured == inf:
-        service.close_window(more=False)
+    if tally.measured == inf:
+        tally.close_window(more=False)
 
 
 class Users:
     """A fixed number of users, each of whom sends the next request after an answer and a pause."""
 
-    def __init__(self, service: Service, clock: Clock, traffic: ClosedTraffic, streams: Streams) -> None:
-        self._service, self._clock = service, clock
+    def __init__(
+        self,
+        traffic: ClosedTraffic,
+        spec: ServiceSpec,
+        tally: Tally,
+        door: Door,
+        clock: Clock,
+        order: int,
+        streams: Streams,
+    ) -> None:
+        self._spec, self._tally, self._door, self._clock, self._order = spec, tally, door, clock, order
         self._bodies = traffic.blocks(streams)
         self._pauses = map(float, chain.from_iterable(traffic.think_times(streams)))
         self._think_s: list[float] = []
@@ -66,49 +78,55 @@ class Users:
 
     def user(self, alarm: Alarm, requests: float) -> Routine:
         """Send a request, wait for the whole answer, think, send the next, until all users have sent `requests`."""
-        service, clock, log = self._service, self._clock, self._service.log
-        while not service.ended:
-            request = service.sent
+        tally, clock, log = self._tally, self._clock, self._tally.log
+        while not tally.ended:
+            request = tally.sent
             if request >= requests:
-                service.close_window(more=False)
+                tally.close_window(more=False)
                 return
-            if request >= service.horizon.requests and service.measured == inf and clock.now > service.first_at:
-                service.close_window(more=True)
-                if service.ended:
+            if request >= tally.horizon.requests and tally.measured == inf and clock.now > tally.first_at:
+                tally.close_window(more=True)
+                if tally.ended:
                     return
             if request >= len(log):
                 block = next(self._bodies)
                 log.extend(block)
                 self._think_s.extend([next(self._pauses) for _ in range(len(block))])
             log.arrived_at[request] = clock.now
-            service.count_in(request)
-            alarm.set(clock.now + service.spec.way_s(log.prompt_tokens[request]), service.order)
+            tally.count_in(request)
+            alarm.set(clock.now + self._spec.way_s(log.prompt_tokens[request]), self._order)
             yield alarm
             self._waiting[request] = alarm
-            service.admit(request)
+            self._door(request)
             yield alarm
-
-    @property
-    def open(self) -> bool:
-        """Whether measured work has yet to be sent: a user's next request is none."""
-        return False
 
     def on_answered(self, request: int, at: float) -> None:
         """The user has the whole answer at `at`."""
-        self._waiting.pop(request).set(at + self._think_s[request], self._service.order)
+        self._waiting.pop(request).set(at + self._think_s[request], self._order)
 
     def on_refused(self, request: int) -> None:
         """The user pauses before the next try."""
         pause_s = max(self._think_s[request], PAUSE_AFTER_REJECTION_S)
-        self._waiting.pop(request).set(self._clock.now + pause_s, self._service.order)
+        self._waiting.pop(request).set(self._clock.now + pause_s, self._order)
 
 
 class Askers:
     """Ask questions that take several calls each; calls that wait for others are sent when those are answered."""
 
-    def __init__(self, service: Service, clock: Clock, traffic: SessionTraffic, streams: Streams) -> None:
-        self._service, self._clock, self._block_tokens = service, clock, traffic.block_tokens
+    def __init__(
+        self,
+        traffic: SessionTraffic,
+        spec: ServiceSpec,
+        tally: Tally,
+        door: Door,
+        clock: Clock,
+        order: int,
+        streams: Streams,
+    ) -> None:
+        self._spec, self._tally, self._door, self._clock, self._order = spec, tally, door, clock, order
+        self._block_tokens = traffic.block_tokens
         self.questions = Questions()
+        tally.promised = self._promised
         self._sessions = traffic.sessions(streams)
 
     def start(self) -> None:
@@ -118,40 +136,39 @@ class Askers:
 
     def ask(self, alarm: Alarm, sessions: Iterator[Session]) -> Routine:
         """Ask questions whether or not earlier ones are answered."""
-        clock, service = self._clock, self._service
+        clock, tally = self._clock, self._tally
         for session in sessions:
             if session.arrived_at > clock.now:
-                alarm.set(session.arrived_at, service.order)
+                alarm.set(session.arrived_at, self._order)
                 yield alarm
             self._close_if_enough()
-            if service.ended:
+            if tally.ended:
                 return
-            number = self.questions.ask(session, measured=service.measured == inf)
+            number = self.questions.ask(session, measured=tally.measured == inf)
             for call in session.first_calls():
                 self._send(number, call)
-        service.close_window(more=False)
+        tally.close_window(more=False)
 
     def _send(self, question: int, call: Call) -> None:
         """A call of a question becomes a request now."""
-        service, clock = self._service, self._clock
+        tally, clock = self._tally, self._clock
         self._close_if_enough()
-        if service.ended:
+        if tally.ended:
             return
-        request = service.log.extend(requests_of_calls([call], self._block_tokens))
-        service.log.arrived_at[request] = clock.now
-        service.count_in(request)
+        request = tally.log.extend(requests_of_calls([call], self._block_tokens))
+        tally.log.arrived_at[request] = clock.now
+        tally.count_in(request)
         self.questions.sent(request, question, call)
-        way_s = service.spec.way_s(service.log.prompt_tokens[request])
-        clock.call_at(clock.now + way_s, service.order, partial(service.admit, request))
+        way_s = self._spec.way_s(tally.log.prompt_tokens[request])
+        clock.call_at(clock.now + way_s, self._order, partial(self._door, request))
 
     def _close_if_enough(self) -> None:
         """Calls are the requests that a run counts; those that all come at the first moment are measured together."""
-        service = self._service
-        if service.sent >= service.horizon.requests and self._clock.now > service.first_at:
-            service.close_window(more=True)
+        tally = self._tally
+        if tally.sent >= tally.horizon.requests and self._clock.now > tally.first_at:
+            tally.close_window(more=True)
 
-    @property
-    def open(self) -> bool:
+    def _promised(self) -> bool:
         """Whether a measured question is not answered yet."""
         return bool(self.questions.open)
 
@@ -160,8 +177,8 @@ class Askers:
         question, ready = self.questions.answered(request, at)
         for call in ready:
             send = partial(self._send, question, call)
-            self._clock.call_at(max(call.sent_at, self._clock.now), self._service.order, send)
-        self._service.end_if_done()
+            self._clock.call_at(max(call.sent_at, self._clock.now), self._order, send)
+        self._tally.end_if_done()
 
     def on_refused(self, request: int) -> None:
         """The question will have no answer."""

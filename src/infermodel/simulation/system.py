@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from infermodel.simulation.alarm import ARRIVE, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
+from infermodel.simulation.spec import ServiceSpec
+from infermodel.simulation.tally import Tally
 
-if TYPE_CHECKING:
-    from infermodel.simulation.service import Service
-    from infermodel.simulation.spec import ServiceSpec
+
+class Fleet(Protocol):
+    """What an outage may do to a fleet of replicas."""
+
+    def take_down(self, replicas: Sequence[int], /) -> None:
+        """These replicas fail now; what they held goes to the others."""
+        ...
+
+    def bring_up(self, replicas: Sequence[int], /) -> None:
+        """These replicas work again, empty."""
+        ...
 
 
 class SystemProcess:
     """A GPU node, a CS-3 or a rack. When it goes down, its replicas lose their memory and its power is off."""
 
-    def __init__(self, clock: Clock, number: int, service: Service, spec: ServiceSpec) -> None:
+    def __init__(self, clock: Clock, number: int, spec: ServiceSpec, fleet: Fleet, tally: Tally) -> None:
         share, extra = divmod(spec.replicas, spec.systems)
         first = number * share + min(number, extra)
         self.number = number
         self.replicas: Sequence[int] = range(first, first + share + (number < extra))
-        self._clock, self._service = clock, service
+        self._clock, self._fleet, self._tally = clock, fleet, tally
         self._outages = sorted(
             (outage for outage in spec.outages if outage.system == number), key=lambda outage: outage.at_s
         )
@@ -35,14 +45,14 @@ class SystemProcess:
         for outage in self._outages:
             alarm.set(max(outage.at_s, clock.now), order_of(ARRIVE))
             yield alarm
-            if self._service.ended:
+            if self._tally.ended:
                 return
-            self._service.take_down(self.replicas)
+            self._fleet.take_down(self.replicas)
             alarm.set(clock.now + outage.for_s, order_of(ARRIVE))
             yield alarm
-            if self._service.ended:
+            if self._tally.ended:
                 return
-            self._service.bring_up(self.replicas)
+            self._fleet.bring_up(self.replicas)
 
     def down_s(self, until_s: float) -> float:
         """Seconds out of service before `until_s`."""
