@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from bench_files import ONE_A_CHUNK, evalscope
 from click.testing import CliRunner
 
 from infermodel.catalog import build, documents
 from infermodel.cli.calibrate import calibrate
-from infermodel.fidelity.bench import bench_rows, served_by
+from infermodel.cli.validate import validate
+from infermodel.fidelity.bench import bench_rows, bench_runs, served_by
 from infermodel.fidelity.engines import play_with
+from infermodel.fidelity.replay import arrivals_of
+from infermodel.workload.arrivals import Constant, Gamma
 
 SERVER = served_by("llama-3.1-8b", "h100-sxm", "vllm", "0.18.0", 1, "bf16", "bf16")
 TRUE = {"host_step_s": 2e-3, "host_sequence_s": 60e-6, "ingress_s": 25e-3}
@@ -57,11 +62,13 @@ def test_a_run_is_a_row(tmp_path: Path) -> None:
 
 
 def test_a_rate_is_an_open_load(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(json.dumps({**summary(16, 500, 100), "request_rate": 2.5}))
+    (tmp_path / "a.json").write_text(
+        json.dumps({**summary(16, 500, 100), "request_rate": 2.5, "max_concurrency": None})
+    )
     (row,) = bench_rows(tmp_path, SERVER)
-    assert (row.load, row.request_rate_per_s) == ("poisson", 2.5)
+    assert (row.load, row.request_rate_per_s, row.burstiness) == ("poisson", 2.5, 1.0)
     assert math.isnan(row.concurrency)
-    with pytest.raises(FileNotFoundError, match="no JSON files"):
+    with pytest.raises(FileNotFoundError, match="no results in"):
         bench_rows(tmp_path / "nowhere", SERVER)
 
 
@@ -78,6 +85,115 @@ def test_the_engine_that_made_the_runs_is_found_and_written(runs: Path) -> None:
         assert engine.provenance[constant].kind == "calibrated"
         assert engine.provenance[constant].standard_error is not None
     assert engine.max_sequences == 1024  # what was not fitted stays vLLM's
+
+
+def written(folder: Path, name: str, **more: object) -> Path:
+    path = folder / f"{name}.json"
+    folder.mkdir(exist_ok=True)
+    path.write_text(json.dumps({**summary(16, 500, 100), "mean_ttft_ms": 40.0, **more}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("e2e_ms", "load"),
+    # 160 answers in 60 s: of 5.7 s each 15.2 are in flight, 95 % of 16; of 1.5 s each 4, a quarter; of 4 s each 10.7.
+    [(5700.0, "closed"), (1500.0, "poisson"), (4000.0, "")],
+)
+def test_a_rate_and_a_limit(e2e_ms: float, load: str, tmp_path: Path) -> None:
+    written(tmp_path, "a", request_rate=4.0, mean_e2el_ms=e2e_ms)
+    ((told,), _) = bench_runs(tmp_path, SERVER)
+    assert (told.row.load if told.row else "") == load
+    assert ("rate or the limit" in told.why) == (load == "")
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"model_id": "Qwen/Qwen3-8B"}, "asked for 'Qwen/Qwen3-8B', which is not llama-3.1-8b"),
+        ({"completed": 0, "total_output_tokens": 0, "duration": 0.0}, "none of 160 requests was answered"),
+        ({"completed": 100}, "60 of 160 requests failed"),
+        ({"ramp_up_strategy": "linear", "ramp_up_end_rps": 9}, "linear ramp from 0/s to 9/s: one figure for many"),
+        ({"burstiness": 0, "request_rate": 2.0, "max_concurrency": None}, "how arrivals were spaced"),
+    ],
+)
+def test_runs_that_are_no_rows(more: dict[str, object], why: str, tmp_path: Path) -> None:
+    written(tmp_path, "a", **more)
+    ((told,), _) = bench_runs(tmp_path, SERVER)
+    assert told.row is None
+    assert why in told.why
+
+
+def test_a_model_under_another_name(tmp_path: Path) -> None:
+    written(tmp_path, "a", model_id="prod-chat")
+    assert not bench_rows(tmp_path, SERVER)
+    assert len(bench_rows(tmp_path, SERVER, ["prod-chat"])) == 1
+
+
+def test_bursts_and_even_spacing_are_played_as_they_were(tmp_path: Path) -> None:
+    written(tmp_path, "a", request_rate=2.0, max_concurrency=None, burstiness=0.25)
+    (row,) = bench_rows(tmp_path, SERVER)
+    assert row.burstiness == 0.25
+    assert arrivals_of(row) == Gamma(2.0, cv=2.0)  # 1 / sqrt(0.25)
+    assert arrivals_of(replace(row, burstiness=math.inf)) == Constant(2.0)
+
+
+FOLDER_OPTIONS = ["--served", "llama-3.1-8b", "h100-sxm", "vllm", "--engine-version", "0.18.0", "--jobs", "1"]
+
+
+def mix(folder: Path) -> Path:
+    """Results of two tools, a copy of one in another form, and a run of another model."""
+    written(folder, "ours")
+    written(folder, "theirs", model_id="Qwen/Qwen3-8B")
+    (folder / "ours.pytorch.json").write_text('[{"benchmark": {"name": "vLLM benchmark"}}]')
+    evalscope(folder / "other", ONE_A_CHUNK[:2])
+    for path in (folder / "other").iterdir():
+        path.write_text(path.read_text().replace("an/8b", "Llama-3.1-8B"))
+    return folder
+
+
+def test_a_folder_of_any_mix(tmp_path: Path) -> None:
+    runs, passed = bench_runs(mix(tmp_path), SERVER)
+    taken = {told.id: told.row is not None for told in runs}
+    assert taken == {
+        "other/parallel_2_number_3__benchmark_args#0": True,
+        "ours#0": True,
+        "theirs#0": False,
+    }
+    assert passed == ("ours.pytorch.json: repeats the result beside it",)
+
+
+def test_validate_plays_a_folder(tmp_path: Path) -> None:
+    done = CliRunner().invoke(validate, [str(mix(tmp_path / "runs")), *FOLDER_OPTIONS, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "passed over: ours.pytorch.json" in done.output
+    assert "which is not llama-3.1-8b" in done.output
+    assert "2 rows, 0 skipped" in done.output
+    assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) >= 3
+    refused = CliRunner().invoke(validate, [str(tmp_path / "runs")])
+    assert refused.exit_code == 2
+    assert "needs --served" in refused.output
+
+
+def test_an_engine_from_one_figure_is_not_written(tmp_path: Path) -> None:
+    written(tmp_path, "a")
+    out = tmp_path / "ours.yaml"
+    options = ["--bench", str(tmp_path), *FOLDER_OPTIONS, "--out", str(out)]
+    done = CliRunner().invoke(calibrate, options)
+    assert done.exit_code == 2
+    assert "3 constants from 1 figure are no measurement (--force writes it all the same)" in " ".join(
+        done.output.split()
+    )
+    assert not out.exists()
+    assert CliRunner().invoke(calibrate, [*options, "--force"]).exit_code == 0
+    assert out.exists()
+
+
+def test_a_folder_of_failures_is_told_and_not_fitted(tmp_path: Path) -> None:
+    written(tmp_path, "a", completed=0, total_output_tokens=0, duration=0.0)
+    done = CliRunner().invoke(calibrate, ["--bench", str(tmp_path), *FOLDER_OPTIONS])
+    assert done.exit_code == 2
+    assert "no run in" in done.output
+    assert "none of 160 requests was answered" in done.output
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from keyword import iskeyword
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any, NoReturn
@@ -25,12 +26,14 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Find the cheapest fleet that meets the objectives.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
+    "import": "Say what a result of a load generator is, under one definition.",
     "compare": "Put reports side by side, with differences and intervals.",
     "new": "Write a commented scenario to start from.",
     "schema": "Every key that a scenario may hold.",
     "catalog": "What is known of systems, devices, models, engines and prices, with sources.",
 }
-"""Name of a command, which is that of its module here and of the function in it, and its line in `--help`."""
+"""Name of a command, which is that of its module here and of the function in it (with an underscore after a word of
+Python's own), and its line in `--help`."""
 
 DONE, MISSED, BAD_INPUT, BROKEN, UNWRITABLE, INTERRUPTED = 0, 1, 2, 70, 74, 130
 """Exit status: done; an objective missed with --check; bad input; a fault of this program (EX_SOFTWARE); a file or an
@@ -54,7 +57,8 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = getattr(import_module(f"{__name__}.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

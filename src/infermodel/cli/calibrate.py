@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from infermodel.cli import JOBS
+from infermodel.cli.own_runs import Served, rows_of_folder, served_options
 from infermodel.cli.run import progress
 from infermodel.cli.table import aligned
 
@@ -17,14 +18,11 @@ from infermodel.cli.table import aligned
 @click.option(
     "--bench",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of JSON files of `vllm bench serve --save-result`: fit one engine to these instead.",
+    help="Folder of results of load generators (docs/results.md): fit one engine to these instead.",
 )
-@click.option("--served", nargs=3, metavar="MODEL GPU ENGINE", help="With --bench: what served them (catalog names).")
-@click.option("--engine-version", default="", help="With --bench: of the engine, such as 0.18.0.")
-@click.option("--tensor-parallel", type=click.IntRange(1), default=1, help="With --bench: GPUs that share each layer.")
-@click.option("--precision", default="bf16", help="With --bench: of the weights.")
-@click.option("--kv-precision", default="bf16", help="With --bench: of keys and values.")
+@served_options("With --bench")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --bench: engine file to write.")
+@click.option("--force", is_flag=True, help="With --bench: write the engine however little it was fitted to.")
 @click.option("--engine", "engines", multiple=True, help="Catalog entries to fit (default: all that have rows).")
 @click.option("--kernels/--no-kernels", default=True, help="Fit devices to the folder `kernels` beside the rows.")
 @click.option("--write", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Catalog folder to renew.")
@@ -40,7 +38,9 @@ def calibrate(
     tensor_parallel: int,
     precision: str,
     kv_precision: str,
+    asked_as: tuple[str, ...],
     out: Path | None,
+    force: bool,
     engines: tuple[str, ...],
     kernels: bool,
     write: Path | None,
@@ -55,7 +55,8 @@ def calibrate(
     if bench is not None:
         if not served:
             raise click.UsageError("--bench needs --served MODEL GPU ENGINE")
-        fit_own(bench, served, engine_version, tensor_parallel, (precision, kv_precision), out, jobs, quiet)
+        what = Served(served, engine_version, tensor_parallel, (precision, kv_precision), asked_as)
+        fit_own(bench, what, out, force=force, jobs=jobs, quiet=quiet)
         return
     if measurements is None:
         raise click.UsageError("name a file of measurements, or a folder of benchmarks with --bench")
@@ -102,38 +103,29 @@ def calibrate(
             click.echo(f"{len(paths)} files of {write} renewed")
 
 
-def fit_own(
-    folder: Path,
-    served: tuple[str, str, str],
-    engine_version: str,
-    tensor_parallel: int,
-    precisions: tuple[str, str],
-    out: Path | None,
-    jobs: int,
-    quiet: bool,
-) -> None:
+def fit_own(folder: Path, served: Served, out: Path | None, *, force: bool, jobs: int, quiet: bool) -> None:
     """Fit an engine to a folder of a user's own benchmarks; print the constants, write the engine's file."""
     from infermodel.fidelity import bench
     from infermodel.fidelity.calibrate import engine_rows
     from infermodel.fidelity.engines import fit_engine
-    from infermodel.fidelity.server import Skipped, engine_entry, server_of
+    from infermodel.fidelity.server import Skipped, engine_entry
     from infermodel.files import write_whole
-    from infermodel.formats.text import FormatError
 
-    model, gpu, engine = served
+    rows = rows_of_folder(folder, served, quiet=quiet)
+    entry = engine_entry(served.named[2], served.version)
     try:
-        server = bench.served_by(model, gpu, engine, engine_version, tensor_parallel, *precisions)
-        server_of(server)
-        rows = bench.bench_rows(folder, server)
-    except (Skipped, FormatError, FileNotFoundError) as error:
+        with progress(f"fitting {entry} to {len(rows)} runs", quiet=quiet):
+            fitted = fit_engine(entry, rows, folder, parameters=bench.BENCH_PARAMETERS, jobs=jobs)
+    except Skipped as error:
         raise click.UsageError(str(error)) from error
-    entry = engine_entry(engine, engine_version)
-    with progress(f"fitting {entry} to {len(rows)} runs", quiet=quiet):
-        fitted = fit_engine(entry, rows, folder, parameters=bench.BENCH_PARAMETERS, jobs=jobs)
+    doubt = bench.doubt(fitted)
     if not quiet:
         click.echo(aligned(engine_rows({entry: fitted.fit})))
-        click.echo(f"\nmedian error {100 * fitted.fit.median_error:.1f} %")
-    if out is not None:
-        write_whole(out, bench.engine_file(fitted, entry, out.stem))
-        if not quiet:
-            click.echo(f"{out} written: put it into the catalog's folder of engines, and name it in a scenario")
+        click.echo(f"\nmedian error {100 * fitted.fit.median_error:.1f} %" + (f"; {doubt}" if doubt else ""))
+    if out is None:
+        return
+    if doubt and not force:
+        raise click.UsageError(f"{out} not written: {doubt} (--force writes it all the same)")
+    write_whole(out, bench.engine_file(fitted, entry, out.stem))
+    if not quiet:
+        click.echo(f"{out} written: put it into the catalog's folder of engines, and name it in a scenario")

@@ -9,18 +9,34 @@ from pathlib import Path
 import click
 
 from infermodel.cli import JOBS
+from infermodel.cli.own_runs import Served, rows_of_folder, served_options
 from infermodel.cli.run import command_line, progress, refusal
 from infermodel.cli.table import aligned
 
 
 @click.command()
-@click.argument("measurements", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("measurements", type=click.Path(exists=True, path_type=Path))
+@served_options("With a folder")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables and the page.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None, quiet: bool) -> None:
-    """Play every experiment of MEASUREMENTS.csv on the model of its server, and say how far off the model is."""
+def validate(
+    measurements: Path,
+    served: tuple[str, str, str] | None,
+    engine_version: str,
+    tensor_parallel: int,
+    precision: str,
+    kv_precision: str,
+    asked_as: tuple[str, ...],
+    out: Path | None,
+    jobs: int,
+    docs: Path | None,
+    quiet: bool,
+) -> None:
+    """Play every experiment of MEASUREMENTS on the model of its server, and say how far off the model is: a CSV file of
+    experiments, or a folder of results of load generators.
+    """
     from infermodel.fidelity import accuracy, page
     from infermodel.fidelity.rows import METRICS, RowError, read_rows
     from infermodel.fidelity.validate import accuracy_csv, predictions_csv
@@ -32,12 +48,18 @@ def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None,
     if out is not None:
         with refusal(out):
             check_place(out)
-    try:
-        rows = read_rows(measurements)
-    except RowError as error:
-        raise click.UsageError(str(error)) from error
+    if measurements.is_dir():
+        if not served:
+            raise click.UsageError("a folder of benchmarks needs --served MODEL GPU ENGINE")
+        what = Served(served, engine_version, tensor_parallel, (precision, kv_precision), asked_as)
+        rows, folder = rows_of_folder(measurements, what, quiet=quiet), measurements
+    else:
+        try:
+            rows, folder = read_rows(measurements), measurements.parent
+        except RowError as error:
+            raise click.UsageError(str(error)) from error
     with progress(f"playing {len(rows)} experiments", quiet=quiet):
-        predictions = play(rows, measurements.parent, jobs=jobs)
+        predictions = play(rows, folder, jobs=jobs)
     metrics = [metric for metric in METRICS if any(metric in row.measured for row in rows)]
     lines = accuracy.accuracy(predictions, metrics)
     if not quiet:
@@ -59,6 +81,9 @@ def validate(measurements: Path, out: Path | None, jobs: int, docs: Path | None,
 
 
 def digest(measurements: Path) -> str:
-    """SHA-256 of the file, by which a page names what it was made from."""
+    """SHA-256 of a file, or of all files of a folder in order, by which a page names what it was made from."""
+    if measurements.is_dir():
+        every = sorted(path for path in measurements.rglob("*") if path.is_file())
+        return hashlib.sha256("".join(map(digest, every)).encode()).hexdigest()
     with measurements.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,62 +3,166 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infermodel import catalog
 from infermodel.fidelity import yaml_text
 from infermodel.fidelity.engines import HOST, INGRESS, EngineFit
-from infermodel.fidelity.rows import Row
-from infermodel.formats.vllm_bench import BenchResult, read
+from infermodel.fidelity.rows import METRICS, Row
+from infermodel.formats.results import read_folder
+from infermodel.formats.results.documents import bare_name
+from infermodel.formats.results.measured import Load, Measured
 
 BENCH_PARAMETERS = (*HOST, INGRESS)
 """What a user's own rows tell of an engine: the host's gap in a step, for a sequence, and the way in."""
 
+MOST_FAILED = 0.05
+"""Share of a run's requests beyond which nobody knows what load the server saw."""
 
-def bench_rows(folder: Path, server: Row) -> tuple[Row, ...]:
-    """One row for each run in the JSON files of a folder, in order of file name.
+BINDING, FREE = 0.9, 0.5
+"""Shares of a limit on requests in flight, as their mean: above the one it sets the load, below the other the rate."""
+
+MOST_ERROR = 0.25
+"""Median error of a fit beyond which its constants are no engine's."""
+
+_MARK = re.compile(r"\d{1,2}|\d+(x\d+)?b|a\d+b|distill")
+"""What tells one model of a family from another: a version, a size, a smaller copy."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A run of a folder, and its row or why it has none.
+
+    Attributes:
+        id: file, relative to the folder, and the run's number or name in it.
+        why: empty where there is a row.
+    """
+
+    id: str
+    run: Measured
+    row: Row | None
+    why: str = ""
+
+
+def bench_runs(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tuple[tuple[Told, ...], tuple[str, ...]]:
+    """The runs in a folder of results of any mix of tools, in order of file name, and what was passed over and why.
 
     Args:
-        folder: of files that `vllm bench serve --save-result` wrote.
+        folder: of result files, folders within it included.
         server: a row that names the GPU, layout, engine, model and formats that served them all.
+        asked_as: names under which clients asked for that model; empty: names like the catalog's.
 
     Raises:
-        FormatError: a file is no such result.
+        FormatError: a file is a result that is broken.
         OSError: there is no file.
     """
-    paths = sorted(folder.glob("*.json"))
-    if not paths:
-        raise FileNotFoundError(f"no JSON files in {folder}")
-    return tuple(
-        bench_row(result, replace(server, id=f"{path.stem}#{number}"))
-        for path in paths
-        for number, result in enumerate(read(path))
-    )
+    found = read_folder(folder)
+    passed = tuple(f"{path.relative_to(folder)}: {why}" for path, why in found.passed_over)
+    return tuple(_told(folder, run, server, asked_as) for run in found.runs), passed
 
 
-def bench_row(result: BenchResult, server: Row) -> Row:
-    """A run as a row: as many users where its concurrency was limited and nothing else, else arrivals at its rate, or
-    all at once. Lengths are the means of the completed requests.
+def bench_rows(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tuple[Row, ...]:
+    """The rows of `bench_runs`, of those runs that have one."""
+    return tuple(told.row for told in bench_runs(folder, server, asked_as)[0] if told.row is not None)
+
+
+def _told(folder: Path, run: Measured, server: Row, asked_as: Collection[str]) -> Told:
+    file = run.files[0].relative_to(folder)
+    name = f"{file.with_name(bare_name(file).rpartition('.')[0])}#{run.name or '0'}"
+    why = unfit(run, server.model, asked_as)
+    return Told(name, run, None if why else bench_row(run, replace(server, id=name)), why)
+
+
+def unfit(run: Measured, model: str, asked_as: Collection[str] = ()) -> str:
+    """Why a run is no row of what this model served; empty if it is one."""
+    if run.model and not (run.model in asked_as if asked_as else same_model(run.model, model)):
+        return f"asked for {run.model!r}, which is not {model} (if it is: --asked-as {run.model})"
+    if not run.answered:
+        return f"none of {run.requests} requests was answered"
+    if run.failed > MOST_FAILED * run.requests:
+        return f"{run.failed} of {run.requests} requests failed: what load the server saw is not known"
+    if not run.load.known and not run.load.ramp:
+        return "the file does not tell how requests were sent"
+    if run.load.ramp:
+        return f"{run.load.ramp}: one figure for many loads"
+    if not run.load.burstiness > 0:
+        return "the file does not tell how arrivals were spaced"
+    if math.isnan(run.prompt.total) or math.isnan(run.output.total):
+        return run.output.refused or run.prompt.refused or "the file does not tell the lengths of requests"
+    if _sets(run.load, run.in_flight) == "both":
+        return f"{run.load}: the file does not tell whether the rate or the limit set the load"
+    return ""
+
+
+def same_model(asked: str, model: str) -> bool:
+    """Whether the name that a client asked for is that of a model of the catalog, however it was tuned or packed.
+
+    >>> same_model("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"), same_model("llama-3.1-70b", "llama-3.1-8b")
+    (True, False)
+    >>> same_model("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "deepseek-r1")
+    False
+    >>> same_model("deepseek-ai/DeepSeek-V3.1", "deepseek-v3")
+    False
+    """
+    words = re.split(r"[^a-z0-9]+", asked.rstrip("/").rpartition("/")[2].lower())
+    known = re.split(r"[^a-z0-9]+", model.lower())
+    for word in known:
+        if word not in words:
+            return False
+        words.remove(word)
+    return not any(_MARK.fullmatch(word) for word in words)
+
+
+def _sets(load: Load, in_flight: float) -> str:
+    """What sets the load: `users`, the `rate`, or `both` where it cannot be told."""
+    if load.concurrency is None:
+        return "rate"
+    if math.isinf(load.rate_per_s) or in_flight >= BINDING * load.concurrency:
+        return "users"
+    return "rate" if in_flight <= FREE * load.concurrency else "both"
+
+
+def bench_row(run: Measured, server: Row) -> Row:
+    """A run as a row: as many users where the limit on its concurrency sets the load, else arrivals at its rate, or all
+    at once. Lengths are the means of the answered requests.
 
     Args:
         server: what served it, and the row's name.
     """
-    answered = max(1, result.completed)
-    users = result.max_concurrency if math.isinf(result.request_rate_per_s) else None
-    names = {"mean_ttft": "ttft_mean_ms", "mean_tpot": "tpot_mean_ms", "mean_e2el": "e2e_mean_ms"}
-    names |= {f"p{share}_{kind}": f"{kind}_p{share}_ms" for kind in ("ttft",) for share in (90, 99)}
-    measured = {metric: 1e3 * result.latency_s[name] for name, metric in names.items() if name in result.latency_s}
+    answered = max(1, run.answered)
+    users = run.load.concurrency if _sets(run.load, run.in_flight) == "users" else None
+    measured = {}
+    for metric in METRICS:
+        kind, _, statistic = metric.removesuffix("_ms").partition("_")
+        figure = run.latencies[kind].figures_s.get(statistic) if kind in run.latencies else None
+        if figure:
+            measured[metric] = 1e3 * figure
+    if run.duration_s > 0:
+        measured["output_tok_s"] = run.output.total / run.duration_s
     return replace(
         server,
         load="closed" if users else "poisson",
         concurrency=float(users) if users else math.nan,
-        request_rate_per_s=math.nan if users else result.request_rate_per_s,
-        requests=float(result.requests),
-        prompt_tokens=float(round(result.input_tokens / answered)),
-        output_tokens=float(round(result.output_tokens / answered)),
-        measured={**measured, "output_tok_s": result.output_tokens / result.duration_s},
+        request_rate_per_s=math.nan if users else run.load.rate_per_s,
+        burstiness=1.0 if users else run.load.burstiness,
+        requests=float(run.answered),
+        prompt_tokens=float(round(run.prompt.total / answered)),
+        output_tokens=float(round(run.output.total / answered)),
+        measured=measured,
     )
+
+
+def doubt(fitted: EngineFit) -> str:
+    """Why the constants of a fit are not to be trusted; empty if they may be."""
+    figures, constants = len(fitted.observations), len(fitted.fit.values) + len(fitted.fit.dropped)
+    if figures < constants:
+        return f"{constants} constants from {figures} figure{'s' if figures != 1 else ''} are no measurement"
+    if fitted.fit.median_error > MOST_ERROR:
+        return f"the fit misses its own figures by {100 * fitted.fit.median_error:.0f} % (median)"
+    return ""
 
 
 def served_by(

@@ -23,7 +23,7 @@ from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
 from infermodel.simulation.streams import named_streams
 from infermodel.tables import FINISHED, ServiceRecord
-from infermodel.workload.arrivals import Offline, Poisson
+from infermodel.workload.arrivals import Arrivals, Constant, Gamma, Offline, Poisson
 from infermodel.workload.lengths import Fixed, Lengths, Uniform
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, TraceTraffic, Traffic
@@ -118,7 +118,16 @@ def traffic_of(row: Row, folder: Path) -> Traffic:
         return OpenTraffic(Offline(requests), prompt, output, prefix=prefix)
     if math.isnan(row.request_rate_per_s):
         raise Skipped("an open load without a rate")
-    return first_requests(OpenTraffic(Poisson(row.request_rate_per_s), prompt, output, prefix=prefix), requests)
+    return first_requests(OpenTraffic(arrivals_of(row), prompt, output, prefix=prefix), requests)
+
+
+def arrivals_of(row: Row) -> Arrivals:
+    """The arrivals of an open load with a rate."""
+    if row.burstiness == 1:
+        return Poisson(row.request_rate_per_s)
+    if math.isinf(row.burstiness):
+        return Constant(row.request_rate_per_s)
+    return Gamma(row.request_rate_per_s, cv=row.burstiness**-0.5)
 
 
 def first_requests(traffic: OpenTraffic, count: int) -> TraceTraffic:

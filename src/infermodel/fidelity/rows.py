@@ -36,6 +36,8 @@ class Row:
     Attributes:
         load: one of `LOADS`.
         requests_file: of a trace, relative to the folder `requests` beside the measurement file.
+        burstiness: of the arrivals of an open load, the shape of the gamma law of their gaps: 1 for Poisson arrivals,
+            infinite for even spacing.
         measured: metric name to figure, only those that the row has.
     """
 
@@ -65,6 +67,7 @@ class Row:
     max_sequences: float
     memory_utilisation: float
     measured: Mapping[str, float]
+    burstiness: float = 1.0
 
     @property
     def group(self) -> tuple[str, str, str, str]:

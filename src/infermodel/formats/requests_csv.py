@@ -22,6 +22,7 @@ from infermodel.formats.columns import (
     read_columns,
     trace_columns,
 )
+from infermodel.formats.results.measured import RequestColumns
 
 _REQUIRED = {"arrived_at_s": SECONDS, "prompt_tokens": TOKENS, "output_tokens": TOKENS}
 _ALSO_CALLED = {"arrived_at": "arrived_at_s"}  # as the tables of a run have it
@@ -37,6 +38,25 @@ class MeasuredRequests:
     tpot_s: NDArray[np.float64]
     e2e_s: NDArray[np.float64]
     failed: NDArray[np.bool_]
+
+
+def text_of(measured: RequestColumns) -> str:
+    """A file of requests as a load generator measured them; cells of what is not known are empty.
+
+    Raises:
+        ValueError: the columns do not tell when requests were sent, or their lengths.
+    """
+    if measured.sent_at_s is None:
+        raise ValueError("the result does not tell when each request was sent")
+    if np.isnan(measured.prompt_tokens).any() or np.isnan(measured.output_tokens).any():
+        raise ValueError("the result does not tell how many tokens each request had")
+    times = (measured.ttft_s, measured.tpot_s, measured.e2e_s)
+    lines = [",".join([*_REQUIRED, *_MEASURED, "failed"])]
+    for i, sent in enumerate(measured.sent_at_s.tolist()):
+        tokens = (f"{measured.prompt_tokens[i]:.0f}", f"{measured.output_tokens[i]:.0f}")
+        milliseconds = ("" if np.isnan(column[i]) else f"{1e3 * column[i]:.6g}" for column in times)
+        lines.append(",".join([f"{sent:.9g}", *tokens, *milliseconds, str(int(measured.failed[i]))]))
+    return "\n".join(lines) + "\n"
 
 
 def read(path: Path) -> TraceColumns:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infermodel.formats import vllm_bench
+from infermodel.formats.results import vllm_bench
 from infermodel.formats.text import FormatError
 
 SUMMARY = {
@@ -44,31 +44,33 @@ def written(folder: Path, *runs: object, indent: int | None = None) -> Path:
 
 def test_a_summary(tmp_path: Path) -> None:
     (run,) = vllm_bench.read(written(tmp_path, SUMMARY))
-    assert (run.model, run.request_rate_per_s, run.max_concurrency) == ("an/8b", math.inf, 2)
-    assert (run.requests, run.completed, run.duration_s) == (3, 2, 4.5)
-    assert (run.input_tokens, run.output_tokens) == (30, 5)
-    assert run.latency_s == {"mean_ttft": 0.125, "p99_tpot": 0.02, "std_itl": 0.0015, "mean_e2el": 0.19}
-    assert run.detail is None
+    assert (run.model, run.load.rate_per_s, run.load.concurrency) == ("an/8b", math.inf, 2)
+    assert (run.requests, run.failed, run.duration_s) == (3, 1, 4.5)
+    assert (run.prompt.total, run.output.total) == (30, 5)
+    told = {name: dict(latency.figures_s) for name, latency in run.latencies.items()}
+    assert told == {"ttft": {"mean": 0.125}, "tpot": {"p99": 0.02}, "itl": {"std": 0.0015}, "e2e": {"mean": 0.19}}
+    assert run.columns is None
 
 
 def test_single_requests(tmp_path: Path) -> None:
     (run,) = vllm_bench.read(written(tmp_path, {**SUMMARY, **DETAIL}, indent=2))
-    detail = run.detail
+    detail = run.columns
     assert detail is not None
-    assert detail.started_at_s is not None
-    assert detail.started_at_s.tolist() == [0, 0.5, 2.75]
+    assert detail.sent_at_s is not None
+    assert detail.gaps_s is not None
+    assert detail.sent_at_s.tolist() == [0, 0.5, 2.75]
     assert detail.prompt_tokens.tolist() == [10, 20, 7]
     assert detail.failed.tolist() == [False, False, True]
     assert detail.ttft_s[:2].tolist() == [0.1, 0.15]
     assert detail.e2e_s[:2] == pytest.approx([0.12, 0.19], rel=1e-15)
     assert np.isnan([detail.ttft_s[2], detail.e2e_s[2]]).all()
-    assert [gaps.tolist() for gaps in detail.itl_s] == [[0.02], [0.03, 0.01], []]
+    assert [gaps.tolist() for gaps in detail.gaps_s] == [[0.02], [0.03, 0.01], []]
 
 
 def test_several_runs_appended_to_one_file(tmp_path: Path) -> None:
     later = {**SUMMARY, "request_rate": 4.0, "max_concurrency": None}
     runs = vllm_bench.read(written(tmp_path, SUMMARY, later, ""))
-    assert [(run.request_rate_per_s, run.max_concurrency) for run in runs] == [(math.inf, 2), (4.0, None)]
+    assert [(run.load.rate_per_s, run.load.concurrency) for run in runs] == [(math.inf, 2), (4.0, None)]
 
 
 def lacking(key: str) -> dict[str, object]:
@@ -88,9 +90,9 @@ def lacking(key: str) -> dict[str, object]:
         ({**SUMMARY, **DETAIL, "ttfts": [0.1]}, ": ttfts: expected a list of 3 numbers, 0 or more, got '[0.1]'"),
         ({**SUMMARY, **DETAIL, "output_lens": [1, 2, 2.5]}, ": output_lens: expected a list of 3 whole numbers"),
         ({**SUMMARY, **DETAIL, "itls": [[0.1], [None], []]}, ": itls: expected a list of 3 lists of seconds, 0 or"),
-        ("[1]", ":1:1: expected a JSON object as"),
-        ('{"a": 1', ":1:8: expected a JSON object: "),
-        ("[" * 100_000, ":1:1: expected a JSON object: "),
+        ("[1]", ":1:1: expected the JSON that"),
+        ('{"a": 1', ":1:8: expected the JSON that"),
+        ("[" * 100_000, ":1:1: expected the JSON that"),
         ("", ": expected the JSON that"),
     ],
 )

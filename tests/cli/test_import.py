@@ -1,0 +1,95 @@
+"""`infermodel import`: what a result is, for people, for programs, and as requests to play."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bench_files import ONE_A_CHUNK, evalscope, inference_perf, put, sglang, vllm, vllm_entry
+from click.testing import CliRunner, Result
+
+from infermodel.cli import infermodel
+from infermodel.formats import requests_csv
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(infermodel, ["import", *map(str, arguments)])
+
+
+def test_a_page(tmp_path: Path) -> None:
+    said = call(vllm(tmp_path, ONE_A_CHUNK))
+    assert said.exit_code == 0, said.output
+    lines = said.stdout.splitlines()
+    assert lines[:5] == [
+        str(tmp_path / "vllm.json"),
+        "vllm bench 0.33.0 or near, by its keys",
+        "model     an/8b",
+        "load      4/s Poisson",
+        "requests  3, 1 failed in 2 s",
+    ]
+    assert "ttft  200.00  200.00  280.00  290.00  298.00  300.00  ttfts" in lines  # of 100 and 300 ms
+    assert "tpot  50.00   50.00   50.00   50.00   50.00   50.00   itls, output_lens" in lines
+    assert "tpot: from the first such chunk to the last, over the tokens after the first; one figure a request" in lines
+
+
+def test_what_is_refused_is_said(tmp_path: Path) -> None:
+    said = call(inference_perf(tmp_path, ONE_A_CHUNK, unseen=5)).stdout
+    assert "refused: the client saw no reasoning" in said
+    assert "note: 10 of the tokens are reasoning that the client did not see" in said  # 5 of each of two answers
+
+
+def test_json(tmp_path: Path) -> None:
+    told = json.loads(call(vllm(tmp_path, ONE_A_CHUNK), "--json").stdout)
+    (run,) = told["runs"]
+    assert (run["tool"], run["failed"], run["load"]["rate_per_s"]) == ("vllm bench", 1, 4.0)
+    assert run["latencies"]["ttft"]["mean_s"] == pytest.approx(0.2)
+    assert run["latencies"]["ttft"]["definition"].startswith("from the sending")
+
+
+def test_requests_can_be_played_again(tmp_path: Path) -> None:
+    out = tmp_path / "requests.csv"
+    said = call(vllm(tmp_path, ONE_A_CHUNK), "--requests", out)
+    assert said.exit_code == 0, said.output
+    assert f"{out} written: 3 requests" in said.stdout
+    again = requests_csv.read_measured(out)
+    assert again.requests.arrived_at_s.tolist() == [0.0, 1.0, 2.0]
+    assert again.requests.prompt_tokens.tolist() == [10, 20, 30]
+    assert again.requests.output_tokens.tolist() == [3, 1, 1]  # a failed request of no tokens counts as one
+    assert again.failed.tolist() == [False, False, True]
+    assert again.ttft_s[:2] == pytest.approx([0.1, 0.3])
+    assert again.tpot_s[0] == pytest.approx(0.05)
+
+
+def test_one_of_several_runs(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.json", [vllm_entry(ONE_A_CHUNK), vllm_entry(ONE_A_CHUNK[:1])], lines=True)
+    out = tmp_path / "requests.csv"
+    many = call(path, "--requests", out)
+    assert many.exit_code == 2
+    assert "--requests needs one run, and there are 2: 0, 1" in many.output
+    assert not out.exists()
+    assert call(path, "--requests", out, "--run", "1").exit_code == 0
+    assert len(out.read_text().splitlines()) == 2
+    assert "has no run '7'" in call(path, "--run", "7").output
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    vllm(tmp_path, ONE_A_CHUNK)
+    evalscope(tmp_path / "more", ONE_A_CHUNK)
+    (tmp_path / "notes.json").write_text("{}")
+    said = call(tmp_path)
+    assert said.exit_code == 0, said.output
+    assert "vllm bench 0.33.0" in said.stdout
+    assert "evalscope perf 1.14" in said.stdout
+    assert f"passed over: {tmp_path / 'notes.json'}: is no result of a tool that is known here" in said.stdout
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"num_prompts": 1, "total_input_tokens": 1, "completed": "all"}')
+    said = call(tmp_path / "a.json")
+    assert said.exit_code == 2
+    assert f"{tmp_path / 'a.json'}:1:45: completed: expected a number, 0 or more, got '\"all\"'" in said.output
+    assert (
+        "does not tell when each request was sent"
+        in call(sglang(tmp_path, ONE_A_CHUNK), "--requests", tmp_path / "r.csv").output
+    )
+    assert "no single requests" in call(evalscope(tmp_path, ONE_A_CHUNK), "--requests", tmp_path / "r.csv").output
+    assert not (tmp_path / "r.csv").exists()
