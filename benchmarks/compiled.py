@@ -29,6 +29,7 @@ HOT = (
     "cost/fixed.py",
     "cost/gpu.py",
     "cost/kernels.py",
+    "cost/step.py",
     "cost/work.py",
 )  # fmt: skip
 """Modules to compile. Those that extend classes of Python's or SimPy's own (the clock, the queues) stay as they are."""

@@ -120,6 +120,6 @@ def test_gpus_verify_in_one_wider_step() -> None:
     model = step_model(load_model("llama-3.1-70b"), node, Deployment(tensor_parallel=8, max_context=8192), vllm)
     draft = step_model(load_model("llama-3.2-1b"), node, Deployment(tensor_parallel=8, max_context=8192), vllm)
     for batch in (batch_of([1000]), batch_of([1000] * 64)):
-        wide = model.step(batch._replace(tokens_each=5)).latency_s
+        wide = model.step(batch.changed(tokens_each=5)).latency_s
         assert round_s(model, batch, 4, draft) == pytest.approx(4 * draft.step(batch).latency_s + wide)
         assert round_s(model, batch, 4) > model.step(batch).latency_s

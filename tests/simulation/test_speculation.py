@@ -70,7 +70,7 @@ def test_a_ramp_is_its_steps(place: str, draft: object, n: int, each: int, more:
         later = Batch(n + 1, batch.context_tokens + i * (n + 1), batch.longest_context + i)
         step = round_s(model.model, later, drafted, model.draft) / expected_tokens(0.8, drafted)
         assert ramp.first_s + i * ramp.slope_s == pytest.approx(step, rel=1e-12)
-        flops = model.model.step(later._replace(tokens_each=drafted + 1)).flops / expected_tokens(0.8, drafted)
+        flops = model.model.step(later.changed(tokens_each=drafted + 1)).flops / expected_tokens(0.8, drafted)
         if draft is None:
             assert ramp.first_flops + i * ramp.slope_flops == pytest.approx(flops, rel=1e-12)
 

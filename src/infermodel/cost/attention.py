@@ -111,7 +111,7 @@ def steps_to_window(window: int, longest: int, growing: int, each: int) -> int:
 
 def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, float, float, float, int]:
     """Pairs and context read of a chunk, how much they grow when it repeats, and for how many steps that is a line."""
-    new, before = chunk
+    new, before = chunk.new, chunk.before
     pairs, read = chunk_pairs(chunk, window), chunk_context(chunk, window)
     if window is None:
         return pairs, new * new, read, new, FOREVER

@@ -180,8 +180,8 @@ class Ring:
 
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next rounds of an unchanged batch, until another of the round's lower limits takes over."""
-        sequences, context, longest, _, each, chunks, _ = batch
-        if self._plain is None or chunks or each != 1 or not sequences:
+        sequences, context, longest = batch.sequences, batch.context_tokens, batch.longest_context
+        if self._plain is None or batch.chunks or batch.tokens_each != 1 or not sequences:
             return self._any_ramp(batch)
         latency, latency_slope, gap, slot, slot_slope, power, bound, flops, c_flops, read, c_read = self._plain
         first_s = latency + latency_slope * longest + gap * sequences
@@ -230,8 +230,8 @@ class Ring:
         for other_s, other_slope_s, _ in lines:
             if other_slope_s > slope_s:
                 steps = min(steps, int(min(ENDLESS, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
-        decoded = batch[0] * batch[4]
-        sampled, read = decoded + batch[6], decoded + prompt_tokens / per_slot
+        decoded = batch.sequences * batch.tokens_each
+        sampled, read = decoded + batch.finishing_chunks, decoded + prompt_tokens / per_slot
         flops = work.body_flops * (decoded + prompt_tokens) + work.head_flops * sampled
         moved = work.body_bytes * read + work.head_bytes * sampled + work.token_kv_bytes * (decoded + prompt_tokens)
         slope_flops = slope_bytes = 0.0
@@ -248,9 +248,9 @@ class Ring:
 
     def _groups(self, batch: Batch) -> dict[int | None, _Group]:
         """The batch as each window sees it, in the order of `Work.context_flops`."""
-        groups: dict[int | None, _Group] = {None: _group(None, batch[1], batch[0], batch)}
+        groups: dict[int | None, _Group] = {None: _group(None, batch.context_tokens, batch.sequences, batch)}
         if self.windows:
-            windowed = batch[3] if batch[0] else (Windowed(0, 0),) * len(self.windows)
+            windowed = batch.windowed if batch.sequences else (Windowed(0, 0),) * len(self.windows)
             for window, (context, growing) in zip(self.windows, windowed, strict=True):
                 groups[window] = _group(window, context, growing, batch)
         return groups
@@ -258,7 +258,7 @@ class Ring:
     def _busy(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
         """How long each kind of stage is busy with the tokens of a round."""
         per_slot = self.prompt_tokens_per_slot
-        slots = batch[0] * batch[4] + _prompt_tokens(batch) / per_slot
+        slots = batch.sequences * batch.tokens_each + _prompt_tokens(batch) / per_slot
         busy = []
         for stage in self.stages:
             group = groups[stage.window]
@@ -269,8 +269,8 @@ class Ring:
 
     def _lines(self, batch: Batch, groups: dict[int | None, _Group]) -> list[_Line]:
         """Lower limits of the round: the latency of its longest sequence, and how long each kind of stage is busy."""
-        busy, sequences, bound = self._busy(batch, groups), batch[0], self._latency_bound
-        if not sequences and not batch[6]:
+        busy, sequences, bound = self._busy(batch, groups), batch.sequences, self._latency_bound
+        if not sequences and not batch.finishing_chunks:
             return busy  # nobody waits for these prompt tokens to come out: the next ones follow in the next slot
         total, total_slope = self.hops_s + self.host_step_s + self.host_sequence_s * sequences, 0.0
         for stage in self.stages:
@@ -279,7 +279,7 @@ class Ring:
             total_slope += self.turns * stage.layers * stage.per_context_s * group.last_growth
         if not sequences:  # the prompts' last token enters when all others have, and then needs T
             return [_Line(total + first_s, total_slope + slope_s, bound) for first_s, slope_s, _ in busy]
-        lead = batch[4] - 1
+        lead = batch.tokens_each - 1
         ahead = []
         for stage in self.stages:  # verified tokens of a sequence follow each other, one slot apart
             group = groups[stage.window]
@@ -312,17 +312,22 @@ class _Group(NamedTuple):
 
 def _group(window: int | None, contexts: int, growing: int, batch: Batch) -> _Group:
     """What layers of one window see, given the sum of contexts as they see them and how many of these still grow."""
-    sequences, _, longest, _, each, chunks, finishing = batch
+    sequences, longest, each, finishing = (
+        batch.sequences,
+        batch.longest_context,
+        batch.tokens_each,
+        batch.finishing_chunks,
+    )
     limit = ENDLESS if window is None else window
     steps = ENDLESS if window is None else _growing_steps(window, contexts, growing, batch)
     prompt, prompt_growth = 0.0, 0
-    for chunk in chunks:
+    for chunk in batch.chunks:
         prompt += chunk_pairs(chunk, window)
         prompt_growth += _chunk_growth(chunk, window)
         if window is not None:
             steps = min(steps, _chunk_steps(chunk, window))
-        if finishing and chunk[0] + chunk[1] > longest:
-            longest = chunk[0] + chunk[1]
+        if finishing and chunk.new + chunk.before > longest:
+            longest = chunk.new + chunk.before
     if finishing:
         steps = 1  # the end of a prompt does not repeat
     last, lead = min(longest + each - 1, limit), 0
@@ -338,14 +343,14 @@ def _group(window: int | None, contexts: int, growing: int, batch: Batch) -> _Gr
 def _prompt_tokens(batch: Batch) -> int:
     """Prompt tokens of a step."""
     tokens = 0
-    for chunk in batch[5]:
-        tokens += chunk[0]
+    for chunk in batch.chunks:
+        tokens += chunk.new
     return tokens
 
 
 def _chunk_growth(chunk: Chunk, window: int | None) -> int:
     """What a chunk's contexts grow by when as many tokens again follow it, while that is linear."""
-    new, before = chunk
+    new, before = chunk.new, chunk.before
     return 0 if window is not None and before + new > window else new * new
 
 

@@ -65,7 +65,13 @@ class GpuStepModel:
 
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next steps of an unchanged batch, exact."""
-        sequences, context, longest, windowed, each, chunks, finishing = batch
+        sequences, context, longest, windowed = (
+            batch.sequences,
+            batch.context_tokens,
+            batch.longest_context,
+            batch.windowed,
+        )
+        each, chunks, finishing = batch.tokens_each, batch.chunks, batch.finishing_chunks
         if sequences and each == 1 and not chunks and not self.windows:
             decode = self.decode_line(sequences, context)
             if decode is not None:
@@ -73,7 +79,7 @@ class GpuStepModel:
         grown = sequences * each
         prompt = 0
         for chunk in chunks:
-            prompt += chunk[0]
+            prompt += chunk.new
         fixed = self._fixed.get((sequences, grown, prompt, finishing, len(chunks)))
         if fixed is None:
             fixed = self._fixed_part(sequences, grown, prompt, finishing, len(chunks))
@@ -101,7 +107,8 @@ class GpuStepModel:
         pairs_s = slope_pairs_s = 0.0
         if chunks and not self.windows:
             pairs = more_pairs = reads = 0.0
-            for new, before in chunks:
+            for chunk in chunks:
+                new, before = chunk.new, chunk.before
                 pairs += new * before + new * (new + 1) / 2
                 more_pairs += new * new
                 reads += before + new
@@ -139,7 +146,7 @@ class GpuStepModel:
         busy_s = units_s if units_s > read_s else read_s
         joules = self.idle_w * first_s + self._dynamic_w * busy_s
         if finishing:  # the end of a prompt does not repeat
-            return tuple.__new__(Ramp, (1, first_s, 0.0, joules, 0.0, flops, 0.0, moved, 0.0, bound))
+            return Ramp(1, first_s, 0.0, joules, 0.0, flops, 0.0, moved, 0.0, bound)
         # The straight line also ends where another bound takes over, and where the busier of units and memory changes.
         if bound == "compute":
             steps = _before_crossing(steps, compute_s - memory_s, slope_s - slope_pairs_s)
@@ -157,15 +164,13 @@ class GpuStepModel:
             slope_busy_s = slope_read_s
             steps = _before_crossing(steps, read_s - units_s, slope_units_s - slope_read_s)
         more_joules = self.idle_w * slope_s + self._dynamic_w * slope_busy_s
-        return tuple.__new__(
-            Ramp, (steps, first_s, slope_s, joules, more_joules, flops, slope_flops, moved, slope_bytes, bound)
-        )
+        return Ramp(steps, first_s, slope_s, joules, more_joules, flops, slope_flops, moved, slope_bytes, bound)
 
     def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
         """The line that plain decoding follows at these contexts; None for models with windows."""
         if not self.windows:
             for line in self._decode.get(sequences) or self._decode_lines(sequences):
-                if context_tokens < line[1]:
+                if context_tokens < line.until:
                     return line
         return None
 

@@ -60,7 +60,7 @@ def round_s(model: StepModel, batch: Batch, drafted: int, draft: StepModel | Non
     verification one after the other, the slots of all sequences in the model, and those in the draft model. On GPUs
     both models take turns on the same devices. A draft model must see the windows that the batch reports, if any.
     """
-    verifying = batch._replace(tokens_each=drafted + 1)
+    verifying = batch.changed(tokens_each=drafted + 1)
     if draft is None:
         return model.step(verifying).latency_s
     if not (isinstance(model, Ring) and isinstance(draft, Ring)):

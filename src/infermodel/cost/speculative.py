@@ -112,19 +112,19 @@ class SpeculativeModel:
         ramp = self.model.ramp(batch)
         if self.draft is None or isinstance(self.model, Ring):
             return ramp
-        return _flat(_added(self.model.step(batch), self.draft.step(batch._replace(windowed=()))), 1.0)
+        return _flat(_added(self.model.step(batch), self.draft.step(batch.changed(windowed=()))), 1.0)
 
     def _round(self, batch: Batch) -> StepCost:
         """Cost of one step with prompts, or of a round.
 
         With prompts a step is its share of a round without them and what they add to the verification.
         """
-        bare = batch._replace(chunks=(), finishing_chunks=0)
+        bare = batch.changed(chunks=(), finishing_chunks=0)
         decode = _scaled(self._verified(bare), 1.0 / self._tokens if batch.chunks else 1.0)
         if not batch.chunks:
             return decode
-        with_prompts = self.model.step(batch._replace(tokens_each=self._each))
-        alone = self.model.step(bare._replace(tokens_each=self._each))
+        with_prompts = self.model.step(batch.changed(tokens_each=self._each))
+        alone = self.model.step(bare.changed(tokens_each=self._each))
         cost = _added(decode, _added(with_prompts, _scaled(alone, -1.0)))
         if self.draft is not None and not isinstance(self.model, Ring):
             read = Batch(0, 0, 0, (), 1, batch.chunks, batch.finishing_chunks)
@@ -134,10 +134,10 @@ class SpeculativeModel:
     def _verified(self, batch: Batch) -> StepCost:
         """Cost of drafting and verifying, without prompts."""
         drafted = self.speculation.drafted
-        verifying = self.model.step(batch._replace(tokens_each=self._each))
+        verifying = self.model.step(batch.changed(tokens_each=self._each))
         if self.draft is None:
             return verifying
-        plain = batch._replace(windowed=())
+        plain = batch.changed(windowed=())
         if not (isinstance(self.model, Ring) and isinstance(self.draft, Ring)):
             return _added(_scaled(self.draft.step(plain), drafted), verifying)
         ahead_s = drafted * self.draft.token_latency_s(batch.longest_context)
@@ -149,11 +149,11 @@ class SpeculativeModel:
     def _pace(self, batch: Batch) -> Ramp:
         """Plain rounds on GPUs: their costs are lines over the contexts, and so is the pace."""
         each, drafted, share = self._each, self.speculation.drafted, 1.0 / self._tokens
-        verify = self.model.ramp(batch._replace(tokens_each=each))
+        verify = self.model.ramp(batch.changed(tokens_each=each))
         steps = (verify.steps - 1) * each + 1
         costs = [(first * share, slope * share / each) for first, slope in _lines(verify)]
         if self.draft is not None:
-            draft = self.draft.ramp(batch._replace(windowed=()))
+            draft = self.draft.ramp(batch.changed(windowed=()))
             steps = min(steps, draft.steps)
             costs = [
                 (first + drafted * share * more, slope + drafted * share * more_slope)
@@ -167,7 +167,7 @@ class SpeculativeModel:
         drafted, each, share = self.speculation.drafted, self._each, 1.0 / self._tokens
         sequences, longest = batch.sequences, batch.longest_context
         stage = model.stages[0]
-        verifying = batch._replace(tokens_each=each)
+        verifying = batch.changed(tokens_each=each)
         ahead_s = drafted * stage.token_s(longest + (drafted - 1) / 2)
         ahead_s += model.token_latency_s(longest + drafted, sequences)
         ahead_slope_s = (drafted + model.turns * stage.layers) * stage.per_context_s
@@ -176,7 +176,7 @@ class SpeculativeModel:
             small = draft.stages[0]
             ahead_s += drafted * draft.token_latency_s(longest)
             ahead_slope_s += drafted * draft.turns * small.layers * small.per_context_s
-            bare = batch._replace(windowed=())
+            bare = batch.changed(windowed=())
             lines.append((drafted * draft.busy_s(bare), drafted * sequences * small.per_context_s))
         lines.append((ahead_s, ahead_slope_s))
         first_s, slope_s = max(lines)

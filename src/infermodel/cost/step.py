@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
 Bound = Literal["compute", "memory", "network", "latency", "host"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "network", "latency", "host")
@@ -14,11 +14,35 @@ FOREVER: Final = 1 << 40
 """Steps of a straight line that nothing ends."""
 
 
-class Chunk(NamedTuple):
+class Record:
+    """A plain object with slots, which costs less to make and to read than a tuple, and compiled much less; equal and
+    shown by what its constructor takes, in that order, as `__match_args__` says.
+    """
+
+    __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(
+            getattr(self, name) == getattr(other, name) for name in type(self).__match_args__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__match_args__)
+        return f"{type(self).__name__}({fields})"
+
+
+class Chunk(Record):
     """A piece of a prompt: `new` tokens processed in the step, after `before` tokens already in the KV cache."""
 
-    new: int
-    before: int
+    __match_args__: ClassVar = ("new", "before")
+    __slots__ = __match_args__
+
+    def __init__(self, new: int, before: int) -> None:
+        self.new = new
+        self.before = before
 
 
 class Windowed(NamedTuple):
@@ -29,7 +53,7 @@ class Windowed(NamedTuple):
     growing: int
 
 
-class Batch(NamedTuple):
+class Batch(Record):
     """What one engine step works on.
 
     The context of a decoding sequence is the number of tokens its new token attends to, itself included: the first
@@ -45,13 +69,47 @@ class Batch(NamedTuple):
         finishing_chunks: how many of the chunks end their prompt, so that the step samples a token for them.
     """
 
-    sequences: int
-    context_tokens: int
-    longest_context: int
-    windowed: tuple[Windowed, ...] = ()
-    tokens_each: int = 1
-    chunks: tuple[Chunk, ...] = ()
-    finishing_chunks: int = 0
+    __match_args__: ClassVar = (
+        "sequences", "context_tokens", "longest_context", "windowed", "tokens_each", "chunks", "finishing_chunks",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        sequences: int,
+        context_tokens: int,
+        longest_context: int,
+        windowed: tuple[Windowed, ...] = (),
+        tokens_each: int = 1,
+        chunks: tuple[Chunk, ...] = (),
+        finishing_chunks: int = 0,
+    ) -> None:
+        self.sequences = sequences
+        self.context_tokens = context_tokens
+        self.longest_context = longest_context
+        self.windowed = windowed
+        self.tokens_each = tokens_each
+        self.chunks = chunks
+        self.finishing_chunks = finishing_chunks
+
+    def changed(
+        self,
+        *,
+        windowed: tuple[Windowed, ...] | None = None,
+        tokens_each: int | None = None,
+        chunks: tuple[Chunk, ...] | None = None,
+        finishing_chunks: int | None = None,
+    ) -> Batch:
+        """The same decoding sequences, otherwise seen, verified, or beside other prompts."""
+        return Batch(
+            self.sequences,
+            self.context_tokens,
+            self.longest_context,
+            self.windowed if windowed is None else windowed,
+            self.tokens_each if tokens_each is None else tokens_each,
+            self.chunks if chunks is None else chunks,
+            self.finishing_chunks if finishing_chunks is None else finishing_chunks,
+        )
 
 
 class StepCost(NamedTuple):
@@ -72,25 +130,44 @@ class StepCost(NamedTuple):
     bound_by: Bound
 
 
-class Ramp(NamedTuple):
+class Ramp(Record):
     """The next `steps` steps of a batch whose members do not change: every decoding sequence grows by `tokens_each`,
     every prompt chunk repeats with `before` grown by `new`. Step i (from 0) takes `first_s + i * slope_s`, and so for
     joules, flops and bytes. Exact for all its steps; the simulation asks again after them.
     """
 
-    steps: int
-    first_s: float
-    slope_s: float
-    first_joules: float
-    slope_joules: float
-    first_flops: float
-    slope_flops: float
-    first_bytes: float
-    slope_bytes: float
-    bound_by: Bound
+    __match_args__: ClassVar = (
+        "steps", "first_s", "slope_s", "first_joules", "slope_joules", "first_flops", "slope_flops", "first_bytes",
+        "slope_bytes", "bound_by",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        steps: int,
+        first_s: float,
+        slope_s: float,
+        first_joules: float,
+        slope_joules: float,
+        first_flops: float,
+        slope_flops: float,
+        first_bytes: float,
+        slope_bytes: float,
+        bound_by: Bound,
+    ) -> None:
+        self.steps = steps
+        self.first_s = first_s
+        self.slope_s = slope_s
+        self.first_joules = first_joules
+        self.slope_joules = slope_joules
+        self.first_flops = first_flops
+        self.slope_flops = slope_flops
+        self.first_bytes = first_bytes
+        self.slope_bytes = slope_bytes
+        self.bound_by = bound_by
 
 
-class DecodeLine(NamedTuple):
+class DecodeLine(Record):
     """Steps of so many decoding sequences and nothing else, where the sum of their contexts is below `until`: their
     cost at no context, more for each token of it, and more in each further step, in which every context has grown.
 
@@ -98,21 +175,45 @@ class DecodeLine(NamedTuple):
         number: of this line among those of its model.
     """
 
-    number: int
-    until: float
-    bound_by: Bound
-    first_s: float
-    more_s: float
-    slope_s: float
-    joules: float
-    more_joules: float
-    slope_joules: float
-    flops: float
-    more_flops: float
-    slope_flops: float
-    bytes: float
-    more_bytes: float
-    slope_bytes: float
+    __match_args__: ClassVar = (
+        "number", "until", "bound_by", "first_s", "more_s", "slope_s", "joules", "more_joules", "slope_joules",
+        "flops", "more_flops", "slope_flops", "bytes", "more_bytes", "slope_bytes",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        number: int,
+        until: float,
+        bound_by: Bound,
+        first_s: float,
+        more_s: float,
+        slope_s: float,
+        joules: float,
+        more_joules: float,
+        slope_joules: float,
+        flops: float,
+        more_flops: float,
+        slope_flops: float,
+        bytes: float,
+        more_bytes: float,
+        slope_bytes: float,
+    ) -> None:
+        self.number = number
+        self.until = until
+        self.bound_by = bound_by
+        self.first_s = first_s
+        self.more_s = more_s
+        self.slope_s = slope_s
+        self.joules = joules
+        self.more_joules = more_joules
+        self.slope_joules = slope_joules
+        self.flops = flops
+        self.more_flops = more_flops
+        self.slope_flops = slope_flops
+        self.bytes = bytes
+        self.more_bytes = more_bytes
+        self.slope_bytes = slope_bytes
 
     def ramp(self, sequences: int, context_tokens: int) -> Ramp:
         """The line from contexts of `context_tokens` together."""
@@ -129,6 +230,13 @@ class DecodeLine(NamedTuple):
             self.slope_bytes,
             self.bound_by,
         )
+
+    def costs(self) -> tuple[float, ...]:
+        """Of seconds, joules, FLOPs and bytes in turn: at no context, for each token, and in each further step."""
+        return (
+            self.first_s, self.more_s, self.slope_s, self.joules, self.more_joules, self.slope_joules,
+            self.flops, self.more_flops, self.slope_flops, self.bytes, self.more_bytes, self.slope_bytes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

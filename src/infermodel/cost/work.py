@@ -190,7 +190,7 @@ def chunk_pairs(chunk: Chunk, window: int | None) -> float:
     >>> chunk_pairs(Chunk(new=4, before=10), 12)  # 11 + 12 + 12 + 12
     47.0
     """
-    new, before = chunk
+    new, before = chunk.new, chunk.before
     if window is None or before + new <= window:
         return new * before + new * (new + 1) / 2
     growing = max(0, window - before)

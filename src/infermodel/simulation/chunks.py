@@ -62,7 +62,7 @@ def pieces(prefills: Sequence[Prefill]) -> tuple[tuple[Chunk, ...], int, int]:
     for prefill in prefills:
         chunk, done = prefill.chunk, prefill.done
         if chunk:
-            chunks.append(tuple.__new__(Chunk, (chunk, done)))
+            chunks.append(Chunk(chunk, done))
             full = (prefill.target - done - 1) // chunk
             if full == 0:
                 finishing += 1

@@ -193,7 +193,7 @@ class StepRecorder:
         line: DecodeLine,
     ) -> None:
         """A replica has done `steps` steps of plain decoding on a line, with so much context in the first of them."""
-        number = line[0]
+        number = line.number
         self._lines[number] = line
         LEAP.pack_into(
             self._rows, self._filled, replica, start_s, end_s, sequences, steps, kv_blocks, context_tokens, number
@@ -215,11 +215,10 @@ class StepRecorder:
         ramp: Ramp,
     ) -> None:
         """A replica has done `steps` steps of a ramp."""
-        _, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved, bound = ramp
         RAMP.pack_into(
-            self._ramps, self._ramps_filled,
-            output_tokens, prompt_tokens, first_s, slope_s, joules, more_joules, flops, more_flops, moved, more_moved,
-            BOUND_INDEX[bound],
+            self._ramps, self._ramps_filled, output_tokens, prompt_tokens,
+            ramp.first_s, ramp.slope_s, ramp.first_joules, ramp.slope_joules,
+            ramp.first_flops, ramp.slope_flops, ramp.first_bytes, ramp.slope_bytes, BOUND_INDEX[ramp.bound_by],
         )  # fmt: skip
         self._ramps_filled += RAMP_BYTES
         LEAP.pack_into(self._rows, self._filled, replica, start_s, end_s, sequences, steps, kv_blocks, 0, MIXED)
@@ -257,7 +256,7 @@ class StepRecorder:
         mixed, decodes = np.flatnonzero(number == MIXED), np.flatnonzero(number != MIXED)
         lines = np.zeros((13, max(self._lines, default=0) + 1))
         for line in self._lines.values():
-            lines[:, line.number] = *line[3:], BOUND_INDEX[line.bound_by]
+            lines[:, line.number] = *line.costs(), BOUND_INDEX[line.bound_by]
         index, tokens = number[decodes].astype(np.int64), context[decodes]
         decoded = [(sequences * steps)[decodes], np.zeros(len(decodes))]
         for first, more, slope in lines[:12].reshape(4, 3, -1):  # seconds, joules, FLOPs, bytes

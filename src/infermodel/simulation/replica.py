@@ -155,13 +155,13 @@ class Replica:
         self._context = context = decoding.offsets + sequences * decoding.step
         self._line = line = None if chunks else self._line_of(sequences, context)
         if line is not None:
-            first_s, slope_s = line[3] + line[4] * context, line[5]
-            if line[1] < inf:
-                steps = min(steps, int((line[1] - context) / sequences) + 1)
+            first_s, slope_s = line.first_s + line.more_s * context, line.slope_s
+            if line.until < inf:
+                steps = min(steps, int((line.until - context) / sequences) + 1)
         else:
             self._ramp = ramp = self._ramp_of(running.batch())
-            first_s, slope_s = ramp[1], ramp[2]
-            steps = min(steps, ramp[0])
+            first_s, slope_s = ramp.first_s, ramp.slope_s
+            steps = min(steps, ramp.steps)
             if steps > 1 and chunks:
                 steps = running.steps_that_fit(steps, chunks)
         self._anchor_s, self._first_s, self._slope_s = now, first_s, slope_s

@@ -129,8 +129,7 @@ class Running:
         sequences = decoding.sequences
         context = decoding.offsets + sequences * decoding.step
         windowed = decoding.windowed() if decoding.windows else NO_WINDOWS
-        batch = (sequences, context, decoding.longest(), windowed, 1, self.chunks, self._finishing)
-        return tuple.__new__(Batch, batch)
+        return Batch(sequences, context, decoding.longest(), windowed, 1, self.chunks, self._finishing)
 
     def _compose(self, now: float) -> bool:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
