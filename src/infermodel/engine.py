@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any, Literal
 
-from infermodel.hardware import Provenance
+from infermodel.hardware import Device, Provenance
+
+CONSTANTS = "constants."
+"""What the names of further constants begin with in a provenance."""
 
 Admission = Literal["first_chunk", "whole_prompt", "answer_share", "whole_answer"]
 """What must fit the free KV memory before a waiting request runs: the first chunk of its prompt; all of its prompt that
@@ -21,16 +25,43 @@ Preempted = Literal["latest", "shortest_answer"]
 longest prompt."""
 
 
+MemoryShare = Literal["device", "free", "static"]
+"""What an engine's share of memory is of: of the device, for weights, activations and KV alike; of what weights and
+activations leave; of the device, for weights and KV alone, activations and graphs having the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnDevices:
+    """Figures that take the place of an engine's on some devices.
+
+    Attributes:
+        at_least_bytes, below_bytes: memory of such a device.
+        named: beginnings of their names; none: any.
+        figures: by field of the engine, or `constants.` and the name of one.
+    """
+
+    figures: Provenance
+    at_least_bytes: float = 0.0
+    below_bytes: float = inf
+    named: tuple[str, ...] = ("",)
+
+    def holds(self, device: Device) -> bool:
+        """Whether a device is one of them."""
+        return self.at_least_bytes <= device.memory_capacity_bytes < self.below_bytes and device.name.startswith(
+            self.named
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A habit of an engine's scheduler, and whose word it is.
 
     Attributes:
-        value: true or false, or one of a few words.
+        value: true or false, one of a few words, or a list of sizes.
         source: the engine's name for it, and its version.
     """
 
-    value: bool | str
+    value: Any
     source: str
     date: str = ""
     note: str = ""
@@ -50,7 +81,10 @@ class Engine:
         max_batched_tokens: default token budget of a step.
         kv_block_tokens: tokens of a KV block.
         memory_utilisation: default share of device memory that the engine may use.
-        shares_free_memory: whether that share is of what weights and activations leave, not of the whole device.
+        memory_share: what that share is of.
+        context_must_fit: whether the engine starts only if one sequence of the served context fits the KV memory.
+        graph_sizes: sizes of steps that are captured, as (from, step): 8, 16, 24 ... up to the next pair's first; none:
+            steps are not padded.
         memory_reserve_bytes: of one device: runtime, graphs, activations beyond those computed from the batch.
         chunked_prefill: whether a prompt may be split over steps and mixed with decode.
         mixes_prompts: whether a step may hold pieces of prompts beside decoding sequences; else prompts hold them up.
@@ -62,7 +96,8 @@ class Engine:
         blocks_findable: from when on they do.
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
-            captured graph; `graph_tokens`, up to which steps with prompts replay one; `tokenise_s`, of the server to
+            captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
+            decoding alone do (`graph_sequences_wide`: on four GPUs and more); `tokenise_s`, of the server to
             turn text into a token of a prompt; `fused_kernels`, of a layer done within its all-reduces;
             `narrow_cache_efficiency`, at which share of the device's own rate its kernels read keys and values of 8
             bits, on GPUs before Blackwell. Of `admission: answer_share`: `answer_share` of the answers still to come
@@ -71,6 +106,7 @@ class Engine:
             of an answer beyond which nobody reckons.
         since: the first version that is like this.
         extends: the entry of the catalog whose figures it has where it has none of its own.
+        on_devices: figures that take the place of these on some devices, later ones over earlier ones.
         rules: whose word the fields of habits are, by field, and that of `since`.
     """
 
@@ -94,12 +130,33 @@ class Engine:
     prefix_caching: bool = False
     blocks_findable: Findable = "prompt_done"
     caches_answers: bool = False
-    shares_free_memory: bool = False
+    memory_share: MemoryShare = "device"
+    context_must_fit: bool = False
+    graph_sizes: tuple[tuple[int, int], ...] = ()
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)
+    on_devices: tuple[OnDevices, ...] = ()
     since: tuple[int, ...] = (0,)
     extends: str = ""
     rules: Mapping[str, Rule] = field(default_factory=dict)
+
+    def on(self, device: Device) -> Engine:
+        """The engine with the defaults that it has on a device."""
+        figures = {
+            name: each for entry in self.on_devices if entry.holds(device) for name, each in entry.figures.items()
+        }
+        fields = {name: each.value for name, each in figures.items() if not name.startswith(CONSTANTS)}
+        constants = {name.removeprefix(CONSTANTS): each.value for name, each in figures.items() if name not in fields}
+        counted = {
+            name: int(value) if isinstance(getattr(self, name), int) else value for name, value in fields.items()
+        }
+        return replace(
+            self,
+            constants={**self.constants, **constants},
+            provenance={**self.provenance, **figures},
+            on_devices=(),
+            **counted,  # type: ignore[arg-type]  # fields by name
+        )
 
     @property
     def reserves_output(self) -> bool:

@@ -56,7 +56,8 @@ def test_an_inherited_figure_says_whose_it_is() -> None:
     assert newest.host_step_s == old.host_step_s
     assert newest.provenance["host_step_s"].note == "as vllm-0.14"
     assert old.provenance["host_step_s"].note == ""
-    assert newest.rules["admission"].note.endswith("as vllm-0.19")
+    assert newest.rules["caches_answers"].note.endswith("as vllm-0.14")
+    assert newest.rules["admission"].note.endswith("as vllm-0.33")
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, get_args
 
 from infermodel.catalog.documents import CatalogError
-from infermodel.catalog.quantities import check_keys, note_of, quantities, table, whole
-from infermodel.engine import Admission, Engine, Findable, Preempted, Rule
+from infermodel.catalog.quantities import check_keys, note_of, quantities, quantity, table, whole
+from infermodel.engine import CONSTANTS, Admission, Engine, Findable, MemoryShare, OnDevices, Preempted, Rule
 from infermodel.hardware import Device, GpuDevice, Link, LpuDevice, Quantity, System, WaferDevice
+from infermodel.units import parse
 
 # field of the dataclass: key in the file, dimension
 _Fields = Mapping[str, tuple[str, str | None]]
@@ -80,9 +82,12 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "prefix_caching": _YES_NO,
     "blocks_findable": get_args(Findable),
     "caches_answers": _YES_NO,
-    "shares_free_memory": _YES_NO,
+    "memory_share": get_args(MemoryShare),
+    "context_must_fit": _YES_NO,
 }
 """Habits of an engine: field of the dataclass and key in the file, and what it may be."""
+_FREE_RULES = ("since", "graph_sizes")
+_ENGINE_LISTS = ("extends", "on_devices", *_FREE_RULES)
 _COUNTS = frozenset(
     {"multiprocessors", "cores", "devices", "max_sequences", "max_batched_tokens", "kv_block_tokens"}
 )  # fields that are whole numbers
@@ -172,13 +177,13 @@ def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
         CatalogError: the file misses something or holds something unknown.
     """
     keys = [key for key, _ in _ENGINE.values()]
-    check_keys(content, ("title", "family", "extends", "since", "constants", *_RULES, *keys), where)
+    check_keys(content, ("title", "family", "constants", *_ENGINE_LISTS, *_RULES, *keys), where)
     family = content.get("family")
     if family not in ("batch", "dataflow"):
         raise CatalogError(f"{where}: family {family!r} is none of batch, dataflow")
-    rules = {name: _rule(content[name], f"{where}: {name}") for name in (*_RULES, "since") if name in content}
+    rules = {name: _rule(content[name], f"{where}: {name}") for name in (*_RULES, *_FREE_RULES) if name in content}
     habits: dict[str, Any] = {habit: rule.value for habit, rule in rules.items()}
-    since = habits.pop("since", "0")
+    since, sizes = habits.pop("since", "0"), habits.pop("graph_sizes", [])
     for habit, value in habits.items():
         if not any(type(word) is type(value) and word == value for word in _RULES[habit]):
             written = ", ".join(str(word).lower() for word in _RULES[habit])
@@ -194,10 +199,41 @@ def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
         constants={constant: figure.value for constant, figure in constants.items()},
         provenance=provenance | _named("constants", constants),
         rules=rules,
+        graph_sizes=_sizes(sizes, f"{where}: graph_sizes"),
+        on_devices=tuple(_on_devices(each, f"{where}: on_devices") for each in content.get("on_devices") or ()),
         since=tuple(map(int, since.split("."))),
         extends=str(content.get("extends", "")),
         **habits,
         **values,
+    )
+
+
+def _sizes(entry: object, where: str) -> tuple[tuple[int, int], ...]:
+    """Pairs of a first size and a step, ascending."""
+    pairs = [tuple(pair) if isinstance(pair, list) else () for pair in entry] if isinstance(entry, list) else [()]
+    if any(len(pair) != 2 or any(type(number) is not int or number < 1 for number in pair) for pair in pairs):
+        raise CatalogError(f"{where}: expected pairs of a first size and a step, found {entry!r}")
+    if pairs != sorted(pairs):
+        raise CatalogError(f"{where}: the sizes do not ascend")
+    return tuple((first, step) for first, step in pairs)
+
+
+def _on_devices(entry: object, where: str) -> OnDevices:
+    """Figures of some devices: a device's memory and name, and fields and constants of an engine."""
+    dimensions = {key: (field, dimension) for field, (key, dimension) in _ENGINE.items()}
+    content = check_keys(entry, ("memory_from", "memory_below", "named", "constants", *dimensions), where)
+    bounds = {key: parse(content[key], "bytes") for key in ("memory_from", "memory_below") if key in content}
+    figures = {
+        field: quantity(content[key], dimension, f"{where}: {key}")
+        for key, (field, dimension) in dimensions.items()
+        if key in content
+    }
+    constants = table(content.get("constants") or {}, None, f"{where}: constants")
+    return OnDevices(
+        figures={**figures, **{CONSTANTS + name: figure for name, figure in constants.items()}},
+        at_least_bytes=bounds.get("memory_from", 0.0),
+        below_bytes=bounds.get("memory_below", inf),
+        named=tuple(map(str, content.get("named", ("",)))),
     )
 
 

@@ -100,7 +100,9 @@ def devices_needed(evidence: Evidence, arguments: Arguments) -> Answer:
 
 def fewest_devices(model: ModelArchitecture, system: System, number: str, context: int) -> int | None:
     """Fewest devices that hold the model in `number` and one sequence of `context` tokens; None if none do."""
-    engine = catalog.load_engine({"wafer": "cerebras", "lpu": "groq", "gpu": "vllm"}[system.device.family])
+    engine = catalog.load_engine({"wafer": "cerebras", "lpu": "groq", "gpu": "vllm"}[system.device.family]).on(
+        system.device
+    )
     deployment = Deployment(precision=Precision(number), max_context=context)
     if not isinstance(system.device, GpuDevice):
         try:

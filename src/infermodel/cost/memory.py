@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from infermodel.architecture import (
     PRECISION_BYTES,
@@ -14,7 +15,7 @@ from infermodel.architecture import (
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.layout import stage_layers
 from infermodel.cost.step import DoesNotFit, KvMemory
-from infermodel.cost.work import Shard, head_operator, kv_elements_per_token, layer_bytes
+from infermodel.cost.work import EXPERTS_ONLY, Shard, head_operator, kv_elements_per_token, layer_bytes
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice
 
@@ -24,13 +25,20 @@ LARGEST_FLEET = 1024
 
 @dataclass(frozen=True, slots=True)
 class StageMemory:
-    """Bytes on one GPU of a pipeline stage, and the tokens of context that fit beside them (may be negative)."""
+    """Bytes on one GPU of a pipeline stage, and the tokens of context that fit beside them (may be negative).
+
+    Attributes:
+        beside_bytes: what an engine that shares out the whole device needs beside weights and KV: activations, experts'
+            workspaces, the runtime.
+        longest: tokens of the longest single sequence that fits.
+    """
 
     weights_bytes: float
-    activations_bytes: float
+    beside_bytes: float
     free_bytes: float
     kv_bytes_per_token: float
     tokens: float
+    longest: float
 
 
 def shard_of(deployment: Deployment) -> Shard:
@@ -39,11 +47,38 @@ def shard_of(deployment: Deployment) -> Shard:
 
 
 def weights_bytes(
-    layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment
+    layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment, tile: int = 1
 ) -> float:
-    """Bytes of the layers' weights on one GPU."""
+    """Bytes of the layers' weights on one GPU, experts kept in 4-bit blocks padded to multiples of `tile`."""
     shard, precision = shard_of(deployment), deployment.precision.weights
-    return sum(count * layer_bytes(layer, architecture.hidden, shard, precision) for layer, count in layers)
+    return sum(
+        count
+        * (
+            layer_bytes(layer, architecture.hidden, shard, precision)
+            + expert_padding_bytes(layer, architecture.hidden, shard, precision, tile)
+        )
+        for layer, count in layers
+    )
+
+
+def expert_padding_bytes(layer: Layer, hidden: int, shard: Shard, precision: str, tile: int) -> float:
+    """Bytes of zeros on one GPU where kernels want experts in mxfp4 in multiples of `tile` rows and columns.
+
+    Source: vLLM 0.33.0, which rounds hidden and intermediate sizes up by kernel.
+
+    >>> _padded(2880, 128), _padded(2880, 1)
+    (2944, 2880)
+    """
+    experts = layer.feed_forward
+    if not isinstance(experts, ExpertFeedForward) or precision not in EXPERTS_ONLY:
+        return 0.0
+    columns = experts.intermediate / shard.experts_divided_over
+    more = _padded(hidden, tile) * _padded(columns, tile) - hidden * columns
+    return 3 * more * experts.experts / shard.expert_parallel * PRECISION_BYTES[precision]
+
+
+def _padded(size: float, tile: int) -> int:
+    return ceil(size / tile) * tile
 
 
 def embedding_bytes(architecture: ModelArchitecture, deployment: Deployment) -> float:
@@ -52,21 +87,37 @@ def embedding_bytes(architecture: ModelArchitecture, deployment: Deployment) -> 
 
 
 def activation_bytes(architecture: ModelArchitecture, deployment: Deployment) -> float:
-    """Largest activations of a step on one GPU: one layer's feed-forward of a full token budget, and the logits.
+    """Largest activations of a step on one GPU, as an engine finds them that tries its largest step before it starts.
 
-    Residual, its normalised copy, and the two halves and the product of the gated feed-forward (of each expert that a
-    token visits), 2 bytes each; logits of every sequence in 16 and in 32 bits.
+    Either one layer's feed-forward of a full token budget (residual, its normalised copy, two halves and their product)
+    or, with the last hidden states alone, the logits of every sequence over the whole vocabulary in 16 and in 32 bits:
+    the first is freed before the second begins. Experts' workspaces (of each expert that a token visits the wider of
+    input and columns, twice) stay. All but the logits 2 bytes a number.
+
+    Source: vLLM 0.33.0, its dummy run and the workspaces of its grouped multiplications.
     """
-    widest = 0.0
+    hidden, tokens = architecture.hidden, deployment.max_batched_tokens
+    widest = workspace = 0.0
     for layer, _ in architecture.distinct_layers:
         feed_forward = layer.feed_forward
         if isinstance(feed_forward, ExpertFeedForward):
-            columns = feed_forward.top_k * feed_forward.intermediate / shard_of(deployment).experts_divided_over
+            columns = feed_forward.intermediate / shard_of(deployment).experts_divided_over
+            workspace = max(workspace, feed_forward.top_k * (max(columns, hidden) + max(2 * columns, hidden)))
+            widest = max(widest, feed_forward.shared_intermediate / deployment.tensor_parallel)
         else:
-            columns = feed_forward.intermediate / deployment.tensor_parallel
-        widest = max(widest, columns)
-    tokens = deployment.max_batched_tokens * 2.0 * (2 * architecture.hidden + 3 * widest)
-    return tokens + deployment.max_sequences * architecture.vocabulary / deployment.tensor_parallel * 6.0
+            widest = max(widest, feed_forward.intermediate / deployment.tensor_parallel)
+    layer_bytes = tokens * 2.0 * (2 * hidden + 3 * widest)
+    logits_bytes = tokens * 2.0 * hidden + deployment.max_sequences * architecture.vocabulary * 6.0
+    return tokens * 2.0 * workspace + max(layer_bytes, logits_bytes)
+
+
+def beside_bytes(architecture: ModelArchitecture, deployment: Deployment, engine: Engine) -> float:
+    """What one GPU holds beside weights and KV, within the share of memory that is given out."""
+    if engine.memory_share == "static":
+        return engine.memory_reserve_bytes
+    experts = any(isinstance(layer.feed_forward, ExpertFeedForward) for layer, _ in architecture.distinct_layers)
+    reserve = engine.memory_reserve_bytes + experts * engine.constants.get("expert_reserve_bytes", 0.0)
+    return activation_bytes(architecture, deployment) + reserve
 
 
 def stage_memory(
@@ -75,24 +126,25 @@ def stage_memory(
     """Memory of one GPU of pipeline stage `stage`.
 
     Windowed layers keep what their window sees where that leaves more room than keeping everything: the better of
-    room / (all layers' bytes) and (room - every sequence's windows) / (unwindowed layers' bytes).
+    room / (all layers' bytes) and (room - every sequence's windows) / (unwindowed layers' bytes). A sequence alone
+    is charged its window and the tokens that may be on their way (vLLM 0.33.0).
     """
     stages = deployment.pipeline_parallel
     layers = stage_layers(architecture, stages)[stage]
-    weights = weights_bytes(layers, architecture, deployment)
+    weights = weights_bytes(layers, architecture, deployment, int(engine.constants.get("expert_tile", 1)))
     if stage == 0:
         weights += embedding_bytes(architecture, deployment)
     if stage == stages - 1 and not (architecture.tied_embeddings and stages == 1):
         weights += embedding_bytes(architecture, deployment)
-    activations = activation_bytes(architecture, deployment)
-    beside = weights + activations + engine.memory_reserve_bytes
-    if engine.shares_free_memory:
-        free = (device.memory_capacity_bytes - beside) * deployment.memory_utilisation
+    beside = beside_bytes(architecture, deployment, engine)
+    if engine.memory_share == "free":
+        free = (device.memory_capacity_bytes - weights - beside) * deployment.memory_utilisation
     else:
-        free = device.memory_capacity_bytes * deployment.memory_utilisation - beside
+        free = device.memory_capacity_bytes * deployment.memory_utilisation - weights - beside
     number = PRECISION_BYTES[deployment.precision.kv_cache]
     shard = shard_of(deployment)
-    whole = windowed = held = 0.0
+    whole = windowed = held = held_alone = 0.0
+    in_flight = deployment.max_batched_tokens * (1 + engine.schedules_ahead)
     for layer, count in layers:
         per_token = count * number * kv_elements_per_token(layer.attention, shard)
         if layer.attention.window is None:
@@ -100,10 +152,12 @@ def stage_memory(
         else:
             windowed += per_token
             held += per_token * layer.attention.window
-    tokens = free / (whole + windowed)
+            held_alone += per_token * (layer.attention.window + in_flight)
+    tokens = longest = free / (whole + windowed)
     if whole and windowed:
         tokens = max(tokens, (free - deployment.max_sequences * held) / whole)
-    return StageMemory(weights, activations, free, whole + windowed, tokens * deployment.data_parallel)
+        longest = max(longest, (free - held_alone) / whole)
+    return StageMemory(weights, beside, free, whole + windowed, tokens * deployment.data_parallel, longest)
 
 
 def fewest_that_fit(architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine) -> int:
@@ -149,6 +203,7 @@ def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: De
         block_tokens=block,
         bytes_per_token=per_token,
         weights_bytes=sum(memory.weights_bytes for memory in stages) * group,
+        longest=int(min(memory.longest for memory in stages) // block) * block,
     )
 
 
@@ -195,14 +250,13 @@ def _no_room(
     gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
     per_gpu = f"{stage.weights_bytes / 1e9:.0f} GB of weights" + (" on each GPU" if gpus > 1 else "")
     fleet = f"one {device.title}" if gpus == 1 else f"{gpus} {device.title}"
-    usable = device.memory_capacity_bytes * (1.0 if engine.shares_free_memory else deployment.memory_utilisation)
-    beside = stage.activations_bytes + engine.memory_reserve_bytes
+    usable = device.memory_capacity_bytes * (1.0 if engine.memory_share == "free" else deployment.memory_utilisation)
     enough = fewest_that_fit(architecture, device, deployment, engine)
     advice = (
         f"tensor_parallel {enough} would do" if enough else "no number of these GPUs that divides its heads would do"
     )
     return (
         f"{architecture.title} in {deployment.precision.weights} does not fit on {fleet}: {per_gpu} and"
-        f" {beside / 1e9:.0f} GB of activations and runtime leave no room for KV cache in the {usable / 1e9:.0f} GB"
-        f" that the engine may use; {advice}"
+        f" {stage.beside_bytes / 1e9:.0f} GB of activations and runtime leave no room for KV cache in the"
+        f" {usable / 1e9:.0f} GB that the engine may use; {advice}"
     )

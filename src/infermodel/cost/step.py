@@ -248,12 +248,14 @@ class KvMemory:
         block_tokens: tokens of a block.
         bytes_per_token: over all devices of the replica.
         weights_bytes: weights on all devices of the replica.
+        longest: tokens of the longest single sequence that fits; 0: as many as all.
     """
 
     tokens: int
     block_tokens: int
     bytes_per_token: float
     weights_bytes: float
+    longest: int = 0
 
 
 class StepModel(Protocol):

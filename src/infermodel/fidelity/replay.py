@@ -20,7 +20,8 @@ from infermodel.fidelity.rows import Row, RowError
 from infermodel.fidelity.server import Server, Skipped, deployment_of, given, server_of
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, ServiceSpec, simulate
+from infermodel.simulation.spec import limits_of
 from infermodel.simulation.streams import named_streams
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Constant, Gamma, Offline, Poisson
@@ -186,15 +187,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
             model = step_model(server.architecture, server.system, deployment, engine)
         except DoesNotFit as reason:
             raise Skipped(str(reason)) from reason
-    limits = Limits(
-        max_sequences=deployment.max_sequences,
-        max_batched_tokens=deployment.max_batched_tokens,
-        max_context=deployment.max_context,
-        chunked_prefill=engine.chunked_prefill,
-        prefix_caching=row.prefix_caching,
-        schedules_ahead=engine.schedules_ahead,
-        reserves_output=engine.reserves_output,
-    )
+    limits = limits_of(deployment, engine, prefix_caching=row.prefix_caching)
     spec = ServiceSpec(
         row.id,
         model,

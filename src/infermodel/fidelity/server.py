@@ -9,6 +9,7 @@ from functools import cache
 
 from infermodel import catalog
 from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
+from infermodel.cost.defaults import with_defaults
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import Row
@@ -88,7 +89,8 @@ def server_of(row: Row) -> Server:
     for kind, name, known in (("model", row.model, model), ("engine", row.engine, entry)):
         if known not in catalog.names(f"{kind}s"):
             raise Skipped(f"the catalog has no {kind} {name!r}")
-    return Server(catalog.load_model(model), system_of(row.gpu.lower()), catalog.load_engine(entry))
+    system = system_of(row.gpu.lower())
+    return Server(catalog.load_model(model), system, catalog.load_engine(entry).on(system.device))
 
 
 OTHER_FORMATS: Mapping[str, str] = {
@@ -118,6 +120,11 @@ def number_format(name: str, architecture: ModelArchitecture) -> str:
     return OTHER_FORMATS.get(name, name)
 
 
+def said(value: float) -> int | None:
+    """A row's whole number; None where the row leaves it open."""
+    return None if math.isnan(value) else int(value)
+
+
 def given(value: float, otherwise: float) -> float:
     """A row's number, or what holds where the row leaves it open."""
     return otherwise if math.isnan(value) else value
@@ -127,30 +134,14 @@ SERVED_CONTEXT = 1 << 24
 """Longest context: what was measured was served, whatever the model's card says."""
 
 
-ROOMY_BYTES = 70 * 2**30
-ON_SMALLER_GPUS: Mapping[str, tuple[int, int]] = {"vllm": (256, 2048)}
-"""Family of an engine: its limits of sequences and of tokens a step on GPUs below 70 GiB and on every A100."""
-
-
-def default_limits(server: Server) -> tuple[int, int]:
-    """Sequences, and tokens of a step, that the engine allows where nobody says otherwise."""
-    engine, device = server.engine, server.system.device
-    family = engine.name.partition("-")[0]
-    if family in ON_SMALLER_GPUS and (device.memory_capacity_bytes < ROOMY_BYTES or device.name.startswith("a100")):
-        return ON_SMALLER_GPUS[family]
-    return engine.max_sequences, engine.max_batched_tokens
-
-
 def deployment_of(row: Row, server: Server) -> Deployment:
     """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
-    engine = server.engine
     weights = number_format(row.weights_precision or server.architecture.default_precision, server.architecture)
     kv = "bf16" if row.kv_precision == "auto" else number_format(row.kv_precision, server.architecture)
     for precision in (weights, kv):
         if precision not in PRECISION_BYTES:
             raise Skipped(f"no number format {precision!r}; there are {', '.join(PRECISION_BYTES)}")
-    sequences, budget = default_limits(server)
-    return Deployment(
+    layout = Deployment(
         tensor_parallel=row.tensor_parallel,
         pipeline_parallel=row.pipeline_parallel,
         expert_parallel=row.expert_parallel,
@@ -160,9 +151,14 @@ def deployment_of(row: Row, server: Server) -> Deployment:
             kv,
             compute_format(weights, server.system.device),
         ),
-        max_sequences=int(given(row.max_sequences, sequences)),
-        max_batched_tokens=int(given(row.max_batched_tokens, budget)),
-        memory_utilisation=given(row.memory_utilisation, engine.memory_utilisation),
-        kv_block_tokens=engine.kv_block_tokens,
         max_context=SERVED_CONTEXT,
+    )
+    return with_defaults(
+        layout,
+        server.architecture,
+        server.system.device,
+        server.engine,
+        max_sequences=said(row.max_sequences),
+        max_batched_tokens=said(row.max_batched_tokens),
+        memory_utilisation=None if math.isnan(row.memory_utilisation) else row.memory_utilisation,
     )

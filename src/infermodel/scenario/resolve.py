@@ -111,7 +111,7 @@ class _Finder:
         if system is None or architecture is None:
             return None
         name = service.engine or default_engine(system)
-        engine = self.attempt((*here, "engine"), lambda: catalog.load_engine(name))
+        engine = self.attempt((*here, "engine"), lambda: catalog.load_engine(name).on(system.device))
         merged = merged_prices(self.scenario.prices, service.prices)
         prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name))
         if engine is None:

@@ -9,6 +9,7 @@ from infermodel.architecture import ModelArchitecture
 from infermodel.catalog import load_model
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import Ring
+from infermodel.cost.defaults import with_defaults
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.deployment import Precision as CostPrecision
 from infermodel.cost.speculative import Speculation, speculative_model
@@ -20,6 +21,7 @@ from infermodel.scenario.schema import speculation as schema
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
 from infermodel.simulation import spec
+from infermodel.simulation.spec import limits_of
 
 ENGINES: Mapping[str, tuple[str, str]] = {
     "gpu": ("batch", "vllm"),
@@ -72,22 +74,26 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
     """
     fleet = service.fleet
     _check_family(fleet, on, engine)
-    limits = resolve_limits(service.limits, architecture, engine, prefix_caching=service.prefix_caching)
-    precision = resolve_precision(service.precision, architecture)
-    utilisation = service.limits.memory_utilisation
-    deployment = Deployment(
+    said = service.limits
+    layout = Deployment(
         tensor_parallel=fleet.tensor_parallel,
         pipeline_parallel=fleet.pipeline_parallel,
         expert_parallel=fleet.expert_parallel,
         data_parallel=fleet.data_parallel,
         devices=fleet.devices_per_replica or 0,
-        precision=precision,
-        max_sequences=limits.max_sequences,
-        max_batched_tokens=limits.max_batched_tokens,
-        memory_utilisation=engine.memory_utilisation if utilisation is None else utilisation,
-        kv_block_tokens=engine.kv_block_tokens,
-        max_context=limits.max_context,
+        precision=resolve_precision(service.precision, architecture),
+        max_context=resolve_context(said, architecture),
     )
+    deployment = with_defaults(
+        layout,
+        architecture,
+        on.device,
+        engine,
+        max_sequences=said.max_sequences,
+        max_batched_tokens=said.max_batched_tokens,
+        memory_utilisation=said.memory_utilisation,
+    )
+    limits = limits_of(deployment, engine, prefix_caching=service.prefix_caching)
     try:
         model = step_model(architecture, on, deployment, engine)
         if isinstance(model, Ring) and fleet.devices_per_replica is None:
@@ -97,6 +103,7 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
         raise FleetError(("fleet",), str(error)) from None
     except ValueError as error:  # no peak for this precision
         raise FleetError(("precision",), str(error)) from None
+    _check_context(said, deployment, model, engine)
     devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
     speculation = resolve_speculation(service.speculation) if service.speculation else None
     if speculation is not None:
@@ -146,27 +153,35 @@ def _check_family(fleet: Fleet, on: System, engine: Engine) -> None:
             )
 
 
-def resolve_limits(
-    limits: Limits, architecture: ModelArchitecture, engine: Engine, *, prefix_caching: bool
-) -> spec.Limits:
-    """Limits of a replica, the engine's and the model's where none are given.
+def resolve_context(limits: Limits, architecture: ModelArchitecture) -> int:
+    """The longest request that is served, the model's where none is given.
 
     Raises:
-        FleetError: a longer context than the model reads.
+        FleetError: a longer one than the model reads.
     """
     context = limits.max_context or architecture.max_context
     if context > architecture.max_context:
         said = f"{architecture.title} reads at most {architecture.max_context} tokens, not {context}"
         raise FleetError(("limits", "max_context"), said)
-    return spec.Limits(
-        max_sequences=limits.max_sequences or engine.max_sequences,
-        max_batched_tokens=limits.max_batched_tokens or engine.max_batched_tokens,
-        max_context=context,
-        chunked_prefill=engine.chunked_prefill,
-        schedules_ahead=engine.schedules_ahead,
-        reserves_output=engine.reserves_output,
-        prefix_caching=prefix_caching,
+    return context
+
+
+def _check_context(limits: Limits, deployment: Deployment, model: StepModel, engine: Engine) -> None:
+    """Refuse to serve a context of which not one sequence fits, where the engine would not start either.
+
+    Raises:
+        FleetError: it does not fit; names the longest that does.
+    """
+    longest = model.kv_memory.longest
+    if not engine.context_must_fit or deployment.max_context <= longest:
+        return
+    whose = "the" if limits.max_context else "the model's"
+    said = (
+        f"one sequence of {whose} max_context of {deployment.max_context} tokens does not fit the memory for keys and"
+        f" values; {engine.title} would not start"
     )
+    at = ("limits", "max_context") if limits.max_context else ("fleet",)
+    raise FleetError(at, said, f"write limits: {{max_context: {longest}}} or less, the longest that fits")
 
 
 def resolve_precision(precision: Precision, architecture: ModelArchitecture) -> CostPrecision:

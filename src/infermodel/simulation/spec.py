@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
+from infermodel.engine import Engine
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
@@ -35,6 +37,19 @@ class Limits:
     prefix_caching: bool = False
     schedules_ahead: bool = False
     reserves_output: bool = False
+
+
+def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool) -> Limits:
+    """What an engine allows on a replica that is laid out so: one way for runs, searches and replayed measurements."""
+    return Limits(
+        max_sequences=deployment.max_sequences,
+        max_batched_tokens=deployment.max_batched_tokens,
+        max_context=deployment.max_context,
+        chunked_prefill=engine.chunked_prefill,
+        prefix_caching=prefix_caching,
+        schedules_ahead=engine.schedules_ahead,
+        reserves_output=engine.reserves_output,
+    )
 
 
 @dataclass(frozen=True, slots=True)
