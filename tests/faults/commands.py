@@ -47,6 +47,12 @@ id,gpu,gpus,tensor_parallel,engine,engine_version,weights_precision,model,load,c
 a,h100-sxm,1,1,vllm,0.18.0,bf16,llama-3.1-8b,closed,2,4,200,10,7.5,ours
 """
 
+BENCH = (
+    '{"model_id": "m", "num_prompts": 1, "duration": 2.0, "completed": 1, "total_input_tokens": 5, "errors": [""],'
+    ' "total_output_tokens": 2, "input_lens": [5], "output_lens": [2], "ttfts": [0.1], "itls": [[0.1]],'
+    ' "start_times": [7.0]}'
+)
+
 
 @dataclass(frozen=True)
 class Command:
@@ -75,12 +81,14 @@ COMMANDS: Mapping[str, Command] = {
     "validate": Command(("validate", "rows.csv", "--out", "o", "--jobs", "1"), "o", True),
     "claims": Command(("claims", "s.yaml", "--out", "o/claims.md"), "o", False),
     "new": Command(("new", "o/new.yaml"), "o", False),
+    "import": Command(("import", "bench.json", "--requests", "o/requests.csv"), "o", False),
 }
 
 
 def lay_out(desk: Path) -> None:
     """The files that the commands read."""
-    for name, text in (("s.yaml", SCENARIO), ("sweep.yaml", SWEEP), ("plan.yaml", PLAN), ("rows.csv", ROWS)):
+    texts = {"s.yaml": SCENARIO, "sweep.yaml": SWEEP, "plan.yaml": PLAN, "rows.csv": ROWS, "bench.json": BENCH}
+    for name, text in texts.items():
         (desk / name).write_text(text)
 
 

@@ -110,6 +110,7 @@ def test_a_rate_and_a_limit(e2e_ms: float, load: str, tmp_path: Path) -> None:
     ("more", "why"),
     [
         ({"model_id": "Qwen/Qwen3-8B"}, "asked for 'Qwen/Qwen3-8B', which is not llama-3.1-8b"),
+        ({"model_id": "meta/Llama-3.1-8B-FP8"}, "whose weights are fp8 and not bf16"),
         ({"completed": 0, "total_output_tokens": 0, "duration": 0.0}, "none of 160 requests was answered"),
         ({"completed": 100}, "60 of 160 requests failed"),
         ({"ramp_up_strategy": "linear", "ramp_up_end_rps": 9}, "linear ramp from 0/s to 9/s: one figure for many"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from infermodel.cli.run import refusal
 from infermodel.cli.table import aligned
 from infermodel.formats import results
 from infermodel.formats.requests_csv import text_of
@@ -41,7 +42,8 @@ def import_(result: Path, chosen: str, requests: Path | None, as_json: bool, qui
             raise click.UsageError(f"{result} has no run {chosen!r}")
     if requests is not None:
         text = _requests(runs)
-        write_whole(requests, text)
+        with refusal(requests):
+            write_whole(requests, text)
     if as_json:
         click.echo(json.dumps({"runs": [as_dictionary(run) for run in runs], "passed_over": passed}, indent=2))
     elif not quiet:
@@ -83,7 +85,7 @@ def page(run: Measured) -> str:
         f"{run.tool} {run.version}",
         f"model     {run.model or 'not told'}",
         f"load      {run.load}",
-        f"requests  {run.requests}, {run.failed} failed{took}",
+        f"requests  {run.requests}, {run.failed} failed{took}" if run.requests else "requests  not told",
         f"prompts   {_tokens(run.prompt)}",
         f"answers   {_tokens(run.output)}",
         *([f"drafts    {run.speculation}"] if run.speculation else []),

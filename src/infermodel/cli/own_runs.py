@@ -85,4 +85,5 @@ def rows_of_folder(folder: Path, served: Served, *, quiet: bool) -> tuple[Row, .
 def _line(told: Told) -> tuple[str, ...]:
     run = told.run
     answered = f"{run.answered} of {run.requests}" if run.failed else str(run.answered)
-    return (told.id, f"{run.tool} {run.version}", run.model or "not told", str(run.load), answered, told.why or "yes")
+    taken = "yes" if run.model else "yes, on your word: the file names no model"
+    return (told.id, f"{run.tool} {run.version}", run.model or "not told", str(run.load), answered, told.why or taken)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infermodel import catalog
+from infermodel.architecture import PRECISION_BYTES
 from infermodel.fidelity import yaml_text
 from infermodel.fidelity.engines import HOST, INGRESS, EngineFit
 from infermodel.fidelity.rows import METRICS, Row
+from infermodel.fidelity.server import OTHER_FORMATS
 from infermodel.formats.results import read_folder
 from infermodel.formats.results.documents import bare_name
 from infermodel.formats.results.measured import Load, Measured
@@ -72,14 +74,16 @@ def bench_rows(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tup
 def _told(folder: Path, run: Measured, server: Row, asked_as: Collection[str]) -> Told:
     file = run.files[0].relative_to(folder)
     name = f"{file.with_name(bare_name(file).rpartition('.')[0])}#{run.name or '0'}"
-    why = unfit(run, server.model, asked_as)
+    why = unfit(run, server, asked_as)
     return Told(name, run, None if why else bench_row(run, replace(server, id=name)), why)
 
 
-def unfit(run: Measured, model: str, asked_as: Collection[str] = ()) -> str:
-    """Why a run is no row of what this model served; empty if it is one."""
-    if run.model and not (run.model in asked_as if asked_as else same_model(run.model, model)):
-        return f"asked for {run.model!r}, which is not {model} (if it is: --asked-as {run.model})"
+def unfit(run: Measured, server: Row, asked_as: Collection[str] = ()) -> str:
+    """Why a run is no row of what this server served; empty if it is one."""
+    if run.model and not (run.model in asked_as if asked_as else same_model(run.model, server.model)):
+        return f"asked for {run.model!r}, which is not {server.model} (if it is: --asked-as {run.model})"
+    if run.model and not asked_as and (packed := packed_as(run.model, server.weights_precision)):
+        return f"asked for {run.model!r}, whose weights are {packed} and not {server.weights_precision} (--precision)"
     if not run.answered:
         return f"none of {run.requests} requests was answered"
     if run.failed > MOST_FAILED * run.requests:
@@ -114,6 +118,17 @@ def same_model(asked: str, model: str) -> bool:
             return False
         words.remove(word)
     return not any(_MARK.fullmatch(word) for word in words)
+
+
+def packed_as(asked: str, precision: str) -> str:
+    """The number format in a model's name where it is another than that of the weights; empty where none is.
+
+    >>> packed_as("Llama-3.1-8B-Instruct-FP8", "bf16"), packed_as("Llama-3.1-8B-Instruct-AWQ", "int4")
+    ('fp8', '')
+    """
+    known = {OTHER_FORMATS.get(word, word) for word in re.split(r"[^a-z0-9]+", asked.lower())} & set(PRECISION_BYTES)
+    named = OTHER_FORMATS.get(precision, precision)
+    return "" if not known or named in known else sorted(known)[0]
 
 
 def _sets(load: Load, in_flight: float) -> str:

@@ -152,6 +152,39 @@ def test_guidellm_strategies(strategy: dict[str, Any], said: str, tmp_path: Path
     assert str(only(guidellm(tmp_path, ONE_A_CHUNK, **strategy)).load) == said
 
 
+def test_guidellm_keeps_a_sample_of_its_requests(tmp_path: Path) -> None:
+    path = guidellm(tmp_path, ONE_A_CHUNK)
+    whole = json.loads(path.read_text())
+    metrics = whole["benchmarks"][0]["metrics"]
+    metrics["request_totals"] = {"total": 3000, "successful": 2000, "errored": 1000, "incomplete": 0}
+    metrics["output_token_count"] = {"successful": {"total_sum": 4000.0, "std_dev": 1.0}}
+    run = only(put(path, whole))
+    assert (run.requests, run.failed, run.output.total) == (3000, 1000, 4000)
+    assert run.notes == ("the file keeps 2 of 2,000 answered requests",)
+    assert run.latencies["tpot"].figures_s["mean"] == pytest.approx(0.05, rel=1e-5)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_guidellm_keeps_no_requests(spread: float, tmp_path: Path) -> None:
+    path = guidellm(tmp_path, ONE_A_CHUNK)
+    whole = json.loads(path.read_text())
+    benchmark = whole["benchmarks"][0]
+    benchmark["requests"] = {"successful": [], "errored": [], "incomplete": []}
+    benchmark["metrics"] |= {
+        "output_token_count": {"successful": {"total_sum": 6.0, "std_dev": spread}},
+        "time_to_first_token_ms": {"successful": {"mean": 200.0, "median": 150.0}},
+        "inter_token_latency_ms": {"successful": {"mean": 50.0}},
+        "request_latency": {"successful": {"mean": 0.3}},
+    }
+    run = only(put(path, whole))
+    assert run.columns is None
+    assert run.latencies["ttft"].figures_s == {"mean": 0.2, "p50": 0.15}
+    if spread:
+        assert "weighs each request" in refused(run, "tpot")
+    else:
+        assert run.latencies["tpot"].figures_s["mean"] == pytest.approx(0.05)
+
+
 def guidellm_csv(path: Path, spread: str = "0.0") -> Path:
     """A table with one benchmark, as guidellm writes it: three lines of names."""
     columns = [
@@ -237,6 +270,15 @@ def test_inference_perf_sees_no_reasoning(requests: bool, tmp_path: Path) -> Non
     assert run.output.total == 4 + 2 * 5
 
 
+def test_inference_perf_summaries_of_streams_that_end_late(tmp_path: Path) -> None:
+    # One answer of three tokens ends after 200 ms; the tool's latency is to the end of the stream.
+    path = inference_perf(tmp_path, ONE_A_CHUNK[:1], requests=False)
+    summary = json.loads(path.read_text())
+    for latency_s, taken in ((0.205, True), (0.5, False)):
+        summary["successes"]["latency"]["request_latency"]["mean"] = latency_s
+        assert bool(only(put(path, summary)).latencies["e2e"].figures_s) == taken
+
+
 def test_inference_perf_stages(tmp_path: Path) -> None:
     whole = json.loads(inference_perf(tmp_path, ONE_A_CHUNK).read_text())
     (tmp_path / "config.yaml").write_text(
@@ -276,6 +318,22 @@ def test_evalscope_streams_that_end_late(tmp_path: Path) -> None:
     run = only(evalscope(tmp_path, ONE_A_CHUNK, **{"Avg TPOT (ms)": 200.0}))
     assert "after their last token" in refused(run, "tpot", "e2e")
     assert run.latencies["itl"].figures_s["mean"] == pytest.approx(0.05)
+
+
+def test_evalscope_open_loops_have_no_limit(tmp_path: Path) -> None:
+    limited = evalscope(tmp_path / "parallel_2_number_3", ONE_A_CHUNK, **{"Request Rate (req/s)": 3.0})
+    assert str(only(limited).load) == "3/s Poisson, at most 2 at a time"
+    free = evalscope(tmp_path / "rate_3_number_3", ONE_A_CHUNK, **{"Request Rate (req/s)": 3.0})
+    assert str(only(free).load) == "3/s Poisson"
+
+
+def test_evalscope_arguments_alone(tmp_path: Path) -> None:
+    evalscope(tmp_path, ONE_A_CHUNK)
+    for kind in ("summary", "percentile"):
+        (tmp_path / f"parallel_2_number_3__benchmark_{kind}.json").unlink()
+    run = only(tmp_path / "parallel_2_number_3__benchmark_args.json")
+    assert (run.model, str(run.load)) == ("an/8b", "2 at a time")
+    assert "neither summary" in refused(run, "ttft", "tpot", "itl", "e2e")
 
 
 def test_evalscope_percentiles_alone(tmp_path: Path) -> None:

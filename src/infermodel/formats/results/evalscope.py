@@ -82,7 +82,7 @@ def _run(whole: Entry | None, rows: Sequence[Entry], asked: Entry, files: Sequen
         files=tuple(files),
         name="",
         model=asked.word("model"),
-        load=_load(told if whole else asked),
+        load=_load(told if whole else asked, asked.values.get("open_loop") is True or _by_rate(files[0])),
         requests=told.count("Total Requests", asked.count("number", 0)),
         failed=told.count("Failed Requests", 0),
         duration_s=told.number("Test Duration (s)", math.nan) if whole else math.nan,
@@ -93,6 +93,10 @@ def _run(whole: Entry | None, rows: Sequence[Entry], asked: Entry, files: Sequen
     )
     if whole is not None and not answered:
         return replace(measured, latencies=dict.fromkeys(_COLUMNS, shape.refusal("no request was answered")))
+    if whole is None and not rows:
+        return replace(
+            measured, latencies=dict.fromkeys(_COLUMNS, shape.refusal("neither summary nor percentiles are here"))
+        )
     return _judged(measured, told)
 
 
@@ -102,13 +106,18 @@ def _tokens(told: Entry, key: str, answered: int) -> Tokens:
     return Tokens(answered * told.number(key), "the server's usage where it sent one, else the client's tokenizer")
 
 
-def _load(told: Entry) -> Load:
-    """From the summary, or from the arguments, where a rate of -1 is none."""
+def _by_rate(path: Path) -> bool:
+    """Whether the tool named a run or its folder after a rate, as it does where nothing holds requests back."""
+    return any(name.startswith("rate_") for name in (path.name, path.parent.name))
+
+
+def _load(told: Entry, open_loop: bool) -> Load:
+    """From the summary, or from the arguments, where a rate of -1 is none; an open loop's concurrency means nothing."""
     rate = told.values.get("Request Rate (req/s)", told.values.get("rate"))
     limit = told.values.get("Concurrency", told.values.get("parallel"))
     if rate is None and limit is None:
         return Load(math.nan)
-    concurrency = int(limit) if type(limit) is int and 0 < limit < 1e9 else None
+    concurrency = int(limit) if type(limit) is int and 0 < limit < 1e9 and not open_loop else None
     return Load(float(rate) if is_number(rate) and rate else math.inf, concurrency)
 
 

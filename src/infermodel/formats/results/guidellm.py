@@ -37,6 +37,7 @@ FIELDS = (
 """What guidellm 0.8.1 writes."""
 
 _NO_GAPS = "the tool keeps no gap between chunks; what it calls inter token latency is a mean a request, here TPOT"
+_WEIGHED = "the tool weighs each request by its tokens, and answers differ in length"
 _CSV_PERCENTS = (0.1, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9)
 
 
@@ -77,16 +78,20 @@ def _run(run: Entry, version: str, files: Sequence[Path], name: str) -> Measured
     requests = run.within("requests")
     answered, errored = requests.entries("successful"), requests.entries("errored")
     incomplete = requests.entries("incomplete")
-    totals = run.within("metrics", "request_totals")
+    metrics = run.within("metrics")
+    totals = metrics.within("request_totals")
     columns = _columns(answered, (*errored, *incomplete)) if answered or errored or incomplete else None
     sources = {"ttft": "first_token_iteration - request_start",
                "tpot": "(last_token_iteration - first_token_iteration) / (tokens - 1)",
                "itl": "", "e2e": "last_token_iteration - request_start"}  # fmt: skip
-    latencies = shape.latencies_of(columns, sources) if columns else dict.fromkeys(shape.DEFINITIONS, shape.refusal(""))
-    if columns and answered:
+    latencies = shape.latencies_of(columns, sources) if columns else _summaries(metrics)
+    if not (columns and columns.failed.all()):
         latencies["itl"] = shape.refusal(_NO_GAPS)
     sent, failed = totals.count("total", len(columns or ())), totals.count("errored", len(errored))
     notes = [f"{len(incomplete)} requests were cut off at the end of the run; counted as failed"] if incomplete else []
+    successful = totals.count("successful", len(answered))
+    if len(answered) < successful:
+        notes.append(f"the file keeps {len(answered):,} of {successful:,} answered requests")
     held = [each.number("output_tokens_per_iteration", 1.0) for each in answered]
     if held and np.mean(held) > 1 + shape.MORE_THAN_NOISE:
         notes.append(f"chunks held {np.mean(held):.1f} tokens")
@@ -100,16 +105,35 @@ def _run(run: Entry, version: str, files: Sequence[Path], name: str) -> Measured
         requests=sent,
         failed=failed + totals.count("incomplete", len(incomplete)),
         duration_s=run.number("duration", math.nan) if run.has("duration") else math.nan,
-        prompt=_tokens(columns.prompt_tokens[~columns.failed] if columns else np.empty(0)),
-        output=_tokens(columns.output_tokens[~columns.failed] if columns else np.empty(0)),
+        prompt=_tokens(metrics, "prompt_token_count", columns.prompt_tokens[~columns.failed] if columns else None),
+        output=_tokens(metrics, "output_token_count", columns.output_tokens[~columns.failed] if columns else None),
         latencies=latencies,
         columns=columns,
         notes=tuple(notes),
     )
 
 
-def _tokens(counts: NDArray[np.float64]) -> Tokens:
-    return Tokens(float(counts.sum()), "the server's usage where it sent one, else the client's tokenizer")
+def _tokens(metrics: Entry, key: str, counts: NDArray[np.float64] | None) -> Tokens:
+    """Of all answered requests: by the summary, which knows of those that the file does not keep, else by the kept."""
+    told = metrics.within(key, "successful")
+    kept = math.nan if counts is None else float(counts.sum())
+    return Tokens(told.number("total_sum", kept), "the server's usage where it sent one, else the client's tokenizer")
+
+
+def _summaries(metrics: Entry) -> dict[str, Latency]:
+    """Latencies of a file that keeps no requests (`sample_size` 0)."""
+    lengths = metrics.within("output_token_count", "successful")
+    names = {"mean": "mean", "median": "p50", "std_dev": "std", "min": "min", "max": "max"}
+
+    def told(key: str, seconds: float) -> Latency:
+        figures = metrics.within(key, "successful").figures(names, seconds)
+        return Latency(figures, key) if any(figures.values()) else shape.refusal("no request was answered")
+
+    latencies = {"ttft": told("time_to_first_token_ms", 1e-3), "tpot": told("inter_token_latency_ms", 1e-3),
+                 "itl": shape.refusal(_NO_GAPS), "e2e": told("request_latency", 1.0)}  # fmt: skip
+    if lengths.number("std_dev", math.nan) != 0:
+        latencies["tpot"] = shape.refusal(_WEIGHED)
+    return latencies
 
 
 def _load(strategy: Entry) -> Load:
@@ -186,14 +210,14 @@ def _of_csv(path: Path, cells: Mapping[tuple[str, ...], str], name: str) -> Meas
         "e2e": latency("Request Latency", "Sec", 1.0),
     }
     if number("Token Metrics", "Successful Output Tokens", "Std Dev") != 0:
-        latencies["tpot"] = shape.refusal("the tool weighs each request by its tokens, and answers differ in length")
+        latencies["tpot"] = shape.refusal(_WEIGHED)
     successful = _whole(number("Request Counts", "Successful", ""))
     total = _whole(number("Request Counts", "Total", "")) or successful
     backend = _json(cells.get(("Run Info", "Backend", ""), ""))
     strategy = cells.get(("Benchmark", "Strategy", ""), "")
     if not successful:
         latencies = dict.fromkeys(latencies, shape.refusal("no request was answered"))
-    return Measured(
+    told = Measured(
         tool=TOOL,
         version="not named in its CSV",
         files=(path,),
@@ -207,6 +231,7 @@ def _of_csv(path: Path, cells: Mapping[tuple[str, ...], str], name: str) -> Meas
         output=Tokens(successful * number("Token Metrics", "Successful Output Tokens", "Mean"), "as in the JSON"),
         latencies=latencies,
     )
+    return shape.without_late_ends(told)
 
 
 def _whole(value: float) -> int:

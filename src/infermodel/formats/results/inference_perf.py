@@ -166,7 +166,7 @@ def _report(entry: Entry, files: Sequence[Path], name: str, config: Entry, load:
         told = shape.refusing(told, ("tpot", "itl"), reason)
     if told.latencies["itl"].figures_s.get("min") == 0.0:
         told = shape.refusing(told, ("itl",), "tokens of one chunk count as gaps of zero")
-    return told
+    return shape.without_late_ends(told)
 
 
 def _latency(metric: Entry, key: str) -> Latency:

@@ -260,6 +260,22 @@ def tokens_a_chunk(columns: RequestColumns) -> float:
     return float(columns.output_tokens[counted].sum()) / total if total else math.nan
 
 
+LATE = 0.1
+"""Share of its time by which an answer's end is later than its tokens tell, beyond what different lengths can do."""
+
+
+def without_late_ends(measured: Measured) -> Measured:
+    """A summary's run with E2E refused where a stream's end, to which the tool counts, is later than its last token."""
+    mean = {name: latency.figures_s.get("mean", math.nan) for name, latency in measured.latencies.items()}
+    tokens = measured.output.total / measured.answered if measured.answered else math.nan
+    last_s = mean["ttft"] + mean["tpot"] * (tokens - 1)
+    if not mean["e2e"] > last_s * (1 + LATE):
+        return measured
+    return refusing(
+        measured, ("e2e",), "the tool counts to the end of the stream, which here is later than the last token"
+    )
+
+
 def refusing(measured: Measured, names: Sequence[str], reason: str) -> Measured:
     """The run with some latencies refused for one reason."""
     return replace(measured, latencies={**measured.latencies, **dict.fromkeys(names, refusal(reason))})

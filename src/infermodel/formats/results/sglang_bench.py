@@ -60,7 +60,7 @@ def _run(entry: Entry, name: str) -> Measured:
     accepted = entry.number("accept_length", 0.0)
     told = Measured(
         tool=TOOL,
-        version="0.5.23 or near, by its keys",
+        version=_version(server),
         files=(entry.path,),
         name=name,
         model=server.word("served_model_name") or server.word("model_path"),
@@ -80,6 +80,11 @@ def _run(entry: Entry, name: str) -> Measured:
     sources = {"ttft": "ttfts", "tpot": "itls, output_lens", "itl": "itls", "e2e": "ttfts, itls"}
     told = replace(told, latencies=shape.latencies_of(columns, sources))
     return _judged(told, entry, columns) if told.answered else told
+
+
+def _version(server: Entry) -> str:
+    told = f"; the server is {server.word('version')}" if server.word("version") else ""
+    return f"0.5.23 or near, by its keys{told}"
 
 
 def _rate(entry: Entry) -> float:
