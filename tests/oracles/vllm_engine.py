@@ -81,6 +81,8 @@ class Engine:
             ]
             lasts = max(self._seconds(share) for share in step if share)
             self.steps.append((now, lasts, step))
+            for job in (each.job for shares in step for each in shares):
+                job.begun = now if job.begun != job.begun else job.begun
             now += lasts
             for rank, share in zip(self.ranks, step, strict=True):
                 for job in rank.book(share, now):

@@ -26,7 +26,8 @@ class Job:
     stops: bool = False  # ends by a stop token, which the engine cannot foresee
     rank: int = 0
 
-    scheduled: float = nan
+    scheduled: float = nan  # when the step was composed that admitted it
+    begun: float = nan  # and when that step began
     first: float = nan
     last: float = nan
     cached: int = 0  # tokens found at its first admission

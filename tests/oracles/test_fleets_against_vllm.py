@@ -1,0 +1,41 @@
+"""Random fleets: every request of the simulator against vLLM 0.33 played step by step, for the rules it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vllm_fleets import Drawn, Question, assert_same, fleets, jobs_of, looped, questions, served, simulated
+
+from infermodel.simulation.replica import Stepping
+
+
+@settings(max_examples=300, deadline=None)
+@given(questions, fleets, st.sampled_from(["leap", "every"]))
+def test_open_arrivals(asked: Sequence[Question], drawn: Drawn, stepping: Stepping) -> None:
+    jobs = jobs_of(asked, drawn.blocks * drawn.block)
+    assert_same(simulated(drawn, jobs, stepping), served(drawn, jobs))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    fleets.filter(lambda drawn: drawn.replicas == 1),
+    st.integers(1, 12),
+    st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=6),
+    st.sampled_from([0.0, 2.0**-6, 2.0**-3]),
+    st.integers(1, 60),
+)
+def test_closed_loops(drawn: Drawn, users: int, lengths: list[tuple[int, int]], think_s: float, count: int) -> None:
+    table, jobs = looped(drawn, users, lengths, think_s, count)
+    assert_same(table, jobs)
+
+
+def test_the_draws_do_preempt() -> None:
+    """Eight requests of 8 + 40 tokens on 40 blocks of 4, twelve each at their end: without preemptions the comparison
+    would prove little.
+    """
+    drawn = Drawn(seats=8, budget=60, blocks=40)
+    jobs = jobs_of([Question(0.0, 0, 0, 8, 40, 0)] * 8, 160)
+    assert sum(job.preemptions for job in served(drawn, jobs)) >= 4
+    assert_same(simulated(drawn, jobs), jobs)

@@ -1,0 +1,211 @@
+"""Random fleets for vLLM's step-by-step player and for the simulator, from one description.
+
+A request is a text of blocks: some that it shares with others, then its own, then its answer. The player gets tokens,
+the simulator the names of blocks, as its traces carry them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+from toy_models import AffineModel
+from vllm_blocks import Memory
+from vllm_engine import Engine, fewest
+from vllm_scheduler import Job, Scheduler
+
+from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation.replica import Stepping
+from infermodel.tables import RequestTable
+from infermodel.workload.lengths import Table
+from infermodel.workload.requests import Requests
+from infermodel.workload.traffic import ClosedTraffic, ThinkTime, TraceTraffic
+
+BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.0**-22
+"""Times of the toy law: multiples of a power of two, so that sums are exact in any order."""
+
+FOLLOWED: frozenset[str] = frozenset({"replicas"})
+"""Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
+fleets are drawn from these.
+
+"priority" (who gives way may be in the step already, and its tokens go back to the budget for those after), "whole" (a
+prompt is admitted only if all of it fits), "names" (blocks of prompts and answers are found one by one), "ahead" (a
+step is composed while the one before runs, and what it frees serves the step after the next), "ranks" (of data-parallel
+attention, in lockstep).
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request: when, after the one before; the text it begins with and how much of it; its own words, its answer."""
+
+    gap_s: float
+    text: int
+    shared: int
+    own: int
+    answer: int
+    priority: int
+    after: bool = False  # its text is the prompt and the answer of the request before
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A fleet and its settings."""
+
+    seats: int
+    budget: int
+    blocks: int
+    block: int = 4
+    policy: str = "fcfs"
+    whole: bool = False
+    names: bool = False
+    ahead: bool = False
+    ranks: int = 1
+    replicas: int = 1
+
+
+def step_s(decoding: list[int], chunks: list[tuple[int, int]], finishing: int) -> float:
+    """The toy law: a base, and so much a sequence, a token of context, of prompt, and a pair of them."""
+    prompt = sum(new * (TOKEN + PAIR * before) for new, before in chunks)
+    return BASE + SEQUENCE * len(decoding) + CONTEXT * sum(decoding) + prompt
+
+
+def _if(rule: str) -> st.SearchStrategy[bool]:
+    return st.booleans() if rule in FOLLOWED else st.just(False)
+
+
+gaps = st.integers(0, 24).map(lambda steps: steps * BASE / 4) | st.sampled_from([0.0, 0.0, BASE])
+questions = st.lists(
+    st.builds(
+        Question,
+        gaps,
+        st.integers(0, 3),
+        st.integers(0, 30),
+        st.integers(1, 40),
+        st.integers(1, 40),
+        st.integers(0, 2),
+        _if("names"),
+    ),
+    min_size=1,
+    max_size=40,
+)
+fleets = st.builds(
+    Drawn,
+    seats=st.integers(1, 8),
+    budget=st.integers(8, 60),
+    blocks=st.integers(40, 80),
+    policy=st.sampled_from(["fcfs", "priority"]) if "priority" in FOLLOWED else st.just("fcfs"),
+    whole=_if("whole"),
+    names=_if("names"),
+    ahead=_if("ahead"),
+    ranks=st.integers(1, 4) if "ranks" in FOLLOWED else st.just(1),
+    replicas=st.integers(1, 3) if "replicas" in FOLLOWED else st.just(1),
+)
+
+
+def jobs_of(asked: Sequence[Question], most: int) -> list[Job]:
+    """The requests with their tokens, at most `most` of them each, prompt and answer."""
+    jobs: list[Job] = []
+    now = 0.0
+    for number, each in enumerate(asked):
+        now += each.gap_s
+        own: list[Hashable] = [("own", number, i) for i in range(each.own)]
+        start: list[Hashable] = [("text", each.text, i) for i in range(each.shared)]
+        if each.after and jobs:
+            start = [*jobs[-1].prompt, *jobs[-1].answer]
+        answer: list[Hashable] = [("answer", number, i) for i in range(each.answer)]
+        prompt = [*start[: most - len(own) - len(answer)], *own]
+        jobs.append(Job(number, now, prompt, answer, each.priority))
+    return jobs
+
+
+def served(drawn: Drawn, jobs: Sequence[Job]) -> list[Job]:
+    """By the player: replicas in turn, ranks of a replica by the fewest requests."""
+    for i in range(drawn.replicas):
+        mine = [job for job in jobs if job.number % drawn.replicas == i]
+        Engine(cores(drawn), step_s, route=fewest).play(mine)
+    return list(jobs)
+
+
+def cores(drawn: Drawn) -> list[Scheduler]:
+    """The engine cores of one replica."""
+    return [
+        Scheduler(
+            Memory(drawn.blocks, drawn.block, caching=drawn.names),
+            drawn.seats,
+            drawn.budget,
+            drawn.policy,
+            drawn.ahead,
+            drawn.whole,
+        )
+        for _ in range(drawn.ranks)
+    ]
+
+
+def names_of(jobs: Iterable[Job], block: int) -> tuple[tuple[int, ...], ...]:
+    """The names of the full blocks of prompt and answer, one chain for each job."""
+    memory, chains = Memory(0, block), []
+    for job in jobs:
+        chain: list[int] = []
+        memory.extend_names(chain, [*job.prompt, *job.answer])
+        chains.append(tuple(chain))
+    return tuple(chains)
+
+
+def simulated(drawn: Drawn, jobs: Sequence[Job], stepping: Stepping = "leap") -> RequestTable:
+    """By the simulator."""
+    requests = Requests(
+        np.array([job.arrived for job in jobs]),
+        np.array([len(job.prompt) for job in jobs]),
+        np.array([len(job.answer) for job in jobs]),
+        np.array([job.priority for job in jobs]),
+        np.full(len(jobs), -1, np.int64),
+        names_of(jobs, drawn.block) if drawn.names else None,
+        drawn.block if drawn.names else 0,
+    )
+    spec = _spec(drawn, TraceTraffic(requests))
+    return simulate([spec], 1, Horizon(), stepping=stepping)[0].requests
+
+
+def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
+    """The fleet in the simulator's words. A rule that it comes to follow gets its line here, and its name above."""
+    limits = Limits(drawn.seats, drawn.budget, 1 << 30, prefix_caching=drawn.names, schedules_ahead=drawn.ahead)
+    model = AffineModel(
+        BASE, SEQUENCE, CONTEXT, TOKEN, PAIR, kv_tokens=drawn.blocks * drawn.block, block_tokens=drawn.block
+    )
+    return ServiceSpec("service", model, traffic, limits, drawn.replicas, queue=drawn.policy, router="round_robin")
+
+
+def looped(
+    drawn: Drawn, users: int, lengths: Sequence[tuple[int, int]], think_s: float, count: int
+) -> tuple[RequestTable, list[Job]]:
+    """A closed loop in both: `users` users, whose i-th question in order of sending has the i-th lengths that the
+    simulator drew.
+    """
+    prompts, answers = (tuple(column) for column in zip(*lengths, strict=True))
+    traffic = ClosedTraffic(users, Table(prompts), Table(answers), ThinkTime(think_s), requests=count)
+    table = simulate([_spec(drawn, traffic)], 1, Horizon())[0].requests
+    sent = 0
+
+    def ask(at: float) -> list[Job]:
+        nonlocal sent
+        if sent == count:
+            return []
+        prompt, answer = int(table.prompt_tokens[sent]), int(table.output_tokens[sent])
+        sent += 1
+        return [Job(sent - 1, at, [("p", sent, i) for i in range(prompt)], [("a", sent, i) for i in range(answer)])]
+
+    engine = Engine(cores(drawn), step_s, route=fewest)
+    first = [job for _ in range(users) for job in ask(0.0)]
+    return table, engine.play(first, lambda job, at: ask(at + think_s))
+
+
+def assert_same(table: RequestTable, jobs: Sequence[Job]) -> None:
+    """Every request, every time, to the last bit."""
+    assert table.first_scheduled_at.tolist() == [job.begun for job in jobs]
+    assert table.first_token_at.tolist() == [job.first for job in jobs]
+    assert table.finished_at.tolist() == [job.last for job in jobs]
+    assert table.preemptions.tolist() == [job.preemptions for job in jobs]
+    assert table.cached_tokens.tolist() == [job.cached for job in jobs]
