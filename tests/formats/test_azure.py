@@ -204,3 +204,13 @@ def test_the_real_hour_of_conversation() -> None:
     assert round(trace.prompt_tokens.mean()) == 1155
     assert round(trace.output_tokens.mean()) == 211
     assert trace.notes == ()
+
+
+def test_images_of_2025_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "multimodal.csv"
+    path.write_text(
+        "TIMESTAMP,NumImages,ContextTokens,GeneratedTokens\n2024-10-15 00:00:00,2,374,44\n2024-10-15 00:00:01,0,5,1\n"
+    )
+    trace = azure.read(path)
+    assert trace.prompt_tokens.tolist() == [374, 5]
+    assert trace.notes == ("multimodal.csv: the images of 1 requests are left out",)

@@ -50,3 +50,9 @@ def test_broken_files(tmp_path: Path, broken: str, says: str) -> None:
     with pytest.raises(FormatError) as caught:
         burstgpt.read(path)
     assert says in str(caught.value)
+
+
+def test_sessions_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "burst.csv"
+    path.write_text("Timestamp,Session ID,Request tokens,Response tokens\n1,a,5,5\n2,a,5,5\n3,b,5,5\n")
+    assert burstgpt.read(path).notes == ("burst.csv: 2 sessions; turns are played at the times they came",)

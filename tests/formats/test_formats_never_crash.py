@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infermodel.formats import azure, burstgpt, mooncake, requests_csv, results
+from infermodel.formats import azure, bailian, burstgpt, mooncake, requests_csv, results
 from infermodel.formats.columns import TraceColumns
 from infermodel.formats.text import FormatError
 
@@ -18,6 +18,11 @@ SAMPLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "burstgpt": (
         burstgpt.read,
         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,API log\n",
+    ),
+    "bailian": (
+        bailian.read,
+        '{"chat_id": 1, "parent_chat_id": -1, "timestamp": 0.5, "input_length": 20, "output_length": 5,'
+        ' "hash_ids": [0]}\n',
     ),
     "mooncake": (mooncake.read, '{"timestamp": 0, "input_length": 512, "output_length": 5, "hash_ids": [0]}\n'),
     "requests": (requests_csv.read, "arrived_at_s,prompt_tokens,output_tokens,priority\n0.5,10,2,1\n"),

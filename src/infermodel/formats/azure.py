@@ -1,6 +1,7 @@
-"""Azure LLM inference traces of 2023 and 2024: CSV with TIMESTAMP, ContextTokens, GeneratedTokens.
+"""Azure LLM inference traces of 2023 to 2025: CSV with TIMESTAMP, ContextTokens, GeneratedTokens.
 
-The 2023 files have local times of seven decimals, those of 2024 a UTC offset; both are read. Source:
+The 2023 files have local times of seven decimals, those of 2024 a UTC offset; both are read. The multimodal ones of
+2025 have NumImages as well: no image is played. Source:
 https://github.com/Azure/AzurePublicDataset (CC-BY-4.0).
 """
 
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infermodel.formats.columns import TIMESTAMP, TOKENS, TraceColumns, read_columns, trace_columns
+from infermodel.formats.columns import TIMESTAMP, TOKENS, WHOLE, TraceColumns, read_columns, trace_columns
+
+_REQUIRED = {"TIMESTAMP": TIMESTAMP, "ContextTokens": TOKENS, "GeneratedTokens": TOKENS}
 
 
 def read(path: Path) -> TraceColumns:
@@ -17,7 +20,9 @@ def read(path: Path) -> TraceColumns:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    columns = read_columns(path, {"TIMESTAMP": TIMESTAMP, "ContextTokens": TOKENS, "GeneratedTokens": TOKENS})
+    columns = read_columns(path, _REQUIRED, {"NumImages": WHOLE})
     stamps = columns["TIMESTAMP"]
     arrived_at_s = (stamps - stamps.min()) / 1e6 if len(stamps) else stamps.astype(float)
-    return trace_columns(path, arrived_at_s, columns["ContextTokens"], columns["GeneratedTokens"])
+    images = int((columns["NumImages"] > 0).sum()) if "NumImages" in columns else 0
+    notes = [f"{path.name}: the images of {images:,} requests are left out"] if images else []
+    return trace_columns(path, arrived_at_s, columns["ContextTokens"], columns["GeneratedTokens"], notes=notes)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infermodel.formats.columns import SECONDS, TOKENS, TraceColumns, read_columns, trace_columns
+import numpy as np
+
+from infermodel.formats.columns import SECONDS, TEXT, TOKENS, TraceColumns, read_columns, trace_columns
 
 
 def read(path: Path) -> TraceColumns:
@@ -17,10 +19,15 @@ def read(path: Path) -> TraceColumns:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    columns = read_columns(path, {"Timestamp": SECONDS, "Request tokens": TOKENS, "Response tokens": TOKENS})
+    required = {"Timestamp": SECONDS, "Request tokens": TOKENS, "Response tokens": TOKENS}
+    columns = read_columns(path, required, {"Session ID": TEXT})
     answered = columns["Response tokens"] > 0
     failures = int((~answered).sum())
     notes = [f"{path.name}: {failures} failed requests (0 response tokens) left out"] if failures else []
+    chats = columns["Session ID"][answered] if "Session ID" in columns else np.empty(0, dtype=str)
+    named = chats[chats != ""]
+    if len(named) > len(np.unique(named)):
+        notes.append(f"{path.name}: {len(np.unique(named)):,} sessions; turns are played at the times they came")
     return trace_columns(
         path,
         columns["Timestamp"][answered],

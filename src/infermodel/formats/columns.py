@@ -81,6 +81,11 @@ def _utc_microseconds(cells: Sequence[str]) -> NDArray[np.int64]:
     return np.array(bare, dtype="datetime64[us]").astype(np.int64)
 
 
+def _words(cells: Sequence[str]) -> NDArray[np.str_]:
+    return np.array(cells, dtype=str)
+
+
+TEXT = Kind("any text", _words)
 TOKENS = Kind("a whole number of tokens, 0 to 1,000,000,000", _tokens)
 WHOLE = Kind("a whole number", _whole)
 SECONDS = Kind("a time in seconds, 0 or later", _seconds)

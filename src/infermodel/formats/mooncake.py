@@ -6,94 +6,47 @@ Source: https://github.com/kvcache-ai/Mooncake (FAST'25 traces, Apache-2.0).
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from infermodel.formats.columns import MOST_TOKENS, TraceColumns, trace_columns
-from infermodel.formats.text import FormatError, read_lines, shortened
+from infermodel.formats.block_log import BlockLog, block_size, grid_note, read_log, session_notes
+from infermodel.formats.columns import TraceColumns, trace_columns
+from infermodel.formats.text import FormatError
 
 BLOCK_TOKENS = 512
 
+MOST_A_SECOND = 1000
+"""Requests a second beyond which times with decimals are no milliseconds."""
+
 
 def read(path: Path, block_tokens: int = BLOCK_TOKENS) -> TraceColumns:
-    """The log, times as they stand but in seconds; `block_tokens` prompt tokens to a hash.
+    """The log, times as they stand but in seconds; `block_tokens` prompt tokens to a hash, unless they prove otherwise.
 
     Raises:
-        FormatError: with line and column of what is broken.
+        FormatError: with line and column of what is broken; or the times are seconds.
     """
-    milliseconds: list[float] = []
-    prompts: list[int] = []
-    outputs: list[int] = []
-    hashes: list[tuple[int, ...]] = []
-    for number, text in enumerate(read_lines(path), start=1):
-        if not text.strip():
-            continue
-        entry = _object(path, number, text)
-        milliseconds.append(_value(path, number, text, entry, "timestamp", "milliseconds, 0 or later"))
-        prompts.append(_count(path, number, text, entry, "input_length"))
-        outputs.append(_count(path, number, text, entry, "output_length"))
-        if "hash_ids" in entry:
-            hashes.append(_hashes(path, number, text, entry, math.ceil(prompts[-1] / block_tokens)))
-        if hashes and len(hashes) != len(prompts):
-            problem = "expected hash_ids on every line or on none"
-            raise FormatError(path, problem, line=number, column=1, text=text, width=len(text))
+    log = read_log(path, "milliseconds")
+    if why := _seconds(log):
+        raise FormatError(path, f"{why}; Mooncake's are milliseconds. `format: bailian` reads seconds")
+    tokens, notes = block_size(path, log, block_tokens)
     return trace_columns(
         path,
-        np.array(milliseconds, dtype=np.float64) / 1e3,
-        np.array(prompts, dtype=np.int64),
-        np.array(outputs, dtype=np.int64),
-        hash_ids=hashes or None,
-        hash_block_tokens=block_tokens if hashes else 0,
+        log.times / 1e3,
+        log.prompts,
+        log.outputs,
+        hash_ids=log.hashes,
+        hash_block_tokens=tokens,
+        notes=[*notes, *grid_note(path, log.times, "ms"), *session_notes(path, log)],
     )
 
 
-def _object(path: Path, number: int, text: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = f"expected one JSON object a line: {error.msg}"
-        raise FormatError(path, problem, line=number, column=error.colno, text=text) from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
-        problem = f"expected one JSON object a line: {error}"
-        raise FormatError(path, problem, line=number, column=1, text=text) from None
-    if not isinstance(entry, dict):
-        problem = "expected a JSON object with timestamp, input_length and output_length"
-        raise FormatError(path, problem, line=number, column=1, text=text, width=len(text))
-    return entry
-
-
-def _value(path: Path, number: int, text: str, entry: dict[str, Any], key: str, expected: str) -> float:
-    value = entry.get(key)
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15  # not NaN
-    if not good:
-        raise _wrong(path, number, text, entry, key, expected)
-    return float(value)  # type: ignore[arg-type]  # a number, see above
-
-
-def _count(path: Path, number: int, text: str, entry: dict[str, Any], key: str) -> int:
-    expected = "a whole number of tokens, 0 to 1,000,000,000"
-    value = _value(path, number, text, entry, key, expected)
-    if value > MOST_TOKENS or value != int(value):
-        raise _wrong(path, number, text, entry, key, expected)
-    return int(value)
-
-
-def _hashes(path: Path, number: int, text: str, entry: dict[str, Any], most: int) -> tuple[int, ...]:
-    value = entry["hash_ids"]
-    if not isinstance(value, list) or not all(type(block) is int and 0 <= block < 2**63 for block in value):
-        raise _wrong(path, number, text, entry, "hash_ids", "a list of whole numbers, 0 or more")
-    if len(value) > most:
-        raise _wrong(path, number, text, entry, "hash_ids", f"at most {most} ids for so short a prompt")
-    return tuple(value)
-
-
-def _wrong(path: Path, number: int, text: str, entry: dict[str, Any], key: str, expected: str) -> FormatError:
-    if key not in entry:
-        problem = f"{key}: expected {expected}; the key is missing"
-        return FormatError(path, problem, line=number, column=1, text=text, width=len(text))
-    problem = f"{key}: expected {expected}, got {shortened(json.dumps(entry[key]))}"
-    return FormatError(path, problem, line=number, column=text.find(f'"{key}"') + 1, text=text, width=len(key) + 2)
+def _seconds(log: BlockLog) -> str:
+    """Why the times of a log are seconds; empty if they may be milliseconds."""
+    if log.parents:
+        return "has parent_chat_id, as Qwen-Bailian's traces, whose times are seconds"
+    span_s = float(np.ptp(log.times)) / 1e3 if len(log.times) else 0.0
+    if (log.times == np.rint(log.times)).all() or len(log.times) <= MOST_A_SECOND * span_s:
+        return ""
+    rate = len(log.times) / span_s if span_s else float("inf")
+    return f"times have decimals, and as milliseconds they are {rate:,.0f} requests a second: they look like seconds"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infermodel.formats import azure, burstgpt, mooncake, requests_csv
+from infermodel.formats import azure, bailian, burstgpt, mooncake, requests_csv
 from infermodel.formats.columns import TraceColumns
 from infermodel.workload.requests import Requests
 
@@ -32,6 +32,11 @@ FORMATS: Mapping[str, TraceFormat] = {
         azure.read,
         "a CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens",
         "https://github.com/Azure/AzurePublicDataset (AzureLLMInferenceDataset2023.md and ...2024.md; CC-BY-4.0)",
+    ),
+    "bailian": TraceFormat(
+        bailian.read,
+        "JSON lines with the keys timestamp (seconds), input_length, output_length, hash_ids (of 16 tokens)",
+        "https://github.com/alibaba-edu/qwen-bailian-usagetraces-anon (Apache-2.0)",
     ),
     "burstgpt": TraceFormat(
         burstgpt.read,

@@ -93,7 +93,7 @@ def _run(whole: Entry | None, lines: Sequence[Entry], files: Sequence[Path]) -> 
         output=_tokens(told, columns, "output", answered),
         latencies=latencies,
         columns=columns,
-        notes=("a request waits for the slowest of the batch that was sent with it", _NOT_TRIED),
+        notes=("prompts that found no free client were never sent and are not counted", _NOT_TRIED),
     )
 
 

@@ -35,6 +35,7 @@ from infermodel.scenario.schema.values import (
     refuse,
     refuse_below,
 )
+from infermodel.workload.trace import FORMATS
 
 
 class RateSteps(Kind):
@@ -122,14 +123,11 @@ class Offline(Block):
     requests: RequestCount = Field(description="how many, at most a hundred million")
 
 
-TRACE_FORMATS = ("azure", "burstgpt", "mooncake", "requests")
-
-
 class Trace(Block):
     """Replay of a log."""
 
     file: Name = Field(description="beside the scenario, from here, in `data/traces/` or `$INFERMODEL_TRACES`")
-    format: Annotated[str, Choice("trace format", TRACE_FORMATS)] = Field(description="what wrote the file")
+    format: Annotated[str, Choice("trace format", tuple(FORMATS))] = Field(description="what wrote the file")
     rate_scale: Ratio = Field(default=1.0, description="2 plays twice as fast")
     start: Seconds = Field(default=0.0, alias="from", description="start of the window, in the log's time")
     end: PositiveSeconds | None = Field(default=None, alias="to", description="end of the window; the log's if omitted")

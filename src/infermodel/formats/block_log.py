@@ -1,0 +1,199 @@
+"""Logs of JSON lines whose requests carry ids of their prompts' blocks, as Mooncake's, Qwen-Bailian's and vLLM's do.
+
+They share the keys timestamp, input_length, output_length and hash_ids, and differ in the unit of times and in the size
+of blocks, which no line says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.formats.columns import MOST_TOKENS
+from infermodel.formats.text import FormatError, read_lines, shortened
+
+OTHER_BLOCKS = (1024, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+"""Sizes of blocks that are tried where the format's own is too large for the ids that are there."""
+
+WHOLE_PROMPTS = 0.9
+"""Share of requests whose ids cover the whole prompt, from which a size of blocks is taken for proved."""
+
+
+@dataclass(frozen=True)
+class BlockLog:
+    """The lines of a log as they stand.
+
+    Attributes:
+        numbers: of the lines, from 1.
+        times: in the file's own unit.
+        prompts: tokens.
+        outputs: tokens.
+        hashes: ids of each prompt's blocks; None where the log has none.
+        parents: requests that say which one came before them.
+        sessions: distinct sessions that are named.
+    """
+
+    numbers: tuple[int, ...]
+    times: NDArray[np.float64]
+    prompts: NDArray[np.int64]
+    outputs: NDArray[np.int64]
+    hashes: tuple[tuple[int, ...], ...] | None
+    parents: int
+    sessions: int
+
+
+def read_log(path: Path, unit: str) -> BlockLog:
+    """All lines of a log; blank ones are skipped.
+
+    Args:
+        unit: of times, in words.
+
+    Raises:
+        FormatError: with line and column of what is broken.
+    """
+    numbers: list[int] = []
+    times: list[float] = []
+    prompts: list[int] = []
+    outputs: list[int] = []
+    hashes: list[tuple[int, ...]] = []
+    parents = 0
+    sessions: set[str] = set()
+    for number, text in enumerate(read_lines(path), start=1):
+        if not text.strip():
+            continue
+        entry = _object(path, number, text)
+        if "timestamp" not in entry and "delay" in entry:
+            raise _dependent(path, number, text)
+        numbers.append(number)
+        times.append(_value(path, number, text, entry, "timestamp", f"{unit}, 0 or later"))
+        prompts.append(_count(path, number, text, entry, "input_length"))
+        outputs.append(_count(path, number, text, entry, "output_length"))
+        if "hash_ids" in entry:
+            hashes.append(_hashes(path, number, text, entry))
+        if hashes and len(hashes) != len(prompts):
+            problem = "expected hash_ids on every line or on none"
+            raise FormatError(path, problem, line=number, column=1, text=text, width=len(text))
+        parent = entry.get("parent_chat_id")
+        parents += type(parent) is int and parent >= 0
+        sessions |= {str(entry["session_id"])} if isinstance(entry.get("session_id"), (str, int)) else set()
+    return BlockLog(
+        tuple(numbers),
+        np.array(times, dtype=np.float64),
+        np.array(prompts, dtype=np.int64),
+        np.array(outputs, dtype=np.int64),
+        tuple(hashes) if hashes else None,
+        parents,
+        len(sessions),
+    )
+
+
+def block_size(path: Path, log: BlockLog, tokens: int) -> tuple[int, list[str]]:
+    """Tokens of a block, and a note where the ids prove another size than the format's own.
+
+    Args:
+        tokens: the format's own size.
+
+    Raises:
+        FormatError: a prompt has more ids than blocks of that size, and no other size fits all prompts.
+    """
+    if log.hashes is None:
+        return 0, []
+    if not (long := _too_many(log.prompts, log.hashes, tokens)):
+        return tokens, []
+    for other in OTHER_BLOCKS:
+        covering = sum(len(ids) * other >= prompt for ids, prompt in zip(log.hashes, log.prompts, strict=True))
+        if not _too_many(log.prompts, log.hashes, other) and covering >= WHOLE_PROMPTS * len(log.prompts):
+            return other, [f"{path.name}: hash_ids have one id for each {other} tokens, by their number"]
+    number = log.numbers[long[0]]
+    text = next(line for at, line in enumerate(read_lines(path), start=1) if at == number)
+    most = ceil(log.prompts[long[0]] / tokens)
+    got = shortened(json.dumps(list(log.hashes[long[0]])))
+    problem = f"hash_ids: expected at most {most} ids for so short a prompt, got {got}"
+    raise FormatError(
+        path, problem, line=number, column=text.find('"hash_ids"') + 1, text=text, width=len("hash_ids") + 2
+    )
+
+
+def _too_many(prompts: NDArray[np.int64], hashes: Sequence[tuple[int, ...]], tokens: int) -> list[int]:
+    """Requests with more ids than their prompts have blocks."""
+    counts = np.array([len(ids) for ids in hashes], dtype=np.int64)
+    return [int(each) for each in np.flatnonzero(counts > -(-prompts // tokens))]
+
+
+def grid_note(path: Path, times: NDArray[np.float64], unit: str) -> list[str]:
+    """A note where all times are multiples of a step that requests do not keep by themselves."""
+    whole = np.unique(times[times == np.rint(times)].astype(np.int64)) if len(times) else np.empty(0, np.int64)
+    if len(whole) < 10 or not (times == np.rint(times)).all():
+        return []
+    step = gcd(*(int(each) for each in np.diff(whole)))
+    if step < 100 or len(times) < 2 * len(whole):
+        return []
+    share = len(times) / len(whole)
+    return [f"{path.name}: times lie on a grid of {step:,} {unit}, {share:.0f} requests at once on average"]
+
+
+def session_notes(path: Path, log: BlockLog) -> list[str]:
+    """Notes on turns of sessions, which are played when they came, whatever the answers before them take."""
+    if log.parents:
+        return [f"{path.name}: {log.parents:,} requests follow another of their chat; played at the times they came"]
+    if 1 < log.sessions < len(log.prompts):
+        return [f"{path.name}: {log.sessions:,} sessions; turns are played at the times they came"]
+    return []
+
+
+def _dependent(path: Path, number: int, text: str) -> FormatError:
+    problem = "has a delay after the answer before it and no timestamp: a trace plays requests at times of their own"
+    return FormatError(path, problem, line=number, column=text.find('"delay"') + 1, text=text, width=len("delay") + 2)
+
+
+def _object(path: Path, number: int, text: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = f"expected one JSON object a line: {error.msg}"
+        raise FormatError(path, problem, line=number, column=error.colno, text=text) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        problem = f"expected one JSON object a line: {error}"
+        raise FormatError(path, problem, line=number, column=1, text=text) from None
+    if not isinstance(entry, dict):
+        problem = "expected a JSON object with timestamp, input_length and output_length"
+        raise FormatError(path, problem, line=number, column=1, text=text, width=len(text))
+    return entry
+
+
+def _value(path: Path, number: int, text: str, entry: dict[str, Any], key: str, expected: str) -> float:
+    value = entry.get(key)
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15  # not NaN
+    if not good:
+        raise _wrong(path, number, text, entry, key, expected)
+    return float(value)  # type: ignore[arg-type]  # a number, see above
+
+
+def _count(path: Path, number: int, text: str, entry: dict[str, Any], key: str) -> int:
+    expected = "a whole number of tokens, 0 to 1,000,000,000"
+    value = _value(path, number, text, entry, key, expected)
+    if value > MOST_TOKENS or value != int(value):
+        raise _wrong(path, number, text, entry, key, expected)
+    return int(value)
+
+
+def _hashes(path: Path, number: int, text: str, entry: dict[str, Any]) -> tuple[int, ...]:
+    value = entry["hash_ids"]
+    if not isinstance(value, list) or not all(type(block) is int and 0 <= block < 2**63 for block in value):
+        raise _wrong(path, number, text, entry, "hash_ids", "a list of whole numbers, 0 or more")
+    return tuple(value)
+
+
+def _wrong(path: Path, number: int, text: str, entry: dict[str, Any], key: str, expected: str) -> FormatError:
+    if key not in entry:
+        problem = f"{key}: expected {expected}; the key is missing"
+        return FormatError(path, problem, line=number, column=1, text=text, width=len(text))
+    problem = f"{key}: expected {expected}, got {shortened(json.dumps(entry[key]))}"
+    return FormatError(path, problem, line=number, column=text.find(f'"{key}"') + 1, text=text, width=len(key) + 2)
