@@ -146,7 +146,7 @@ LENGTHS = "prompt_tokens: {kind: fixed, tokens: 1000}, output_tokens: {kind: fix
         ([0.0] * 6 + [0.25, 60.0], TRACE, 6),  # nothing tells the fourth from the sixth
         ([5.0] * 4 + [5.5, 60.0], TRACE, 4),
         ([], f"traffic={{arrivals: {{kind: offline, requests: 4}}, {LENGTHS}}}", 4),
-        ([], f"traffic={{arrivals: {{kind: closed, users: 10}}, {LENGTHS}}}", 10),
+        ([], f"traffic={{arrivals: {{kind: closed, users: 10, start: together}}, {LENGTHS}}}", 10),
     ],
 )
 def test_requests_that_come_at_once_are_waited_for_and_measured(

@@ -11,7 +11,15 @@ from search_cases import one_server
 
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
-from infermodel.search.capacity import as_calls, find_capacities, find_capacity
+from infermodel.search.capacity import (
+    _Search,
+    as_calls,
+    find_capacities,
+    find_capacity,
+    load_of,
+    note_on,
+    own_run,
+)
 from infermodel.search.probe import (
     COARSE,
     DEEP,
@@ -91,6 +99,63 @@ def test_closed_loops_count_users(tmp_path: Path) -> None:
     scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p50: 4.5 s}", arrivals=arrivals, output=output)
     found = capacity_of(scenario, 0.02, COARSE)
     assert (found.unit, found.low, found.high) == ("users", 5.0, 6.0)
+
+
+def test_users_who_start_together_do_not_decide_a_capacity(tmp_path: Path) -> None:
+    # Steps of 0.1 s, answers of 10 tokens, three seats, users who pause for 9 s: three of ten seconds are work, so
+    # thirty users would fill all three seats. All at once, the last of thirty waits for nine before it, 9 s.
+    arrivals = "{kind: closed, users: 12, think_time: 9 s, start: spread}"
+    output = "{kind: fixed, tokens: 10}"
+    scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p99: 1.05 s}", arrivals=arrivals, output=output)
+    service = replace(scenario.services[0], limits=replace(scenario.services[0].limits, max_sequences=3))
+    spread = find_capacity(scenario, service, width=0.1)
+    assert 20 <= spread.low <= spread.high <= 34
+    point = next(each for each in spread.points if each.sustained)
+    assert point.summary.window_start_s > 9  # the users have come, and a fifth of the requests is cut
+
+
+def test_the_warm_up_is_cut_in_loops_too(tmp_path: Path) -> None:
+    arrivals = "{kind: closed, users: 5}"
+    scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p50: 4.5 s}", arrivals=arrivals)
+    asked = replace(scenario, warm_up_s=1000.0)
+    without, with_it = (judge(each, each.services[0], 5.0, COARSE) for each in (scenario, asked))
+    # 1,600 requests of 0.1 s are measured after 400: from 40 s on; or from the 1,000 s that were asked for.
+    assert without.summary.window_start_s == pytest.approx(40, abs=5)
+    assert with_it.summary.window_start_s == pytest.approx(1000, abs=5)
+    assert with_it.summary.arrived == pytest.approx(without.summary.arrived + 400, rel=0.02)
+    # One answer in 0.1 s, whoever asks: 600 a minute, five users over a cycle of 0.5 s.
+    assert [each.summary.rpm for each in (without, with_it)] == pytest.approx([600, 600])
+
+
+def test_an_offered_load_that_keeps_its_objectives_never_lies_above_the_bracket(tmp_path: Path) -> None:
+    # An M/D/1 queue of 10 ms keeps a mean wait of 10 ms up to 66.7 a second; a search that had bad luck at 40
+    # believes the scenario's own run at 50, and looks on from there.
+    scenario = one_server(
+        tmp_path, 0.01, objectives="{queue_time_mean: 10 ms}", arrivals="{kind: poisson, rate: 50 /s}"
+    )
+    own = own_run(replace(scenario, requests=2000), scenario.services[0], 50.0)
+    assert own.sustained
+    unlucky = replace(own, load=40.0, sustained=False, reason="queue_time_mean")
+    search = _Search(lambda load: replace(own, load=load, sustained=load < 66), 1.0, closed=False)
+    search.tried[40.0] = unlucky
+    search.settle()
+    assert search.high == 40.0
+    search.believe(own)
+    search.bracket(50.0, 1.19)
+    search.bisect(0.1)
+    assert 50 <= search.low < 66 <= search.high <= search.low * 1.1
+    assert "the scenario's own run keeps its objectives at 50 requests/s" in note_on(scenario.services[0], search)
+    search.believe(replace(own, load=80.0, sustained=False))  # a run that misses them moves nothing
+    assert search.high < 80
+
+
+def test_the_offered_load_of_a_service(tmp_path: Path) -> None:
+    for arrivals, offered in (("{kind: closed, users: 7}", 7.0), ("{kind: poisson, rate: 30 /min}", 0.5)):
+        scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p50: 4.5 s}", arrivals=arrivals)
+        assert load_of(scenario.services[0]) == offered
+    day = "{kind: profile, rates: [[0 h, 1 /s], [1 h, 2 /s]], repeat: 2 h}"
+    scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p50: 4.5 s}", arrivals=day)
+    assert np.isnan(load_of(scenario.services[0]))
 
 
 def test_an_objective_that_no_load_meets_is_said_to_be_so(tmp_path: Path) -> None:

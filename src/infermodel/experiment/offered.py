@@ -32,7 +32,9 @@ FEWEST_ASKED = 400
 """Requests that it has at least: in fewer a queue that grows by a tenth does not show."""
 
 
-def offered_of(service: ResolvedService, record: ServiceRecord, window: Window, *, ends: bool) -> Offered:
+def offered_of(
+    service: ResolvedService, record: ServiceRecord, window: Window, *, ends: bool, joined_s: float = 0.0
+) -> Offered:
     """What the load asks for in the window.
 
     A law says its rate and its lengths. A log that is played whole has its requests over its span; one that is cut
@@ -40,12 +42,13 @@ def offered_of(service: ResolvedService, record: ServiceRecord, window: Window, 
 
     Args:
         ends: whether nobody comes after the measured requests.
+        joined_s: until when users of a closed loop come.
     """
     traffic, sessions = service.traffic, service.sessions
     if isinstance(traffic, ClosedTraffic):
-        lengths = _lengths(traffic)
         pause = traffic.think_time
-        return Offered(nan, traffic.users, pause.mean_s, pause.mean_at_least_s(PAUSE_AFTER_REJECTION_S), *lengths, ends)
+        pauses_s = (pause.mean_s, pause.mean_at_least_s(PAUSE_AFTER_REJECTION_S))
+        return Offered(nan, traffic.users, *pauses_s, *_lengths(traffic), joined_s, ends)
     if isinstance(traffic, TraceTraffic):
         whole = ends and window.holds(record.requests.arrived_at).all()
         rate = traffic.mean_rate_per_s if whole else rate_of(record.requests.arrived_at, window)

@@ -17,6 +17,7 @@ from infermodel.metrics.steady import Window, common_window, whole_run
 from infermodel.metrics.summary import NOT_ASKED, Summary, summarise
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
+from infermodel.simulation.joining import joining_s
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.traffic import OpenTraffic, TraceTraffic, Traffic
@@ -92,9 +93,10 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
     specs = [spec_of(service) for service in scenario.services]
     records = simulate(specs, scenario.seed, horizon, replication=number, stepping=stepping)
     laws = tuple(law for record in records for law in check_laws(record))
-    window, ends = measured_window(scenario, records), is_measured_whole(scenario)
+    joined_s = [joining_s(spec) for spec in specs]
+    window, ends = measured_window(scenario, records, max(joined_s)), is_measured_whole(scenario)
     summaries = []
-    for service, spec, record in zip(scenario.services, specs, records, strict=True):
+    for service, spec, record, joined in zip(scenario.services, specs, records, joined_s, strict=True):
         own = own_window(service, record, window)
         summaries.append(
             summarise(
@@ -102,7 +104,7 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
                 own,
                 service.objectives,
                 systems=service.systems,
-                offered=offered_of(service, record, own, ends=ends),
+                offered=offered_of(service, record, own, ends=ends, joined_s=joined),
                 longer=keeps_up(scenario, service, spec, record, own, number) if ask_longer else NOT_ASKED,
             )
         )
@@ -129,8 +131,14 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
     )
 
 
-def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]) -> Window:
-    """One window for all services; see `is_measured_whole` for when that is the whole run."""
+def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord], joined_s: float = 0.0) -> Window:
+    """One window for all services; see `is_measured_whole` for when that is the whole run.
+
+    Args:
+        scenario, records: of the run.
+        joined_s: until when users of closed loops come; nothing before it is measured unless the scenario says how
+            long its warm-up is, or the run is over by then.
+    """
     whole = max((whole_run(record) for record in records), key=lambda window: window.end_s)
     if is_measured_whole(scenario):
         return whole
@@ -140,9 +148,18 @@ def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]
     finite = all(is_finite(service.traffic) for service in scenario.services)
     start_s = 0.0 if scenario.warm_up_s is None and finite else scenario.warm_up_s
     try:
-        return common_window(records, end_s, start_s=start_s)
+        return common_window(records, end_s, start_s=start_s, least_s=least_start_s(scenario, records, joined_s))
     except ValueError:  # shorter than a bin of the timeline: nothing to cut
         return Window(0.0, end_s)
+
+
+def least_start_s(scenario: ResolvedScenario, records: Sequence[ServiceRecord], joined_s: float) -> float:
+    """Before which nothing is measured, whatever MSER-5 says: the users have come, and the requests of a warm-up."""
+    if not scenario.warm_up_requests:
+        return joined_s if scenario.warm_up_s is None else 0.0
+    number = scenario.warm_up_requests
+    firsts = [times[number] for times in (record.requests.arrived_at for record in records) if number < len(times)]
+    return max([joined_s, *map(float, firsts)])
 
 
 def next_arrival_s(records: Sequence[ServiceRecord], moment_s: float) -> float:

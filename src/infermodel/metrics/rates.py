@@ -32,6 +32,7 @@ class Offered:
         pause_s: mean pause of a user between an answer and the next request.
         refused_s: mean pause of a user after a refusal.
         prompt_tokens, output_tokens: mean of the laws that lengths are drawn from; NaN: as the run's requests are.
+        joined_s: until when users of a closed loop come.
         ends: whether the requests end, all being measured: nobody comes after them.
     """
 
@@ -41,6 +42,7 @@ class Offered:
     refused_s: float = 0.0
     prompt_tokens: float = nan
     output_tokens: float = nan
+    joined_s: float = 0.0
     ends: bool = False
 
 
@@ -87,7 +89,8 @@ def told(record: ServiceRecord, window: Window, counts: Balance, offered: Offere
 def of_users(requests: RequestTable, window: Window, counts: Balance, offered: Offered) -> Told:
     """A closed loop's rates by Little's law: users / (mean time of an answer + mean pause).
 
-    A rejected request takes no time but the pause after it. Shorter than a cycle of each user, the run says so.
+    A rejected request takes no time but the pause after it. Where users still come, and with less than a cycle of each,
+    the run is too short, and says so.
     """
     e2e_s = latencies(requests)["e2e_s"][window.holds(requests.arrived_at)]
     answer_s = float(e2e_s[np.isfinite(e2e_s)].mean())
@@ -99,7 +102,9 @@ def of_users(requests: RequestTable, window: Window, counts: Balance, offered: O
     short = ""
     if ended < offered.users:
         asked = f"{counts.arrived} requests of {offered.users:,} users"
-        short = f"{asked} are not a whole cycle of each: the rate is that of the start"
+        short = f"too short a run: {asked} are not a whole cycle of each"
+    elif window.start_s < offered.joined_s:
+        short = f"users still come until {offered.joined_s:,.3g} s and the window starts at {window.start_s:,.3g} s"
     return Told(rpm, served, CYCLE, short)
 
 

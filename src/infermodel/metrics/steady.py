@@ -98,18 +98,23 @@ def warm_up(requests: RequestTable, until_s: float) -> tuple[float, bool]:
     return (float(requests.arrived_at[known][cut.index]) if cut.index else 0.0), cut.settled
 
 
-def common_window(records: Sequence[ServiceRecord], end_s: float, start_s: float | None = None) -> Window:
+def common_window(
+    records: Sequence[ServiceRecord], end_s: float, start_s: float | None = None, least_s: float = 0.0
+) -> Window:
     """One window for all services of a run: from the latest warm-up cut to `end_s`, moved inward to timeline edges.
 
     Args:
         records: all services; of their timelines the coarsest gives the edges.
         end_s: until when arrivals are measured.
         start_s: given by the user instead of MSER-5.
+        least_s: no earlier than this, where it is not past the end.
 
     Raises:
         ValueError: no bin edge leaves anything between start and end.
     """
     start = max(warm_up(record.requests, end_s)[0] for record in records) if start_s is None else start_s
+    if least_s < end_s:
+        start = max(start, least_s)
     edges = min((record.timeline.edges_s for record in records), key=len)
     after, before = edges[edges >= start - _rounding(start)], edges[edges <= end_s + _rounding(end_s)]
     if len(after) == 0 or len(before) == 0 or before[-1] <= after[0]:

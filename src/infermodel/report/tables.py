@@ -31,7 +31,9 @@ class CapacityRow:
     unit: str = _column("", "of `low` and `high`: requests/s, or users of a closed loop")
     low: float = _column("see unit", "largest load found sustained; 0: none")
     high: float = _column("see unit", "smallest load found not sustained; inf: none found")
-    rpm: float = _column("requests/min", "of `low` in open loops, but for rejected requests; finished, in closed loops")
+    rpm: float = _column(
+        "requests/min", "of `low` in open loops, but for rejected requests; users / their mean cycle in closed ones"
+    )
     tpm: float = _column("tokens/min", "input and output, at `low`")
     itpm: float = _column("tokens/min", "input, cached ones included, at `low`")
     otpm: float = _column("tokens/min", "output, at `low`")

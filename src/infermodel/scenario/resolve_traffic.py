@@ -47,7 +47,7 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
     priorities = Priorities(traffic.priorities.levels, traffic.priorities.shares) if traffic.priorities else None
     if isinstance(asked, schema.Closed):
         pause = ThinkTime(asked.think_time, asked.think_time_law)
-        return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities)
+        return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities, start=asked.start)
     return OpenTraffic(resolve_arrivals(asked), prompt, output, prefix, priorities)
 
 

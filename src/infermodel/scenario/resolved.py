@@ -111,6 +111,7 @@ class ResolvedScenario:
         duration_s: requests that arrive before this are measured; None: see `requests`.
         requests: how many requests are measured; None with `duration_s` too: all of them, since they end.
         warm_up_s: cut from the start; None: found by MSER-5.
+        warm_up_requests: and no request before this one is measured.
         capacity_width: relative width of the capacity search's bracket, (high - low) / low; None: no
             search.
         digest: SHA-256 of all that the result depends on but the version of this program. Units do not change it.
@@ -132,3 +133,4 @@ class ResolvedScenario:
     source: Path
     notes: tuple[str, ...]
     tree: Mapping[str, Any]
+    warm_up_requests: int = 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import inf, isfinite
+from math import inf, isfinite, nan
 
+from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Capacity, CapacityPoint
+from infermodel.experiment.run import replicate
 from infermodel.metrics.objectives import MINIMA
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight, rate_guess, zero_load_e2e_s
-from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady, to_tell_apart
+from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady, to_tell_apart, why_missed
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
@@ -96,10 +98,33 @@ def find_capacity(
     search = _Search(partial(judge, scenario, service, effort=effort, mapper=mapper), nothing, closed=closed)
     search.bracket(guess, FIRST_STEP)
     search.bisect(width)
+    offered = load_of(service)
+    if search.high <= offered < inf:
+        search.believe(own_run(scenario, service, offered))
+        search.bracket(offered, FIRST_STEP)
+        search.bisect(width)
     if effort.curve and search.low:
         for share in CURVE:
             search.look(share * search.low)
     return answer_of(service, search)
+
+
+def load_of(service: ResolvedService) -> float:
+    """The load that the scenario itself offers, in the unit of the search; NaN where it has no steady rate."""
+    if isinstance(service.traffic, ClosedTraffic):
+        return float(service.traffic.users)
+    if steady(service.traffic) is not service.traffic:
+        return nan
+    if service.sessions is not None:
+        return service.sessions.arrivals.mean_rate_per_s * typical_calls(service.sessions).calls
+    return service.traffic.mean_rate_per_s
+
+
+def own_run(scenario: ResolvedScenario, service: ResolvedService, load: float) -> CapacityPoint:
+    """The scenario's own run of this service, as a load that the search has tried."""
+    (summary,) = replicate(replace(scenario, services=(service,)), "leap", 0).summaries
+    reason = why_missed(summary) or summary.tail_warning or summary.rate_warning
+    return CapacityPoint(load, summary, not reason, reason, economics(service, summary))
 
 
 def as_calls(service: ResolvedService) -> ResolvedService:
@@ -117,6 +142,7 @@ class _Search:
     Attributes:
         nothing: the load at which requests do not meet.
         alone: what the service does there, once it has been looked at.
+        believed: an offered load whose own run keeps every objective: what is missed below it is luck of shorter runs.
     """
 
     def __init__(self, judge_load: Callable[[float], CapacityPoint], nothing: float, *, closed: bool) -> None:
@@ -124,6 +150,7 @@ class _Search:
         self.tried: dict[float, CapacityPoint] = {}
         self.low, self.high = 0.0, inf
         self.alone: CapacityPoint | None = None
+        self.believed = 0.0
 
     @property
     def undecided(self) -> list[float]:
@@ -136,8 +163,19 @@ class _Search:
         if load in self.tried:
             return
         self.tried[load] = self.judge_load(load)
-        self.high = min((x for x, p in self.tried.items() if p.sustained is False), default=inf)
+        self.settle()
+
+    def settle(self) -> None:
+        """Move the bracket's ends to what has been tried."""
+        missed = (x for x, p in self.tried.items() if p.sustained is False and x > self.believed)
+        self.high = min(missed, default=inf)
         self.low = max((x for x, p in self.tried.items() if p.sustained and x < self.high), default=0.0)
+
+    def believe(self, own: CapacityPoint) -> None:
+        """An offered load that meets its objectives in a run that is long enough never lies above the bracket."""
+        if own.sustained:
+            self.tried[own.load], self.believed = own, own.load
+            self.settle()
 
     def bracket(self, guess: float, step: float) -> None:
         """From the guess go up until a load is not sustained, and down until one is, by growing steps."""
@@ -200,6 +238,15 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         runs = search.tried[search.undecided[0]].replications
         unit = "users" if search.closed else "requests/s"
         notes.append(f"{runs} replications decide neither way at {undecided} {unit}, so the bracket ends around it")
+    if search.believed:
+        below = [x for x, p in search.tried.items() if p.sustained is False and x < search.believed]
+        unit = "users" if search.closed else "requests/s"
+        missed = (
+            f"though {min(below):.4g} miss {search.tried[min(below)].reason} in a run of the search" if below else ""
+        )
+        notes.append(
+            f"the scenario's own run keeps its objectives at {search.believed:.4g} {unit}, {missed}".rstrip(", ")
+        )
     if search.high == inf:
         notes.append("no load tried was too much")
     if service.sessions is not None:

@@ -9,13 +9,14 @@ from math import ceil, isfinite, isnan
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import CapacityPoint
-from infermodel.experiment.run import replicate
+from infermodel.experiment.run import replicate, spec_of
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.objectives import PER_REQUEST, Objective
 from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
+from infermodel.simulation.joining import cycle_s
 from infermodel.workload.arrivals import Gamma, Poisson, Profile
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
 from infermodel.workload.typical_calls import typical_calls
@@ -128,19 +129,40 @@ def summary_of(alone: ResolvedScenario, number: int) -> Summary:
 def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, requests: int) -> ResolvedScenario:
     """The service alone, without outages and rate limits, at another load: so many requests after full caches.
 
-    In open loops the first fifth is cut whatever MSER-5 would say: while the fleet fills, less finishes than arrives,
-    and a rate at capacity that counts those seconds is too low. So is all that comes before caches are full: or prompts
-    that were never seen would bound light loads, whose runs are short, and not heavy ones.
+    The first fifth is cut whatever MSER-5 would say: while the fleet fills, less finishes than arrives, and a rate at
+    capacity that counts those seconds is too low. In closed loops so is the time over which users come, and a
+    warm-up that the scenario asks for. So is all that comes before caches are full: or prompts that were never
+    seen would bound light loads, whose runs are short, and not heavy ones.
     """
     traffic, sessions = steady(service.traffic), service.sessions
-    loaded: Traffic = traffic.with_users(int(load)) if isinstance(traffic, ClosedTraffic) else traffic.at_rate(load)
     cold = to_fill_caches(service)
-    filling_s = None if isinstance(traffic, ClosedTraffic) else (cold + requests * (1 - 1 / WARM_UP)) / load
+    if isinstance(traffic, ClosedTraffic):
+        return users_at_load(scenario, replace(service, traffic=traffic.with_users(int(load))), cold, requests)
+    loaded: Traffic = traffic.at_rate(load)
+    filling_s = (cold + requests * (1 - 1 / WARM_UP)) / load
     if sessions is not None and isinstance(loaded, OpenTraffic):
         calls = typical_calls(sessions).calls
         sessions = replace(sessions, arrivals=loaded.arrivals.at_rate(load / calls))
     alone = replace(service, traffic=loaded, sessions=sessions, outages=(), rate_limits=None)
     return replace(scenario, services=(alone,), duration_s=None, requests=cold + requests, warm_up_s=filling_s)
+
+
+def users_at_load(scenario: ResolvedScenario, service: ResolvedService, cold: int, requests: int) -> ResolvedScenario:
+    """The same of a closed loop, whose users set the pace: what is cut is counted in requests, and the warm-up that the
+    scenario asks for comes on top of what is measured.
+    """
+    alone = replace(service, outages=(), rate_limits=None)
+    asked_s, traffic, more = scenario.warm_up_s or 0.0, service.traffic, 0
+    if asked_s and isinstance(traffic, ClosedTraffic):
+        more = min(MOST_REQUESTS, ceil(asked_s * traffic.users / cycle_s(spec_of(alone), traffic)))
+    return replace(
+        scenario,
+        services=(alone,),
+        duration_s=None,
+        requests=cold + requests + more,
+        warm_up_s=asked_s,
+        warm_up_requests=cold + int(requests * (1 - 1 / WARM_UP)),
+    )
 
 
 def to_fill_caches(service: ResolvedService) -> int:

@@ -9,6 +9,7 @@ from math import inf
 
 from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clock import Clock
+from infermodel.simulation.joining import joining_s
 from infermodel.simulation.questions import Questions
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
@@ -68,17 +69,21 @@ class Users:
         self._pauses = map(float, chain.from_iterable(traffic.think_times(streams)))
         self._think_s: list[float] = []
         self._waiting: dict[int, Alarm] = {}  # users by the request whose answer they wait for
-        self._users, self._requests = traffic.users, inf if traffic.requests is None else float(traffic.requests)
+        self._first_at = traffic.first_sent_s(streams, joining_s(spec)).tolist()
+        self._requests = inf if traffic.requests is None else float(traffic.requests)
 
     def start(self) -> None:
-        """All users send their first request."""
-        for _ in range(self._users):
+        """The users come, together or one after the other."""
+        for first_at in self._first_at:
             alarm = Alarm(self._clock.agenda)
-            alarm.start(self.user(alarm, self._requests))
+            alarm.start(self.user(alarm, first_at, self._requests))
 
-    def user(self, alarm: Alarm, requests: float) -> Routine:
+    def user(self, alarm: Alarm, first_at: float, requests: float) -> Routine:
         """Send a request, wait for the whole answer, think, send the next, until all users have sent `requests`."""
         tally, clock, log = self._tally, self._clock, self._tally.log
+        if first_at > clock.now:
+            alarm.set(first_at, self._order)
+            yield alarm
         while not tally.ended:
             request = tally.sent
             if request >= requests:

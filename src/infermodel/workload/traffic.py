@@ -130,7 +130,7 @@ NO_PAUSE = ThinkTime()
 
 @dataclass(frozen=True)
 class ClosedTraffic:
-    """A fixed number of users; each sends its first request at time 0 and the next one after the answer and a pause.
+    """A fixed number of users; each sends the next request after the answer to the last one and a pause.
 
     Request i in order of issue takes the i-th prompt, output and pause of the sequences, whichever user sends it, as
     benchmark tools take prompts off one list. So services that are compared receive the same requests in the same
@@ -144,6 +144,8 @@ class ClosedTraffic:
         prefix: prompts that repeat, stream `prompt_id`.
         priorities: stream `priority`.
         requests: how many the users send in all before they leave, as benchmark tools do; None: they go on.
+        start: when they send the first one: all at time 0, as benchmark tools do, or spread over a mean answer and
+            pause, each user at a random place in a part of its own (stream `joining`).
     """
 
     users: int
@@ -153,6 +155,7 @@ class ClosedTraffic:
     prefix: Prefix | None = None
     priorities: Priorities | None = None
     requests: int | None = None
+    start: Literal["together", "spread"] = "together"
 
     def __post_init__(self) -> None:
         require_positive("users", self.users)
@@ -178,6 +181,14 @@ class ClosedTraffic:
         body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams)
         while True:
             yield body(np.full(size, np.nan))
+
+    def first_sent_s(self, streams: Streams, joining_s: float) -> NDArray[np.float64]:
+        """When each user sends its first request, seconds, ascending, the first at 0: one in each of as many parts of
+        the time over which they join as there are users.
+        """
+        places = np.arange(self.users) + streams("joining").random(self.users)
+        places[0] = 0.0
+        return places * (joining_s / self.users)
 
     def think_times(self, streams: Streams, size: int = BLOCK) -> Iterator[NDArray[np.float64]]:
         """The pause after request i in seconds, in order of issue, without end."""

@@ -115,6 +115,11 @@ class Closed(Block):
     think_time_law: Annotated[Literal["fixed", "exponential"], Choice("law", ("fixed", "exponential"))] = Field(
         default="fixed", description="how the pause varies"
     )
+    start: Annotated[Literal["spread", "together"], Choice("start", ("spread", "together"))] = Field(
+        default="spread",
+        description="when users send their first request: spread over a mean answer and pause, as in a running "
+        "service, or together, as benchmark tools do",
+    )
 
 
 class Offline(Block):

@@ -1,0 +1,56 @@
+"""Over how long the users of a closed loop come: about as long as one of their cycles takes once all are there."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from infermodel.cost.step import Batch, Chunk, Windowed
+from infermodel.simulation.spec import ServiceSpec
+from infermodel.workload.traffic import ClosedTraffic
+
+
+def joining_s(spec: ServiceSpec) -> float:
+    """Seconds from the first user's first request to the last one's: a cycle, see `cycle_s`.
+
+    At once they would meet as they never do again: all their prompts in one queue, and their answers in step. Spread
+    over a cycle they are where users of a running service are, each at another place in an answer. 0 where they are to
+    start together, and in open loops.
+    """
+    traffic = spec.traffic
+    if not isinstance(traffic, ClosedTraffic) or traffic.start == "together" or traffic.users == 1:
+        return 0.0
+    return cycle_s(spec, traffic)
+
+
+def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
+    """Seconds of a mean answer and pause of a closed loop's user once all users are there, by the cost engine alone.
+
+    The cycle is Little's for mean lengths: n of u users at a time are answered, `n (T(n) + pause) = u T(n)`, T(n) being
+    the time of an answer beside n - 1 others; where fewer fit than are there, the others wait.
+    """
+    pause_s, users = traffic.think_time.mean_s, traffic.users / spec.replicas
+    prompt, output = traffic.mean_prompt_tokens, max(1.0, traffic.mean_output_tokens)
+    memory = spec.step_model.kv_memory.tokens
+    low, high = 1, max(1, min(spec.limits.max_sequences, int(memory / (prompt + output)), ceil(users)))
+    while low < high:
+        middle = (low + high) // 2
+        enough = middle * (1 + pause_s / answer_s(spec, middle, prompt, output)) >= users
+        low, high = (low, middle) if enough else (middle + 1, high)
+    takes_s = answer_s(spec, low, prompt, output)
+    return max(takes_s + pause_s, users / low * takes_s)
+
+
+def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) -> float:
+    """Seconds of a mean answer in a replica that always holds so many sequences: steps of their decoding, and for each
+    of them a share of the prompts that replace what finishes, computed beside it.
+    """
+    context, model = int(prompt + output / 2), spec.step_model
+    windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
+    replaced = sequences / output  # prompts a step
+    chunk = round(min(prompt * max(1.0, replaced), max(1, spec.limits.max_batched_tokens - sequences)))
+    contexts = (sequences, sequences * context, context, windows)
+    decode_s = model.step(Batch(*contexts)).latency_s
+    beside = Batch(*contexts, chunks=(Chunk(max(1, chunk), 0),), finishing_chunks=1)
+    prefill_s = (model.step(beside).latency_s - decode_s) * replaced * prompt / max(1, chunk)
+    each = spec.speculation.tokens_per_round if spec.speculation is not None and spec.speculation.sampled else 1.0
+    return spec.way_s(round(prompt)) + spec.egress_s + output * (decode_s / each + prefill_s)
