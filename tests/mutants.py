@@ -52,7 +52,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = (
-    Mutant("a KV block too few at whole blocks", "simulation/chunks.py",
+    Mutant("a KV block too few at whole blocks", "simulation/memory/ledger.py",
            "return -(-tokens // block_tokens)", "return tokens // block_tokens", ENGINE),
     Mutant("a block taken a step late", "simulation/decoding.py",
            "last = (1 - self.step) %", "last = (-self.step) %", ENGINE),
@@ -125,9 +125,9 @@ MUTANTS = (
            "tests/simulation/test_timeline.py"),
     Mutant("a spent bucket is full at once", "workload/quotas.py",
            "                self._tokens[i] -= tokens\n", "", "tests/workload/test_rate_limits.py"),
-    Mutant("the cache claims one token too many", "simulation/kv_cache.py",
-           "return min(found, limit_tokens // self.block_tokens)",
-           "return min(found, -(-limit_tokens // self.block_tokens))", LEAP),
+    Mutant("the cache claims one token too many", "simulation/memory/memory.py",
+           "self._prefixes.find(chain, limit // self.block_tokens)",
+           "self._prefixes.find(chain, -(-limit // self.block_tokens))", LEAP),
     Mutant("burstiness is not squared", "workload/arrivals.py",
            "shape = 1 / cv**2", "shape = 1 / cv", "tests/workload/test_arrivals.py"),
     Mutant("a lognormal's mean is its median's", "workload/lengths.py",

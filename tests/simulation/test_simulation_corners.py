@@ -12,7 +12,7 @@ from toy_models import AffineModel
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.kv_cache import BrokenLedger, KvCache
+from infermodel.simulation.memory.ledger import BrokenLedger, Ledger
 from infermodel.simulation.router import LoadIndex
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
@@ -75,9 +75,9 @@ def test_orders_of_an_instant_do_not_mix() -> None:
 
 def test_blocks_that_are_not_there_are_not_given() -> None:
     with pytest.raises(BrokenLedger, match="3 of 2 KV blocks"):
-        KvCache(2, 16).hold(3)
+        Ledger(2, 16).grow(3)
     with pytest.raises(BrokenLedger, match="-1 of 2 KV blocks"):
-        KvCache(2, 16).hold(-1)
+        Ledger(2, 16).grow(-1)
 
 
 def test_a_replica_that_is_down_counts_and_is_not_chosen() -> None:

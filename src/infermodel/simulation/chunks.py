@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from infermodel.cost.step import Chunk
+from infermodel.simulation.memory.ledger import blocks
 
 ENDLESS: Final = 1 << 60
 """Steps of a batch that nothing changes."""
@@ -21,15 +22,6 @@ class Prefill:
         self.target = target
         self.done = done
         self.chunk = chunk
-
-
-def blocks(tokens: int, block_tokens: int) -> int:
-    """KV blocks that hold `tokens`.
-
-    >>> blocks(0, 16), blocks(1, 16), blocks(16, 16), blocks(17, 16)
-    (0, 1, 1, 2)
-    """
-    return -(-tokens // block_tokens)
 
 
 def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int) -> tuple[int, int]:

@@ -87,6 +87,7 @@ class RequestLog:
         self.replica = array("i")
         self.preemptions = array("i")
         self.cached_tokens = array("l")
+        self.holding = array("i")  # of what a request holds in its replica's memory and others may find; -1: nothing
         self.finished = bytearray()
         self.rejected: list[int] = []
         self.resumed: dict[int, tuple[int, float]] = {}  # preempted or lost: tokens given so far, time of the last
@@ -116,6 +117,7 @@ class RequestLog:
         self.replica.extend(array("i", [-1]) * count)
         self.preemptions.extend(array("i", [0]) * count)
         self.cached_tokens.extend(array("l", [0]) * count)
+        self.holding.extend(array("i", [-1]) * count)
         if block.block_hashes is not None:
             self.block_hashes.update(enumerate(block.block_hashes, first))
             self.hash_block_tokens = block.hash_block_tokens

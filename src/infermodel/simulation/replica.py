@@ -209,9 +209,10 @@ class Replica:
         running = self.running
         if self._ahead:
             running.joins_until = self._boundary(steps - 1)
-        sequences, used = running.decoding.sequences, running.kv.used
+        sequences, memory = running.decoding.sequences, running.memory
+        free = memory.free
         produced, prompt_tokens = running.advance(steps, end)
-        blocks, line, begin = (used + running.kv.used) / 2, self._line, self._anchor_s
+        blocks, line, begin = memory.capacity - (free + memory.free) / 2, self._line, self._anchor_s
         if line is not None:
             self._recorder.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
         else:

@@ -1,4 +1,4 @@
-"""The running requests of a replica: prompts in progress, decoding sequences, and the KV blocks that they hold."""
+"""The running requests of a replica: prompts in progress, decoding sequences, and how they share steps and memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final, Protocol
 
 from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
-from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, blocks, pieces
+from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, pieces
 from infermodel.simulation.decoding import Decoding
-from infermodel.simulation.kv_cache import KvCache
-from infermodel.simulation.prefixes import SharedPrefixes
+from infermodel.simulation.memory.ledger import blocks
+from infermodel.simulation.memory.memory import Found, Memory
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
@@ -48,6 +48,7 @@ class Running:
 
     Attributes:
         queue: where requests wait.
+        memory: of the replica.
         decoding: the sequences that get a token in each step.
         prefills: prompts in progress, in order of admission.
         chunks: of them that the next steps take.
@@ -69,10 +70,12 @@ class Running:
         client: Client,
         egress_s: float,
     ) -> None:
-        memory = step_model.kv_memory
+        room = step_model.kv_memory
         self.queue = queue
-        self.kv = KvCache(memory.tokens // memory.block_tokens, memory.block_tokens)
-        self.decoding = Decoding(step_model.windows, memory.block_tokens)
+        self.memory = Memory(
+            room.tokens // room.block_tokens, room.block_tokens, log, prefix_caching=limits.prefix_caching
+        )
+        self.decoding = Decoding(step_model.windows, room.block_tokens)
         self.prefills: list[Prefill] = []
         self.chunks = NO_CHUNKS
         self.settled_at = 0.0
@@ -85,9 +88,7 @@ class Running:
         self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
-        self._shared = SharedPrefixes(self.kv, log) if limits.prefix_caching else None
         self._reserves = limits.reserves_output
-        self._reserved = 0  # blocks that the running requests may come to need, where they are reserved
         self._preempted = False
         self._deferred = False  # a request waits that came too late for the step composed last
         self._budget_left = NOT_ASKED
@@ -100,9 +101,9 @@ class Running:
 
     def plan(self, now: float) -> int:
         """Decide what the next steps work on; returns for how many of them this will do, 0 if nothing is to be done."""
-        decoding, kv, prefills = self.decoding, self.kv, self.prefills
+        decoding, memory, prefills = self.decoding, self.memory, self.prefills
         self._preempted = self.held_up = repeats_not = False
-        if prefills or self.queue or decoding.sequences * self.lookahead > kv.capacity - kv.used:
+        if prefills or self.queue or decoding.sequences * self.lookahead > memory.free:
             repeats_not = self._compose(now)
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
@@ -119,8 +120,8 @@ class Running:
                 most = to_finish
             if decoding.windows:
                 most = decoding.steps_until_full_window(most)
-            if sequences * (most // kv.block_tokens + 1) > kv.capacity - kv.used and not self.chunks:
-                most = decoding.steps_that_fit(most, kv.capacity - kv.used) or 1
+            if sequences * (most // memory.block_tokens + 1) > memory.free and not self.chunks:
+                most = decoding.steps_that_fit(most, memory.free) or 1
         return 1 if repeats_not else most
 
     def batch(self) -> Batch:
@@ -135,19 +136,19 @@ class Running:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
         tokens of all, some give way. Returns whether the step after it must be composed anew.
         """
-        kv, decoding, prefills = self.kv, self.decoding, self.prefills
+        memory, decoding, prefills = self.memory, self.decoding, self.prefills
         while True:
             budget = self._budget()
             needed = decoding.growth(self.lookahead)
             if prefills:
-                budget, chunk_blocks = assign_chunks(prefills, budget, kv.block_tokens)
+                budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens)
                 needed += chunk_blocks
-            if needed <= kv.capacity - kv.used:
+            if needed <= memory.free:
                 break
             self._preempt()
         self._deferred = False
         if self.queue and not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
-            budget = self._admit(now, budget, kv.capacity - kv.used - needed)
+            budget = self._admit(now, budget, memory.free - needed)
         self._budget_left = budget
         return self._preempted or self._deferred
 
@@ -161,7 +162,7 @@ class Running:
 
     def _admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits; returns the budget left."""
-        queue, log, prefills = self.queue, self._log, self.prefills
+        queue, log, prefills, memory = self.queue, self._log, self.prefills, self.memory
         occupied = self.decoding.sequences + len(prefills)
         seats = self._limits.max_sequences - occupied
         joins_until = self.joins_until if occupied else inf
@@ -171,7 +172,7 @@ class Running:
             if joins_until < inf and self._came_at(request) > joins_until:
                 self._deferred = True
                 break
-            target, chunk, cached, cost = self._first_chunk(request, budget)
+            target, chunk, found, cost = self._first_chunk(request, budget)
             if chunk == 0 or cost > room or (self._reserves and not self._may_reserve(request)):
                 self.held_up = not self._discipline.overtakes
                 self._client.on_held_up(self._replica)
@@ -179,14 +180,13 @@ class Running:
             queue.take()
             moved = True
             if self._reserves:
-                self._reserved += self._blocks_at_end(request)
-            if cached and self._shared is not None:
-                self._shared.claim(request, cached)
-            prefills.append(Prefill(request, target, cached, chunk))
+                memory.reserve(self._blocks_at_end(request))
+            memory.take(request, found)
+            prefills.append(Prefill(request, target, found.tokens, chunk))
             log.replica[request] = self._replica
             if isnan(log.first_scheduled_at[request]):
                 log.first_scheduled_at[request] = now
-                log.cached_tokens[request] = cached
+                log.cached_tokens[request] = found.tokens
             budget -= chunk
             room -= cost
             seats -= 1
@@ -194,27 +194,25 @@ class Running:
             self._client.on_queue_moved(self._replica)
         return budget
 
-    def _first_chunk(self, request: int, budget: int) -> tuple[int, int, int, int]:
-        """Of a waiting request: tokens to compute in all, first chunk, tokens found cached, KV blocks it takes."""
-        target, block = self._log.prompt_tokens[request], self.kv.block_tokens
+    def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int]:
+        """Of a waiting request: tokens that it needs here in all, first chunk, what is found, KV blocks it takes."""
+        target = self._log.prompt_tokens[request]
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
-        cached = claim = 0
-        if self._shared is not None:
-            cached, claim = self._shared.find(request, target - 1)
-        chunk = target - cached
+        found = self.memory.find(request, target - 1)
+        chunk = target - found.tokens
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
             chunk = budget if self._limits.chunked_prefill or not len(self) else 0
-        return target, chunk, cached, claim - (-(cached + chunk) // block) - cached // block
+        return target, chunk, found, self.memory.cost(found, found.tokens + chunk)
 
     def _may_reserve(self, request: int) -> bool:
         """Whether all the KV memory that the request may need is left."""
-        return self._reserved + self._blocks_at_end(request) <= self.kv.capacity
+        return self.memory.may_reserve(self._blocks_at_end(request))
 
     def _blocks_at_end(self, request: int) -> int:
         """KV blocks that the request will hold at its last token."""
-        return blocks(self._context_at_end(request) - 1, self.kv.block_tokens)
+        return blocks(self._context_at_end(request) - 1, self.memory.block_tokens)
 
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
@@ -237,13 +235,13 @@ class Running:
         """Whether the head of the queue could join when this batch has done `steps` steps."""
         if not self.queue:
             return False
-        kv, prefills, head = self.kv, self.prefills, self.queue.head()
+        memory, prefills, head = self.memory, self.prefills, self.queue.head()
         _, chunk, _, cost = self._first_chunk(head, self._budget_left)
         taken = self.decoding.growth(steps + self.lookahead)
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
-            taken += blocks(reached, kv.block_tokens) - blocks(prefill.done, kv.block_tokens)
-        fits = chunk > 0 and taken + cost <= kv.free and not (self._reserves and not self._may_reserve(head))
+            taken += blocks(reached, memory.block_tokens) - blocks(prefill.done, memory.block_tokens)
+        fits = chunk > 0 and taken + cost <= memory.free and not (self._reserves and not self._may_reserve(head))
         if not fits:
             self._client.on_held_up(self._replica)
         return fits
@@ -260,10 +258,10 @@ class Running:
             self._evict(victim)
         else:
             position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
-            self._release(victim, self.prefills.pop(position).done)
+            self.memory.give_back(victim, self.prefills.pop(position).done)
         self._preempted = True
         if self._reserves:
-            self._reserved -= self._blocks_at_end(victim)
+            self.memory.reserve(-self._blocks_at_end(victim))
         self._log.preemptions[victim] += 1
         self.queue.give_back(victim)
         self._client.on_given_back(self._replica)
@@ -274,7 +272,7 @@ class Running:
         self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]
         self._resumed[request] = (produced, self.settled_at + self._egress_s)
-        self._release(request, context - 1)
+        self.memory.give_back(request, context - 1)
 
     def lose_memory(self) -> list[int]:
         """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
@@ -282,20 +280,20 @@ class Running:
         lost = [*sequences, *(prefill.request for prefill in self.prefills)]
         for request in sequences:
             self._evict(request)
+        for prefill in self.prefills:
+            self.memory.give_back(prefill.request, prefill.done)
         self.prefills.clear()
-        self.kv = KvCache(self.kv.capacity, self.kv.block_tokens)
-        self._shared = SharedPrefixes(self.kv, self._log) if self._shared is not None else None
-        self._reserved, self.joins_until = 0, inf
+        self.memory.lose()
+        self.joins_until = inf
         return lost
 
     # ---- steps ----------------------------------------------------------------------------------------------------
 
     def steps_that_fit(self, most: int, chunks: tuple[Chunk, ...]) -> int:
         """The most of `most` steps with prompts for which KV blocks suffice; at least 1, which was checked before."""
-        kv = self.kv
-        room = kv.capacity - kv.used
+        room, block = self.memory.free, self.memory.block_tokens
         for chunk in chunks:
-            room -= blocks(chunk.before + chunk.new * most, kv.block_tokens) - blocks(chunk.before, kv.block_tokens)
+            room -= blocks(chunk.before + chunk.new * most, block) - blocks(chunk.before, block)
         if room < 0:
             return 1
         return self.decoding.steps_that_fit(most, room) or 1
@@ -304,8 +302,8 @@ class Running:
         """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
         decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
         """
-        kv, produced = self.kv, steps * self.decoding.sequences
-        kv.hold(self.decoding.advance(steps))
+        memory, produced = self.memory, steps * self.decoding.sequences
+        memory.grow(self.decoding.advance(steps))
         self.settled_at = end
         if not self.prefills:
             return produced, 0
@@ -320,7 +318,7 @@ class Running:
                 else:
                     unfinished.append(prefill)
                 prompt_tokens += reached - done
-                kv.hold(blocks(reached, kv.block_tokens) - blocks(done, kv.block_tokens))
+                memory.grow(blocks(reached, memory.block_tokens) - blocks(done, memory.block_tokens))
                 prefill.done = reached
             else:
                 unfinished.append(prefill)
@@ -339,8 +337,7 @@ class Running:
             self._recorder.single_gap(out_at - last_at)
         else:
             log.first_token_at[request] = out_at
-        if self._shared is not None:
-            self._shared.publish(request)
+        self.memory.publish(request)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
             self._finish(request, prefill.done, end)
@@ -368,19 +365,11 @@ class Running:
 
     def _finish(self, request: int, tokens: int, end: float) -> None:
         """A request with `tokens` tokens in the cache is done."""
-        self._release(request, tokens)
+        self.memory.give_back(request, tokens)
         if self._reserves:
-            self._reserved -= self._blocks_at_end(request)
+            self.memory.reserve(-self._blocks_at_end(request))
         self._log.last_token_at[request] = end + self._egress_s
         self._client.on_finished(request, end)
-
-    def _release(self, request: int, tokens: int) -> None:
-        """Give back the blocks of a request with `tokens` tokens in the cache."""
-        kv = self.kv
-        held = -(-tokens // kv.block_tokens)
-        if self._shared is not None:
-            held -= self._shared.let_go(request)
-        kv.hold(-held)
 
     def _context_at_end(self, request: int) -> int:
         """Prompt and output tokens: the context that the request would have one step after its last."""

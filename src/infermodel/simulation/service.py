@@ -68,8 +68,8 @@ class Service:
             for number, queue in enumerate(self._queues)
         ]
         # The last token of a request is never written to the KV cache.
-        kv = self.replicas[0].running.kv
-        most_kept = kv.capacity * kv.block_tokens + 2 - self.replicas[0].running.lookahead
+        memory = self.replicas[0].running.memory
+        most_kept = memory.capacity * memory.block_tokens + 2 - self.replicas[0].running.lookahead
         self._most_tokens = min(spec.limits.max_context, most_kept)
         self.up: Sequence[int] = range(spec.replicas)
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
@@ -224,8 +224,8 @@ class Service:
 
     def kv_used(self, replica: int) -> float:
         """Share of a replica's KV memory in use."""
-        kv = self.replicas[replica].running.kv
-        return kv.used / kv.capacity
+        memory = self.replicas[replica].running.memory
+        return memory.used / memory.capacity
 
     def take_down(self, replicas: Sequence[int]) -> None:
         """These replicas fail now; what they held goes to the others."""
@@ -271,7 +271,7 @@ class Service:
             **recorder.totals,
             "preemptions": preemptions,
             "up_s": np.array([ended_at - self._systems[s].down_s(ended_at) for s in self._system_of]),
-            "kv_blocks_left": np.array([replica.running.kv.used for replica in self.replicas], np.float64),
+            "kv_blocks_left": np.array([replica.running.memory.used for replica in self.replicas], np.float64),
         }
         return ServiceRecord(
             name=self._spec.name,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
-from infermodel.simulation.chunks import ENDLESS, blocks
+from infermodel.simulation.chunks import ENDLESS
+from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.running import Running
 
 _MASK = (1 << 64) - 1
@@ -38,17 +39,17 @@ class VerifiedRunning(Running):
 
     def advance(self, steps: int, end: float) -> tuple[int, int]:
         """One round: a token for each sequence, and the accepted drafts."""
-        decoding, kv = self.decoding, self.kv
+        decoding, memory = self.decoding, self.memory
         verified = list(decoding.offset)
         produced, prompt_tokens = super().advance(steps, end)
-        step, block, extra = decoding.step, kv.block_tokens, 0
+        step, block, extra = decoding.step, memory.block_tokens, 0
         for request in verified:
             context = decoding.offset[request] + step
             more = accepted(self._chances, even_draw(self._seed, request, context))
             more = min(more, self._context_at_end(request) - context)
             if more:
                 decoding.grow(request, more)
-                kv.hold(blocks(context + more - 1, block) - blocks(context - 1, block))
+                memory.grow(blocks(context + more - 1, block) - blocks(context - 1, block))
                 extra += more
         self._recorder.gaps_of_nothing(extra)
         return produced + extra, prompt_tokens
