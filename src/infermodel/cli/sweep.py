@@ -45,6 +45,7 @@ def sweep(
     """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
     from infermodel.files import safe_name
     from infermodel.report.folder import check_place
+    from infermodel.search.cluster import ClusterError
     from infermodel.search.sweep import run_sweep
     from infermodel.search.sweep_schema import load_sweep
 
@@ -57,6 +58,8 @@ def sweep(
             swept = run_sweep(asked, points, jobs=jobs, dask=dask, shard=shard, on_point=on_point)
         except ModuleNotFoundError as missing:
             raise click.UsageError(f"needs {missing.name}: install infermodel[cluster]") from None
+        except ClusterError as broken:
+            raise click.UsageError(f"{broken}. Finished points are kept in {points}") from None
     if not swept.is_whole:
         done = sum(each is not None for each in swept.outcomes)
         click.echo(f"{done} of {len(swept.points)} points done; the tables come with the last one", err=quiet)
@@ -115,14 +118,16 @@ def write_sweep(swept: Swept, folder: Path) -> list[str]:
 
 def write_into(page: Path, name: str, folder: Path) -> None:
     """A page's tables of a sweep, the pictures that it shows, and `name.csv` beside it, from the sweep's folder."""
-    from infermodel.files import write_whole
+    from infermodel.files import read_plain, write_whole
     from infermodel.report.sweep_markdown import pictures_of, read_rows, renewed
 
-    table, text = (folder / "sweep.csv").read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
+    table = read_plain(folder / "sweep.csv")
     try:
-        text = renewed(text, name, read_rows(table))
+        text = renewed(read_plain(page), name, read_rows(table))
     except LookupError as missing:
         raise click.UsageError(f"{page}: {missing}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{page}: {getattr(error, 'strerror', error)}") from None
     for path, picture in pictures_of(text, name).items():
         if not (folder / f"{picture}.png").exists():
             raise click.UsageError(f"{page}: {path}: this sweep has no picture {picture!r}")

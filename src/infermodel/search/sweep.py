@@ -14,9 +14,10 @@ from infermodel.experiment.processes import processes
 from infermodel.scenario import load, resolve
 from infermodel.scenario.schema.values import tree
 from infermodel.search.capacity_cache import program_digest
+from infermodel.search.cluster import on_cluster
 from infermodel.search.design import Point, points
 from infermodel.search.plan_schema import load_plan
-from infermodel.search.points import Outcome, Task, evaluate, kept
+from infermodel.search.points import Outcome, Task, evaluate, finished
 from infermodel.search.sweep_schema import Sweep
 
 
@@ -62,10 +63,13 @@ def run_sweep(
             under the same paths.
         shard: (i, n), both from 1: only each n-th point, from the i-th on, for job arrays on a common folder.
         on_point: called with the number of points done and to do.
+
+    Raises:
+        ClusterError: the cluster cannot go on.
     """
     tasks = tasks_of(sweep, folder.absolute())
     mine = [task for task in tasks if task.number % shard[1] == shard[0] - 1]
-    outcomes = [kept(task.answer, task.number) for task in tasks]
+    outcomes = [finished(task.answer, task.number) for task in tasks]
     open_ones = [task for task in mine if (known := outcomes[task.number]) is None or known.reason]
     missing = list({task.answer: task for task in reversed(open_ones)}.values())[::-1]
     done = len(mine) - len(open_ones)
@@ -111,18 +115,3 @@ def on_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
     """Outcomes from processes of this machine, in order."""
     with processes(jobs) as mapper:
         yield from mapper(evaluate, tasks)
-
-
-def on_cluster(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
-    """Outcomes as they come from a Dask cluster; a point whose worker dies is given to another one.
-
-    Raises:
-        ModuleNotFoundError: Dask is not installed; it is the `cluster` extra.
-        OSError: nobody answers at the address.
-    """
-    from distributed import Client, as_completed
-
-    with Client(address, timeout="20s") as client:  # type: ignore[no-untyped-call]  # Dask has no types
-        futures = client.map(evaluate, tasks, pure=False, retries=3)
-        for future in as_completed(futures):  # type: ignore[no-untyped-call]  # Dask has no types
-            yield future.result()
