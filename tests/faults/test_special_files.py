@@ -42,6 +42,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "folder").mkdir()
     (folder / "loop").symlink_to("loop")
     (folder / "dangling").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
     (folder / "log.csv").write_text(LOG)
     (folder / "link").symlink_to("log.csv")
     (folder / 'quo"te; $(touch x) =1+1 中文.csv').write_text(LOG)
@@ -63,7 +64,7 @@ def said_of(desk: Path, arguments: list[str]) -> Result:
     return result
 
 
-BAD = ["empty", "blank", "binary", "big", "line", "deep", "folder", "loop", "dangling", "/dev/zero", "x" * 110]
+BAD = ["pipe", "empty", "blank", "binary", "big", "line", "deep", "folder", "loop", "dangling", "/dev/zero", "x" * 110]
 
 
 @pytest.mark.parametrize("name", [*BAD, "none", "x" * 300])
@@ -84,6 +85,17 @@ def test_as_a_log(desk: Path, name: str, form: str) -> None:
     assert "traffic.arrivals.file: " in result.stderr
 
 
+def test_kept_results_that_are_no_files(desk: Path, tmp_path: Path) -> None:
+    """Pipes where a folder of benchmarks or of a report has its files."""
+    for name in ("a.json", "manifest.json", "summary.csv"):
+        os.mkfifo(tmp_path / name)
+    served = ["--served", "llama-3.1-8b", "h100-sxm", "vllm"]
+    for arguments in (["compare", str(tmp_path), str(tmp_path)], ["calibrate", "--bench", str(tmp_path), *served]):
+        result = said_of(desk, arguments)
+        assert result.exit_code == 2, result.stderr
+        assert str(tmp_path) in result.stderr
+
+
 @pytest.mark.parametrize("name", [*BAD, "digits", "x" * 300])
 def test_as_a_models_configuration(desk: Path, name: str) -> None:
     text = SCENARIO.replace("FILE", "log.csv").replace("FORMAT", "requests").replace("MODEL", f"{{config: {name}}}")
@@ -93,7 +105,7 @@ def test_as_a_models_configuration(desk: Path, name: str) -> None:
     assert "services.0.model" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["empty", "blank", "binary", "line", "deep", "folder", "loop", "dangling"])
+@pytest.mark.parametrize("name", ["pipe", "empty", "blank", "binary", "line", "deep", "folder", "loop", "dangling"])
 @pytest.mark.parametrize("command", ["validate", "calibrate", "sweep", "plan", "claims", "capacity", "compare"])
 def test_as_anything_else(desk: Path, name: str, command: str) -> None:
     result = said_of(desk, [command, name, *(["folder"] if command == "compare" else [])])

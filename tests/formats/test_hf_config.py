@@ -285,6 +285,19 @@ def test_precision_of_the_stored_weights(tmp_path: Path, change: dict[str, Any],
         (DEEPSEEK | {"moe_layer_freq": 2}, "config.json: moe_layer_freq: only 1 is supported"),
         (LLAMA | {"torch_dtype": "int3"}, "config.json: torch_dtype: 'int3' is none of bfloat16, float16, float32"),
         (LLAMA | {"quantization_config": {"quant_method": "x"}}, "quant_method 'x' is not supported"),
+        (LLAMA | {"quantization_config": "fp8"}, "quantization_config: expected an object of keys, found 'fp8'"),
+        (LLAMA | {"quantization_config": {"quant_method": ["fp8"]}}, "quant_method ['fp8'] is not supported"),
+        (LLAMA | {"torch_dtype": {"a": 1}}, "config.json: torch_dtype: {'a': 1} is none of bfloat16"),
+        (LLAMA | {"tie_word_embeddings": "yes"}, "tie_word_embeddings: expected true or false, found 'yes'"),
+        (LLAMA | {"text_config": [1]}, "text_config: expected an object of keys, found [1]"),
+        (LLAMA | {"model_type": ["llama"]}, "model_type ['llama'] is not supported"),
+        (LLAMA | {"num_hidden_layers": 10**9}, "num_hidden_layers: expected at most 10,000, found 1000000000"),
+        (LLAMA | {"vocab_size": 10**30}, "vocab_size: expected at most 1,000,000,000, found"),
+        (LLAMA | {"hidden_size": 1}, "expected at least one head of keys and values"),
+        (LLAMA | {"num_key_value_heads": 0}, "expected at least one head of keys and values"),
+        (GPT_OSS | {"layer_types": "full_attention"}, "layer_types: expected a list of num_hidden_layers entries"),
+        (GPT_OSS | {"layer_types": [[]] * 24}, "layer_types: expected a word or a number for each layer"),
+        (QWEN3_MOE | {"mlp_only_layers": 3}, "mlp_only_layers: expected a list of layers, found 3"),
         ("[1]", "config.json: expected a JSON object of configuration keys"),
         ('{\n "a": 1,\n oops}', "config.json:3:2: Expecting property name enclosed in double quotes"),
     ],
@@ -298,3 +311,20 @@ def test_a_wrong_file_says_what_is_wrong(tmp_path: Path, content: object, messag
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="cannot be read"):
         read_hf_config(tmp_path / "nowhere.json")
+
+
+ODD = [None, True, "x", "", [], {}, [[]], {"a": 1}, 0, -1, 1, 1.5, 10**9, 10**30, [1], ["x"], float("nan")]
+FURTHER = ("quantization_config", "text_config", "layer_types", "mlp_only_layers", "head_dim", "sliding_window")
+
+
+@pytest.mark.parametrize("content", [LLAMA, DEEPSEEK, GPT_OSS, MAVERICK, QWEN3_MOE], ids=lambda each: str(len(each)))
+def test_a_key_of_any_other_kind_is_refused_or_makes_a_model(tmp_path: Path, content: dict[str, Any]) -> None:
+    for key in (*content, *FURTHER):
+        for odd in ODD:
+            try:
+                model = architecture(content | {key: odd}, tmp_path, "a")
+            except FormatError:
+                continue
+            assert model.parameters > 0
+            assert 1 <= len(model.layers) <= 10_000
+            assert all(layer.attention.kv_elements > 0 for layer in model.layers)

@@ -176,9 +176,9 @@ def test_points_that_were_refused_are_asked_again_when_their_trace_is_there(tmp_
 def test_broken_files_are_asked_again(small: tuple[Path, Path], tmp_path: Path) -> None:
     file, folder = small
     assert plain(file, tmp_path / "out") == table(folder)
-    for path, text in zip(
-        sorted((tmp_path / "out.points").iterdir()), ["", "{}", "[1", '{"answers": 3}'], strict=False
-    ):
+    kept = sorted((tmp_path / "out.points").iterdir())
+    changed = kept[0].read_text().replace("[", "[1", 1)  # a figure
+    for path, text in zip(kept, [changed, "{}", "[1", '{"answers": 3}', "[" * 100_000], strict=False):
         path.write_text(text)
     (tmp_path / "out" / "sweep.csv").unlink()
     assert plain(file, tmp_path / "out") == table(folder)

@@ -12,7 +12,7 @@ from infermodel.fidelity.devices import DeviceFit, fit_device
 from infermodel.fidelity.engines import DEVICE_CONSTANTS, FITTED, EngineFit, fit_engine
 from infermodel.fidelity.fit import Fitted
 from infermodel.fidelity.rows import Row
-from infermodel.files import write_whole
+from infermodel.files import read_plain, write_whole
 
 KERNEL_FIT = "kernel-tables-2026"
 SERVING_FIT = "served-rows-2026"
@@ -232,10 +232,10 @@ def write_catalog(
     paths = []
     for name, lines in devices.items():
         path = folder / "devices" / f"{name}.yaml"
-        write_whole(path, yaml_text.with_constants(path.read_text(encoding="utf-8"), lines))
+        write_whole(path, yaml_text.with_constants(read_plain(path), lines))
         paths.append(path)
     for name, lines in engines.items():
         path = folder / "engines" / f"{name}.yaml"
-        write_whole(path, yaml_text.with_engine_figures(path.read_text(encoding="utf-8"), lines))
+        write_whole(path, yaml_text.with_engine_figures(read_plain(path), lines))
         paths.append(path)
     return tuple(paths)

@@ -10,7 +10,7 @@ from pathlib import Path
 from infermodel.fidelity.accuracy import GROUPINGS, SCORED, Accuracy, Prediction, Score, counts, scores
 from infermodel.fidelity.picture import NAMES, scatter
 from infermodel.fidelity.replay import SEED
-from infermodel.files import write_whole
+from infermodel.files import read_plain, write_whole
 from infermodel.metrics.laws import LAWS
 from infermodel.report.template import one_file
 
@@ -145,7 +145,7 @@ def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accurac
         "worst": worst_rows(predictions),
         **{grouping: group_rows(lines, grouping) for grouping in GROUPINGS},
     }
-    text = path.read_text(encoding="utf-8")
+    text = read_plain(path)
     for name, table in tables.items():
         text = re.sub(
             rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",

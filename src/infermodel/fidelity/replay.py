@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +16,8 @@ from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import Row, RowError
 from infermodel.fidelity.server import Server, Skipped, deployment_of, given, server_of
+from infermodel.formats.columns import SECONDS, TOKENS, read_columns
+from infermodel.formats.text import FormatError
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, ServiceSpec, simulate
@@ -68,21 +68,24 @@ def trace_of(path: Path, row: Row) -> Requests:
     """Arrivals and lengths of a row's requests file.
 
     Raises:
-        Skipped: the file is not there.
+        Skipped: the file is not there, or is broken.
     """
     if not path.exists():
         raise Skipped(f"no requests file {path}")
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        lines = list(csv.DictReader(file))
-    count = len(lines)
+    try:
+        columns = read_columns(path, {"arrived_at_s": SECONDS, "prompt_tokens": TOKENS, "output_tokens": TOKENS})
+    except FormatError as broken:
+        raise Skipped(str(broken).partition("\n")[0]) from None
+    count = len(columns["arrived_at_s"])
+    if not count:
+        raise Skipped(f"no requests in {path}")
     ids = np.full(count, -1, np.int64)
     if row.prefix_caching and not math.isnan(row.distinct_prompts):
         ids = np.arange(count, dtype=np.int64) % int(row.distinct_prompts)
-    prompts = np.array([max(1, int(line["prompt_tokens"])) for line in lines], np.int64)
     return Requests(
-        arrived_at=np.array([float(line["arrived_at_s"]) for line in lines]),
-        prompt_tokens=prompts,
-        output_tokens=np.array([max(1, int(line["output_tokens"])) for line in lines], np.int64),
+        arrived_at=columns["arrived_at_s"],
+        prompt_tokens=np.maximum(columns["prompt_tokens"], 1),
+        output_tokens=np.maximum(columns["output_tokens"], 1),
         priority=np.zeros(count, np.int64),
         prompt_id=ids,
     )

@@ -6,7 +6,10 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
+
+from infermodel.files import open_plain
 
 METRICS = (
     "output_tok_s",
@@ -99,13 +102,12 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     """All experiments of a measurement file.
 
     Raises:
-        RowError: a column is missing, or a cell does not hold what its column needs.
-        OSError: the file cannot be read.
+        RowError: the file cannot be read, a column is missing, or a cell does not hold what its column needs.
     """
-    if path.is_file() and path.stat().st_size > LARGEST_BYTES:
-        raise RowError(f"{path}: is larger than {LARGEST_BYTES // 1_000_000} MB: no table of experiments")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
+            if path.stat().st_size > LARGEST_BYTES:
+                raise RowError(f"{path}: is larger than {LARGEST_BYTES // 1_000_000} MB: no table of experiments")
             reader = csv.DictReader(file)
             needed = {"id", "gpu", "engine", "model", "load", "weights_precision", "prompt_tokens", "output_tokens"}
             missing = sorted(needed - set(reader.fieldnames or ()))
@@ -116,6 +118,8 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         raise RowError(f"{path}: is not UTF-8 text: byte 0x{error.object[error.start]:02x}") from None
     except csv.Error as error:
         raise RowError(f"{path}: is no comma-separated table: {error}") from None
+    except OSError as error:
+        raise RowError(f"{path}: {error.strerror or error}") from None
 
 
 def _row(cells: Mapping[str, str | None], where: str) -> Row:

@@ -6,6 +6,7 @@ A family of models is one function from its configuration to its layers, named i
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,9 @@ from infermodel.formats.text import FormatError, read_lines
 from infermodel.hardware import Quantity
 
 MOST_LINES = 100_000
+MOST_LAYERS = 10_000
+LARGEST = 10**9
+"""Of any number: no model has so many words, experts, channels or tokens of context."""
 
 _DTYPES: Mapping[str, str] = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 _QUANTISED: Mapping[str, str] = {"fp8": "fp8", "mxfp4": "mxfp4"}
@@ -49,16 +53,39 @@ class Config:
                 continue
             least = 1 if default is None else 0
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise FormatError(self.path, f"{name}: expected a whole number, found {value!r}")
+                raise self.wrong(name, "a whole number", value)
+            if value > LARGEST:
+                raise self.wrong(name, f"at most {LARGEST:,}", value)
             return value
         if default is None:
             raise FormatError(self.path, f"key {names[0]!r} is missing")
         return default
 
     def flag(self, name: str, default: bool) -> bool:
-        """The truth value of a key."""
+        """The truth value of a key.
+
+        Raises:
+            FormatError: it is anything else.
+        """
         value = self.keys.get(name)
-        return default if value is None else bool(value)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(name, "true or false", value)
+        return default if value is None else value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """The object under a key, empty where it is absent or null.
+
+        Raises:
+            FormatError: it is no object.
+        """
+        value = self.keys.get(name)
+        if value is not None and not isinstance(value, Mapping):
+            raise self.wrong(name, "an object of keys", value)
+        return value or {}
+
+    def wrong(self, name: str, expected: str, found: object) -> FormatError:
+        """The error of a key that holds something else."""
+        return FormatError(self.path, f"{name}: expected {expected}, found {reprlib.repr(found)}")
 
     def sequence(self, name: str) -> list[Any] | None:
         """The list of one entry a layer under a key, None where it is absent or null.
@@ -67,27 +94,44 @@ class Config:
             FormatError: it is no list, or not one of as many entries as there are layers.
         """
         value = self.keys.get(name)
-        if not value:
+        if value is None or value == []:
             return None
-        if not isinstance(value, list) or len(value) != self.whole("num_hidden_layers"):
+        if not isinstance(value, list) or len(value) != self.layers():
             raise FormatError(self.path, f"{name}: expected a list of num_hidden_layers entries")
+        if not all(isinstance(each, str | int) for each in value):
+            raise FormatError(self.path, f"{name}: expected a word or a number for each layer")
         return value
+
+    def layers(self) -> int:
+        """How many layers there are.
+
+        Raises:
+            FormatError: more than any model has; an object is made for each.
+        """
+        layers = self.whole("num_hidden_layers")
+        if layers > MOST_LAYERS:
+            raise self.wrong("num_hidden_layers", f"at most {MOST_LAYERS:,}", layers)
+        return layers
 
 
 def _grouped(config: Config, window: int | None = None, **extras: bool) -> GroupedAttention:
     """Attention as most families write it; a head is hidden / heads wide unless the file says otherwise."""
     heads = config.whole("num_attention_heads")
+    kv_heads = config.whole("num_key_value_heads", default=heads)
+    head_dim = config.whole("head_dim", default=config.whole("hidden_size") // heads)
+    if not kv_heads or not head_dim:
+        raise FormatError(config.path, "expected at least one head of keys and values, one number wide, found none")
     return GroupedAttention(
         heads=heads,
-        kv_heads=config.whole("num_key_value_heads", default=heads),
-        head_dim=config.whole("head_dim", default=config.whole("hidden_size") // max(1, heads)),
+        kv_heads=kv_heads,
+        head_dim=head_dim,
         window=window,
         **extras,
     )
 
 
 def _uniform(config: Config, attention: GroupedAttention, feed_forward: FeedForward) -> tuple[Layer, ...]:
-    return (Layer(attention, feed_forward),) * config.whole("num_hidden_layers")
+    return (Layer(attention, feed_forward),) * config.layers()
 
 
 def _dense(config: Config) -> DenseFeedForward:
@@ -120,7 +164,7 @@ def _mixtral(config: Config) -> tuple[Layer, ...]:
 
 def _qwen_attention(config: Config, **extras: bool) -> list[GroupedAttention]:
     """Attention by layer: from `max_window_layers` on with a window, where windows are switched on."""
-    layers = config.whole("num_hidden_layers")
+    layers = config.layers()
     kinds = config.sequence("layer_types")
     if kinds is None:
         first = (
@@ -149,6 +193,8 @@ def _qwen3_moe(config: Config) -> tuple[Layer, ...]:
         intermediate=config.whole("moe_intermediate_size"),
     )
     every, dense_layers = config.whole("decoder_sparse_step", default=1), config.keys.get("mlp_only_layers") or []
+    if not isinstance(dense_layers, list):
+        raise config.wrong("mlp_only_layers", "a list of layers", dense_layers)
     attentions = _qwen_attention(config, qkv_bias=bias, output_bias=bias, qk_norm=True)
     return tuple(
         Layer(attention, _dense(config) if index in dense_layers or (index + 1) % max(1, every) else experts)
@@ -166,7 +212,7 @@ def _dense_then_experts(config: Config, attention: GroupedAttention | LatentAtte
         shared_intermediate=width * config.whole("n_shared_experts", default=0),
         router_bias=True,
     )
-    layers = config.whole("num_hidden_layers")
+    layers = config.layers()
     dense = min(layers, config.whole("first_k_dense_replace", default=0))
     if config.whole("moe_layer_freq", default=1) != 1:
         raise FormatError(config.path, "moe_layer_freq: only 1 is supported")
@@ -198,7 +244,7 @@ def _gpt_oss(config: Config) -> tuple[Layer, ...]:
         router_bias=True,
         expert_bias=True,
     )
-    bias, layers = config.flag("attention_bias", True), config.whole("num_hidden_layers")
+    bias, layers = config.flag("attention_bias", True), config.layers()
     kinds = config.sequence("layer_types") or (["sliding_attention", "full_attention"] * layers)[:layers]
     window = config.whole("sliding_window")
     attention = {
@@ -213,7 +259,7 @@ def _gpt_oss(config: Config) -> tuple[Layer, ...]:
 
 def _llama4(config: Config) -> tuple[Layer, ...]:
     """Rotary layers see their chunk, modelled as a window of its size; the others see all."""
-    layers, every = config.whole("num_hidden_layers"), config.whole("interleave_moe_layer_step", default=1)
+    layers, every = config.layers(), config.whole("interleave_moe_layer_step", default=1)
     width = config.whole("intermediate_size")
     experts = ExpertFeedForward(
         experts=config.whole("num_local_experts"),
@@ -252,17 +298,17 @@ FAMILIES: Mapping[str, Callable[[Config], tuple[Layer, ...]]] = {
 
 def _precision(config: Config) -> str:
     """The number format of the weights as they are stored."""
-    quantisation = config.keys.get("quantization_config") or {}
-    method = quantisation.get("quant_method")
+    quantisation = config.mapping("quantization_config")
+    method, bits = quantisation.get("quant_method"), quantisation.get("bits")
     if isinstance(method, str) and method in _QUANTISED:
         return _QUANTISED[method]
-    if method in ("awq", "gptq") and quantisation.get("bits") in (4, 8):
-        return f"int{quantisation['bits']}"
+    if method in ("awq", "gptq") and type(bits) is int and bits in (4, 8):
+        return f"int{bits}"
     if method is not None:
-        raise FormatError(config.path, f"quantization_config: quant_method {method!r} is not supported")
-    dtype = config.keys.get("torch_dtype", config.keys.get("dtype", "bfloat16"))
-    if dtype not in _DTYPES:
-        raise FormatError(config.path, f"torch_dtype: {dtype!r} is none of {', '.join(_DTYPES)}")
+        raise FormatError(config.path, f"quantization_config: quant_method {reprlib.repr(method)} is not supported")
+    dtype = config.keys.get("torch_dtype") or config.keys.get("dtype") or "bfloat16"
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise FormatError(config.path, f"torch_dtype: {reprlib.repr(dtype)} is none of {', '.join(_DTYPES)}")
     return _DTYPES[dtype]
 
 
@@ -278,11 +324,11 @@ def architecture(keys: Mapping[str, Any], path: Path, name: str) -> ModelArchite
         FormatError: `model_type` is not in `FAMILIES`, or a key that its family needs is missing or wrong.
     """
     whole = Config(path, keys)
-    inner = keys.get("text_config")
-    config = Config(path, inner) if isinstance(inner, Mapping) else whole
+    inner = whole.mapping("text_config")
+    config = Config(path, inner) if inner else whole
     family = config.keys.get("model_type", keys.get("model_type"))
-    if family not in FAMILIES:
-        raise FormatError(path, f"model_type {family!r} is not supported; supported: {', '.join(FAMILIES)}")
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise FormatError(path, f"model_type {reprlib.repr(family)} is not supported; supported: {', '.join(FAMILIES)}")
     layers = FAMILIES[family](config)
     figures = {
         "hidden": config.whole("hidden_size"),

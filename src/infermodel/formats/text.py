@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from infermodel.files import open_plain
+
 SHOWN = 100  # characters of a broken line that a message quotes
 LONGEST_LINE = 1_000_000  # bytes; a longer one is no line of a log, and its cells would fill the memory
+MOST_BLANK = 10_000  # blank lines in a row; nobody leaves more, and a bomb is made of them
+UNPACKED_FREELY, MOST_UNPACKED = 16_000_000, 200
+"""Gzip data of more bytes than the first may not be larger than the second times what they were unpacked from: logs are
+five to thirty times larger, a thousand times is a bomb."""
 
 
 class FormatError(ValueError):
@@ -56,18 +62,24 @@ def read_lines(path: Path, longest: int = LONGEST_LINE) -> Iterator[str]:
     """The lines of a UTF-8 file without their ends; gzip is recognised by its content, a byte order mark is skipped.
 
     Raises:
-        FormatError: the file cannot be read, is not UTF-8, its gzip data is damaged, or a line has more than `longest`
-            bytes.
+        FormatError: the file cannot be read, is not UTF-8, its gzip data is damaged or a bomb, a line has more than
+            `longest` bytes, or thousands of lines in a row are blank.
     """
-    number = 0
+    number = unpacked = blank = 0
     try:
-        with path.open("rb") as raw:
+        with open_plain(path) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             lines: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
             for number, line in enumerate(iter(lambda: lines.readline(longest + 1), b""), start=1):
                 if len(line) > longest:
                     raise FormatError(path, f"expected lines of at most {longest:,} bytes", line=number, column=1)
+                unpacked += len(line)
+                if packed and unpacked > UNPACKED_FREELY and unpacked > MOST_UNPACKED * raw.tell():
+                    raise FormatError(path, f"unpacks to more than {MOST_UNPACKED} times its size", line=number)
+                blank = 0 if line.strip() else blank + 1
+                if blank > MOST_BLANK:
+                    raise FormatError(path, f"more than {MOST_BLANK:,} blank lines in a row", line=number, column=1)
                 body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 yield body.rstrip(b"\r\n").decode("utf-8")
     except UnicodeDecodeError as error:

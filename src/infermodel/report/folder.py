@@ -117,7 +117,7 @@ def _clean(place: Path) -> None:
     """Remove the drafts whose writers are dead."""
     for leftover in place.parent.glob(_drafts_of(place).replace("[", "[[]") + "*"):
         with suppress(OSError):
-            lock = os.open(leftover, os.O_RDONLY)
+            lock = os.open(leftover, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(leftover, ignore_errors=True)

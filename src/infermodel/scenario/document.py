@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from infermodel.files import open_plain
 from infermodel.scenario.errors import Mark, ScenarioError, ScenarioErrors, excerpt, typed
 
 LARGEST_BYTES = 1_000_000  # a longer one would take PyYAML more than 10 s; data belongs in a trace file
@@ -92,7 +93,7 @@ def read(path: str | Path) -> Document:
     """
     file = str(path)
     try:
-        with open(path, "rb") as stream:
+        with open_plain(Path(path)) as stream:
             raw = stream.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise refused(file, "no such file") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import Capacity, CapacityPoint
-from infermodel.files import write_whole
+from infermodel.files import keep, kept
 from infermodel.metrics.confidence import Interval
 from infermodel.metrics.objectives import Objective, Verdict
 from infermodel.metrics.schema import row
@@ -37,15 +37,16 @@ def cached_capacities(
     """`find_capacities`, or what it answered before for the same scenario, settings and program.
 
     Args:
-        folder: holds a file for each answer; it is made where it is not there. A file that cannot be read is written
-            anew, and a folder that cannot be written is no error.
+        folder: holds a file for each answer; it is made where it is not there. A file that cannot be read, or whose
+            content is not what was kept, is written anew, and a folder that cannot be written is no error.
     """
     path = folder / f"{key(scenario, width, effort)}.json"
-    try:
-        return tuple(restored(scenario, each) for each in json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        found = find_capacities(scenario, width=width, effort=effort, jobs=jobs, on_found=on_found)
-    keep(path, [stored(each) for each in found])
+    known = kept(path)
+    if known is not None:
+        return tuple(restored(scenario, each) for each in known)
+    found = find_capacities(scenario, width=width, effort=effort, jobs=jobs, on_found=on_found)
+    with suppress(OSError):
+        keep(path, [stored(each) for each in found])
     return found
 
 
@@ -71,12 +72,6 @@ def program_digest() -> str:
     return content.hexdigest()
 
 
-def keep(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all."""
-    with suppress(OSError):
-        write_whole(path, json.dumps(content))
-
-
 def stored(capacity: Capacity) -> dict[str, Any]:
     """A capacity as plain values. Dollars are left out: they follow from the summaries."""
     plain = {name: getattr(capacity, name) for name in ("service", "unit", "low", "high", "note")}
@@ -93,7 +88,7 @@ def stored_point(point: CapacityPoint) -> dict[str, Any]:
 
 
 def restored(scenario: ResolvedScenario, plain: dict[str, Any]) -> Capacity:
-    """The capacity that `stored` wrote down; raises LookupError, TypeError or ValueError where it did not."""
+    """The capacity that `stored` wrote down."""
     (service,) = (each for each in scenario.services if each.name == plain["service"])
     points = tuple(restored_point(service, each) for each in plain["points"])
     at_low = next((each for each in points if each.load == plain["low"]), None)

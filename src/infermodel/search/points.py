@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf, nan
@@ -12,7 +11,7 @@ from time import perf_counter
 from infermodel.experiment.pricing import economics, fleet_power_w
 from infermodel.experiment.result import Capacity, Economics
 from infermodel.experiment.run import replicate
-from infermodel.files import write_whole
+from infermodel.files import keep, kept
 from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ScenarioErrors, load, resolve
@@ -124,18 +123,14 @@ def evaluate(task: Task) -> Outcome:
     """Answer a point and put the answer on disk at once; what cannot be built is an answer too."""
     outcome = answered(task)
     if outcome.lasting:
-        kept_as = {"answers": outcome.answers, "notes": outcome.notes, "reason": outcome.reason}
-        write_whole(task.answer, json.dumps(kept_as))
+        keep(task.answer, {"answers": outcome.answers, "notes": outcome.notes, "reason": outcome.reason})
     return outcome
 
 
-def kept(path: Path, number: int) -> Outcome | None:
-    """The outcome that `evaluate` put on disk; None where there is none, or none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Outcome(number, dict(content["answers"]), dict(content["notes"]), str(content["reason"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+def finished(path: Path, number: int) -> Outcome | None:
+    """The outcome that `evaluate` put on disk; None where there is none, or another content than it put there."""
+    content = kept(path)
+    return None if content is None else Outcome(number, content["answers"], content["notes"], content["reason"])
 
 
 def answered(task: Task) -> Outcome:

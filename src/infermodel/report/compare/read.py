@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.catalog import load_system
+from infermodel.files import open_plain, read_plain
 from infermodel.formats.columns import MEASURED, Kind, read_columns
 from infermodel.report.folder import MARK, NotAReport
 from infermodel.scenario import ScenarioErrors, load
@@ -91,7 +93,7 @@ def titles(folders: Sequence[Path]) -> list[str]:
 
 def _read(folder: Path, title: str) -> SavedReport:
     try:
-        manifest: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(read_plain(folder / MARK))
         summary = {row["service"]: row for row in _rows(folder / "summary.csv")}
         capacity = {row["service"]: row for row in _rows(folder / "capacity.csv")}
         prices = {
@@ -105,14 +107,14 @@ def _read(folder: Path, title: str) -> SavedReport:
             if row.get("price_holds") == "false"
         }
         digest, seed, laws = str(manifest["digest"]), int(manifest["seed"]), int(manifest["laws"]["checked"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
         raise NotAReport(f"{folder} is no report of a run: {type(error).__name__}: {error}") from None
     requests, devices = _requests(folder, summary), _devices(folder, summary)
     return SavedReport(title, digest, seed, summary, capacity, prices, requests, devices, laws, doubtful)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
