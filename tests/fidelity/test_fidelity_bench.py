@@ -115,6 +115,11 @@ def test_a_rate_and_a_limit(e2e_ms: float, load: str, tmp_path: Path) -> None:
         ({"completed": 100}, "60 of 160 requests failed"),
         ({"ramp_up_strategy": "linear", "ramp_up_end_rps": 9}, "linear ramp from 0/s to 9/s: one figure for many"),
         ({"burstiness": 0, "request_rate": 2.0, "max_concurrency": None}, "how arrivals were spaced"),
+        ({"total_input_tokens": 0}, "prompts of 0 tokens"),
+        ({"total_output_tokens": 0}, "answers of 0 tokens"),
+        ({"request_rate": 0, "max_concurrency": None}, "a rate of zero"),
+        ({"num_prompts": 10**7, "completed": 10**7}, "more than 100000, take too long"),
+        ({"mean_ttft_ms": 1e-300}, "no time that anybody waited"),
     ],
 )
 def test_runs_that_are_no_rows(more: dict[str, object], why: str, tmp_path: Path) -> None:
@@ -122,6 +127,15 @@ def test_runs_that_are_no_rows(more: dict[str, object], why: str, tmp_path: Path
     ((told,), _) = bench_runs(tmp_path, SERVER)
     assert told.row is None
     assert why in told.why
+
+
+def test_runs_without_a_mean_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(summary(4, 100, 20)))
+    served = ["--served", "llama-3.1-8b", "h100-sxm", "vllm", "--engine-version", "0.18.0", "--jobs", "1"]
+    done = CliRunner().invoke(calibrate, ["--bench", str(tmp_path), *served, "--out", str(tmp_path / "ours.yaml")])
+    assert done.exit_code == 2, done.output
+    assert "nothing to fit to" in done.output
+    assert not (tmp_path / "ours.yaml").exists()
 
 
 def test_a_model_under_another_name(tmp_path: Path) -> None:

@@ -14,12 +14,19 @@ from infermodel.fidelity import yaml_text
 from infermodel.fidelity.engines import HOST, INGRESS, EngineFit
 from infermodel.fidelity.rows import METRICS, Row
 from infermodel.fidelity.server import OTHER_FORMATS
+from infermodel.formats.columns import MOST_TOKENS
 from infermodel.formats.results import read_folder
 from infermodel.formats.results.documents import bare_name
 from infermodel.formats.results.measured import Load, Measured
 
 BENCH_PARAMETERS = (*HOST, INGRESS)
 """What a user's own rows tell of an engine: the host's gap in a step, for a sequence, and the way in."""
+
+MOST_PLAYED = 100_000
+"""Requests of a run: a fit simulates it some thirty times."""
+
+SOONEST_S, LATEST_S = 1e-6, 86400.0
+"""Between which a latency is one that somebody waited."""
 
 MOST_FAILED = 0.05
 """Share of a run's requests beyond which nobody knows what load the server saw."""
@@ -98,6 +105,22 @@ def unfit(run: Measured, server: Row, asked_as: Collection[str] = ()) -> str:
         return run.output.refused or run.prompt.refused or "the file does not tell the lengths of requests"
     if _sets(run.load, run.in_flight) == "both":
         return f"{run.load}: the file does not tell whether the rate or the limit set the load"
+    return unplayable(run)
+
+
+def unplayable(run: Measured) -> str:
+    """Why the simulator cannot play an answered run again, or would learn nothing from it; empty if it can."""
+    if run.requests > MOST_PLAYED:
+        return f"{run.requests} requests, more than {MOST_PLAYED}, take too long to play again"
+    if run.load.rate_per_s == 0:
+        return "requests came at a rate of zero"
+    for name, lengths in (("prompts", run.prompt), ("answers", run.output)):
+        if not 0.5 < lengths.total / run.answered <= MOST_TOKENS:
+            return f"{name} of {lengths.total / run.answered:.3g} tokens"
+    means = {kind: run.latencies[kind].figures_s.get("mean", 0.0) for kind in ("ttft", "tpot") if kind in run.latencies}
+    for kind, mean_s in means.items():
+        if mean_s and not SOONEST_S < mean_s < LATEST_S:
+            return f"a mean {kind.upper()} of {mean_s:.3g} s is no time that anybody waited"
     return ""
 
 

@@ -172,6 +172,7 @@ def fit_engine(
 
     Raises:
         ValueError: none of the rows is its.
+        Skipped: they have no figure to fit to.
     """
     own = rows_of(entry, rows)
     if not own:
@@ -186,6 +187,10 @@ def fit_engine(
 
         start = play({parameter.name: parameter.start for parameter in parameters})
         seen = observations(own, [played["zero_load_ttft_ms"] for played in start])
+        if not seen:
+            raise Skipped(
+                "no row has a mean TPOT, or a mean TTFT of a server that is not overloaded: nothing to fit to"
+            )
 
         def residuals(x: Values) -> Values:
             played = play(dict(zip(names, (float(value) for value in x), strict=True)))
