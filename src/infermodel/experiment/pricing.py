@@ -86,13 +86,19 @@ def rented_devices(service: ResolvedService) -> int:
 
 def fleet_power_w(service: ResolvedService, power_mean_w: float) -> float:
     """Mean power of the systems: the replicas' devices as simulated, unused devices idle, and the rest of each machine
-    (processors, fans, switches: rated power of the system less that of its devices), always on."""
+    (processors, fans, switches: what the system draws beyond its devices), which rises from its idle draw to its rated
+    one in proportion to what the devices draw beyond theirs.
+    """
     system, device = service.system, service.system.device
     unused = service.systems * system.devices - service.replicas * service.devices_per_replica
     if device.family != "gpu":
         return power_mean_w + unused / system.devices * system.power_idle_w
-    rest_w = max(0.0, system.power_max_w - system.devices * device.power_max_w)
-    return power_mean_w + unused * device.power_idle_w + service.systems * rest_w
+    devices_w = power_mean_w + unused * device.power_idle_w
+    idle_w, most_w = system.devices * device.power_idle_w, system.devices * device.power_max_w
+    rest_idle_w = max(0.0, system.power_idle_w - idle_w)
+    more_w = max(0.0, system.power_max_w - most_w - rest_idle_w)
+    above_idle = (devices_w - service.systems * idle_w) / ((most_w - idle_w) or 1.0)  # of one system's devices
+    return devices_w + service.systems * rest_idle_w + above_idle * more_w
 
 
 def hourly_tokens(summary: Summary) -> TokenCounts:
