@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, sqrt
+from math import sqrt
 
 import pytest
 
@@ -82,7 +82,7 @@ def h100_step_s(rows: int, sampled: int, gpus: int, context_s: float) -> float:
     read = 3.35e12 * 0.85
 
     def gemm_s(tokens: int, inputs: float, outputs: float) -> float:
-        tiles = ceil(tokens / 128) * max(1.0, outputs / 128)
+        tiles = max(1.0, tokens / 128) * max(1.0, outputs / 128)
         started = 1 + 192 / (2 * inputs)  # a tile starts and ends as long as it reads 192 bytes of each row
         compute_s = 2 * tokens * inputs * outputs / (989e12 * 0.80) * started * (1 + 0.15 * 132 / tiles)
         memory_s = (2 * inputs * outputs + tokens * (2 * inputs + 2 * outputs)) / read

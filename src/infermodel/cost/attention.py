@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from infermodel.architecture import Attention, GroupedAttention
@@ -33,6 +34,22 @@ class AttentionRate(NamedTuple):
     pair_flops: float
     read_s: float
     read_bytes: float
+
+
+class PromptLoad(NamedTuple):
+    """Seconds, FLOPs and bytes that contexts cost a step's prompt chunks, how much more in the next step, and for how
+    many steps that is a line. Seconds are those of pairs, and of reading keys and values.
+    """
+
+    pairs_s: float
+    more_pairs_s: float
+    reads_s: float
+    more_reads_s: float
+    flops: float
+    more_flops: float
+    bytes: float
+    more_bytes: float
+    steps: int
 
 
 def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
@@ -120,3 +137,27 @@ def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, float, float,
     if before + new <= window:
         return pairs, new * new, read, new, (window - before - new) // new + 1
     return pairs, 0, read, 0, 1
+
+
+def prompt_load(rates: Sequence[AttentionRate], chunks: Sequence[Chunk]) -> PromptLoad:
+    """What contexts cost prompt chunks that one place computes."""
+    pairs_s = more_pairs_s = reads_s = more_reads_s = flops = more_flops = moved = more_bytes = 0.0
+    steps = FOREVER
+    for rate in rates:
+        pairs = more_pairs = reads = more_reads = 0.0
+        for chunk in chunks:
+            of_chunk = chunk_growth(chunk, rate.window_tokens)
+            pairs += of_chunk[0]
+            more_pairs += of_chunk[1]
+            reads += of_chunk[2]
+            more_reads += of_chunk[3]
+            steps = min(steps, of_chunk[4])
+        pairs_s += rate.pair_s * pairs
+        more_pairs_s += rate.pair_s * more_pairs
+        reads_s += rate.read_s * reads
+        more_reads_s += rate.read_s * more_reads
+        flops += rate.pair_flops * pairs
+        more_flops += rate.pair_flops * more_pairs
+        moved += rate.read_bytes * reads
+        more_bytes += rate.read_bytes * more_reads
+    return PromptLoad(pairs_s, more_pairs_s, reads_s, more_reads_s, flops, more_flops, moved, more_bytes, steps)

@@ -19,8 +19,8 @@ class KernelConstants:
         gemm_efficiency_16bit, gemm_efficiency_8bit, gemm_efficiency_4bit: share of the format's peak in large
             multiplications.
         grouped_efficiency: of multiplications grouped over experts, against dense ones of the same size.
-        grouped_converted_efficiency: the same where kernels widen experts' weights of 4 bits first, because the device
-            has no units for them.
+        grouped_converted_efficiency: the same where kernels widen experts' mxfp4 weights first, because the device has
+            no units for them.
         gemm_tile_penalty: extra compute time per (multiprocessors / tiles).
         gemm_smoothness: p of the smooth maximum of compute and memory time.
         decode_attention_floor_s: of a layer's attention kernel.

@@ -31,8 +31,6 @@ class FixedPart(NamedTuple):
 
     Attributes:
         rest_bound, rest_s: the largest of network, latency (floors of kernels) and host.
-        share: of the decoding sequences' contexts that one GPU passes over in the step.
-        prompt_share: of the prompts' pairs and contexts.
     """
 
     total_s: float
@@ -42,8 +40,6 @@ class FixedPart(NamedTuple):
     rest_s: float
     flops: float
     bytes: float
-    share: float
-    prompt_share: float
 
 
 Kernels = dict[tuple[int, int], tuple[tuple[KernelTime, ...], ...]]
@@ -53,61 +49,49 @@ the same numbers."""
 
 def fixed_part(
     replica: GpuReplica,
-    sequences: int,
     decode_tokens: int,
     prompt_tokens: int,
-    chunks: int,
+    dealt: int,
     finishing: int,
     remembered: Kernels | None = None,
 ) -> FixedPart:
     """The context-free part of a step. Micro-batches and attention-parallel groups share its tokens evenly, but a
-    sequence is in one of them only: where prompts are fewer, the step takes as long as the busiest of them.
+    prompt's piece is in one of them only: the step takes as long as the busiest of them.
+
+    Args:
+        dealt: prompt tokens, had all micro-batches and groups as many as the busiest (`prompts_dealt`).
     """
-    stages, groups = replica.deployment.pipeline_parallel, replica.deployment.data_parallel
-    batches, halls = prompts_dealt(replica, prompt_tokens, chunks)
-    even = _part(replica, decode_tokens, prompt_tokens, finishing, stages, groups, remembered)
-    if prompt_tokens == 0 or (batches, halls) == (stages, groups):
-        busiest = even
-    else:
-        busiest = _part(replica, decode_tokens, prompt_tokens, finishing, batches, halls, remembered)
-    return busiest._replace(
-        flops=even.flops,
-        bytes=even.bytes,
-        share=1.0 / min(stages * groups, max(1, sequences)),
-        prompt_share=1.0 / (batches * halls),
-    )
+    busiest = _part(replica, decode_tokens, prompt_tokens, dealt, finishing, remembered)
+    if dealt == prompt_tokens:
+        return busiest
+    even = _part(replica, decode_tokens, prompt_tokens, prompt_tokens, finishing, remembered)
+    return busiest._replace(flops=even.flops, bytes=even.bytes)
 
 
-def prompts_dealt(replica: GpuReplica, prompt_tokens: int, chunks: int) -> tuple[int, int]:
-    """Micro-batches that have prompt tokens, and attention-parallel groups that have some of such a micro-batch's.
+def prompts_dealt(replica: GpuReplica, prompt_tokens: int, largest_chunk: int) -> int:
+    """Prompt tokens of a step in which every micro-batch and attention-parallel group had as many as the busiest has.
 
-    A chunk is in one of each. One that takes more than its part of the step's token budget stands for several: a server
-    that fills its budget has prompts for all.
+    It has its even share, or all of the largest chunk, of which no piece is larger than its part of the step's token
+    budget: a server that fills its budget has prompts for all. Falls with no token more.
     """
-    deployment = replica.deployment
-    stages, groups = deployment.pipeline_parallel, deployment.data_parallel
-    if stages * groups == 1:
-        return 1, 1
-    pieces = max(1, chunks, ceil(prompt_tokens * stages * groups / deployment.max_batched_tokens))
-    batches = min(stages, pieces)
-    return batches, min(groups, ceil(pieces / batches))
+    places = replica.places
+    return max(prompt_tokens, min(largest_chunk * places, replica.deployment.max_batched_tokens))
 
 
 def _part(
     replica: GpuReplica,
     decode_tokens: int,
     prompt_tokens: int,
+    dealt: int,
     finishing: int,
-    batches: int,
-    halls: int,
     remembered: Kernels | None,
 ) -> FixedPart:
-    """The same with prompts dealt to so many micro-batches, and to so many attention-parallel groups in each."""
+    """The same for a step of which `dealt` prompt tokens are spread evenly."""
     deployment, constants, device = replica.deployment, replica.constants, replica.device
-    stages, groups = deployment.pipeline_parallel, deployment.data_parallel
-    everywhere = ceil((decode_tokens + prompt_tokens * stages / batches) / stages)
-    rows = ceil((decode_tokens + prompt_tokens * (stages * groups) / (batches * halls)) / (stages * groups))
-    sampled = ceil(max(1, decode_tokens + finishing) / (stages * groups))
+    stages, groups, places = deployment.pipeline_parallel, deployment.data_parallel, replica.places
+    everywhere = ceil((decode_tokens + max(prompt_tokens, dealt / groups)) / stages)
+    rows = ceil((decode_tokens + dealt) / places)
+    sampled = ceil(max(1, decode_tokens + finishing) / places)
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
     of_layers = remembered.get((rows, everywhere)) if remembered is not None else None
     if of_layers is None:
@@ -122,9 +106,7 @@ def _part(
             flops += count * kernel_flops
             moved += count * kernel_bytes
         floor_s += count * constants.decode_attention_floor_s
-        passed = (
-            ceil(prompt_tokens / (batches * halls)) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
-        )
+        passed = ceil(dealt / places) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
         memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
         moved += count * passed
         network_s += count * layer_network_s(
@@ -153,7 +135,7 @@ def _part(
     rest: tuple[tuple[Bound, float], ...] = (("network", network_s), ("latency", floor_s), ("host", host_s))
     rest_bound, rest_s = max(rest, key=lambda item: item[1])
     # FLOPs and bytes above are of one GPU and one micro-batch, over the depth of the model.
-    copies = deployment.tensor_parallel * groups * stages
+    copies = deployment.tensor_parallel * places
     return FixedPart(
         total_s=compute_s + memory_s + floor_s + network_s + host_s,
         compute_s=compute_s,
@@ -162,8 +144,6 @@ def _part(
         rest_s=rest_s,
         flops=flops * copies,
         bytes=moved * copies,
-        share=1.0,
-        prompt_share=1.0,
     )
 
 

@@ -10,12 +10,12 @@ from math import inf
 from typing import Final
 
 from infermodel.architecture import ModelArchitecture
-from infermodel.cost.attention import attention_rates, chunk_growth, steps_to_window
+from infermodel.cost.attention import PromptLoad, attention_rates, prompt_load, steps_to_window
 from infermodel.cost.deployment import Deployment
-from infermodel.cost.fixed import FixedPart, Kernels, fixed_part
+from infermodel.cost.fixed import FixedPart, Kernels, fixed_part, prompts_dealt
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.replica import gpu_replica
-from infermodel.cost.step import FOREVER, Batch, Bound, DecodeLine, KvMemory, Ramp, StepCost
+from infermodel.cost.step import FOREVER, Batch, Bound, Chunk, DecodeLine, KvMemory, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
@@ -44,15 +44,15 @@ class GpuStepModel:
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
         self._kernels: Kernels = {}
-        self._fixed: dict[tuple[int, int, int, int, int], FixedPart] = {}
+        self._fixed: dict[tuple[int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._lines = 0
+        self._places = self.replica.places
+        self._share = 1.0 / self._places
         self._rates = attention_rates(self.replica)
         self._windowed_rates = tuple(rate for rate in self._rates if rate.window >= 0)
         whole = next((rate for rate in self._rates if rate.window < 0), None)
         self._whole = (whole.decode_s, whole.decode_flops, whole.decode_bytes) if whole else (0.0, 0.0, 0.0)
-        rate = self._rates[0]
-        self._prompt = (rate.pair_s, rate.pair_flops, rate.read_s, rate.read_bytes)
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """No limit of the hardware's own."""
@@ -77,13 +77,14 @@ class GpuStepModel:
             if decode is not None:
                 return decode.ramp(sequences, context)
         grown = sequences * each
-        prompt = 0
+        prompt = largest = 0
         for chunk in chunks:
             prompt += chunk.new
-        fixed = self._fixed.get((sequences, grown, prompt, finishing, len(chunks)))
-        if fixed is None:
-            fixed = self._fixed_part(sequences, grown, prompt, finishing, len(chunks))
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share, prompt_share = fixed
+            if chunk.new > largest:
+                largest = chunk.new
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved = self._fixed_part(
+            grown, prompt, finishing, largest
+        )
         second, operations, read = self._whole
         steps = FOREVER
         context_s, slope_s = second * context, second * grown
@@ -102,39 +103,20 @@ class GpuStepModel:
                 moved += rate.decode_bytes * seen
                 slope_bytes += rate.decode_bytes * growth
                 steps = min(steps, steps_to_window(rate.window_tokens or 0, longest, growing, each))
-        context_s *= share
-        slope_s *= share
+        if self._places > 1 and sequences:
+            even = context_s * self._share, slope_s * self._share
+            context_s, slope_s, steps = _busier(even, self._longest_s(longest, each), steps)
         pairs_s = slope_pairs_s = 0.0
-        if chunks and not self.windows:
-            pairs = more_pairs = reads = 0.0
-            for chunk in chunks:
-                new, before = chunk.new, chunk.before
-                pairs += new * before + new * (new + 1) / 2
-                more_pairs += new * new
-                reads += before + new
-            pair_s, pair_flops, read_s, read_bytes = self._prompt
-            pairs_s, slope_pairs_s = pair_s * pairs * prompt_share, pair_s * more_pairs * prompt_share
-            context_s += read_s * reads * prompt_share
-            slope_s += read_s * prompt * prompt_share
-            flops += pair_flops * pairs
-            slope_flops += pair_flops * more_pairs
-            moved += read_bytes * reads
-            slope_bytes += read_bytes * prompt
-        elif chunks:
-            for rate in self._rates:
-                for chunk in chunks:
-                    pairs, more_pairs, reads, more_reads, line = chunk_growth(chunk, rate.window_tokens)
-                    steps = min(steps, line)
-                    pairs_s += rate.pair_s * pairs
-                    slope_pairs_s += rate.pair_s * more_pairs
-                    context_s += rate.read_s * reads * prompt_share
-                    slope_s += rate.read_s * more_reads * prompt_share
-                    flops += rate.pair_flops * pairs
-                    slope_flops += rate.pair_flops * more_pairs
-                    moved += rate.read_bytes * reads
-                    slope_bytes += rate.read_bytes * more_reads
-            pairs_s *= prompt_share
-            slope_pairs_s *= prompt_share
+        if chunks:
+            load = prompt_load(self._rates, chunks)
+            pairs_s, slope_pairs_s, reads_s, slope_reads_s, line = self._busiest_prompts(chunks, load)
+            context_s += reads_s
+            slope_s += slope_reads_s
+            flops += load.flops
+            slope_flops += load.more_flops
+            moved += load.bytes
+            slope_bytes += load.more_bytes
+            steps = min(steps, line)
         first_s = total_s + context_s + pairs_s
         compute_s += pairs_s
         memory_s += context_s
@@ -167,32 +149,56 @@ class GpuStepModel:
         return Ramp(steps, first_s, slope_s, joules, more_joules, flops, slope_flops, moved, slope_bytes, bound)
 
     def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
-        """The line that plain decoding follows at these contexts; None for models with windows."""
-        if not self.windows:
+        """The line that plain decoding follows at these contexts; None where their sum alone does not decide: in models
+        with windows, and where micro-batches or attention groups share the sequences out.
+        """
+        if not self.windows and self._places == 1:
             for line in self._decode.get(sequences) or self._decode_lines(sequences):
                 if context_tokens < line.until:
                     return line
         return None
 
-    def _fixed_part(
-        self, sequences: int, grown: int, prompt: int = 0, finishing: int = 0, chunks: int = 0
-    ) -> FixedPart:
+    def _busiest_prompts(self, chunks: tuple[Chunk, ...], load: PromptLoad) -> tuple[float, float, float, float, int]:
+        """Seconds and growth of pairs and of reads where they take longest, and for how many steps these are lines:
+        evenly shared, or a piece of one chunk, which reads all that is before it.
+        """
+        pairs_s, more_pairs_s, reads_s, more_reads_s = load[:4]
+        if self._places == 1:
+            return pairs_s, more_pairs_s, reads_s, more_reads_s, load.steps
+        share, largest = self._share, self.replica.deployment.max_batched_tokens * self._share
+        pieces = [max(share, min(1.0, largest / max(1, chunk.new))) for chunk in chunks]
+        if len(chunks) == 1:
+            return pieces[0] * pairs_s, pieces[0] * more_pairs_s, reads_s, more_reads_s, load.steps
+        alone = [prompt_load(self._rates, (chunk,)) for chunk in chunks]
+        pairs_s = max(share * pairs_s, *(piece * each.pairs_s for piece, each in zip(pieces, alone, strict=True)))
+        return pairs_s, 0.0, max(share * reads_s, *(each.reads_s for each in alone)), 0.0, 1
+
+    def _longest_s(self, longest: int, each: int) -> tuple[float, float]:
+        """Seconds of the longest context alone, and by how much they grow in a step."""
+        seconds, more = self._whole[0] * longest, self._whole[0] * each
+        for rate in self._windowed_rates:
+            window = rate.window_tokens or 0
+            seconds += rate.decode_s * min(longest, window)
+            more += rate.decode_s * each if longest < window else 0.0
+        return seconds, more
+
+    def _fixed_part(self, grown: int, prompt: int = 0, finishing: int = 0, largest: int = 0) -> FixedPart:
         """The context-free part of such steps, remembered from now on."""
-        if len(self._fixed) >= MOST_FIXED_PARTS:
-            self._fixed.clear()
-        fixed = fixed_part(self.replica, sequences, grown, prompt, chunks, finishing, self._kernels)
-        self._fixed[sequences, grown, prompt, finishing, chunks] = fixed
+        dealt = prompts_dealt(self.replica, prompt, largest) if self._places > 1 else prompt
+        fixed = self._fixed.get((grown, prompt, dealt, finishing))
+        if fixed is None:
+            if len(self._fixed) >= MOST_FIXED_PARTS:
+                self._fixed.clear()
+            fixed = fixed_part(self.replica, grown, prompt, dealt, finishing, self._kernels)
+            self._fixed[grown, prompt, dealt, finishing] = fixed
         return fixed
 
     def _decode_lines(self, sequences: int) -> tuple[DecodeLine, ...]:
         """Plain decode of so many sequences in a model without windows, by ascending context: a line ends where another
         bound takes over, or where memory becomes busier than the units.
         """
-        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved, share, _ = self._fixed_part(
-            sequences, sequences
-        )
+        total_s, compute_s, memory_s, rest_bound, rest_s, flops, moved = self._fixed_part(sequences)
         second, operations, read = self._whole
-        second *= share
         units_ahead_s = flops / self.peak_flops - moved / self.peak_bandwidth
         catching_up_s = read / self.peak_bandwidth - operations / self.peak_flops
         memory_binds = (max(compute_s, rest_s) - memory_s) / second
@@ -225,3 +231,13 @@ def _before_crossing(steps: int, gap: float, closing: float) -> int:
     if closing <= 0.0 or gap >= steps * closing:
         return steps
     return min(steps, int(gap / closing) + 1)
+
+
+def _busier(one: tuple[float, float], other: tuple[float, float], steps: int) -> tuple[float, float, int]:
+    """The larger of two lines (value, slope), and for how many of `steps` steps it stays so.
+
+    >>> _busier((10.0, 1.0), (4.0, 3.0), FOREVER)  # 10, 11, 12, 13 against 4, 7, 10, 13, then 14 against 16
+    (10.0, 1.0, 4)
+    """
+    more, less = max(one, other), min(one, other)
+    return *more, _before_crossing(steps, more[0] - less[0], less[1] - more[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import NamedTuple
 
 from infermodel.architecture import PRECISION_BYTES
@@ -101,7 +100,8 @@ def gemm(
     moved = groups * operator.inputs * operator.outputs * weight_bytes + rows * (
         operator.inputs * activation_bytes + 2.0 * operator.outputs
     )
-    tiles = max(1.0, groups) * ceil(rows / groups / TILE) * max(1.0, operator.outputs / TILE)
+    # Not rounded up: kernels take narrower tiles for few rows, and more rows never take less time.
+    tiles = max(1.0, groups) * max(1.0, rows / groups / TILE) * max(1.0, operator.outputs / TILE)
     peak = device.peak_flops[compute] * gemm_efficiency(compute, constants)
     if operator.experts:
         peak *= constants.grouped_converted_efficiency if converted else constants.grouped_efficiency

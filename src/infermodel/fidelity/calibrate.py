@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infermodel import catalog
 from infermodel.fidelity import published, yaml_text
 from infermodel.fidelity.devices import DeviceFit, fit_device
-from infermodel.fidelity.engines import DEVICE_CONSTANTS, FITTED, EngineFit, fit_engine
+from infermodel.fidelity.engines import CONVERTED, DEVICE_CONSTANTS, FITTED, GROUPED, EngineFit, fit_engine
 from infermodel.fidelity.fit import Fitted
 from infermodel.fidelity.rows import Row
 from infermodel.files import read_plain, write_whole
@@ -54,8 +54,9 @@ LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s"}
 """Devices that are joined otherwise than the one whose other constants they take: whose collectives are like theirs."""
 
 
-SHARED_ROOT = 1.0
-"""`link_sharing` of GPUs joined by PCIe on servers that nobody measured: all of them share one root complex."""
+SHARED_ROOT = 0.5
+"""`link_sharing` of GPUs joined by PCIe on servers that nobody measured: between switches, and one root complex for
+all."""
 
 
 def fit_devices(folder: Path) -> tuple[DeviceFit, ...]:
@@ -99,22 +100,45 @@ def fitted_to(rows: Sequence[Row]) -> Sequence[Row]:
 
 def device_values(found: Calibration) -> dict[str, dict[str, float]]:
     """Constants of every device as far as they are fitted, those that devices borrow included."""
-    values = {fit.device: {**fit.values, **dict.fromkeys(fit.dropped, 0.0)} for fit in found.devices}
+    fitted = {fit.device: {**fit.values, **dict.fromkeys(fit.dropped, 0.0)} for fit in found.devices}
+    values = {name: {**of, **_own(name, of)} for name, of in fitted.items()}
     for name, (kin, _) in RELATED.items():
-        if kin in values:
-            joined = values[LINK_OF.get(name, kin)]
-            values[name] = {**values[kin], **{key: joined[key] for key in LINK}}
+        if kin in fitted:
+            joined = fitted[LINK_OF.get(name, kin)]
+            values[name] = {**fitted[kin], **{key: joined[key] for key in LINK}}
             if joined["link_sharing"] > 0:
                 values[name]["link_sharing"] = SHARED_ROOT
             for constant, value in values[name].items():
                 own = published.figure(name, kin, constant, value)
                 if own is not None:
                     values[name][constant] = own.value
-    for constant, (value, _, _) in grouped(found).items():
-        for name in (*MEASURED, *RELATED):
-            own = published.OWN.get(name, {}).get(constant)
-            values.setdefault(name, {})[constant] = value if own is None else own.value
+    for name in (*MEASURED, *RELATED):
+        for constant, (value, _, _) in grouped(found).items():
+            if constant != CONVERTED.name or is_widening_measured(name):
+                values.setdefault(name, {})[constant] = _own(name, [constant]).get(constant, value)
+        for constant, value in unmeasured_widening(name, found).items():
+            values[name][constant] = value
     return values
+
+
+def _own(name: str, constants: Iterable[str]) -> dict[str, float]:
+    """Of these constants, those that a device has of its own, whatever its kin or its tables say."""
+    own = published.OWN.get(name, {})
+    return {constant: own[constant].value for constant in constants if constant in own}
+
+
+def is_widening_measured(name: str) -> bool:
+    """Whether served rows tell how quickly a device, or one of its architecture, multiplies experts of mxfp4 that its
+    kernels widen: rows of gpt-oss on H100, H200 and A100."""
+    return name in HOPPER or CONVERTED.name in published.OWN.get(name, {})
+
+
+def unmeasured_widening(name: str, found: Calibration) -> dict[str, float]:
+    """Where no row tells, widened experts are as quick as those of 16 bits: a narrower format is not slower."""
+    told = grouped(found)
+    if is_widening_measured(name) or GROUPED.name not in told:
+        return {}
+    return {CONVERTED.name: _own(name, [GROUPED.name]).get(GROUPED.name, told[GROUPED.name][0])}
 
 
 def grouped(found: Calibration) -> dict[str, tuple[float, float, str]]:
@@ -135,6 +159,9 @@ def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
             constant: yaml_text.calibrated(constant, value, fit.errors[constant], KERNEL_FIT)
             for constant, value in fit.values.items()
         } | {constant: yaml_text.dropped(constant, most, KERNEL_FIT) for constant, most in fit.dropped.items()}
+        for constant, own_figure in published.OWN.get(fit.device, {}).items():
+            if constant in figures[fit.device]:
+                figures[fit.device][constant] = _supposed(constant, own_figure)
     own = {fit.device: fit for fit in found.devices}
     for name, (kin, alike) in RELATED.items():
         for constant in [*own[kin].values, *own[kin].dropped] if kin in own else []:
@@ -143,10 +170,10 @@ def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
             lines = figures.setdefault(name, {})
             told = published.figure(name, kin, constant, fit.values.get(constant, 0.0))
             if told is not None:
-                lines[constant] = yaml_text.supposed(constant, told.value, told.low, told.high, told.source)
+                lines[constant] = _supposed(constant, told)
             elif constant == "link_sharing" and constant in fit.values:
                 lines[constant] = yaml_text.supposed(
-                    constant, SHARED_ROOT, 0.0, fit.values[constant], "one root complex for all"
+                    constant, SHARED_ROOT, 0.0, fit.values[constant], "between switches, and one root complex for all"
                 )
             elif constant in fit.dropped:
                 lines[constant] = yaml_text.dropped(constant, fit.dropped[constant], KERNEL_FIT)
@@ -155,20 +182,23 @@ def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
                 lines[constant] = yaml_text.borrowed(constant, fit.values[constant], source, alike=alike and not other)
     for constant, (value, error, told_by) in grouped(found).items():
         for name in (*MEASURED, *RELATED):
+            lines = figures.setdefault(name, {})
             if constant in (own_figures := published.OWN.get(name, {})):
-                told = own_figures[constant]
-                figures.setdefault(name, {})[constant] = yaml_text.supposed(
-                    constant, told.value, told.low, told.high, told.source
-                )
-                continue
-            figures.setdefault(name, {})[constant] = (
-                yaml_text.calibrated(constant, value, error, SERVING_FIT)
-                if name == told_by
-                else yaml_text.borrowed(
-                    constant, value, f"as {catalog.load_device(told_by).title}", alike={name, told_by} <= HOPPER
-                )
-            )
+                lines[constant] = _supposed(constant, own_figures[constant])
+            elif name == told_by:
+                lines[constant] = yaml_text.calibrated(constant, value, error, SERVING_FIT)
+            elif constant != CONVERTED.name or is_widening_measured(name):
+                source = f"as {catalog.load_device(told_by).title}"
+                lines[constant] = yaml_text.borrowed(constant, value, source, alike={name, told_by} <= HOPPER)
+    for name in (*MEASURED, *RELATED):
+        for constant, value in unmeasured_widening(name, found).items():
+            source = "as experts in 16 bits: nobody measured it, and a narrower format is not slower"
+            figures[name][constant] = yaml_text.borrowed(constant, value, source, alike=False)
     return figures
+
+
+def _supposed(constant: str, told: published.Figure) -> str:
+    return yaml_text.supposed(constant, told.value, told.low, told.high, told.source)
 
 
 def engine_figures(fits: Mapping[str, Fitted]) -> dict[str, dict[str, str]]:

@@ -76,7 +76,7 @@ def gemm_table(table: pd.DataFrame, device: str) -> KernelTable:
 def gemm_s(columns: Mapping[str, Any], device: GpuDevice, constants: KernelConstants, efficiency: Values) -> Values:
     """The law of `cost.kernels.gemm` for columns m, n, k, weight_bytes, activation_bytes and peak."""
     m, n, k = columns["m"], columns["n"], columns["k"]
-    tiles = np.ceil(m / TILE) * np.maximum(1.0, n / TILE)
+    tiles = np.maximum(1.0, m / TILE) * np.maximum(1.0, n / TILE)
     started = 1.0 + TILE_START_BYTES / (columns["activation_bytes"] * k)
     compute = 2.0 * m * n * k / (columns["peak"] * efficiency) * started
     compute = compute * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)

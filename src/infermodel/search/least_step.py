@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from infermodel.cost.attention import attention_rates
@@ -48,18 +48,18 @@ def least_steps(model: StepModel) -> tuple[LeastStep, ...]:
 
 
 def gpu_law(replica: GpuReplica) -> LeastStep:
-    """GPUs whose multiplications lose nothing to tiles: then more tokens never take less time.
+    """GPUs, on which more tokens never take less time.
 
-    Micro-batches and attention groups are taken to share contexts evenly. A prompt's last chunk reads its whole
-    context, so a token put out costs the smaller of reading and attending to it, whether it is decoded or recomputed.
+    Micro-batches and attention groups are taken to share contexts and prompts evenly. A prompt's last chunk reads its
+    whole context, so a token put out costs the smaller of reading and attending to it, whether it is decoded or
+    recomputed.
     """
-    smooth = replace(replica, constants=replace(replica.constants, gemm_tile_penalty=0.0))
-    shared = 1.0 / (replica.deployment.pipeline_parallel * replica.deployment.data_parallel)
-    rates = attention_rates(smooth)
+    shared = 1.0 / replica.places
+    rates = attention_rates(replica)
     token_s = {each.window_tokens: shared * min(each.decode_s, each.read_s) for each in rates}
 
     def fixed_s(n: int, m: int) -> float:
-        return fixed_part(smooth, n, n, m, m, 0).total_s
+        return fixed_part(replica, n, m, m, 0).total_s
 
     one_s = fixed_s(1, 0)
     return LeastStep(
