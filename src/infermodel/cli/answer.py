@@ -13,6 +13,7 @@ from infermodel.metrics.questions import question_summary
 from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.metrics.unfinished import window_too_short
+from infermodel.report.refused import rejections
 from infermodel.scenario import ResolvedScenario
 
 
@@ -74,7 +75,7 @@ def answer(
         if summary.missed_objectives:
             notes.append(f"{summary.service}: misses {summary.missed_objectives}")
         if summary.rejected:
-            notes.append(f"{summary.service}: {summary.rejected} of {summary.arrived} requests rejected")
+            notes.append(f"{summary.service} rejects {rejections(summary, each)}")
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
 
 

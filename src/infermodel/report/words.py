@@ -11,6 +11,7 @@ from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.findings import Findings, Headline
 from infermodel.report.human import number, seconds, share, usd, usd_band
+from infermodel.report.refused import rejections
 
 OBJECTIVE_WORDS = {
     "ttft": "time to the first token",
@@ -134,8 +135,7 @@ def warnings(findings: Findings) -> list[str]:
                 f"{summary.service} is overloaded at the offered load: its queue grows, so mean latencies are withheld."
             )
         if summary.rejected:
-            refused = f"{summary.rejected} of {summary.arrived} requests"
-            lines.append(f"{summary.service} rejects {refused}, which are too long for it.")
+            lines.append(f"{summary.service} rejects {rejections(summary, each)}.")
         if summary.unfinished:
             some = f"{summary.unfinished} of {summary.arrived} requests"
             longer = window_too_short(each.record, findings.result.window.seconds)

@@ -10,12 +10,21 @@ from typing import TypeVar
 from infermodel import catalog
 from infermodel.architecture import ModelArchitecture
 from infermodel.catalog import CatalogError
+from infermodel.engine import Engine
 from infermodel.formats.hf_config import read_hf_config
 from infermodel.formats.text import FormatError
+from infermodel.hardware import System
 from infermodel.scenario.canonical import canonical_tree, digest
 from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.errors import ScenarioError, ScenarioErrors
-from infermodel.scenario.resolve_fleet import FleetError, default_engine, resolve_fleet, resolve_outages
+from infermodel.scenario.resolve_fleet import (
+    ContextDoesNotFit,
+    FleetError,
+    PlacedFleet,
+    default_engine,
+    resolve_fleet,
+    resolve_outages,
+)
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
 from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
 from infermodel.scenario.resolve_traffic import (
@@ -30,6 +39,7 @@ from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
+from infermodel.scenario.too_long import longer_than, told_before
 from infermodel.workload.trace import TraceNotFound
 from infermodel.workload.traffic import Traffic
 
@@ -64,7 +74,10 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         capacity_width=scenario.capacity.width if isinstance(scenario.capacity, Capacity) else None,
         digest=digest(content, found),
         source=Path(finder.document.file),
-        notes=tuple(dict.fromkeys(note for _, notes in finder.logs.values() for note in notes)),
+        notes=(
+            *dict.fromkeys(note for _, notes in finder.logs.values() for note in notes),
+            *(note for service in found for note in told_before(service, scenario.seed, scenario.requests)),
+        ),
         tree=content,
     )
 
@@ -116,7 +129,7 @@ class _Finder:
         prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name))
         if engine is None:
             return None
-        placed = self.attempt(here, lambda: resolve_fleet(service, architecture, system, engine))
+        placed = self.attempt(here, lambda: self.placed(service, architecture, system, engine, traffic))
         if placed is None:
             return None
         outages = self.attempt(here, lambda: resolve_outages(service.outages, service.fleet, placed))
@@ -144,9 +157,24 @@ class _Finder:
             outages=outages,
             step_model=placed.step_model,
             speculation=placed.speculation,
-            sessions=resolve_sessions(asked, engine.kv_block_tokens),
+            sessions=resolve_sessions(asked, placed.deployment.kv_block_tokens),
             rate_limits=resolve_rate_limits(service.rate_limits) if service.rate_limits else None,
         )
+
+    def placed(
+        self, service: Service, architecture: ModelArchitecture, system: System, engine: Engine, traffic: Traffic | None
+    ) -> PlacedFleet:
+        """The service's fleet; where its context does not fit, it is told how many of its requests would not either."""
+        try:
+            return resolve_fleet(service, architecture, system, engine)
+        except ContextDoesNotFit as error:
+            asked = service.traffic or self.scenario.traffic
+            if traffic is None or asked is None or asked.session is not None:
+                raise
+            longer = longer_than(error.longest, traffic, self.scenario.seed, self.scenario.requests)
+            if not longer:
+                raise
+            raise ContextDoesNotFit(error.path, f"{error}, and {longer} than what fits", error.longest) from None
 
     def architecture(self, model: str | ModelConfig) -> ModelArchitecture:
         """The model of the catalog or of a file, looked for beside the scenario and from here."""

@@ -46,6 +46,18 @@ class FleetError(ValueError):
         self.path, self.suggestion = path, suggestion
 
 
+class ContextDoesNotFit(FleetError):
+    """Not one sequence of the served context fits the memory.
+
+    Attributes:
+        longest: tokens of the longest that does.
+    """
+
+    def __init__(self, path: KeyPath, message: str, longest: int) -> None:
+        super().__init__(path, message, f"write limits: {{max_context: {longest}}} or less, the longest that fits")
+        self.longest = longest
+
+
 @dataclass(frozen=True)
 class PlacedFleet:
     """Replicas on systems; see `ResolvedService` for the words."""
@@ -170,7 +182,7 @@ def _check_context(limits: Limits, deployment: Deployment, model: StepModel, eng
     """Refuse to serve a context of which not one sequence fits, where the engine would not start either.
 
     Raises:
-        FleetError: it does not fit; names the longest that does.
+        ContextDoesNotFit: it does not fit; names the longest that does.
     """
     longest = model.kv_memory.longest
     if not engine.context_must_fit or deployment.max_context <= longest:
@@ -181,7 +193,7 @@ def _check_context(limits: Limits, deployment: Deployment, model: StepModel, eng
         f" values; {engine.title} would not start"
     )
     at = ("limits", "max_context") if limits.max_context else ("fleet",)
-    raise FleetError(at, said, f"write limits: {{max_context: {longest}}} or less, the longest that fits")
+    raise ContextDoesNotFit(at, said, longest)
 
 
 def resolve_precision(precision: Precision, architecture: ModelArchitecture) -> CostPrecision:
