@@ -75,14 +75,16 @@ class Memory:
 
     def find(self, names: list[Name], most: int) -> tuple[list[list[Block]], int]:
         """The longest start of at most `most` tokens whose blocks every group of layers still has, and its tokens."""
-        nothing: list[list[Block]] = [[] for _ in self.windows]
-        if not self.caching:
-            return nothing, 0
-        for length in range(min(most // self.block, len(names)), 0, -1):
+        longest = min(most // self.block, len(names)) if self.caching else 0
+        for group, window in enumerate(self.windows):
+            if window is None:  # as long as it goes on from the start; a window may begin anywhere
+                missing = (i for i, name in enumerate(names[:longest]) if (name, group) not in self.found_by)
+                longest = next(missing, longest)
+        for length in range(longest, 0, -1):
             hits = [self._hit(names, length, group) for group in range(len(self.windows))]
             if None not in hits:
                 return [hit for hit in hits if hit is not None], length * self.block
-        return nothing, 0
+        return [[] for _ in self.windows], 0
 
     def _hit(self, names: list[Name], length: int, group: int) -> list[Block] | None:
         """The first `length` blocks of a group, of which a window needs only the last; None if one is missing."""
