@@ -93,3 +93,47 @@ def test_bad_input(tmp_path: Path) -> None:
     )
     assert "no single requests" in call(evalscope(tmp_path, ONE_A_CHUNK), "--requests", tmp_path / "r.csv").output
     assert not (tmp_path / "r.csv").exists()
+
+
+def gateway_log(path: Path) -> Path:
+    """Twenty requests, two seconds apart, from noon on."""
+    usage = {"prompt_tokens": 100, "completion_tokens": 20}
+    times = [f"2026-03-01T12:00:{2 * i:02}Z" for i in range(20)]
+    path.write_text("".join(json.dumps({"created_at": at, "usage": usage}) + "\n" for at in times))
+    return path
+
+
+def test_a_log_of_your_own_becomes_a_scenario_that_runs(tmp_path: Path) -> None:
+    out = tmp_path / "my.yaml"
+    said = call(gateway_log(tmp_path / "log.jsonl"), "-o", out)
+    assert said.exit_code == 0, said.output
+    assert "arrived created_at, prompt usage.prompt_tokens, output usage.completion_tokens" in said.stdout
+    assert "requests  20 in 38 s, 0.5/s, gaps of cv 0.00" in said.stdout
+    again = call(tmp_path / "log.jsonl", "-o", out)
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+    run = CliRunner().invoke(infermodel, ["run", str(out), "--out", str(tmp_path / "o"), "--no-figures", "--jobs", "1"])
+    assert run.exit_code == 0, run.output
+    assert (tmp_path / "o" / "summary.csv").exists()
+
+
+def test_a_log_for_another_program(tmp_path: Path) -> None:
+    told = json.loads(call(gateway_log(tmp_path / "log.jsonl"), "--json").stdout)
+    assert (told["requests"], told["span_s"], told["columns"]["arrived"]) == (20, 38.0, "created_at")
+
+
+def test_a_trace_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    turn = {"timestamp": 1.5, "input_length": 32, "output_length": 5, "hash_ids": [1, 2]}
+    path.write_text("".join(json.dumps({**turn, "chat_id": i, "parent_chat_id": i - 1}) + "\n" for i in range(3)))
+    said = call(path).stdout
+    assert "a trace in the format bailian" in said
+    assert "prefixes  66.7 % of blocks came before" in said  # four of six
+    assert "warning: all requests come at one time" in said
+
+
+def test_a_log_without_a_unit_is_asked_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("time,prompt_tokens,output_tokens\n0,5,5\n2500,5,5\n")
+    assert "say so with unit" in call(path).output
+    assert "requests  2 in 2.5 s" in call(path, "--unit", "ms").stdout

@@ -56,6 +56,6 @@ def test_a_grid_of_times_and_sessions_are_noted(tmp_path: Path) -> None:
         {"timestamp": 3000 * (i // 3), "input_length": 40, "output_length": 1, "session_id": i % 7} for i in range(60)
     ]
     assert mooncake.read(written(tmp_path, *lines)).notes == (
-        "trace.jsonl: times lie on a grid of 3,000 ms, 3 requests at once on average",
         "trace.jsonl: 7 sessions; turns are played at the times they came",
+        "trace.jsonl: times lie on a grid of 3 s, 3.0 requests at once on average",
     )

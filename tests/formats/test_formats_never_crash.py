@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infermodel.formats import azure, bailian, burstgpt, mooncake, requests_csv, results
+from infermodel.formats import azure, bailian, burstgpt, mooncake, own_log, requests_csv, results
 from infermodel.formats.columns import TraceColumns
 from infermodel.formats.text import FormatError
+
+
+def own(path: Path) -> TraceColumns:
+    return own_log.read(path, own_log.guess(path))
+
 
 SAMPLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "azure": (azure.read, "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n"),
@@ -25,6 +30,11 @@ SAMPLES: dict[str, tuple[Callable[[Path], object], str]] = {
         ' "hash_ids": [0]}\n',
     ),
     "mooncake": (mooncake.read, '{"timestamp": 0, "input_length": 512, "output_length": 5, "hash_ids": [0]}\n'),
+    "own log": (
+        own,
+        '{"created_at": "2026-03-01T12:00Z", "usage": {"prompt_tokens": 5, "completion_tokens": 2}, "chat_id": ""}\n',
+    ),
+    "own table": (own, "time,prompt_tokens,output_tokens\n1772366400.5,5,2\n"),
     "requests": (requests_csv.read, "arrived_at_s,prompt_tokens,output_tokens,priority\n0.5,10,2,1\n"),
     "vllm bench": (
         results.read,

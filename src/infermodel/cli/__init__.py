@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Find the cheapest fleet that meets the objectives.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
-    "import": "Say what a result of a load generator is, under one definition.",
+    "import": "Say what a log, a trace or a result of a load generator is.",
     "compare": "Put reports side by side, with differences and intervals.",
     "new": "Write a commented scenario to start from.",
     "schema": "Every key that a scenario may hold.",

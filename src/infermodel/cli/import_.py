@@ -12,6 +12,7 @@ import click
 from infermodel.cli.run import refusal
 from infermodel.cli.table import aligned
 from infermodel.formats import results
+from infermodel.formats.own_log import UNITS
 from infermodel.formats.requests_csv import text_of
 from infermodel.formats.results.measured import DEFINITIONS, PERCENTS, Measured, Tokens
 from infermodel.formats.text import FormatError
@@ -27,14 +28,27 @@ STATISTICS = ("mean", *(f"p{percent}" for percent in PERCENTS), "max")
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV file to write: when each request was sent, its tokens and its latencies. A scenario plays it as a trace.",
 )
+@click.option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Scenario to write that plays a log or trace."
+)
+@click.option("--unit", type=click.Choice(tuple(UNITS)), help="Of a log's times that are numbers, where it says none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def import_(result: Path, chosen: str, requests: Path | None, as_json: bool, quiet: bool) -> None:
-    """Say what RESULT is, a file or folder of files that a load generator wrote: the tool, what was asked and what was
-    measured, each latency under one definition or refused with the reason.
+def import_(
+    result: Path, chosen: str, requests: Path | None, out: Path | None, unit: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Say what RESULT is: results of a load generator (a file, or a folder of any mix), each latency under one
+    definition or refused with the reason; or a log or trace of requests, which `-o` makes a scenario of.
     """
     from infermodel.files import write_whole
 
+    if result.is_file() and not _is_result(result):
+        if requests is not None or chosen:
+            raise click.UsageError(f"{result}: --run and --requests are for results of load generators")
+        _log(result, out, unit or "", as_json, quiet)
+        return
+    if out is not None or unit is not None:
+        raise click.UsageError(f"{result}: -o and --unit are for logs; --requests writes a result's requests as one")
     runs, passed = _runs(result)
     if chosen:
         runs = tuple(run for run in runs if run.name == chosen)
@@ -50,6 +64,38 @@ def import_(result: Path, chosen: str, requests: Path | None, as_json: bool, qui
         click.echo("\n\n".join([*map(page, runs), *(f"passed over: {each}" for each in passed)]))
         if requests is not None:
             click.echo(f"\n{requests} written: {text.count(chr(10)) - 1} requests")
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is a result of a tool that is known."""
+    if path.name.removesuffix(".gz").endswith(results.PYTORCH):
+        return True
+    try:
+        return bool(results.tool_of(path))
+    except FormatError:
+        return False
+
+
+def _log(path: Path, out: Path | None, unit: str, as_json: bool, quiet: bool) -> None:
+    """Say what a log is, and write a scenario that plays it."""
+    from infermodel.cli.import_log import log_as_dictionary, page_of_log, read_log, scenario_of_log
+    from infermodel.files import write_new
+
+    try:
+        known, log = read_log(path, unit)
+    except FormatError as error:
+        raise click.UsageError(f"{error}\n{path.name} {results.NO_RESULT}") from error
+    if out is not None:
+        if out.exists():
+            raise click.UsageError(f"{out} is there already; name another file")
+        with refusal(out):
+            write_new(out, scenario_of_log(path, known))
+    if as_json:
+        click.echo(json.dumps(log_as_dictionary(path, known, log), indent=2))
+    elif not quiet:
+        click.echo(page_of_log(path, known, log))
+        if out is not None:
+            click.echo(f"\n{out} written; try: infermodel run {out} --dry-run")
 
 
 def _runs(result: Path) -> tuple[tuple[Measured, ...], list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, gcd
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -125,18 +125,6 @@ def _too_many(prompts: NDArray[np.int64], hashes: Sequence[tuple[int, ...]], tok
     """Requests with more ids than their prompts have blocks."""
     counts = np.array([len(ids) for ids in hashes], dtype=np.int64)
     return [int(each) for each in np.flatnonzero(counts > -(-prompts // tokens))]
-
-
-def grid_note(path: Path, times: NDArray[np.float64], unit: str) -> list[str]:
-    """A note where all times are multiples of a step that requests do not keep by themselves."""
-    whole = np.unique(times[times == np.rint(times)].astype(np.int64)) if len(times) else np.empty(0, np.int64)
-    if len(whole) < 10 or not (times == np.rint(times)).all():
-        return []
-    step = gcd(*(int(each) for each in np.diff(whole)))
-    if step < 100 or len(times) < 2 * len(whole):
-        return []
-    share = len(times) / len(whole)
-    return [f"{path.name}: times lie on a grid of {step:,} {unit}, {share:.0f} requests at once on average"]
 
 
 def session_notes(path: Path, log: BlockLog) -> list[str]:

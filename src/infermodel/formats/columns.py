@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from infermodel.formats.text import FormatError, read_lines, shortened
 
+LEAST_STEPS, SHORTEST_STEP_S = 10, 0.1
+OFF_GRID, ON_GRID = 0.005, 0.95  # shares of a step and of the steps
 CHUNK = 65_536  # lines turned into arrays at once, so that a log of 44 million lines needs no list of them
 MOST_TOKENS = 1_000_000_000
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
@@ -214,6 +216,20 @@ def arrival_order(arrived_at_s: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.argsort(arrived_at_s, kind="stable")
 
 
+def grid_s(arrived_at_s: NDArray[np.float64]) -> float:
+    """The step of the grid on which several requests a step arrive, as rounded or batched times do; 0 if there is none.
+
+    >>> grid_s(np.repeat(np.arange(20) * 3.0, 4)), grid_s(np.arange(20) * 3.0)
+    (3.0, 0.0)
+    """
+    steps = np.diff(np.unique(arrived_at_s))
+    if len(steps) < LEAST_STEPS or len(arrived_at_s) < 2 * len(steps):
+        return 0.0
+    step = float(np.median(steps))
+    off = np.abs(steps / step - np.rint(steps / step))
+    return round(step, 3) if (off <= OFF_GRID).mean() >= ON_GRID and step >= SHORTEST_STEP_S else 0.0
+
+
 def trace_columns(
     path: Path,
     arrived_at_s: NDArray[np.float64],
@@ -239,6 +255,9 @@ def trace_columns(
     earlier = int((np.diff(arrived_at_s) < 0).sum())
     if earlier:
         told.append(f"{path.name}: {earlier} rows arrive before the row above them; sorted by arrival")
+    if step := grid_s(np.sort(arrived_at_s)):
+        batch = len(arrived_at_s) / len(np.unique(arrived_at_s))
+        told.append(f"{path.name}: times lie on a grid of {step:g} s, {batch:.1f} requests at once on average")
     for name, tokens in (("prompt", prompt_tokens), ("output", output_tokens)):
         empty = int((tokens == 0).sum())
         if empty:

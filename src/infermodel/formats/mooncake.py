@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infermodel.formats.block_log import BlockLog, block_size, grid_note, read_log, session_notes
+from infermodel.formats.block_log import BlockLog, block_size, read_log, session_notes
 from infermodel.formats.columns import TraceColumns, trace_columns
 from infermodel.formats.text import FormatError
 
@@ -37,7 +37,7 @@ def read(path: Path, block_tokens: int = BLOCK_TOKENS) -> TraceColumns:
         log.outputs,
         hash_ids=log.hashes,
         hash_block_tokens=tokens,
-        notes=[*notes, *grid_note(path, log.times, "ms"), *session_notes(path, log)],
+        notes=[*notes, *session_notes(path, log)],
     )
 
 

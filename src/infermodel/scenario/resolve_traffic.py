@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from infermodel.formats.own_log import Names
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.types import LONGEST_S, MOST_REQUESTS
 from infermodel.workload import arrivals, lengths, sessions, trace
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
 
-Logs = dict[tuple[str, str], tuple[Requests, tuple[str, ...]]]
-"""Traces read so far: (file, format) to requests and notes."""
+Logs = dict[tuple[str, str | Names], tuple[Requests, tuple[str, ...]]]
+"""Traces read so far: (file, format or columns) to requests and notes."""
 
 MOST_TEXT = 200_000_000
 """Tokens of the prompts and answers of all calls of a question: each block of them has an id, some 500 MB in all."""
@@ -35,7 +36,7 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
     prompt = resolve_lengths(traffic.prompt_tokens)
     output = resolve_lengths(traffic.output_tokens)
     if isinstance(asked, schema.Trace):
-        key = (asked.file, asked.format)
+        key = (asked.file, asked.format or _names(asked.columns))
         if key not in logs:
             logs[key] = trace.load(*key, folder)
         return TraceTraffic(
@@ -49,6 +50,11 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
         pause = ThinkTime(asked.think_time, asked.think_time_law)
         return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities, start=asked.start)
     return OpenTraffic(resolve_arrivals(asked), prompt, output, prefix, priorities)
+
+
+def _names(columns: schema.LogColumns | None) -> Names:
+    assert columns is not None  # the schema asks for it where there is no format
+    return Names(columns.arrived, columns.prompt, columns.output, columns.session or "", columns.unit or "")
 
 
 def check_length(traffic: Traffic, requests: int | None) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from infermodel.formats import azure, bailian, burstgpt, mooncake, requests_csv
+from infermodel.formats import azure, bailian, burstgpt, mooncake, own_log, requests_csv
 from infermodel.formats.columns import TraceColumns
+from infermodel.formats.own_log import Names
 from infermodel.workload.requests import Requests
 
 TRACES_FOLDER = Path("data/traces")
@@ -55,6 +56,15 @@ FORMATS: Mapping[str, TraceFormat] = {
     ),
 }
 
+KEYS: Mapping[str, frozenset[str]] = {
+    "azure": frozenset(("TIMESTAMP", "ContextTokens", "GeneratedTokens")),
+    "bailian": frozenset(("parent_chat_id", "timestamp", "input_length", "output_length")),
+    "burstgpt": frozenset(("Timestamp", "Request tokens", "Response tokens")),
+    "mooncake": frozenset(("timestamp", "input_length", "output_length", "hash_ids")),
+    "requests": frozenset(("arrived_at_s", "prompt_tokens", "output_tokens")),
+}
+"""Columns by which a file of each format is known; the first whose are all there."""
+
 # The dataset's pages name the files without the year.
 PUBLISHED_AS: Mapping[str, str] = {
     "AzureLLMInferenceTrace_*_2023.csv": "published there without _2023 in its name",
@@ -66,12 +76,12 @@ class TraceNotFound(ValueError):
     """No such trace file; the message says where it was looked for, where to get it and what it looks like."""
 
 
-def find(name: str, trace_format: str, scenario_folder: Path) -> Path:
+def find(name: str, trace_format: str | Names, scenario_folder: Path) -> Path:
     """The trace file of this name: beside the scenario, from here, in data/traces, or in $INFERMODEL_TRACES.
 
     Args:
         name: file name or path; a relative one is looked for in each of these places in turn.
-        trace_format: a key of `FORMATS`.
+        trace_format: a key of `FORMATS`, or the columns of a log of the user's own.
         scenario_folder: where the scenario is.
 
     Raises:
@@ -83,9 +93,11 @@ def find(name: str, trace_format: str, scenario_folder: Path) -> Path:
     for place in places:
         if place.is_file():
             return place
-    known = FORMATS[trace_format]
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
     unset = "" if named else f", and the environment variable {TRACES_VARIABLE} is not set"
+    if isinstance(trace_format, Names):
+        raise TraceNotFound(f"no log {name!r}: looked for {looked}{unset}.")
+    known = FORMATS[trace_format]
     published = [f" ({hint})" for pattern, hint in PUBLISHED_AS.items() if fnmatch(Path(name).name, pattern)]
     raise TraceNotFound(
         f"no trace file {name!r}: looked for {looked}{unset}. "
@@ -108,12 +120,32 @@ def requests_of(columns: TraceColumns) -> Requests:
     )
 
 
-def load(name: str, trace_format: str, scenario_folder: Path) -> tuple[Requests, tuple[str, ...]]:
+def read(path: Path, trace_format: str | Names) -> TraceColumns:
+    """A trace by the name of its format, or a log of the user's own by its columns.
+
+    Raises:
+        FormatError: the file is broken; with line and column.
+    """
+    return own_log.read(path, trace_format) if isinstance(trace_format, Names) else FORMATS[trace_format].read(path)
+
+
+def recognised(path: Path) -> str | Names:
+    """The format of a trace, or the columns of a log, by what its first line shows.
+
+    Raises:
+        FormatError: neither; the message lists its columns.
+    """
+    there = set(own_log.columns(path))
+    return next((name for name, keys in KEYS.items() if keys <= there), None) or own_log.guess(path)
+
+
+def load(name: str, trace_format: str | Names, scenario_folder: Path) -> tuple[Requests, tuple[str, ...]]:
     """Find and read a trace: its requests, and notes on what was changed on reading.
 
     Raises:
         TraceNotFound: no such file.
         FormatError: the file is broken; with line and column.
     """
-    columns = FORMATS[trace_format].read(find(name, trace_format, scenario_folder))
+    path = find(name, trace_format, scenario_folder)
+    columns = read(path, trace_format)
     return requests_of(columns), columns.notes

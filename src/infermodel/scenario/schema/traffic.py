@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from infermodel.formats.own_log import UNITS
 from infermodel.scenario.schema.types import (
     MOST_CALLS,
     MOST_PROMPTS,
@@ -128,15 +129,36 @@ class Offline(Block):
     requests: RequestCount = Field(description="how many, at most a hundred million")
 
 
+class LogColumns(Block):
+    """Where a log of your own has what is played; a name with dots reaches into an object."""
+
+    arrived: Name = Field(description="column of arrivals: ISO stamps, or numbers")
+    prompt: Name = Field(description="column of prompts' tokens, such as usage.prompt_tokens")
+    output: Name = Field(description="column of answers' tokens")
+    session: Name | None = Field(default=None, description="column of conversations; noted, not played")
+    unit: Annotated[str, Choice("unit", tuple(UNITS))] | None = Field(
+        default=None, description="of times that are numbers; the log's size or name may say it"
+    )
+
+
 class Trace(Block):
     """Replay of a log."""
 
     file: Name = Field(description="beside the scenario, from here, in `data/traces/` or `$INFERMODEL_TRACES`")
-    format: Annotated[str, Choice("trace format", tuple(FORMATS))] = Field(description="what wrote the file")
+    format: Annotated[str, Choice("trace format", tuple(FORMATS))] | None = Field(
+        default=None, description="what wrote the file; or `columns`"
+    )
+    columns: LogColumns | None = Field(default=None, description="of a log of your own: CSV, JSON lines or Parquet")
     rate_scale: Ratio = Field(default=1.0, description="2 plays twice as fast")
     start: Seconds = Field(default=0.0, alias="from", description="start of the window, in the log's time")
     end: PositiveSeconds | None = Field(default=None, alias="to", description="end of the window; the log's if omitted")
     repeat: Annotated[int, Whole(at_most=100_000)] = Field(default=1, description="how many times over")
+
+    @model_validator(mode="after")
+    def _format_or_columns(self) -> Self:
+        if (self.format is None) == (self.columns is None):
+            refuse_below([(("format",), refusal("a trace needs `format` or `columns`, one of the two"))])
+        return self
 
     @model_validator(mode="after")
     def _window_has_a_length(self) -> Self:

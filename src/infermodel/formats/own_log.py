@@ -1,0 +1,255 @@
+"""A log of the user's own: CSV, JSON lines or Parquet, whose columns he names.
+
+A name with dots reaches into an object (`usage.prompt_tokens`). Times are ISO stamps, seconds since 1970 or numbers
+whose unit their size, their name or the user says; a unit that nobody says is asked for, never assumed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.formats.columns import MOST_TOKENS, TEXT, TOKENS, TraceColumns, read_columns, trace_columns
+from infermodel.formats.text import FormatError, read_lines, shortened
+
+UNITS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+"""Of numbers that are times, in seconds."""
+
+EPOCHS: Sequence[tuple[float, str]] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
+"""Least number of each unit that is a time of our days since 1970; what is less counts from somewhere else."""
+
+ENDINGS: Mapping[str, str] = {
+    "_s": "s", "_sec": "s", "_secs": "s", "_seconds": "s", "_ms": "ms", "_millis": "ms", "_us": "us", "_ns": "ns",
+}  # fmt: skip
+"""Ends of names that say the unit."""
+
+USUAL: Mapping[str, tuple[str, ...]] = {
+    "arrived": ("arrived_at", "arrived_at_s", "created_at", "created", "timestamp", "time", "ts", "datetime", "date",
+                "start_time", "started_at", "startTime", "request_time", "arrival_time", "@timestamp"),
+    "prompt": ("prompt_tokens", "input_tokens", "usage.prompt_tokens", "usage.input_tokens",
+               "response.usage.prompt_tokens", "num_prompt_tokens", "input_length", "prompt_length", "tokens_in"),
+    "output": ("output_tokens", "completion_tokens", "usage.completion_tokens", "usage.output_tokens",
+               "response.usage.completion_tokens", "num_completion_tokens", "output_length", "generated_tokens",
+               "tokens_out"),
+    "session": ("session_id", "conversation_id", "chat_id", "thread_id"),
+}  # fmt: skip
+"""Names that logs use, likeliest first."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Columns of a log by what they hold.
+
+    Attributes:
+        arrived: when a request came.
+        prompt: its tokens.
+        output: tokens of its answer.
+        session: of what conversation it is a turn; empty if none is named.
+        unit: of times that are numbers, a key of `UNITS`; empty if the numbers or their name say it.
+    """
+
+    arrived: str
+    prompt: str
+    output: str
+    session: str = ""
+    unit: str = ""
+
+
+def read(path: Path, names: Names) -> TraceColumns:
+    """The requests of a log, times from the first one.
+
+    Raises:
+        FormatError: a column is not there, a cell is not what it should be, or nobody says the unit of its times.
+    """
+    cells = _cells(path, names)
+    times, note = seconds(path, names, cells["arrived"])
+    notes = [note] if note else []
+    sessions = {each for each in cells.get("session", ()) if each}
+    if 1 < len(sessions) < len(times):
+        notes.append(f"{path.name}: {len(sessions):,} sessions; turns are played at the times they came")
+    prompts, outputs = (np.asarray(cells[key], dtype=np.int64) for key in ("prompt", "output"))
+    return trace_columns(path, times, prompts, outputs, notes=notes)
+
+
+def guess(path: Path) -> Names:
+    """The columns of a log by the names that logs use.
+
+    Raises:
+        FormatError: one that is needed has none of them; the message lists those that are there.
+    """
+    there = columns(path)
+    folded = {name.casefold(): name for name in there}
+    found = {}
+    for role, usual in USUAL.items():
+        found[role] = next((folded[name.casefold()] for name in usual if name.casefold() in folded), "")
+    for role in ("arrived", "prompt", "output"):
+        if not found[role]:
+            listed = ", ".join(there[:20])
+            problem = f"no column with a usual name for {role}; name it with `columns`. There are: {listed}"
+            raise FormatError(path, problem)
+    return Names(**found)
+
+
+def columns(path: Path) -> list[str]:
+    """Names of the columns of a log, those within objects with dots.
+
+    Raises:
+        FormatError: it is no table.
+    """
+    if _is_parquet(path):
+        return list(_parquet(path).column_names)
+    first = next((line for line in read_lines(path) if line.strip()), "")
+    if "\x00" in first:
+        raise FormatError(path, "is no text: an archive? Unpack it, and name a log in it")
+    if not first.lstrip().startswith("{"):
+        return [cell.strip().strip('"') for cell in first.split(",")]
+    return list(_flat(_entry(path, 1, first)))
+
+
+def seconds(path: Path, names: Names, cells: Sequence[Any]) -> tuple[NDArray[np.float64], str]:
+    """Times from the first one, and a note on what they were taken for.
+
+    Raises:
+        FormatError: a cell is no time, or the unit of numbers is not said.
+    """
+    try:
+        numbers = np.array([float(cell) for cell in cells], dtype=np.float64)
+    except (TypeError, ValueError):
+        return _stamps(path, names, cells)
+    if not len(numbers):
+        return numbers, ""
+    if not np.isfinite(numbers).all():
+        raise FormatError(path, f"{names.arrived}: expected times; some are no numbers")
+    unit = names.unit or _unit(names.arrived, float(numbers.min()))
+    if not unit:
+        problem = f"{names.arrived}: numbers from {numbers.min():g} to {numbers.max():g}, and nothing says whether"
+        raise FormatError(path, f"{problem} these are seconds or milliseconds; say so with unit")
+    return (numbers - numbers.min()) * UNITS[unit], "" if names.unit else f"{path.name}: {names.arrived} is in {unit}"
+
+
+def _unit(name: str, least: float) -> str:
+    """The unit that the size of times since 1970 proves, or their name says."""
+    for from_, unit in EPOCHS:
+        if least >= from_:
+            return unit
+    return next((unit for ending, unit in ENDINGS.items() if name.casefold().endswith(ending)), "")
+
+
+def _stamps(path: Path, names: Names, cells: Sequence[Any]) -> tuple[NDArray[np.float64], str]:
+    moments, bare = [], 0
+    for number, cell in enumerate(cells, start=1):
+        try:
+            moment = datetime.fromisoformat(str(cell).strip())
+        except ValueError:
+            problem = f"{names.arrived}: expected a time such as 2026-03-01T12:00:00.5+01:00 or a number"
+            raise FormatError(path, f"{problem}, got {shortened(str(cell))} in request {number:,}") from None
+        bare += moment.tzinfo is None
+        moments.append(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if 0 < bare < len(moments):
+        problem = f"{bare:,} of {len(moments):,} times have no zone and the others have one"
+        raise FormatError(path, f"{names.arrived}: {problem}")
+    first = min(moments)
+    since = np.array([(moment - first).total_seconds() for moment in moments], dtype=np.float64)
+    return since, f"{path.name}: {names.arrived} has no zone; taken as it stands" if bare else ""
+
+
+def _cells(path: Path, names: Names) -> dict[str, Sequence[Any]]:
+    """The cells of each column that is named."""
+    wanted = {role: name for role, name in vars(names).items() if name and role != "unit"}
+    there = columns(path)
+    for name in wanted.values():
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+            near = near or [each for each in there if each.rpartition(".")[2] == name.rpartition(".")[2]][:1]
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there[:20])}"
+            raise FormatError(path, f"no column {name!r}{hint}")
+    if _is_parquet(path):
+        table = _parquet(path)
+        cells = {role: table.column(name).to_pylist() for role, name in wanted.items()}
+        for role in ("prompt", "output"):
+            cells[role] = [_tokens(path, wanted[role], i + 1, cell) for i, cell in enumerate(cells[role])]
+        return cells
+    first = next((line for line in read_lines(path) if line.strip()), "")
+    if first.lstrip().startswith("{"):
+        return _of_lines(path, wanted)
+    kinds = {name: TOKENS if role in ("prompt", "output") else TEXT for role, name in wanted.items()}
+    found = read_columns(path, kinds)
+    return {role: found[name].tolist() for role, name in wanted.items()}
+
+
+def _of_lines(path: Path, wanted: Mapping[str, str]) -> dict[str, Sequence[Any]]:
+    cells: dict[str, list[Any]] = {role: [] for role in wanted}
+    for number, entry in _entries(path):
+        flat = _flat(entry)
+        for role, name in wanted.items():
+            value = flat.get(name)
+            cells[role].append(_tokens(path, name, number, value) if role in ("prompt", "output") else value)
+    return dict(cells)
+
+
+def _tokens(path: Path, name: str, number: int, value: Any) -> int:
+    if type(value) not in (int, float) or not 0 <= value <= MOST_TOKENS or value != int(value):
+        problem = f"{name}: expected {TOKENS.expected}, got {shortened(json.dumps(value, default=str))}"
+        raise FormatError(path, problem, line=number)
+    return int(value)
+
+
+def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, text in enumerate(read_lines(path), start=1):
+        if text.strip():
+            yield number, _entry(path, number, text)
+
+
+def _entry(path: Path, number: int, text: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        problem = f"expected one JSON object a line: {error}"
+        raise FormatError(path, problem, line=number, column=1, text=text) from None
+    if not isinstance(entry, dict):
+        raise FormatError(path, "expected one JSON object a line", line=number, column=1, text=text)
+    return entry
+
+
+def _flat(entry: Mapping[str, Any], before: str = "", depth: int = 4) -> dict[str, Any]:
+    """The values of an object and of those within it, by their names with dots."""
+    flat: dict[str, Any] = {}
+    for key, value in entry.items():
+        if isinstance(value, dict) and depth:
+            flat |= _flat(value, f"{before}{key}.", depth - 1)
+        else:
+            flat[f"{before}{key}"] = value
+    return flat
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise FormatError(path, f"cannot be read: {error.strerror or error}") from None
+
+
+def _parquet(path: Path) -> Any:
+    """A Parquet table, its structs taken apart into columns with dots."""
+    try:
+        parquet: Any = import_module("pyarrow.parquet")
+        broken: Any = import_module("pyarrow").ArrowException
+    except ModuleNotFoundError:
+        raise FormatError(path, "is Parquet, which needs pyarrow: install infermodel[parquet]") from None
+    try:
+        table = parquet.read_table(path)
+    except (broken, OSError, ValueError) as error:
+        raise FormatError(path, f"expected Parquet: {str(error).splitlines()[0][:200]}") from None
+    while any(str(field.type).startswith("struct") for field in table.schema):
+        table = table.flatten()
+    return table
