@@ -53,7 +53,7 @@ def test_a_closed_loop_follows_littles_law() -> None:
     assert found.otpm == 18.0 * 11
     assert found.rate_warning == ""
     short = summarise(few(), Window(0.0, 160.0), offered=Offered(users=21, pause_s=4.0))
-    assert short.rate_warning == "20 requests of 21 users are not a whole cycle of each: the rate is that of the start"
+    assert short.rate_warning == "too short a run: 20 requests of 21 users are not a whole cycle of each"
 
 
 def test_refused_users_pause_and_try_again() -> None:
@@ -65,6 +65,15 @@ def test_refused_users_pause_and_try_again() -> None:
     # Half of the tries take 6 s, half a pause of 1 s: 3.5 s each, 3 x 60 / 3.5 tries, half of them answered.
     assert found.offered_rpm == pytest.approx(180 / 3.5)
     assert found.rpm == pytest.approx(90 / 3.5)
+
+
+def test_answers_that_differ_need_many_requests() -> None:
+    # Half of the answers take 6 s, half 1 s: sd 2.56 of a mean of 3.5, and +- 2.093 x 2.56 / sqrt(20) = 1.2 (t, 19).
+    record = one_at_a_time(np.arange(20) * 8.0, [11, 1] * 10, bin_s=4.0)
+    found = summarise(record, Window(0.0, 160.0), offered=Offered(users=3))
+    assert found.rate_warning == "too short a run: from 20 requests the mean cycle may be off by 34 %"
+    # Pauses of 100 s leave a share of 1.2 / 103.5.
+    assert summarise(record, Window(0.0, 160.0), offered=Offered(users=3, pause_s=100.0)).rate_warning == ""
 
 
 def growing() -> ServiceRecord:

@@ -55,6 +55,32 @@ def test_a_change_that_every_request_sees_has_no_noise(folders: list[Path]) -> N
     assert find(rows, "CS-3 8B", "ttft_p99_s", "later").is_established is None
 
 
+def test_prices_that_do_not_hold_keep_their_number_and_are_struck_out(folders: list[Path], tmp_path: Path) -> None:
+    result, capacities, verdicts = example()
+    first = result.services[0]
+    missed = replace(
+        first.summary, price_holds=False, price_reason="misses ttft_p99", tail_warning="p99 of 40 requests: too few"
+    )
+    other = replace(result, services=(replace(first, summary=missed), *result.services[1:]))
+    folder = write(other, capacities, verdicts, tmp_path / "missed", figures=False)
+    name = first.summary.service
+    rows = list(differences(read_reports([folders[0], folder])))
+    held, struck = (find(rows, name, "blended", report) for report in ("base", "missed"))
+    assert (held.price_holds, held.note) == (True, "")
+    assert (struck.price_holds, struck.note) == (False, "misses ttft_p99")
+    assert struck.value == held.value  # the number stays
+    assert find(rows, name, "ttft_p99_s", "missed").note == "p99 of 40 requests: too few"
+    assert find(rows, name, "ttft_mean_s", "missed").note == ""
+    at_capacity = [r for r in rows if (r.load, r.metric, r.service) == ("capacity", "blended", name)]
+    assert all(each.price_holds for each in at_capacity)
+    said = CliRunner().invoke(
+        infermodel, ["compare", str(folders[0]), str(folder), "--out", str(tmp_path / "c"), "--no-figures"]
+    )
+    assert f"missed, {name}: the price at the offered load does not hold: misses ttft_p99" in said.output
+    page = (tmp_path / "c" / "compare.html").read_text(encoding="utf-8")
+    assert '</s><small class="bad">misses ttft_p99</small>' in page
+
+
 def test_pairs_take_the_common_noise_out() -> None:
     # 40 requests, 20 batches of 2: the change is 1 and 3 in turn, every batch mean 2; alone the latencies spread widely
     arrived = np.arange(40.0)

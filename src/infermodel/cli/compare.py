@@ -54,13 +54,14 @@ def table(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> str:
     heading = ("service", "load", "figure", "unit", *(report.title for report in reports))
     shown = [(*key, *(cell(each, each is cells[0]) for each in cells)) for key, cells in differing.items()]
     said = [aligned([heading, *shown])] if shown else []
-    struck = dict.fromkeys(
-        f"{row.report}, {row.service}: the price at the offered load does not hold: {row.price_reason}"
-        for row in rows
-        if not row.price_holds
-    )
-    said += ["\n".join(struck)] if struck else []
+    doubts = dict.fromkeys(f"{row.report}, {row.service}: {doubt(row)}" for row in rows if row.note)
+    said += ["\n".join(doubts)] if doubts else []
     return "\n\n".join([*said, f"{len(lines) - len(differing)} of {len(lines)} figures are the same."])
+
+
+def doubt(row: Difference) -> str:
+    """What a reader should know of a figure."""
+    return row.note if row.price_holds else f"the price at the offered load does not hold: {row.note}"
 
 
 def cell(row: Difference, is_base: bool) -> str:

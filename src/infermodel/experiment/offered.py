@@ -8,7 +8,7 @@ from math import ceil, inf, isfinite, nan
 import numpy as np
 
 from infermodel.metrics.latency import latencies
-from infermodel.metrics.rates import Offered
+from infermodel.metrics.rates import SURE, Offered
 from infermodel.metrics.steady import (
     FEWEST_REQUESTS,
     FEWEST_TURNOVERS,
@@ -28,6 +28,9 @@ from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
 MOST_ASKED = 20_000
 """Requests of the longer run that says whether a fleet keeps up; where more would be needed, nobody can tell."""
 
+LEAST_TURNOVERS = 4
+"""Answers' times that it lasts at least: two in which the fleet fills, and two to look at."""
+
 FEWEST_ASKED = 400
 """Requests that it has at least: in fewer a queue that grows by a tenth does not show."""
 
@@ -46,9 +49,10 @@ def offered_of(
     """
     traffic, sessions = service.traffic, service.sessions
     if isinstance(traffic, ClosedTraffic):
-        pause = traffic.think_time
-        pauses_s = (pause.mean_s, pause.mean_at_least_s(PAUSE_AFTER_REJECTION_S))
-        return Offered(nan, traffic.users, *pauses_s, *_lengths(traffic), joined_s, ends)
+        # Answers as long as drawn: the mean cycle is of these, so that what is odd about them cancels in the tokens.
+        pause, prompt = traffic.think_time, mean_prompt(traffic)
+        refused_s = pause.mean_at_least_s(PAUSE_AFTER_REJECTION_S)
+        return Offered(nan, traffic.users, pause.mean_s, refused_s, prompt, joined_s=joined_s, ends=ends)
     if isinstance(traffic, TraceTraffic):
         whole = ends and window.holds(record.requests.arrived_at).all()
         rate = traffic.mean_rate_per_s if whole else rate_of(record.requests.arrived_at, window)
@@ -57,13 +61,13 @@ def offered_of(
         asked = record.questions
         calls = float(asked.calls.mean()) if asked is not None and len(asked.calls) else nan
         return Offered(calls * rate_in(sessions.arrivals, window), ends=ends)
-    prompt, output = _lengths(traffic)
+    prompt, output = mean_prompt(traffic), traffic.mean_output_tokens
     return Offered(rate_in(traffic.arrivals, window), prompt_tokens=prompt, output_tokens=output, ends=ends)
 
 
-def _lengths(traffic: OpenTraffic | ClosedTraffic) -> tuple[float, float]:
-    """Means of the laws; NaN for prompts that come again: there are only so many, and those were drawn once."""
-    return (nan if traffic.prefix else traffic.mean_prompt_tokens), traffic.mean_output_tokens
+def mean_prompt(traffic: OpenTraffic | ClosedTraffic) -> float:
+    """Mean of the prompts' law; NaN where they come again: then they are only so many, and those were drawn once."""
+    return nan if traffic.prefix else traffic.mean_prompt_tokens
 
 
 def rate_in(arrivals: Arrivals, window: Window) -> float:
@@ -86,6 +90,50 @@ def rate_of(arrived_at: np.ndarray[tuple[int], np.dtype[np.float64]], window: Wi
     return (len(times) - 1) / span_s if span_s > 0 else nan
 
 
+def longer_run(
+    scenario: ResolvedScenario,
+    service: ResolvedService,
+    spec: ServiceSpec,
+    record: ServiceRecord,
+    window: Window,
+    number: int,
+) -> Longer:
+    """What a longer run says of one that is too short: of an open load whether the fleet keeps up, of a closed loop
+    whether its rate stays.
+    """
+    if isinstance(service.traffic, ClosedTraffic):
+        return loop_stays(scenario, service.traffic, spec, record, window, number)
+    return keeps_up(scenario, service, spec, record, window, number)
+
+
+def loop_stays(
+    scenario: ResolvedScenario,
+    traffic: ClosedTraffic,
+    spec: ServiceSpec,
+    record: ServiceRecord,
+    window: Window,
+    number: int,
+) -> Longer:
+    """Whether users go on at the pace of a window of fewer than ten cycles each: answers of equal length may still be
+    falling into step. A longer run of twelve cycles is asked for its last six.
+    """
+    takes_s = latencies(record.requests)["e2e_s"][window.holds(record.requests.arrived_at)]
+    asked = ceil(1.2 * FEWEST_TURNOVERS) * traffic.users
+    if len(takes_s) >= FEWEST_TURNOVERS * traffic.users or not len(takes_s) or not np.isfinite(takes_s).all():
+        return NOT_ASKED
+    if asked > MOST_ASKED:
+        return NOT_ASKED
+    (longer,) = simulate([spec], scenario.seed, Horizon(requests=asked), replication=number)
+    later_s = latencies(longer.requests)["e2e_s"][asked // 2 : asked]
+    if not np.isfinite(later_s).all():
+        return NOT_ASKED
+    pause_s = traffic.think_time.mean_s
+    rpm, later = (60 * traffic.users / (float(each.mean()) + pause_s) for each in (takes_s, later_s))
+    if abs(rpm - later) <= SURE * later:
+        return NOT_ASKED
+    return Longer(unsure=f"too short a run: {len(takes_s)} requests say {rpm:.4g} a minute, {asked} say {later:.4g}")
+
+
 def keeps_up(
     scenario: ResolvedScenario,
     service: ResolvedService,
@@ -94,15 +142,15 @@ def keeps_up(
     window: Window,
     number: int,
 ) -> Longer:
-    """What a longer run says of an open load whose own window is too short to see a queue grow.
+    """Whether the fleet keeps up with an open load whose own window is too short to see a queue grow.
 
     Short is a window of fewer than ten answers' times, or of fewer than a hundred requests. The longer run is of the
-    same traffic (a log again and again), ten answers long; it is asked for nothing but whether, in its second half,
-    the queue grows or more and more requests are under way.
+    same traffic (a log again and again), ten answers long, or four where that takes too many requests; it is asked for
+    nothing but whether, in its second half, the queue grows or more and more requests are under way.
     """
     rate = offered_of(service, record, window, ends=True).rate_per_s
     times = record.requests.arrived_at[window.holds(record.requests.arrived_at)]
-    if isinstance(service.traffic, ClosedTraffic) or not isfinite(rate) or is_overloaded(record.requests, window):
+    if not isfinite(rate) or is_overloaded(record.requests, window):
         return NOT_ASKED
     if isinstance(service.traffic, TraceTraffic):  # after its last request a queue only shrinks
         window = Window(window.start_s, min(window.end_s, float(np.nextafter(times[-1], inf))))
@@ -111,8 +159,8 @@ def keeps_up(
     takes_s = time_of_an_answer_s(record, window)
     if not isfinite(takes_s) or (window.seconds >= FEWEST_TURNOVERS * takes_s and len(times) >= FEWEST_REQUESTS):
         return NOT_ASKED
-    lasts_s = max(FEWEST_TURNOVERS * takes_s, FEWEST_ASKED / rate)
-    if lasts_s * rate > MOST_ASKED:
+    lasts_s = min(max(FEWEST_TURNOVERS * takes_s, FEWEST_ASKED / rate), MOST_ASKED / rate)
+    if lasts_s < LEAST_TURNOVERS * takes_s:
         return Longer(unsure="too short to tell whether the fleet keeps up: an answer takes longer than the run")
     if isinstance(service.traffic, TraceTraffic):
         again = ceil(lasts_s / service.traffic.window_s)
@@ -132,5 +180,6 @@ def time_of_an_answer_s(record: ServiceRecord, window: Window) -> float:
         ]
     else:
         times_s = latencies(record.requests)["e2e_s"][window.holds(record.requests.arrived_at)]
-    times_s = times_s[np.isfinite(times_s)]
-    return max(float(times_s.mean()) if len(times_s) else 0.0, answer_s(record)) or inf
+    ended = np.isfinite(times_s)
+    mean_s = float(times_s[ended].mean()) if ended.any() else 0.0
+    return max(mean_s, 0.0 if ended.all() else answer_s(record)) or inf

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 
-from infermodel.experiment.offered import keeps_up, offered_of
+from infermodel.experiment.offered import longer_run, offered_of
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult
@@ -105,7 +105,7 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
                 service.objectives,
                 systems=service.systems,
                 offered=offered_of(service, record, own, ends=ends, joined_s=joined),
-                longer=keeps_up(scenario, service, spec, record, own, number) if ask_longer else NOT_ASKED,
+                longer=longer_run(scenario, service, spec, record, own, number) if ask_longer else NOT_ASKED,
             )
         )
     return Replication(window, records if number == 0 else (), tuple(summaries), laws)

@@ -13,6 +13,7 @@ from math import isfinite, nan
 
 import numpy as np
 
+from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.steady import Window
 from infermodel.metrics.throughput import Balance, Throughput, bin_edges, overlap, throughput
@@ -20,6 +21,10 @@ from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
 
 OWN_RATE, CYCLE, BUSY_SPAN, WINDOW = "own rate", "users over cycle", "busy span", "window"
 """How a rate was told: the load's; by Little's law; tokens over the time with work; what finished in the window."""
+
+
+SURE = 0.03
+"""A rate of a closed loop that may be off by more than this share says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +94,12 @@ def told(record: ServiceRecord, window: Window, counts: Balance, offered: Offere
 def of_users(requests: RequestTable, window: Window, counts: Balance, offered: Offered) -> Told:
     """A closed loop's rates by Little's law: users / (mean time of an answer + mean pause).
 
-    A rejected request takes no time but the pause after it. Where users still come, and with less than a cycle of each,
-    the run is too short, and says so.
+    A rejected request takes no time but the pause after it. Where users still come, with less than a cycle of each, and
+    where answers differ so much that their mean may be off, the run is too short, and says so.
     """
     e2e_s = latencies(requests)["e2e_s"][window.holds(requests.arrived_at)]
-    answer_s = float(e2e_s[np.isfinite(e2e_s)].mean())
+    answers = of_independent(e2e_s[np.isfinite(e2e_s)])
+    answer_s = answers.mean
     ended = counts.finished + counts.rejected
     answered = counts.finished / ended
     cycle_s = answered * (answer_s + offered.pause_s) + (1 - answered) * offered.refused_s
@@ -105,6 +111,9 @@ def of_users(requests: RequestTable, window: Window, counts: Balance, offered: O
         short = f"too short a run: {asked} are not a whole cycle of each"
     elif window.start_s < offered.joined_s:
         short = f"users still come until {offered.joined_s:,.3g} s and the window starts at {window.start_s:,.3g} s"
+    elif answers.half_width * answered > SURE * cycle_s:
+        off = 100 * answers.half_width * answered / cycle_s
+        short = f"too short a run: from {counts.arrived} requests the mean cycle may be off by {off:.2g} %"
     return Told(rpm, served, CYCLE, short)
 
 

@@ -64,7 +64,7 @@ class Difference:
     half_width: float = _column("see unit", "of the difference's 95 % interval; empty: no ground for one")
     interval: str = _column("", "`paired`: request by request, where both saw the same ones; `independent`; or empty")
     price_holds: bool = _column("", "false: a price that nobody would sign, see prices.csv of that report")
-    price_reason: str = _column("", "why not")
+    note: str = _column("", "why not; and of a p99, where it is one of too few requests")
 
     @property
     def is_established(self) -> bool | None:
@@ -89,7 +89,9 @@ def differences(reports: Sequence[SavedReport]) -> Iterator[Difference]:
                 change = 0.0 if isclose(value, base, rel_tol=ROUNDING) else value - base
                 ratio = value / base if base else nan
                 why = report.doubtful.get((service, load, metric), "")
-                told = (value, change, ratio, half_width, kind, not why, why)
+                few = report.summary.get(service, {}).get("tail_warning", "") if load == "offered" else ""
+                note = why or (few if "_p99_" in metric else "")
+                told = (value, change, ratio, half_width, kind, not why, note)
                 yield Difference(service, load, metric, unit, report.title, *told)
 
 
