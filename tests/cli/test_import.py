@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from bench_files import ONE_A_CHUNK, evalscope, inference_perf, put, sglang, vllm, vllm_entry
 from click.testing import CliRunner, Result
 
@@ -137,3 +138,28 @@ def test_a_log_without_a_unit_is_asked_for_it(tmp_path: Path) -> None:
     path.write_text("time,prompt_tokens,output_tokens\n0,5,5\n2500,5,5\n")
     assert "say so with unit" in call(path).output
     assert "requests  2 in 2.5 s" in call(path, "--unit", "ms").stdout
+
+
+def test_laws_fitted_to_a_log(tmp_path: Path) -> None:
+    # Gaps of 1 and 3 s in turn: mean 2, deviation 1. Prompts of 50 and 150 in turn: mean 100, deviation 50.
+    path = tmp_path / "log.csv"
+    times = [4 * (i // 2) + i % 2 for i in range(201)]
+    rows = [f"{at},{50 + 100 * (i % 2)},20" for i, at in enumerate(times)]
+    path.write_text("\n".join(["arrived_at_s,prompt_tokens,output_tokens", *rows]) + "\n")
+    out = tmp_path / "my.yaml"
+    assert call(path, "-o", out, "--laws").exit_code == 0
+    traffic = yaml.safe_load(out.read_text())["traffic"]
+    assert traffic["arrivals"] == {"kind": "gamma", "rate": "0.5 /s", "cv": 0.5}
+    assert traffic["prompt_tokens"]["kind"] == "lognormal"
+    assert traffic["prompt_tokens"]["mean"] == pytest.approx(100, rel=0.01)
+    assert traffic["prompt_tokens"]["cv"] == pytest.approx(0.5, rel=0.01)
+    assert traffic["output_tokens"] == {"kind": "fixed", "tokens": 20}
+    even = call(gateway_log(tmp_path / "even.jsonl"), "-o", tmp_path / "even.yaml", "--laws")
+    assert even.exit_code == 2
+    assert "have no law to fit" in even.output
+
+
+def test_lengths_beyond_the_context_are_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("arrived_at_s,prompt_tokens,output_tokens\n0,5,5\n1,131072,5\n")
+    assert "warning: 1 requests are longer than the 131,072 tokens" in call(path, "-o", tmp_path / "my.yaml").stdout

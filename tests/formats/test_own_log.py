@@ -127,3 +127,22 @@ def test_an_empty_cell_of_a_table_has_its_place(tmp_path: Path) -> None:
 def test_no_usual_name_lists_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"no column with a usual name for arrived; .*There are: a, b"):
         own_log.guess(table(tmp_path / "log.csv", head="a,b"))
+
+
+def test_failed_requests_have_no_usage_and_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    good = {"created_at": 1_772_366_400, "usage": {"prompt_tokens": 100, "completion_tokens": 20}}
+    path.write_text(json.dumps({"created_at": 1_772_366_399, "error": "timeout"}) + "\n" + json.dumps(good) + "\n")
+    log = own_log.read(path, own_log.guess(path))  # the first line has no usage, and none of its columns
+    assert len(log) == 1
+    assert "log.jsonl: 1 requests without tokens, as failed ones are, left out" in log.notes
+
+
+def test_caches_and_keys_are_noted(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 25}}
+    path = lines(tmp_path / "log.jsonl", 1_772_366_400, 1_772_366_401, usage=usage, team_id="a")
+    names = own_log.guess(path)
+    assert (names.cached, names.key) == ("usage.prompt_tokens_details.cached_tokens", "team_id")
+    notes = own_log.read(path, names).notes
+    assert "log.jsonl: 25.0 % of prompt tokens were cached there; played as new text" in notes
+    assert "log.jsonl: 1 keys; played as one sender" in notes

@@ -31,11 +31,19 @@ STATISTICS = ("mean", *(f"p{percent}" for percent in PERCENTS), "max")
 @click.option(
     "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Scenario to write that plays a log or trace."
 )
+@click.option("--laws", is_flag=True, help="With -o: arrivals and lengths from laws fitted to the log.")
 @click.option("--unit", type=click.Choice(tuple(UNITS)), help="Of a log's times that are numbers, where it says none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def import_(
-    result: Path, chosen: str, requests: Path | None, out: Path | None, unit: str | None, as_json: bool, quiet: bool
+    result: Path,
+    chosen: str,
+    requests: Path | None,
+    out: Path | None,
+    laws: bool,
+    unit: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Say what RESULT is: results of a load generator (a file, or a folder of any mix), each latency under one
     definition or refused with the reason; or a log or trace of requests, which `-o` makes a scenario of.
@@ -45,7 +53,7 @@ def import_(
     if result.is_file() and not _is_result(result):
         if requests is not None or chosen:
             raise click.UsageError(f"{result}: --run and --requests are for results of load generators")
-        _log(result, out, unit or "", as_json, quiet)
+        _log(result, out, unit or "", laws=laws, as_json=as_json, quiet=quiet)
         return
     if out is not None or unit is not None:
         raise click.UsageError(f"{result}: -o and --unit are for logs; --requests writes a result's requests as one")
@@ -76,7 +84,7 @@ def _is_result(path: Path) -> bool:
         return False
 
 
-def _log(path: Path, out: Path | None, unit: str, as_json: bool, quiet: bool) -> None:
+def _log(path: Path, out: Path | None, unit: str, *, laws: bool, as_json: bool, quiet: bool) -> None:
     """Say what a log is, and write a scenario that plays it."""
     from infermodel.cli.import_log import log_as_dictionary, page_of_log, read_log, scenario_of_log
     from infermodel.files import write_new
@@ -88,14 +96,19 @@ def _log(path: Path, out: Path | None, unit: str, as_json: bool, quiet: bool) ->
     if out is not None:
         if out.exists():
             raise click.UsageError(f"{out} is there already; name another file")
+        try:
+            text, odd = scenario_of_log(path, known, log, laws=laws)
+        except ValueError as error:
+            raise click.UsageError(f"{path}: {error}") from error
         with refusal(out):
-            write_new(out, scenario_of_log(path, known))
+            write_new(out, text)
     if as_json:
         click.echo(json.dumps(log_as_dictionary(path, known, log), indent=2))
     elif not quiet:
         click.echo(page_of_log(path, known, log))
         if out is not None:
-            click.echo(f"\n{out} written; try: infermodel run {out} --dry-run")
+            click.echo("".join(f"\nwarning: {each}" for each in odd))
+            click.echo(f"{out} written; try: infermodel run {out} --dry-run")
 
 
 def _runs(result: Path) -> tuple[tuple[Measured, ...], list[str]]:

@@ -8,12 +8,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
+from infermodel import catalog
 from infermodel.cli.table import aligned
 from infermodel.formats.columns import TraceColumns
-from infermodel.formats.log_facts import facts, warnings
+from infermodel.formats.log_facts import beyond, facts, spread, warnings
 from infermodel.formats.own_log import Names
+from infermodel.scenario.schema.types import BURSTIEST
 from infermodel.workload.trace import read, recognised
 
 
@@ -66,22 +70,50 @@ def log_as_dictionary(path: Path, known: str | Names, log: TraceColumns) -> dict
     return {"file": str(path), **kind, **said, "notes": list(log.notes), "warnings": warnings(log, told)}
 
 
-def scenario_of_log(path: Path, known: str | Names) -> str:
-    """A scenario that plays a log on the second fleet of the scenario that `infermodel new` writes."""
+def scenario_of_log(path: Path, known: str | Names, log: TraceColumns, *, laws: bool) -> tuple[str, list[str]]:
+    """A scenario that plays a log on the second fleet of the scenario that `infermodel new` writes, and warnings.
+
+    Args:
+        laws: arrivals and lengths from laws with the log's means and spreads, instead of the log itself.
+    """
     starter = yaml.safe_load(files("infermodel.scenario").joinpath("starter.yaml").read_text(encoding="utf-8"))
     service = starter["services"][1]
     del service["limits"]  # a log may hold longer prompts than the starter's
-    played: dict[str, Any] = {"kind": "trace", "file": str(path.resolve())}
-    if isinstance(known, Names):
-        played["columns"] = {role: name for role, name in vars(known).items() if name}
-    else:
-        played["format"] = known
     document = {
         "title": f"{path.name} on {service['name']}",
         "seed": starter["seed"],
-        "traffic": {"arrivals": played},
+        **({"duration": starter["duration"]} if laws else {}),
+        "traffic": _laws(log) if laws else {"arrivals": _played(path, known)},
         "objectives": starter["objectives"],
         "services": [service],
     }
-    said = "# Arrivals and lengths as the log has them; change model, fleet and objectives to yours.\n"
-    return said + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    context = catalog.load_model(service["model"]).max_context
+    long = beyond(log, context)
+    said = f"{long:,} requests are longer than the {context:,} tokens of {service['model']}'s context"
+    kind = "from laws with the log's means and spreads" if laws else "as the log has them"
+    text = f"# Arrivals and lengths {kind}; change model, fleet and objectives to yours.\n"
+    text += yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return text, [said] if long else []
+
+
+def _played(path: Path, known: str | Names) -> dict[str, Any]:
+    played: dict[str, Any] = {"kind": "trace", "file": str(path.resolve())}
+    if isinstance(known, Names):
+        return {**played, "columns": {role: name for role, name in vars(known).items() if name}}
+    return {**played, "format": known}
+
+
+def _laws(log: TraceColumns) -> dict[str, Any]:
+    """Gaps of the gamma law and lognormal lengths, each with the log's mean and spread."""
+    told = facts(log)
+    if math.isnan(told.rate_per_s) or not told.gap_cv > 0:
+        raise ValueError("arrivals all at once or all evenly spaced have no law to fit; leave --laws out")
+
+    def lengths(tokens: NDArray[np.int64]) -> dict[str, Any]:
+        if not tokens.std():
+            return {"kind": "fixed", "tokens": int(tokens[0])}
+        mean = float(f"{tokens.mean():.4g}")
+        return {"kind": "lognormal", "mean": mean, "cv": round(spread(tokens), 3), "max": int(tokens.max())}
+
+    gaps = {"kind": "gamma", "rate": f"{told.rate_per_s:.4g} /s", "cv": round(min(told.gap_cv, BURSTIEST), 3)}
+    return {"arrivals": gaps, "prompt_tokens": lengths(log.prompt_tokens), "output_tokens": lengths(log.output_tokens)}

@@ -56,6 +56,16 @@ def facts(log: TraceColumns) -> LogFacts:
     )
 
 
+def beyond(log: TraceColumns, context: int) -> int:
+    """Requests whose prompt and answer are longer together than a model's context."""
+    return int((log.prompt_tokens + log.output_tokens > context).sum())
+
+
+def spread(tokens: NDArray[np.int64]) -> float:
+    """Standard deviation over mean."""
+    return float(tokens.std() / tokens.mean())
+
+
 def warnings(log: TraceColumns, told: LogFacts) -> list[str]:
     """What is odd about a log beyond what its notes say."""
     found = []

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 
 from infermodel.formats.columns import MOST_TOKENS, TEXT, TOKENS, TraceColumns, read_columns, trace_columns
 from infermodel.formats.text import FormatError, read_lines, shortened
+
+SAMPLE = 100
+"""Lines in which columns are looked for: the first request may have failed and have no usage."""
 
 UNITS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 """Of numbers that are times, in seconds."""
@@ -41,6 +45,8 @@ USUAL: Mapping[str, tuple[str, ...]] = {
                "response.usage.completion_tokens", "num_completion_tokens", "output_length", "generated_tokens",
                "tokens_out"),
     "session": ("session_id", "conversation_id", "chat_id", "thread_id"),
+    "cached": ("cached_tokens", "usage.prompt_tokens_details.cached_tokens", "usage.cache_read_input_tokens"),
+    "key": ("api_key_id", "key_id", "key_alias", "team_id", "api_key_hash"),
 }  # fmt: skip
 """Names that logs use, likeliest first."""
 
@@ -54,6 +60,8 @@ class Names:
         prompt: its tokens.
         output: tokens of its answer.
         session: of what conversation it is a turn; empty if none is named.
+        cached: prompt tokens that its server had cached; empty if none is named.
+        key: whose it is; empty if none is named.
         unit: of times that are numbers, a key of `UNITS`; empty if the numbers or their name say it.
     """
 
@@ -61,6 +69,8 @@ class Names:
     prompt: str
     output: str
     session: str = ""
+    cached: str = ""
+    key: str = ""
     unit: str = ""
 
 
@@ -77,7 +87,24 @@ def read(path: Path, names: Names) -> TraceColumns:
     if 1 < len(sessions) < len(times):
         notes.append(f"{path.name}: {len(sessions):,} sessions; turns are played at the times they came")
     prompts, outputs = (np.asarray(cells[key], dtype=np.int64) for key in ("prompt", "output"))
+    if "cached" in cells:
+        share = sum(each for each in map(_number, cells["cached"])) / max(1, int(prompts.sum()))
+        notes.append(f"{path.name}: {100 * share:.1f} % of prompt tokens were cached there; played as new text")
+    keys = {str(each) for each in cells.get("key", ()) if each}
+    if keys:
+        notes.append(f"{path.name}: {len(keys):,} keys; played as one sender")
+    if left_out := len(cells["left out"]):
+        notes.append(f"{path.name}: {left_out:,} requests without tokens, as failed ones are, left out")
     return trace_columns(path, times, prompts, outputs, notes=notes)
+
+
+def _number(cell: Any) -> float:
+    """A cell that should be a number, 0 where it is none."""
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        return 0.0
+    return value if 0 <= value <= MOST_TOKENS else 0.0
 
 
 def guess(path: Path) -> Names:
@@ -107,12 +134,14 @@ def columns(path: Path) -> list[str]:
     """
     if _is_parquet(path):
         return list(_parquet(path).column_names)
-    first = next((line for line in read_lines(path) if line.strip()), "")
+    lines = [line for line in islice(read_lines(path), SAMPLE) if line.strip()]
+    first = lines[0] if lines else ""
     if "\x00" in first:
         raise FormatError(path, "is no text: an archive? Unpack it, and name a log in it")
     if not first.lstrip().startswith("{"):
         return [cell.strip().strip('"') for cell in first.split(",")]
-    return list(_flat(_entry(path, 1, first)))
+    entries = (_entry(path, number, line) for number, line in enumerate(lines, start=1))
+    return list(dict.fromkeys(name for entry in entries for name in _flat(entry)))
 
 
 def seconds(path: Path, names: Names, cells: Sequence[Any]) -> tuple[NDArray[np.float64], str]:
@@ -174,25 +203,30 @@ def _cells(path: Path, names: Names) -> dict[str, Sequence[Any]]:
             raise FormatError(path, f"no column {name!r}{hint}")
     if _is_parquet(path):
         table = _parquet(path)
-        cells = {role: table.column(name).to_pylist() for role, name in wanted.items()}
-        for role in ("prompt", "output"):
-            cells[role] = [_tokens(path, wanted[role], i + 1, cell) for i, cell in enumerate(cells[role])]
-        return cells
+        whole = [table.column(name).to_pylist() for name in wanted.values()]
+        return _answered(path, wanted, enumerate(zip(*whole, strict=True), start=1))
     first = next((line for line in read_lines(path) if line.strip()), "")
     if first.lstrip().startswith("{"):
-        return _of_lines(path, wanted)
+        flat = ((number, _flat(entry)) for number, entry in _entries(path))
+        return _answered(path, wanted, ((at, [each.get(name) for name in wanted.values()]) for at, each in flat))
     kinds = {name: TOKENS if role in ("prompt", "output") else TEXT for role, name in wanted.items()}
     found = read_columns(path, kinds)
-    return {role: found[name].tolist() for role, name in wanted.items()}
+    return {"left out": (), **{role: found[name].tolist() for role, name in wanted.items()}}
 
 
-def _of_lines(path: Path, wanted: Mapping[str, str]) -> dict[str, Sequence[Any]]:
-    cells: dict[str, list[Any]] = {role: [] for role in wanted}
-    for number, entry in _entries(path):
-        flat = _flat(entry)
-        for role, name in wanted.items():
-            value = flat.get(name)
-            cells[role].append(_tokens(path, name, number, value) if role in ("prompt", "output") else value)
+def _answered(
+    path: Path, wanted: Mapping[str, str], rows: Iterable[tuple[int, Sequence[Any]]]
+) -> dict[str, Sequence[Any]]:
+    """The cells of each column, those of requests without any tokens left out and their numbers kept."""
+    cells: dict[str, list[Any]] = {role: [] for role in ("left out", *wanted)}
+    for number, row in rows:
+        told = dict(zip(wanted, row, strict=True))
+        if told["prompt"] is None and told["output"] is None:
+            cells["left out"].append(number)
+            continue
+        for role, value in told.items():
+            tokens = role in ("prompt", "output")
+            cells[role].append(_tokens(path, wanted[role], number, value) if tokens else value)
     return dict(cells)
 
 

@@ -54,7 +54,7 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
 
 def _names(columns: schema.LogColumns | None) -> Names:
     assert columns is not None  # the schema asks for it where there is no format
-    return Names(columns.arrived, columns.prompt, columns.output, columns.session or "", columns.unit or "")
+    return Names(**{role: name or "" for role, name in columns.model_dump().items()})
 
 
 def check_length(traffic: Traffic, requests: int | None) -> None:
