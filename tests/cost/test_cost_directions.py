@@ -95,7 +95,9 @@ def test_more_bandwidth_and_wider_units_never_slow_a_step() -> None:
             quick = case.step_model(**better)
             for n in EDGES[::4]:
                 for work in (([1000] * n, ()), ([1000], (Chunk(n, 1000),))):
-                    assert quick.step(batch(quick, *work)).latency_s <= plain.step(batch(plain, *work)).latency_s
+                    # Where launches bind, the devices' time and the wait for them add up to the same but for rounding.
+                    most_s = plain.step(batch(plain, *work)).latency_s * (1 + 1e-12)
+                    assert quick.step(batch(quick, *work)).latency_s <= most_s
 
 
 @pytest.mark.parametrize("system", [s for s in gpu_systems() if catalog.load_system(s).devices >= 8])

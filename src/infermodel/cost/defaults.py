@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from infermodel.architecture import LatentAttention, ModelArchitecture
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.graphs import captured_sequences, graphs
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.step import DoesNotFit
 from infermodel.engine import Engine
@@ -17,9 +18,6 @@ from infermodel.hardware import Device, GpuDevice
 
 LEAST_CHUNK = 2048
 """Tokens of a step that SGLang keeps activations for at least (0.5.23)."""
-
-WIDE = 4
-"""Tensor-parallel GPUs from which on SGLang captures larger decoding steps (0.5.23)."""
 
 MANY_SEQUENCES = 300
 """Captured sequences beyond which SGLang keeps half as much again for ranks of attention (0.5.23)."""
@@ -103,19 +101,3 @@ def kept_back(deployment: Deployment, engine: Engine, *, latent: bool) -> float:
     if ranks > 1:
         kept += constants["kept_rank_bytes"] * captured * ranks * (1.5 if captured > MANY_SEQUENCES else 1.0)
     return max(kept, constants["kept_least_bytes"])
-
-
-def captured_sequences(deployment: Deployment, engine: Engine) -> float:
-    """The largest step of decoding alone that replays a graph, in sequences."""
-    wide = "graph_sequences_wide" if deployment.tensor_parallel >= WIDE else "graph_sequences"
-    return engine.constants.get(wide, 0.0)
-
-
-def graphs(sizes: tuple[tuple[int, int], ...], most: int) -> int:
-    """How many captured sizes there are up to `most`.
-
-    >>> graphs(PROMPT_GRAPHS, 8192), graphs(PROMPT_GRAPHS, 4096), graphs(((1, 1), (2, 2), (4, 4), (8, 8)), 16)
-    (58, 50, 5)
-    """
-    ends = (*(first for first, _ in sizes[1:]), most + 1)
-    return sum(len(range(first, min(end, most + 1), step)) for (first, step), end in zip(sizes, ends, strict=True))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, LatentAttention, Layer
 from infermodel.cost.attention import attention_width
+from infermodel.cost.graphs import largest_captured, padded
 from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Bound
@@ -93,18 +94,19 @@ def _part(
     rows = ceil((decode_tokens + dealt) / places)
     sampled = ceil(max(1, decode_tokens + finishing) / places)
     compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
-    of_layers = remembered.get((rows, everywhere)) if remembered is not None else None
-    if of_layers is None:
-        of_layers = tuple([layer_kernels(replica, layer, each, rows, everywhere) for layer, _, each in replica.layers])
-        if remembered is not None:
-            remembered[rows, everywhere] = of_layers
-    for (layer, count, _), kernels in zip(replica.layers, of_layers, strict=True):
-        for kernel_compute_s, kernel_memory_s, kernel_floor_s, kernel_flops, kernel_bytes in kernels:
-            compute_s += count * kernel_compute_s
-            memory_s += count * kernel_memory_s
-            floor_s += count * kernel_floor_s
-            flops += count * kernel_flops
-            moved += count * kernel_bytes
+    useful = of_layers = _of_layers(replica, rows, everywhere, remembered)
+    replays = rows <= largest_captured(deployment, replica.engine, prompts=prompt_tokens > 0)
+    run, run_everywhere = _padded_rows(replica, decode_tokens, prompt_tokens, rows, everywhere)
+    if (run, run_everywhere) != (rows, everywhere):
+        rows, everywhere = run, run_everywhere
+        of_layers = _of_layers(replica, rows, everywhere, remembered)
+    for (layer, count, _), kernels, asked in zip(replica.layers, of_layers, useful, strict=True):
+        for kernel, wanted in zip(kernels, asked, strict=True):
+            compute_s += count * kernel.compute_s
+            memory_s += count * kernel.memory_s
+            floor_s += count * kernel.floor_s
+            flops += count * wanted.flops
+            moved += count * wanted.bytes
         floor_s += count * constants.decode_attention_floor_s
         passed = ceil(dealt / places) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
         memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
@@ -128,7 +130,7 @@ def _part(
         flops += kernel.flops
         moved += kernel.bytes
     network_s += edges_network_s(replica, rows)
-    eager_s = eager_excess_s(replica, everywhere, prompt_tokens, compute_s + memory_s + floor_s + network_s)
+    eager_s = 0.0 if replays else eager_excess_s(replica, compute_s + memory_s + floor_s + network_s)
     host_s = (
         eager_s + replica.engine.host_step_s + replica.engine.host_sequence_s * (decode_tokens / stages + finishing)
     )
@@ -145,6 +147,35 @@ def _part(
         flops=flops * copies,
         bytes=moved * copies,
     )
+
+
+def _padded_rows(
+    replica: GpuReplica, decode_tokens: int, prompt_tokens: int, rows: int, everywhere: int
+) -> tuple[int, int]:
+    """Tokens that a group's operators and the experts are run with: every group pads its own to a captured size.
+
+    A prompt that joins decoding sequences never makes the step smaller, so what they would be padded to is the least.
+    """
+    engine, deployment, groups = replica.engine, replica.deployment, replica.deployment.data_parallel
+    sizes = engine.graph_sizes
+    if not sizes:
+        return rows, everywhere
+    largest = largest_captured(deployment, engine, prompts=prompt_tokens > 0)
+    decoding = padded(ceil(decode_tokens / replica.places), sizes, largest_captured(deployment, engine, prompts=False))
+    each = max(decoding, padded(ceil(everywhere / groups), sizes, largest))
+    return max(decoding, padded(rows, sizes, largest)), max(everywhere, each * groups)
+
+
+def _of_layers(
+    replica: GpuReplica, rows: int, everywhere: int, remembered: Kernels | None
+) -> tuple[tuple[KernelTime, ...], ...]:
+    """Kernels of each kind of layer, remembered."""
+    found = remembered.get((rows, everywhere)) if remembered is not None else None
+    if found is None:
+        found = tuple([layer_kernels(replica, layer, each, rows, everywhere) for layer, _, each in replica.layers])
+        if remembered is not None:
+            remembered[rows, everywhere] = found
+    return found
 
 
 def layer_kernels(
@@ -202,15 +233,13 @@ def fused_kernels(replica: GpuReplica) -> float:
     return replica.engine.constants.get("fused_kernels", 0.0) if replica.deployment.tensor_parallel > 1 else 0.0
 
 
-def eager_excess_s(replica: GpuReplica, tokens: int, prompt_tokens: int, device_s: float) -> float:
+def eager_excess_s(replica: GpuReplica, device_s: float) -> float:
     """Seconds by which launching the kernels of a step takes longer than the devices' work on it.
 
-    Steps of decoding sequences alone replay a captured graph; so do steps with prompts of up to `graph_tokens` tokens
-    where the engine captures them. All others are launched kernel by kernel, each taking the host `launch_s`.
+    Steps that replay no captured graph (`graphs.largest_captured`) are launched kernel by kernel, each taking the host
+    `launch_s`.
     """
     engine = replica.engine.constants
-    if prompt_tokens == 0 or tokens <= engine.get("graph_tokens", 0.0):
-        return 0.0
     reduced = 2 * (replica.deployment.tensor_parallel > 1)
     others = 1 + reduced - fused_kernels(replica)
     kernels = sum(count * (len(each) + small_kernels(layer) + others) for layer, count, each in replica.layers)
