@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infermodel.cli.answer import answer
-from infermodel.experiment import Result, ServiceResult, run
+from infermodel.experiment import Capacity, Result, ServiceResult, run
+from infermodel.experiment.run import questions_of, tenants_of
 from infermodel.report.findings import Findings
 from infermodel.report.page import page
-from infermodel.report.tables import price_rows
+from infermodel.report.tables import capacity_rows, price_rows
 from infermodel.report.words import answers, warnings
 from infermodel.scenario import load, resolve
 
@@ -186,8 +188,51 @@ def test_a_loop_shorter_than_its_users_says_so(tmp_path: Path) -> None:
     result = played(tmp_path, LOOP, "requests=200")
     found = only(result).summary
     # Of those who came first, beside fewer others than will be there.
-    assert found.rate_warning == f"too short a run: {found.arrived} requests say 664.7 a minute, 3072 say 634.3"
+    said = re.fullmatch(r"too short a run: (\d+) requests say ([\d.]+) a minute, 3072 say ([\d.]+)", found.rate_warning)
+    assert said is not None
+    assert int(said[1]) == found.arrived
+    assert float(said[2]) == pytest.approx(found.rpm, rel=1e-3)
+    long = only(played(tmp_path, LOOP, "requests=3000")).summary
+    assert float(said[3]) == pytest.approx(long.rpm, rel=0.01)
+    assert long.rate_warning == ""
     console = answer(result, (), ())
     assert "(too short)" in console
     assert f"70B: {found.rate_warning}" in console
     assert "too short a run" in page(Findings.of(result, (), ()), {})
+
+
+def test_questions_are_answered_at_the_rate_at_which_they_are_asked(tmp_path: Path) -> None:
+    traffic = (
+        "traffic={arrivals: {kind: constant, rate: 60 /min}, prompt_tokens: {kind: fixed, tokens: 500}, "
+        "output_tokens: {kind: fixed, tokens: 100}, session: {kind: chain, calls: 3}}"
+    )
+    result = played(tmp_path, SMALL, traffic, "requests=60")
+    found = questions_of(only(result), result.window)
+    assert found is not None
+    assert found.answered_per_hour == pytest.approx(3600)  # one a second
+    assert only(result).summary.rpm == pytest.approx(180)  # of three calls each
+
+
+def test_tenants_share_the_rate_of_their_service(tmp_path: Path) -> None:
+    limits = "[{period: 1 min, requests: 10000}]"
+    tenants = f"[{{name: a, keys: 1, share: 1, limits: {limits}}}, {{name: b, keys: 1, share: 1, limits: {limits}}}]"
+    result = played(tmp_path, SMALL, f"services.0.rate_limits={{tenants: {tenants}}}", "requests=200")
+    rows = tenants_of(only(result), result.window)
+    assert sum(each.rpm for each in rows) == pytest.approx(600)
+    assert sum(each.tpm for each in rows) == pytest.approx(600 * 768)
+
+
+def test_headroom_is_capacity_over_offered_load(tmp_path: Path) -> None:
+    result = played(tmp_path, SMALL, "objectives={tpot_p50: 1 s}")
+    found = only(result)
+    point = Capacity("GPU", "requests/s", 25.0, 27.0, found.summary, found.economics, "", "", ())
+    assert found.headroom(point) == 2.5  # 25 a second to 600 a minute
+    assert np.isnan(found.headroom(None))
+    console = answer(result, (point,), ())
+    assert "with work" in console
+    assert "2.5 x" in console
+    (row,) = capacity_rows((point,), Findings.of(result, (point,), ()))
+    assert (row["headroom"], row["price_holds"]) == (2.5, True)
+    loop = only(played(tmp_path, LOOP, "requests=600"))
+    users = Capacity("70B", "users", 512.0, 600.0, loop.summary, loop.economics, "", "", ())
+    assert loop.headroom(users) == 2.0  # to 256 users

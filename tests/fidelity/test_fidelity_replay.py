@@ -9,8 +9,9 @@ from measured_rows import row
 from infermodel import catalog
 from infermodel.cost.build import step_model
 from infermodel.cost.step import Batch, Chunk
-from infermodel.fidelity.replay import replay
+from infermodel.fidelity.replay import replay, traffic_of
 from infermodel.fidelity.server import Skipped, deployment_of, engine_entry, server_of, system_of
+from infermodel.workload.traffic import ClosedTraffic
 
 HERE = Path(__file__).parent
 
@@ -29,6 +30,12 @@ def test_one_user_alone_sees_the_closed_form() -> None:
     assert played["ttft_mean_ms"] == pytest.approx((way_s + prefill_s + engine.egress_s) * 1e3, rel=1e-9)
     assert played["tpot_mean_ms"] == pytest.approx(sum(decode_s) / 63 * 1e3, rel=1e-9)
     assert played["e2e_mean_ms"] == pytest.approx(played["ttft_mean_ms"] + 63 * played["tpot_mean_ms"], rel=1e-9)
+
+
+def test_users_of_a_measured_loop_start_together_as_benchmark_tools_do() -> None:
+    loop = traffic_of(row(load="closed", concurrency=8.0, requests=40.0), HERE)
+    assert isinstance(loop, ClosedTraffic)
+    assert (loop.start, loop.users, loop.requests) == ("together", 8, 40)
 
 
 def test_loads_are_what_they_are_called() -> None:

@@ -8,10 +8,9 @@ from math import nan
 from infermodel.cli.table import aligned
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
-from infermodel.experiment.run import own_window
-from infermodel.metrics.questions import question_summary
+from infermodel.experiment.run import questions_of, tenants_of
 from infermodel.metrics.rates import BUSY_SPAN
-from infermodel.metrics.tenants import TenantSummary, tenant_summaries
+from infermodel.metrics.tenants import TenantSummary
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.refused import rejections
 from infermodel.scenario import ResolvedScenario
@@ -48,11 +47,7 @@ def answer(
     parts += ["At the offered load:", aligned(offered_rows(result.services, capacities))]
     if bands:
         parts += ["The same within the uncertainty of the constants:", aligned(uncertainty_rows(bands))]
-    tenants = [
-        row
-        for each in result.services
-        for row in tenant_summaries(each.record, own_window(each.service, each.record, result.window))
-    ]
+    tenants = [row for each in result.services for row in tenants_of(each, result.window)]
     if tenants:
         parts += ["What the keys got:", aligned(tenant_rows(tenants))]
     if verdicts:
@@ -173,7 +168,7 @@ def question_rows(result: Result) -> list[tuple[str, ...]]:
     """A line for each service whose requests are calls of questions; empty where there is none."""
     rows: list[tuple[str, ...]] = []
     for each in result.services:
-        found = question_summary(each.record, own_window(each.service, each.record, result.window))
+        found = questions_of(each, result.window)
         if found is None:
             continue
         tokens = (figure(found.input_tokens_mean), figure(found.output_tokens_mean))

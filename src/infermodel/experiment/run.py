@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from math import inf, nan
 
-from infermodel.experiment.offered import longer_run, offered_of
+from infermodel.experiment.offered import longer_run, offered_of, rate_in
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult
 from infermodel.metrics.laws import CheckedLaw, check_laws, parts_sum_to
+from infermodel.metrics.questions import QuestionSummary, question_summary
+from infermodel.metrics.rates import OWN_RATE
 from infermodel.metrics.replications import combine
 from infermodel.metrics.steady import Window, common_window, whole_run
 from infermodel.metrics.summary import NOT_ASKED, Summary, summarise
+from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
 from infermodel.simulation.joining import joining_s
@@ -184,6 +187,20 @@ def is_measured_whole(scenario: ResolvedScenario) -> bool:
 def own_window(service: ResolvedService, record: ServiceRecord, common: Window) -> Window:
     """The common window; of an offline batch its own makespan, or a fast service's rate would be the slowest one's."""
     return whole_run(record) if is_offline(service.traffic) else common
+
+
+def tenants_of(each: ServiceResult, common: Window) -> tuple[TenantSummary, ...]:
+    """What the keys of a service got at the offered load; nothing where it has no rate limits."""
+    rpm = each.summary.rpm if each.summary.rate_way == OWN_RATE else nan
+    return tenant_summaries(each.record, own_window(each.service, each.record, common), rpm)
+
+
+def questions_of(each: ServiceResult, common: Window) -> QuestionSummary | None:
+    """What the questions of a service came to at the offered load; None where its requests are no calls of any."""
+    sessions, window = each.service.sessions, own_window(each.service, each.record, common)
+    keeps_up = sessions is not None and each.summary.rate_way == OWN_RATE
+    asked_per_s = rate_in(sessions.arrivals, window) if sessions is not None and keeps_up else nan
+    return question_summary(each.record, window, asked_per_s)
 
 
 def is_offline(traffic: Traffic) -> bool:

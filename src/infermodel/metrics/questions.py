@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isfinite, nan
 
 import numpy as np
 
@@ -25,11 +25,18 @@ class QuestionSummary:
     output_tokens_mean: float = _column("tokens", "written for a question, by all its calls")
     answer_time_p50_s: float = _column("s", "percentile 50; from the question to the last token of its last call")
     answer_time_p95_s: float = _column("s", "percentile 95; from the question to the last token of its last call")
-    answered_per_hour: float = _column("questions/h", "answered inside the window")
+    answered_per_hour: float = _column(
+        "questions/h", "at the load's own rate where the fleet keeps up; else in the window"
+    )
 
 
-def question_summary(record: ServiceRecord, window: Window) -> QuestionSummary | None:
-    """Of a service whose requests are calls of questions; None of any other."""
+def question_summary(record: ServiceRecord, window: Window, asked_per_s: float = nan) -> QuestionSummary | None:
+    """Of a service whose requests are calls of questions; None of any other.
+
+    Args:
+        record, window: of the run.
+        asked_per_s: of the load, where the fleet keeps up with it; NaN: what is answered inside the window is counted.
+    """
     table = record.questions
     if table is None:
         return None
@@ -39,6 +46,9 @@ def question_summary(record: ServiceRecord, window: Window) -> QuestionSummary |
     def mean(column: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
         return float(column[inside].mean()) if inside.any() else nan
 
+    answered_per_s = float(window.holds(table.answered_at).sum()) / window.seconds
+    if isfinite(asked_per_s) and inside.any():
+        answered_per_s = asked_per_s * float(np.isfinite(times_s).mean())
     return QuestionSummary(
         service=record.name,
         asked=int(inside.sum()),
@@ -48,5 +58,5 @@ def question_summary(record: ServiceRecord, window: Window) -> QuestionSummary |
         output_tokens_mean=mean(table.output_tokens),
         answer_time_p50_s=percentile(times_s, 50),
         answer_time_p95_s=percentile(times_s, 95),
-        answered_per_hour=float(window.holds(table.answered_at).sum() / window.seconds * 3600),
+        answered_per_hour=3600 * answered_per_s,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isfinite, nan
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infermodel.metrics.latency import percentile
 from infermodel.metrics.schema import column as _column
@@ -25,7 +26,10 @@ class TenantSummary:
     rejected: int = _column("requests", "of those, given up: too large for a bucket, or the client does not back off")
     waiting: int = _column("requests", "of those, still waiting at their clients at the end")
     refusals: int = _column("", "attempts that were told to come later, or never")
-    rpm: float = _column("requests/min", "finished inside the window, of all its keys")
+    rpm: float = _column(
+        "requests/min",
+        "of all its keys: its part of the service's rate where the fleet keeps up, else finished inside the window",
+    )
     tpm: float = _column("tokens/min", "input and output tokens of those")
     tpm_per_key: float = _column("tokens/min", "tpm / keys")
     charged_tokens: int = _column("tokens", "taken from the buckets of all its keys: prompts and requested output")
@@ -36,20 +40,30 @@ class TenantSummary:
     makespan_s: float = _column("s", "from its first request to the end of its last answer; NaN if not all finished")
 
 
-def tenant_summaries(record: ServiceRecord, window: Window) -> tuple[TenantSummary, ...]:
-    """A row for each tenant of a service, none where it has no rate limits."""
-    return tuple(_summary(record.name, record.requests, tenant, window) for tenant in record.tenants)
+def tenant_summaries(record: ServiceRecord, window: Window, rpm: float = nan) -> tuple[TenantSummary, ...]:
+    """A row for each tenant of a service, none where it has no rate limits.
+
+    Args:
+        record, window: of the run.
+        rpm: of the service where the fleet keeps up: of those that came in the window and are answered, each tenant has
+            its part. NaN: what finishes inside the window is counted.
+    """
+    table, minutes = record.requests, window.seconds / 60
+    counted = (table.status == FINISHED) & window.holds(table.arrived_at if isfinite(rpm) else table.finished_at)
+    if isfinite(rpm) and rpm > 0 and counted.any():
+        minutes = float(counted.sum()) / rpm
+    return tuple(_summary(record.name, table, tenant, counted, minutes) for tenant in record.tenants)
 
 
-def _summary(service: str, table: RequestTable, tenant: TenantRecord, window: Window) -> TenantSummary:
+def _summary(
+    service: str, table: RequestTable, tenant: TenantRecord, counted: NDArray[np.bool_], minutes: float
+) -> TenantSummary:
     mine = tenant.requests
     status, arrived_at = table.status[mine], table.arrived_at[mine]
-    finished = status == FINISHED
-    inside = finished & window.holds(table.finished_at[mine])
+    finished, inside = status == FINISHED, counted[mine]
     tokens = (table.prompt_tokens[mine] + table.output_tokens[mine])[inside].sum()
     waits_s = np.nan_to_num(table.admitted_at[mine] - arrived_at, nan=inf)[status != REJECTED]
     ends_s = np.nan_to_num(table.finished_at[mine] - arrived_at, nan=inf)[status != REJECTED]
-    minutes = window.seconds / 60
     whole = len(mine) > 0 and bool(finished.all())
     return TenantSummary(
         service=service,

@@ -10,14 +10,14 @@ from typing import Any
 from infermodel.cost.placement import Placement
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Economics, Verdict
-from infermodel.experiment.run import own_window
+from infermodel.experiment.run import questions_of, tenants_of
 from infermodel.metrics.exports import REQUEST_COLUMNS as PER_REQUEST
 from infermodel.metrics.exports import TIMELINE_COLUMNS as PER_BIN
-from infermodel.metrics.questions import QuestionSummary, question_summary
+from infermodel.metrics.questions import QuestionSummary
 from infermodel.metrics.schema import Column, columns, row
 from infermodel.metrics.schema import column as _column
 from infermodel.metrics.summary import Summary
-from infermodel.metrics.tenants import TenantSummary, tenant_summaries
+from infermodel.metrics.tenants import TenantSummary
 from infermodel.report.findings import Findings
 
 _SERVICE = Column("service", "", "name of the service")
@@ -155,14 +155,13 @@ def summary_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
 def tenant_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a tenant of each service with rate limits."""
     for each in findings.services:
-        window = own_window(each.service, each.record, findings.result.window)
-        yield from map(row, tenant_summaries(each.record, window))
+        yield from map(row, tenants_of(each, findings.result.window))
 
 
 def question_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a service whose requests are calls of questions."""
     for each in findings.services:
-        found = question_summary(each.record, own_window(each.service, each.record, findings.result.window))
+        found = questions_of(each, findings.result.window)
         if found is not None:
             yield row(found)
 
