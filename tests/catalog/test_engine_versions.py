@@ -9,6 +9,7 @@ import yaml
 
 from infermodel import catalog
 from infermodel.catalog import CatalogError, build, documents
+from infermodel.scenario import load, resolve
 
 FIGURE = {"value": 1, "kind": "datasheet", "source": "a manual", "date": "2026"}
 
@@ -58,6 +59,27 @@ def test_an_inherited_figure_says_whose_it_is() -> None:
     assert old.provenance["host_step_s"].note == ""
     assert newest.rules["caches_answers"].note.endswith("as vllm-0.14")
     assert newest.rules["admission"].note.endswith("as vllm-0.33")
+
+
+@pytest.mark.parametrize(
+    ("engine", "note"),
+    [
+        ("vllm-0.27.1", "vllm-0.27.1 is played as vllm-0.20 (vLLM 0.20 to 0.32), with the"),
+        ("vllm-0.9", "vllm-0.9 is played as vllm-0.10 (vLLM before 0.14), which is newer, with the"),
+        ("vllm-0.40", "vllm-0.40 is played as vllm (vLLM), the newest that the catalog describes, with the"),
+        ("vllm-0.19", ""),
+        ("vllm", ""),
+    ],
+)
+def test_a_scenario_may_name_any_version(tmp_path: Path, engine: str, note: str) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "title: T\nrequests: 10\ntraffic:\n  arrivals: {kind: poisson, rate: 1 /s}\n"
+        "  prompt_tokens: {kind: fixed, tokens: 10}\n  output_tokens: {kind: fixed, tokens: 10}\n"
+        f"services:\n  - {{name: S, model: llama-3.1-8b, engine: {engine}, fleet: {{system: dgx-h100}}}}\n"
+    )
+    found = resolve(load(tmp_path / "s.yaml", ()))
+    assert len(found.notes) == bool(note)
+    assert not note or found.notes[0].startswith(note)
 
 
 @pytest.fixture

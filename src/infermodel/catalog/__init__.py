@@ -21,6 +21,7 @@ __all__ = [
     "TokenPrice",
     "load_device",
     "load_engine",
+    "load_engine_named",
     "load_engine_version",
     "load_model",
     "load_price",
@@ -55,6 +56,19 @@ def load_model(name: str) -> ModelArchitecture:
 def load_engine(name: str) -> Engine:
     """A serving engine, such as `vllm`."""
     return build.engine(name, read("engines", name), f"engines/{name}.yaml")
+
+
+def load_engine_named(name: str) -> Engine:
+    """A serving engine by its entry's name, or by an engine's name and any version of it.
+
+    >>> load_engine_named("vllm-0.14").name, load_engine_named("vllm-0.27.1").name
+    ('vllm-0.14', 'vllm-0.20')
+    """
+    engine, _, version = name.rpartition("-")
+    known = names("engines")
+    if name in known or engine not in known or not re.fullmatch(r"\d+(\.\d+)*", version):
+        return load_engine(name)
+    return load_engine_version(engine, version)
 
 
 @cache

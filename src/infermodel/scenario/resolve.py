@@ -10,6 +10,7 @@ from typing import TypeVar
 from infermodel import catalog
 from infermodel.architecture import ModelArchitecture
 from infermodel.catalog import CatalogError
+from infermodel.catalog.versions import version_of
 from infermodel.engine import Engine
 from infermodel.formats.hf_config import read_hf_config
 from infermodel.formats.text import FormatError
@@ -75,11 +76,22 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         digest=digest(content, found),
         source=Path(finder.document.file),
         notes=(
+            *dict.fromkeys(finder.engine_notes),
             *dict.fromkeys(note for _, notes in finder.logs.values() for note in notes),
             *(note for service in found for note in told_before(service, scenario.seed, scenario.requests)),
         ),
         tree=content,
     )
+
+
+def version_note(asked: str, engine: Engine) -> str:
+    """What is taken for a version that the catalog has no entry for."""
+    version = version_of(asked)
+    outside = "which is newer, " if version < engine.since else ""
+    newest = catalog.load_engine_version(asked.rpartition("-")[0], "")
+    if engine.since == newest.since and version[: len(newest.since)] > newest.since:
+        outside = "the newest that the catalog describes, "
+    return f"{asked} is played as {engine.name} ({engine.title}), {outside}with the constants and rules of that"
 
 
 class _Finder:
@@ -91,6 +103,7 @@ class _Finder:
         self.folder = Path(self.document.file).parent
         self.errors: list[ScenarioError] = []
         self.logs: Logs = {}
+        self.engine_notes: list[str] = []
         self._traffic: dict[KeyPath, Traffic | None] = {}
 
     def attempt(self, path: KeyPath, find: Callable[[], T]) -> T | None:
@@ -124,11 +137,13 @@ class _Finder:
         if system is None or architecture is None:
             return None
         name = service.engine or default_engine(system)
-        engine = self.attempt((*here, "engine"), lambda: catalog.load_engine(name).on(system.device))
+        engine = self.attempt((*here, "engine"), lambda: catalog.load_engine_named(name).on(system.device))
         merged = merged_prices(self.scenario.prices, service.prices)
         prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name))
         if engine is None:
             return None
+        if engine.name != name:
+            self.engine_notes.append(version_note(name, engine))
         placed = self.attempt(here, lambda: self.placed(service, architecture, system, engine, traffic))
         if placed is None:
             return None

@@ -19,7 +19,7 @@ from infermodel.scenario.schema.fleet import Systems
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
-from infermodel.scenario.schema.types import Flag, Index, Name, PrecisionName, Replications, Tokens, catalogued
+from infermodel.scenario.schema.types import ENGINE, Flag, Index, Name, PrecisionName, Replications, Tokens, catalogued
 from infermodel.scenario.schema.values import Block, Kind, Whole, refusal, refuse, refuse_below, tree
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
@@ -79,9 +79,7 @@ class Candidate(Block):
     system: Annotated[str, catalogued("system", "systems")] = Field(description="what one buys")
     name: Name | None = Field(default=None, description="in tables; the system's name if omitted")
     price: Price = Field(description="as in a scenario: purchase or rental")
-    engine: Annotated[str, catalogued("engine", "engines")] | None = Field(
-        default=None, description="the usual one of such devices if omitted"
-    )
+    engine: Annotated[str, ENGINE] | None = Field(default=None, description="the usual one of such devices if omitted")
     devices_per_replica: Degrees | None = Field(default=None, description="wafers or chips of a replica")
     tensor_parallel: Degrees | None = Field(default=None, description="GPUs that share each layer")
     pipeline_parallel: Degrees | None = Field(default=None, description="groups of GPUs that share out the layers")

@@ -17,6 +17,7 @@ from infermodel.scenario.schema.rate_limits import RateLimits
 from infermodel.scenario.schema.speculation import Speculation
 from infermodel.scenario.schema.traffic import Traffic
 from infermodel.scenario.schema.types import (
+    ENGINE,
     LONGEST_S,
     Flag,
     Name,
@@ -25,7 +26,6 @@ from infermodel.scenario.schema.types import (
     RequestCount,
     Seed,
     Words,
-    catalogued,
 )
 from infermodel.scenario.schema.values import (
     Block,
@@ -50,7 +50,7 @@ class Service(Block):
     name: Name = Field(description="unlike every other service's")
     model: Annotated[str | ModelConfig, ModelKind()] = Field(description="what is served")
     fleet: Fleet = Field(description="what serves it")
-    engine: Annotated[str, catalogued("engine", "engines")] | None = Field(
+    engine: Annotated[str, ENGINE] | None = Field(
         default=None, description="serving software; vllm on GPUs, cerebras on wafers, groq on LPUs if omitted"
     )
     precision: Precision = Field(default=Precision(), description="number formats")

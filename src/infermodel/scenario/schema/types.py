@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from infermodel import catalog
 from infermodel.architecture import PRECISION_BYTES
@@ -42,6 +42,21 @@ Words = Annotated[str, Text()]
 Name = Annotated[str, Text(longest=120)]
 Flag = Annotated[bool, Truth()]
 PrecisionName = Annotated[str, Choice("precision", tuple(PRECISION_BYTES))]
+
+
+class EngineChoice(Choice):
+    """An engine of the catalog, or one with a version that has no entry of its own: `vllm-0.27.1`."""
+
+    def read(self, value: Any) -> str:
+        """The name as it is written."""
+        try:
+            catalog.load_engine_named(str(value))
+        except catalog.CatalogError:
+            return super().read(value)
+        return str(value)
+
+
+ENGINE = EngineChoice("engine", lambda: catalog.names("engines"))
 
 
 def catalogued(word: str, kind: str) -> Choice:
