@@ -33,13 +33,17 @@ def test_collectives_beyond_a_system_run_over_its_network() -> None:
     """Sixteen GPUs in two systems of eight (50 GB/s, 5 us between them) against sixteen in one (450 GB/s).
 
     80 layers with two all-reduces and the embedding's: 161, each of 8 sequences x 8,192 numbers of 2 bytes, of which
-    2 x 15/16 pass over every link.
+    2 x 15/16 pass over every link of sixteen, 2 x 7/8 over those of eight, and then 2 x 1/2 of an eighth over the
+    network. Both sums start, with 8 and with 2 GPUs.
     """
     layout, batch = Deployment(tensor_parallel=16), Batch(8, 8000, 1000)
     apart = GpuStepModel(LLAMA_70B, node(H100), layout, ENGINE).step(batch).latency_s
     together = GpuStepModel(LLAMA_70B, node(H100, 16), layout, ENGINE).step(batch).latency_s
-    passed = 2 * 15 / 16 * 8 * 8192 * 2 / kernel_constants(H100).link_efficiency
-    assert apart - together == pytest.approx(161 * (5e-6 + passed / 50e9 - passed / 450e9), rel=1e-9)
+    constants = kernel_constants(H100)
+    passed = 8 * 8192 * 2 / constants.link_efficiency
+    more_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * (8 + 2 - 16) + 5e-6
+    moved_s = passed * (2 * 7 / 8 - 2 * 15 / 16) / 450e9 + passed / 8 / 50e9
+    assert apart - together == pytest.approx(161 * (more_s + moved_s), rel=1e-9)
 
 
 def test_experts_divided_like_matrices_are_summed_over_all_gpus() -> None:

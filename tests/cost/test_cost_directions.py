@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from directions import EDGES, FORMATS, LAYOUTS, Case, batch, cases, gpu_systems, growing_work
+from gpu_fixtures import ENGINE, H100, LLAMA_70B, node
 
 from infermodel import catalog
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.fixed import summed_s
+from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.step import Chunk
 from infermodel.hardware import GpuDevice
 
@@ -101,18 +106,26 @@ def test_more_bandwidth_and_wider_units_never_slow_a_step() -> None:
 
 
 @pytest.mark.parametrize("system", [s for s in gpu_systems() if catalog.load_system(s).devices >= 8])
-def test_a_full_batch_is_no_slower_on_more_pipeline_stages_or_attention_groups(system: str) -> None:
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "qwen3-32b", "mixtral-8x7b", "deepseek-r1"])
+def test_a_full_batch_is_no_slower_on_more_pipeline_stages_or_attention_groups(system: str, model: str) -> None:
     # Offline, 2,048 sequences: twice the GPUs at the same tensor parallelism have half the work each.
-    for model in ("llama-3.1-70b", "qwen3-32b"):
-        for tensor in (1, 2):
-            for share in ("pipeline_parallel", "data_parallel"):
-                seconds = []
-                for more in (1, 2, 4):
-                    cost = Case(
-                        model, system, "vllm", "fp8", "fp8", {"tensor_parallel": tensor, share: more}
-                    ).step_model()
-                    seconds.append(cost.step(batch(cost, [1000] * 2048)).latency_s)
-                assert seconds == sorted(seconds, reverse=True), f"{model} on {system}, {tensor} x {share}"
+    for layout in ({"tensor_parallel": 1}, {"tensor_parallel": 2}):
+        for share in ("pipeline_parallel", "data_parallel"):
+            seconds = []
+            for more in (1, 2, 4):
+                cost = Case(model, system, "vllm", "fp8", "fp8", {**layout, share: more}).step_model()
+                seconds.append(cost.step(batch(cost, [1000] * 2048)).latency_s)
+            assert seconds == sorted(seconds, reverse=True), f"{layout} x {share}"
+
+
+def test_a_sum_over_two_systems_passes_the_network_once_a_byte() -> None:
+    # 16 GPUs in two systems sum 128 MiB: inside each 20 us + 1.75 x 134217728 / (450e9 x 0.75) = 715.96 us, then each
+    # GPU its eighth with its peer: 5 us + 20 us + 1 x 16777216 / (50e9 x 0.75) = 472.39 us. A ring of all 16 over the
+    # network would take 6.7 ms.
+    constants = {"bulk_floor_s": 20e-6, "bulk_efficiency": 0.75, "link_efficiency": 0.01}
+    model = GpuStepModel(LLAMA_70B, node(replace(H100, constants=constants)), Deployment(pipeline_parallel=2), ENGINE)
+    assert summed_s(model.replica, 134217728, 8) == pytest.approx(715.96e-6, rel=1e-4)
+    assert summed_s(model.replica, 134217728, 16) == pytest.approx(1188.35e-6, rel=1e-4)
 
 
 def test_twice_the_tensor_parallelism_does_not_slow_a_step_over_pcie() -> None:

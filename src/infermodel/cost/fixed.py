@@ -254,7 +254,7 @@ def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywher
     """
     deployment, hidden = replica.deployment, replica.architecture.hidden
     tensor, groups = deployment.tensor_parallel, deployment.data_parallel
-    reduce_s = all_reduce_s(rows * hidden * ACTIVATION_BYTES, tensor, *replica.link(tensor), replica.constants)
+    reduce_s = summed_s(replica, rows * hidden * ACTIVATION_BYTES, tensor)
     if not has_experts or groups == 1:
         return 2 * reduce_s
     span = tensor * groups
@@ -266,7 +266,21 @@ def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywher
         )
         sent = rows / tensor * top_k * hidden * ACTIVATION_BYTES
         return reduce_s + 2 * all_to_all_s(sent, span, *replica.link(span), replica.constants)
-    return reduce_s + all_reduce_s(everywhere * hidden * ACTIVATION_BYTES, span, *replica.link(span), replica.constants)
+    return reduce_s + summed_s(replica, everywhere * hidden * ACTIVATION_BYTES, span)
+
+
+def summed_s(replica: GpuReplica, payload: float, gpus: int) -> float:
+    """Seconds in which `gpus` GPUs sum `payload` bytes held by each: inside each system, and then the sums, an equal
+    part for each of its GPUs, over the network (Cho et al., BlueConnect, 2019).
+    """
+    system, constants = replica.system, replica.constants
+    systems = ceil(gpus / system.devices)
+    inside = ceil(gpus / systems)
+    seconds = all_reduce_s(payload, inside, *replica.link(inside), constants)
+    if systems > 1:
+        network = system.network
+        seconds += all_reduce_s(payload / inside, systems, network.bandwidth, network.latency_s, constants)
+    return seconds
 
 
 def edges_network_s(replica: GpuReplica, rows: int) -> float:
@@ -274,7 +288,7 @@ def edges_network_s(replica: GpuReplica, rows: int) -> float:
     deployment, hidden = replica.deployment, replica.architecture.hidden
     payload = rows * hidden * ACTIVATION_BYTES
     tensor, stages = deployment.tensor_parallel, deployment.pipeline_parallel
-    seconds = all_reduce_s(payload, tensor, *replica.link(tensor), replica.constants)
+    seconds = summed_s(replica, payload, tensor)
     if stages > 1:
         bandwidth, latency_s = replica.link(replica.gpus)
         hop = replica.constants.all_reduce_floor_s + latency_s
