@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,7 @@ def test_a_folder_without_rights_is_an_error_that_leaves_nothing(tmp_path: Path)
 WRITER = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from infermodel.report.folder import MARK, replacing
 target, text, files, pause = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 with replacing(target) as draft:
@@ -183,3 +185,21 @@ def test_a_folder_of_files_has_a_manifest_and_replaces_the_old_one_whole(tmp_pat
     with pytest.raises(NotAReport):
         write_folder(tmp_path / "mine", {"one.csv": ""}, [])
     assert (tmp_path / "mine" / "notes").read_text() == "mine"
+
+
+def test_a_draft_that_is_taken_for_a_leftover_before_it_is_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, taken = os.open, []
+
+    def open_after_a_cleaner(path: Any, *arguments: Any, **named: Any) -> int:
+        if ".report.draft-" in str(path) and not taken:
+            taken.append(path)
+            Path(path).rmdir()
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", open_after_a_cleaner)
+    with replacing(tmp_path / "report") as draft:
+        fill(draft, "whole")
+    assert taken
+    assert (tmp_path / "report" / MARK).read_text() == "whole"

@@ -105,7 +105,10 @@ def _draft(place: Path) -> tuple[Path, int]:
     while True:
         draft = place.parent / f"{_drafts_of(place)}{os.getpid()}-{token_hex(4)}"
         draft.mkdir()
-        lock = os.open(draft, os.O_RDONLY)
+        try:
+            lock = os.open(draft, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # taken for a leftover, before it could be opened
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if draft.is_dir() and os.fstat(lock).st_ino == draft.stat().st_ino:
