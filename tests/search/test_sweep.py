@@ -87,6 +87,9 @@ def test_the_table_is_long_and_pairs_with_the_base(small: tuple[Path, Path]) -> 
     notes = [row["note"] for row in rows if row["measure"] == "note"]
     assert notes
     assert all("p99 of" in note for note in notes)
+    # Prices keep their number, and a flag beside it: 1 in every replication where they hold.
+    assert {float(row["value"]) for row in rows if row["measure"] == "price_holds"} <= {0.0, 1 / 3, 2 / 3, 1.0}
+    assert sum(row["measure"] == "price_holds" for row in rows) == sum(row["measure"] == "rpm" for row in rows)
 
 
 def test_pictures_and_page_are_there(small: tuple[Path, Path]) -> None:
