@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# opentelemetry-semantic-conventions 0.66b2 and -ai 0.5.1: the package made for LLMs writes other names than the convention.
+# opentelemetry-semantic-conventions 0.66b2, -ai 0.5.1: the package made for LLMs writes names of its own.
 #
 # Expected: the extension's constants are the convention's attributes.
 # Instead:  prompts are `gen_ai.usage.prompt_tokens` to one and `gen_ai.usage.input_tokens` to the other; reasoning is
