@@ -168,6 +168,20 @@ def test_who_gives_way_may_be_in_the_step_already() -> None:
     assert [job.token_times for job in served] == [[1.0, 2.0, 6.0, 7.0], [2.0, 3.0, 4.0, 5.0]]
 
 
+def test_the_tokens_of_who_gives_way_serve_those_after() -> None:
+    """Four blocks of 4, 7 tokens a step, prompts cut at 4. The first, least urgent, has 4 tokens at 1 s. In the step
+    from 1 s it takes 1, the second 4 and the third the 2 left: two, one and one block. In the step from 2 s the first
+    takes 1; the second wants its second block and gets it, and the first gives its token back: the third has 7 - 4 = 3.
+    """
+    jobs = fresh([(0.0, 4, 8), (0.5, 12, 1), (0.5, 12, 1)])
+    jobs[0].priority = 1
+    core = Scheduler(Memory(4, 4, caching=False), 8, 7, "priority", whole=False, long_prompt=4)
+    engine = Engine([core], a_second)
+    engine.play(jobs)
+    shares = [[(share.job.number, share.new) for share in step[0]] for _, _, step in engine.steps[:3]]
+    assert shares == [[(0, 4)], [(0, 1), (1, 4), (2, 2)], [(1, 4), (2, 3)]]
+
+
 # ---- what is found --------------------------------------------------------------------------------------------------
 
 
