@@ -35,6 +35,7 @@ settings.load_profile("mutants")
 RECURSIONS = "tests/simulation/test_queueing_recursions.py"
 ENGINE = "tests/oracles/test_fleets_against_the_step_engine.py"
 LEAP = "tests/simulation/test_leap_equals_every_step.py"
+VLLM = "tests/oracles/test_fleets_against_vllm.py"
 LATENCY = "tests/metrics/test_latency.py"
 CIW = "tests/oracles/test_another_program.py"
 RUN_LAWS = "tests/simulation/test_laws_on_every_run.py"
@@ -126,8 +127,21 @@ MUTANTS = (
     Mutant("a spent bucket is full at once", "workload/quotas.py",
            "                self._tokens[i] -= tokens\n", "", "tests/workload/test_rate_limits.py"),
     Mutant("the cache claims one token too many", "simulation/memory/memory.py",
-           "self._prefixes.find(chain, limit // self.block_tokens)",
-           "self._prefixes.find(chain, -(-limit // self.block_tokens))", LEAP),
+           "self._prefixes.find(text, limit // self.block_tokens)",
+           "self._prefixes.find(text, -(-limit // self.block_tokens))", LEAP),
+    Mutant("the first block of a text goes first, not its last", "simulation/memory/prefixes.py",
+           "for first, end in reversed(held):\n            for piece in reversed(_run(first, end)):",
+           "for first, end in held:\n            for piece in _run(first, end):", VLLM),
+    Mutant("blocks of answers leave no trace in the line", "simulation/memory/memory.py",
+           "prefixes.leave_nameless(cached)", "cached = 0", VLLM),
+    Mutant("a block is found a step late", "simulation/memory/memory.py",
+           "self._scheduled if self._findable_when", "self._computed if self._findable_when", VLLM),
+    Mutant("whoever gives way leaves its blocks to nobody", "simulation/memory/memory.py",
+           "        if cached:\n            if ended:", "        if cached:\n            if True:", VLLM),
+    Mutant("newcomers find what this step writes over", "simulation/running.py",
+           "            memory.make_room(needed)  #", "            memory.make_room(0)  #", VLLM),
+    Mutant("a run that is cut loses its place in the line", "simulation/memory/prefixes.py",
+           "Unheld.insert(upper, piece)", "self._unheld.append(upper)", VLLM),
     Mutant("burstiness is not squared", "workload/arrivals.py",
            "shape = 1 / cv**2", "shape = 1 / cv", "tests/workload/test_arrivals.py"),
     Mutant("a lognormal's mean is its median's", "workload/lengths.py",

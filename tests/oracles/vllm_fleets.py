@@ -26,7 +26,10 @@ from infermodel.workload.traffic import ClosedTraffic, ThinkTime, TraceTraffic
 BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.0**-22
 """Times of the toy law: multiples of a power of two, so that sums are exact in any order."""
 
-FOLLOWED: frozenset[str] = frozenset({"replicas"})
+AN_ANSWER_S = 128 * BASE
+"""Time for most answers to be complete."""
+
+FOLLOWED: frozenset[str] = frozenset({"replicas", "names"})
 """Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
 fleets are drawn from these.
 
@@ -47,7 +50,7 @@ class Question:
     own: int
     answer: int
     priority: int
-    after: bool = False  # its text is the prompt and the answer of the request before
+    after: bool = False  # its text is the prompt and the answer of the request before, and it comes long after that
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def jobs_of(asked: Sequence[Question], most: int) -> list[Job]:
     jobs: list[Job] = []
     now = 0.0
     for number, each in enumerate(asked):
-        now += each.gap_s
+        now += each.gap_s + (AN_ANSWER_S if each.after else 0.0)
         own: list[Hashable] = [("own", number, i) for i in range(each.own)]
         start: list[Hashable] = [("text", each.text, i) for i in range(each.shared)]
         if each.after and jobs:
@@ -119,6 +122,12 @@ def jobs_of(asked: Sequence[Question], most: int) -> list[Job]:
         prompt = [*start[: most - len(own) - len(answer)], *own]
         jobs.append(Job(number, now, prompt, answer, each.priority))
     return jobs
+
+
+def reads_what_is_written(asked: Sequence[Question], jobs: Sequence[Job]) -> bool:
+    """Whether some prompt goes on from an answer that was not complete when it was asked: no client can do that."""
+    pairs = zip(asked[1:], jobs[1:], jobs, strict=False)
+    return any(each.after and job.arrived < before.last for each, job, before in pairs)
 
 
 def served(drawn: Drawn, jobs: Sequence[Job]) -> list[Job]:

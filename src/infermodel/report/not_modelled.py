@@ -44,6 +44,6 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
         more.append(
             "several tokens in a stage of a wafer or chip at once, sequences that overtake, the loading of weights"
         )
-    if any(each.prefix_caching for each in (service.limits for service in services)):
+    if any(service.finds_prompts for service in services):
         more.append("prefix caches shared between replicas")
     return (*ALWAYS, *more)

@@ -19,7 +19,7 @@ from infermodel.scenario.schema.scenario import Claim
 from infermodel.simulation.spec import Limits, Outage
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
-from infermodel.workload.traffic import Traffic
+from infermodel.workload.traffic import TraceTraffic, Traffic
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,18 @@ class ResolvedService:
     rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
     sessions: SessionTraffic | None = None
+
+    @property
+    def finds_prompts(self) -> bool:
+        """Whether some of its requests may find in KV memory what others wrote: it caches, and their texts repeat."""
+        if not self.limits.prefix_caching:
+            return False
+        if self.sessions is not None:
+            return True
+        if not isinstance(self.traffic, TraceTraffic):
+            return self.traffic.prefix is not None
+        log = self.traffic.requests
+        return log.block_hashes is not None or bool((log.prompt_id >= 0).any())
 
 
 @dataclass(frozen=True)

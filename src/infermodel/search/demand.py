@@ -142,7 +142,7 @@ def demand_of(
     memory = service.step_model.kv_memory
     room = min(service.limits.max_context, memory.tokens // memory.block_tokens * memory.block_tokens)
     kept = inside & (prompt + output <= room)
-    alone = np.full(len(prompt), not service.limits.prefix_caching) | (requests.prompt_id < 0)
+    alone = np.full(len(prompt), not service.finds_prompts) | (requests.prompt_id < 0)
     computed = np.where(alone, prompt, 1.0)  # of a prompt that is in the cache whole, the last token
     return Demand(requests.arrived_at[kept], prompt[kept], computed[kept], output[kept], most, ends_s)
 

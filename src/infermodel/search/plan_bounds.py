@@ -91,7 +91,7 @@ def facts_of(service: ResolvedService, law: LeastStep) -> Known:
         if most or most_prompt
     ]
     tokens, prompt, least_s = (np.array(column, dtype=np.float64) for column in zip(*cells, strict=True))
-    step_s = 0.0 if limits.prefix_caching else law.fixed_s(1, 0)  # shared prefixes lie in memory once
+    step_s = 0.0 if service.finds_prompts else law.fixed_s(1, 0)  # shared prefixes lie in memory once
     charges = []
     for part in MEMORY_SHARES if step_s else (0.0,):
         free_s = least_s - np.where(tokens > 0, part * step_s, 0.0)

@@ -73,7 +73,12 @@ class Running:
         room = step_model.kv_memory
         self.queue = queue
         self.memory = Memory(
-            room.tokens // room.block_tokens, room.block_tokens, log, prefix_caching=limits.prefix_caching
+            room.tokens // room.block_tokens,
+            room.block_tokens,
+            log,
+            limits=limits,
+            scheduled=self._scheduled,
+            computed=self._computed,
         )
         self.decoding = Decoding(step_model.windows, room.block_tokens)
         self.prefills: list[Prefill] = []
@@ -93,6 +98,7 @@ class Running:
         self._deferred = False  # a request waits that came too late for the step composed last
         self._budget_left = NOT_ASKED
         self._finishing = 0  # prompts that the next step completes
+        self._steps_on = 0  # steps after those that are done, before the one that is being composed
 
     def __len__(self) -> int:
         return self.decoding.sequences + len(self.prefills)
@@ -148,6 +154,7 @@ class Running:
             self._preempt()
         self._deferred = False
         if self.queue and not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
+            memory.make_room(needed)  # whoever is admitted does not find what those before him write over
             budget = self._admit(now, budget, memory.free - needed)
         self._budget_left = budget
         return self._preempted or self._deferred
@@ -166,7 +173,7 @@ class Running:
         occupied = self.decoding.sequences + len(prefills)
         seats = self._limits.max_sequences - occupied
         joins_until = self.joins_until if occupied else inf
-        moved = False
+        spoken_for, moved = memory.free - room, False
         while queue and budget > 0 and seats > 0:
             request = queue.head()
             if joins_until < inf and self._came_at(request) > joins_until:
@@ -183,6 +190,8 @@ class Running:
                 memory.reserve(self._blocks_at_end(request))
             memory.take(request, found)
             prefills.append(Prefill(request, target, found.tokens, chunk))
+            spoken_for += blocks(found.tokens + chunk, memory.block_tokens) - found.tokens // memory.block_tokens
+            memory.make_room(spoken_for)
             log.replica[request] = self._replica
             if isnan(log.first_scheduled_at[request]):
                 log.first_scheduled_at[request] = now
@@ -236,12 +245,16 @@ class Running:
         if not self.queue:
             return False
         memory, prefills, head = self.memory, self.prefills, self.queue.head()
-        _, chunk, _, cost = self._first_chunk(head, self._budget_left)
+        self._steps_on = steps
+        _, chunk, found, cost = self._first_chunk(head, self._budget_left)
+        self._steps_on = 0
         taken = self.decoding.growth(steps + self.lookahead)
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, memory.block_tokens) - blocks(prefill.done, memory.block_tokens)
         fits = chunk > 0 and taken + cost <= memory.free and not (self._reserves and not self._may_reserve(head))
+        if not fits and found.blocks and taken > memory.free - memory.cached:
+            return True  # what it finds may be gone by then: composing the step tells
         if not fits:
             self._client.on_held_up(self._replica)
         return fits
@@ -337,7 +350,6 @@ class Running:
             self._recorder.single_gap(out_at - last_at)
         else:
             log.first_token_at[request] = out_at
-        self.memory.publish(request)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
             self._finish(request, prefill.done, end)
@@ -365,11 +377,26 @@ class Running:
 
     def _finish(self, request: int, tokens: int, end: float) -> None:
         """A request with `tokens` tokens in the cache is done."""
-        self.memory.give_back(request, tokens)
+        self.memory.give_back(request, tokens, ended=True)
         if self._reserves:
             self.memory.reserve(-self._blocks_at_end(request))
         self._log.last_token_at[request] = end + self._egress_s
         self._client.on_finished(request, end)
+
+    def _computed(self, request: int) -> int:
+        """Tokens that a running request has in memory, when the steps before the one that is composed are done."""
+        offset = self.decoding.offset.get(request)
+        if offset is not None:
+            return offset + self.decoding.step + self._steps_on - 1
+        prefill = next(each for each in self.prefills if each.request == request)
+        return min(prefill.target, prefill.done + prefill.chunk * self._steps_on)
+
+    def _scheduled(self, request: int) -> int:
+        """Tokens that a running request has in memory when the step that is being composed is done, too."""
+        self._steps_on += 1
+        tokens = self._computed(request)
+        self._steps_on -= 1
+        return tokens
 
     def _context_at_end(self, request: int) -> int:
         """Prompt and output tokens: the context that the request would have one step after its last."""

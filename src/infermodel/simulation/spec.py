@@ -8,7 +8,7 @@ from math import inf
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
-from infermodel.engine import Engine
+from infermodel.engine import Engine, Findable
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
@@ -23,7 +23,10 @@ class Limits:
         max_batched_tokens: tokens of a step, decode and prefill together.
         max_context: prompt and output tokens of a request; longer ones are rejected.
         chunked_prefill: whether a prompt may be split over steps.
-        prefix_caching: whether a prompt may use blocks that an earlier one with the same beginning left.
+        prefix_caching: whether a prompt may use blocks that others with the same beginning wrote.
+        blocks_findable: from when on: when the step that writes them is composed, when it is done, or when all of the
+            prompt is there.
+        caches_answers: whether blocks of answers can be found, too.
         schedules_ahead: whether the next step is composed while one runs, so that a request that comes during a step
             misses the next one too (asynchronous scheduling).
         reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
@@ -35,18 +38,28 @@ class Limits:
     max_context: int
     chunked_prefill: bool = True
     prefix_caching: bool = False
+    blocks_findable: Findable = "scheduled"
+    caches_answers: bool = True
     schedules_ahead: bool = False
     reserves_output: bool = False
 
 
-def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool) -> Limits:
-    """What an engine allows on a replica that is laid out so: one way for runs, searches and replayed measurements."""
+def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool | None) -> Limits:
+    """What an engine allows on a replica that is laid out so: one way for runs, searches and replayed measurements.
+
+    Args:
+        deployment: the layout.
+        engine: what runs there.
+        prefix_caching: whether blocks of prompts are found again; None: as the engine does if nobody says anything.
+    """
     return Limits(
         max_sequences=deployment.max_sequences,
         max_batched_tokens=deployment.max_batched_tokens,
         max_context=deployment.max_context,
         chunked_prefill=engine.chunked_prefill,
-        prefix_caching=prefix_caching,
+        prefix_caching=engine.prefix_caching if prefix_caching is None else prefix_caching,
+        blocks_findable=engine.blocks_findable,
+        caches_answers=engine.caches_answers,
         schedules_ahead=engine.schedules_ahead,
         reserves_output=engine.reserves_output,
     )

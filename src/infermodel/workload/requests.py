@@ -18,8 +18,8 @@ class Requests:
         output_tokens: at least 1.
         priority: lower goes first; zeros where nobody asked.
         prompt_id: requests with the same id (>= 0) have the same prompt; -1: a prompt of its own.
-        block_hashes: per request the hashes of its prompt's leading blocks, or None where there are none. They may go
-            on over the output, where a later prompt begins with it.
+        block_hashes: per request the hashes of its prompt's leading full blocks, or None where there are none. They may
+            go on over the output, where a later prompt begins with it.
         hash_block_tokens: tokens of a hashed block.
     """
 

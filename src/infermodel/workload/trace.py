@@ -115,9 +115,17 @@ def requests_of(columns: TraceColumns) -> Requests:
         output_tokens=columns.output_tokens,
         priority=np.zeros(count, dtype=np.int64) if columns.priority is None else columns.priority,
         prompt_id=np.full(count, -1, dtype=np.int64),
-        block_hashes=columns.hash_ids,
+        block_hashes=full_blocks(columns),
         hash_block_tokens=columns.hash_block_tokens,
     )
+
+
+def full_blocks(columns: TraceColumns) -> tuple[tuple[int, ...], ...] | None:
+    """The hashes of a log's prompts without those of blocks that a prompt does not fill."""
+    if columns.hash_ids is None:
+        return None
+    whole = (columns.prompt_tokens // columns.hash_block_tokens).tolist()
+    return tuple(ids if len(ids) <= count else ids[:count] for ids, count in zip(columns.hash_ids, whole, strict=True))
 
 
 def read(path: Path, trace_format: str | Names) -> TraceColumns:

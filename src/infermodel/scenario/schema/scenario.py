@@ -59,7 +59,10 @@ class Service(Block):
     router: Annotated[str, Choice("router", ROUTER_NAMES)] = Field(
         default="least_outstanding", description="which replica gets a request"
     )
-    prefix_caching: Flag = Field(default=False, description="whether a prompt seen before is found in KV memory")
+    prefix_caching: Flag | None = Field(
+        default=None,
+        description="whether text seen before is found in KV memory; the engine's default if omitted",
+    )
     outages: tuple[Outage, ...] = Field(default=(), description="systems that go down")
     speculation: Speculation | None = Field(default=None, description="drafts; one token at a time if omitted")
     rate_limits: RateLimits | None = Field(default=None, description="what each key may send; no limits if omitted")

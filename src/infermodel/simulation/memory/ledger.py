@@ -13,13 +13,13 @@ def blocks(tokens: int, block_tokens: int) -> int:
 
 
 class Ledger:
-    """Counts of blocks: held by requests, or free but still holding something that may be found, or just free.
+    """Counts of blocks: held by requests, or free but still with a name that may be found, or just free.
 
     Attributes:
         capacity: blocks in all.
         block_tokens: tokens of a block.
         free: blocks that a request can get, cached ones included; one that several hold counts as held once.
-        cached: blocks that nobody holds and whose tokens may be found again.
+        cached: blocks that nobody holds and whose tokens may be found again; they are taken when no others are left.
     """
 
     def __init__(self, capacity: int, block_tokens: int) -> None:
@@ -44,11 +44,17 @@ class Ledger:
             return
         if not 0 <= free <= self.capacity:
             raise BrokenLedger(f"{self.used} of {self.capacity} KV blocks in use")
-        self.cached -= self._forget(self.cached - free)
+        self.make_room(0)
 
-    def _forget(self, count: int) -> int:
-        """Give up what is cached in `count` blocks; returns of how many."""
-        return count
+    def make_room(self, count: int) -> None:
+        """The next `count` blocks are spoken for: cached ones give up what they hold where no others are left."""
+        short = count + self.cached - self.free
+        if short > 0:
+            self._forget(short)
+            self.cached -= short
+
+    def _forget(self, count: int) -> None:
+        """Give up what is cached in `count` blocks."""
 
 
 class BrokenLedger(Exception):

@@ -5,11 +5,13 @@ No clock is kept here: what a request finds says itself when it can be read.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from infermodel.simulation.memory.ledger import Ledger
-from infermodel.simulation.memory.prefixes import Chain, Keys, Prefixes
+from infermodel.simulation.memory.prefixes import Held, Prefixes, Text, own_names
 from infermodel.simulation.recorder import RequestLog
+from infermodel.simulation.spec import Limits
 
 HERE: Final = 0.0
 """When what lies in this memory can be read: a time that has passed."""
@@ -36,38 +38,61 @@ NOTHING: Final = Found(0, 0, HERE)
 
 
 class Holding:
-    """What a request holds that others may find: keys of the pieces, and how many of its blocks lie in them."""
+    """What a request holds that others may find: runs of blocks, and how many blocks it found there."""
 
-    __slots__ = ("blocks", "keys")
+    __slots__ = ("found", "runs")
 
     def __init__(self) -> None:
-        self.keys: Keys = ()
-        self.blocks = 0
+        self.runs: Held = ()
+        self.found = 0
+
+
+Reach = Callable[[int], int]
+"""Tokens of a running request: of those before, and of the step that is composed."""
 
 
 class Memory(Ledger):
     """KV blocks of one replica, what can be found in them, and what is set aside.
 
     What each request holds lies in a list, at the number that its column `holding` says; numbers are used again.
+
+    Args:
+        limits: whether and from when on blocks can be found.
+        scheduled: tokens of a running request when the step that is being composed is done.
+        computed: those of the steps that are done.
     """
 
-    def __init__(self, capacity: int, block_tokens: int, log: RequestLog, *, prefix_caching: bool) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        block_tokens: int,
+        log: RequestLog,
+        *,
+        limits: Limits,
+        scheduled: Reach,
+        computed: Reach,
+    ) -> None:
         super().__init__(capacity, block_tokens)
-        self._log = log
-        self._prefixes = Prefixes() if prefix_caching else None
+        self._log, self._scheduled, self._computed = log, scheduled, computed
+        self._caches, self._findable_when, self._answers = (
+            limits.prefix_caching,
+            limits.blocks_findable,
+            limits.caches_answers,
+        )
+        self._prefixes: Prefixes | None = None
         self._holdings: list[Holding] = []
         self._vacant: list[int] = []  # numbers of holdings that nobody has
         self._reserved = 0
 
     def find(self, request: int, limit: int) -> Found:
         """What is there of the first `limit` tokens of a request."""
-        if self._prefixes is None:
+        if self._prefixes is None or self._is_nameless(request):
             return NOTHING
-        chain = self._chain(request)
-        count = self._prefixes.find(chain, limit // self.block_tokens)
-        if count == 0:
+        text = self._text(request)
+        if text.laid == 0:
             return NOTHING
-        return Found(count * self.block_tokens, self._prefixes.unheld(chain, count), HERE)
+        count, unheld = self._prefixes.find(text, limit // self.block_tokens)
+        return Found(count * self.block_tokens, unheld, HERE) if count else NOTHING
 
     def cost(self, found: Found, tokens: int) -> int:
         """Free blocks that it takes until `tokens` of a request are here of which `found` is found."""
@@ -75,39 +100,41 @@ class Memory(Ledger):
         return found.blocks - (-tokens // block) - found.tokens // block
 
     def take(self, request: int, found: Found) -> None:
-        """A request holds what it has found; what it computes it gets by `grow`."""
-        if self._prefixes is None or found.tokens == 0:
+        """A request holds what it has found; what it computes it gets by `grow`, and others may find it."""
+        if not self._caches or self._is_nameless(request):
             return
-        keys, moved = self._prefixes.claim(self._chain(request), found.tokens // self.block_tokens)
-        self.cached -= moved
-        self.grow(moved)
-        self._hold(request, keys, found.tokens // self.block_tokens)
-
-    def publish(self, request: int) -> None:
-        """All of the prompt is here: others may find it."""
-        if self._prefixes is None:
+        text = self._text(request)
+        if text.laid == 0:
             return
-        number = self._log.holding[request]
-        held = self._holdings[number] if number >= 0 else None
-        keys, moved = self._prefixes.publish(self._chain(request), held.keys if held is not None else ())
-        if held is not None:
-            held.keys = keys
-            held.blocks += moved
-        elif keys:
-            self._hold(request, keys, moved)
+        count = found.tokens // self.block_tokens
+        runs, claimed = self._tree().hold(text, count, request)
+        self.cached -= claimed
+        self.free -= claimed
+        if not self._vacant:
+            self._vacant.append(len(self._holdings))
+            self._holdings.append(Holding())
+        self._log.holding[request] = number = self._vacant.pop()
+        held = self._holdings[number]
+        held.runs, held.found = runs, count
 
-    def give_back(self, request: int, tokens: int) -> None:
-        """A request that has `tokens` here ends or gives way; what it shared may still be found."""
-        own = -(-tokens // self.block_tokens)
-        if self._prefixes is not None and self._log.holding[request] >= 0:
-            own -= self._let_go(self._prefixes, request)
-        self.grow(-own)
+    def give_back(self, request: int, tokens: int, *, ended: bool = False) -> None:
+        """A request that has `tokens` here ends or gives way; what it wrote may still be found."""
+        block = self.block_tokens
+        own = -(-tokens // block)
+        if not self._caches:
+            self.grow(-own)
+        elif ended and self._is_nameless(request):
+            named = tokens // block if self._answers else 0
+            self._tree().leave_nameless(named)
+            self.free += own
+            self.cached += named
+        else:
+            self.grow(self._leave(request, tokens, ended=ended) - own)
 
     def lose(self) -> None:
         """Everything is gone; the requests have given back what they held."""
         self.free, self.cached, self._reserved = self.capacity, 0, 0
-        if self._prefixes is not None:
-            self._prefixes = Prefixes()
+        self._prefixes = None
 
     def reserve(self, count: int) -> None:
         """Set blocks aside for what a request may come to need (negative: no more)."""
@@ -117,35 +144,78 @@ class Memory(Ledger):
         """Whether so many blocks are not set aside yet."""
         return self._reserved + count <= self.capacity
 
-    def _hold(self, request: int, keys: Keys, count: int) -> None:
-        if not self._vacant:
-            self._vacant.append(len(self._holdings))
-            self._holdings.append(Holding())
-        self._log.holding[request] = number = self._vacant.pop()
-        held = self._holdings[number]
-        held.keys, held.blocks = keys, count
+    def _leave(self, request: int, tokens: int, *, ended: bool) -> int:
+        """Let go of the blocks that can be found; returns how many of a request's blocks those are."""
+        prefixes, block, number = self._tree(), self.block_tokens, self._log.holding[request]
+        text = self._text(request)
+        full = (tokens if ended else self._findable(request, tokens, tokens)) // block
+        held: Held = ()
+        found = 0
+        if number >= 0:
+            held, found = self._holdings[number].runs, self._holdings[number].found
+            self._log.holding[request] = -1
+            self._vacant.append(number)
+        named = max(found, min(full, text.blocks))
+        laid = held[-1][1] if held else 0
+        cached = max(0, named - laid)  # blocks under names that are nobody else's
+        if cached:
+            if ended:
+                prefixes.leave_nameless(cached)
+            else:
+                prefixes.leave_own(text, held, request, named)
+        cached += prefixes.release(held, request, named)
+        self.free += cached
+        self.cached += cached
+        return named
 
-    def _let_go(self, prefixes: Prefixes, request: int) -> int:
-        """A request shares no more; returns how many of its blocks it shared."""
-        number = self._log.holding[request]
-        held = self._holdings[number]
-        unheld = prefixes.release(held.keys)
-        self.cached += unheld
-        self.free += unheld
-        self._log.holding[request] = -1
-        self._vacant.append(number)
-        return held.blocks
+    def _findable(self, request: int, scheduled: int, computed: int) -> int:
+        """Tokens of a running request that others may find."""
+        if self._findable_when == "scheduled":
+            return scheduled
+        prompt = self._log.prompt_tokens[request]
+        if self._findable_when == "computed":
+            return min(computed, prompt)
+        return prompt if computed >= prompt else 0
 
-    def _forget(self, count: int) -> int:
-        return self._prefixes.forget(count) if self._prefixes is not None else 0
+    def _written(self, request: int) -> int:
+        """Blocks of a running request that others may find."""
+        scheduled = self._scheduled if self._findable_when == "scheduled" else self._computed
+        tokens = scheduled(request)
+        return self._findable(request, tokens, tokens) // self.block_tokens
 
-    def _chain(self, request: int) -> Chain:
-        """The pieces of a prompt that others may share."""
+    def _forget(self, count: int) -> None:
+        self._tree().forget(count)
+
+    def _tree(self) -> Prefixes:
+        if self._prefixes is None:
+            self._prefixes = Prefixes(
+                self.block_tokens, self._log.hash_block_tokens or self.block_tokens, self._written
+            )
+        return self._prefixes
+
+    def _is_nameless(self, request: int) -> bool:
+        """Whether nobody can find blocks of a request, not even itself."""
+        log = self._log
+        return log.prompt_id[request] < 0 and not log.block_hashes and not log.preemptions[request]
+
+    def _text(self, request: int) -> Text:
+        """What the blocks of a request are called."""
         log, block = self._log, self.block_tokens
-        hashes = log.block_hashes.get(request)
-        if hashes is not None:
-            whole = log.prompt_tokens[request] // log.hash_block_tokens
-            return tuple([(key, log.hash_block_tokens // block) for key in hashes[:whole]])
-        if log.prompt_id[request] < 0:
-            return ()
-        return ((log.prompt_id[request], log.prompt_tokens[request] // block),)
+        prompt = log.prompt_tokens[request]
+        tokens = prompt + log.output_tokens[request] if self._answers else prompt
+        names: Sequence[int] | None = log.block_hashes.get(request)
+        if names is not None:
+            named = min(len(names) * log.hash_block_tokens, tokens) // block
+        elif log.prompt_id[request] >= 0:
+            names, named = prompt_names(log.prompt_id[request]), prompt // block
+        else:
+            names, named = (), 0
+        if not self._answers:
+            return Text(names, named, None, named)
+        own = own_names(request) if log.preemptions[request] else None
+        return Text(names, named, own, tokens // block)
+
+
+def prompt_names(prompt_id: int) -> range:
+    """Names of the blocks of a prompt that is repeated as a whole."""
+    return range(prompt_id << 32, (prompt_id + 1) << 32)
