@@ -36,6 +36,7 @@ RECURSIONS = "tests/simulation/test_queueing_recursions.py"
 ENGINE = "tests/oracles/test_fleets_against_the_step_engine.py"
 LEAP = "tests/simulation/test_leap_equals_every_step.py"
 VLLM = "tests/oracles/test_fleets_against_vllm.py"
+FINDS = "tests/simulation/test_what_prefix_caches_find.py"
 LATENCY = "tests/metrics/test_latency.py"
 CIW = "tests/oracles/test_another_program.py"
 RUN_LAWS = "tests/simulation/test_laws_on_every_run.py"
@@ -133,15 +134,15 @@ MUTANTS = (
            "for first, end in reversed(held):\n            for piece in reversed(_run(first, end)):",
            "for first, end in held:\n            for piece in _run(first, end):", VLLM),
     Mutant("blocks of answers leave no trace in the line", "simulation/memory/memory.py",
-           "prefixes.leave_nameless(cached)", "cached = 0", VLLM),
+           "prefixes.leave_nameless(cached)", "cached = 0", FINDS),
     Mutant("a block is found a step late", "simulation/memory/memory.py",
-           "self._scheduled if self._findable_when", "self._computed if self._findable_when", VLLM),
+           "self._scheduled if self._findable_when", "self._computed if self._findable_when", FINDS),
     Mutant("whoever gives way leaves its blocks to nobody", "simulation/memory/memory.py",
            "        if cached:\n            if ended:", "        if cached:\n            if True:", VLLM),
     Mutant("newcomers find what this step writes over", "simulation/running.py",
            "            memory.make_room(needed)  #", "            memory.make_room(0)  #", VLLM),
     Mutant("a run that is cut loses its place in the line", "simulation/memory/prefixes.py",
-           "Unheld.insert(upper, piece)", "self._unheld.append(upper)", VLLM),
+           "Unheld.insert(upper, piece)", "self._unheld.append(upper)", FINDS),
     Mutant("burstiness is not squared", "workload/arrivals.py",
            "shape = 1 / cv**2", "shape = 1 / cv", "tests/workload/test_arrivals.py"),
     Mutant("a lognormal's mean is its median's", "workload/lengths.py",
