@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from vllm_fleets import (
+    BASE,
     Drawn,
     Question,
     assert_same,
@@ -52,3 +53,21 @@ def test_the_draws_do_preempt() -> None:
     jobs = jobs_of([Question(0.0, 0, 0, 8, 40, 0)] * 8, 160)
     assert sum(job.preemptions for job in served(drawn, jobs)) >= 4
     assert_same(simulated(drawn, jobs), jobs)
+
+
+def test_who_was_admitted_first_lets_go_first() -> None:
+    """A prompt with an answer of one token and an answer begun before it end in the same step: what the longer one
+    leaves is taken first, so the short prompt is found by whoever goes on from it.
+    """
+    drawn = Drawn(seats=2, budget=60, blocks=40, names=True)
+    asked = [
+        Question(0.0, 0, 0, 40, 3, 0),
+        Question(2 * BASE, 1, 20, 20, 1, 0),  # joins the third step, in which the first one gets its third token
+        Question(0.0, 2, 0, 90, 20, 0),  # 28 blocks of 40, of which 19 hold nothing
+        Question(128 * BASE, 1, 20, 20, 1, 0),
+    ]
+    jobs = jobs_of(asked, 160)
+    served(drawn, jobs)
+    assert jobs[0].last == jobs[1].last
+    assert_same(simulated(drawn, jobs), jobs)
+    assert jobs[3].cached == 20

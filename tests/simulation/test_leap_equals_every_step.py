@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from typing import get_args
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_models import AffineModel
 
+from infermodel.engine import Findable
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.batching import QUEUES
 from infermodel.simulation.router import ROUTER_NAMES
@@ -54,6 +56,8 @@ limits = st.builds(
     max_context=st.just(200),
     chunked_prefill=st.booleans(),
     prefix_caching=st.booleans(),
+    blocks_findable=st.sampled_from(get_args(Findable)),
+    caches_answers=st.booleans(),
     schedules_ahead=st.booleans(),
     reserves_output=st.booleans(),
 )

@@ -219,5 +219,4 @@ class Replica:
             self._recorder.record_ramp(
                 self.index, begin, end, steps, sequences, blocks, produced, prompt_tokens, self._ramp
             )
-        if sequences:
-            running.finish_due(end)
+        running.finish_due(end)

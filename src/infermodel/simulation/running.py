@@ -98,6 +98,7 @@ class Running:
         self._deferred = False  # a request waits that came too late for the step composed last
         self._budget_left = NOT_ASKED
         self._finishing = 0  # prompts that the next step completes
+        self._one_token: list[tuple[int, int]] = []  # requests that their prompts' step ended, their tokens in memory
         self._steps_on = 0  # steps after those that are done, before the one that is being composed
 
     def __len__(self) -> int:
@@ -352,7 +353,8 @@ class Running:
             log.first_token_at[request] = out_at
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
-            self._finish(request, prefill.done, end)
+            self._one_token.append((request, prefill.done))
+            self._end(request, end)
             return
         log.last_token_at[request] = out_at
         self.decoding.join(request, prefill.target + 1)
@@ -369,15 +371,31 @@ class Running:
         heapify(self._finishes)
 
     def finish_due(self, end: float) -> None:
-        """Let go of the requests whose last token came with the step that ended at `end`."""
-        heap, decoding = self._finishes, self.decoding
-        while heap and heap[0][0] <= decoding.step:
-            _, request = heappop(heap)
-            self._finish(request, decoding.leave(request) - 1, end)
+        """Let go of the requests whose last token came with the step that ended at `end`.
 
-    def _finish(self, request: int, tokens: int, end: float) -> None:
-        """A request with `tokens` tokens in the cache is done."""
-        self.memory.give_back(request, tokens, ended=True)
+        Those who were admitted first give their blocks back first, prompts that were answered with one token last.
+        """
+        heap, decoding, memory = self._finishes, self.decoding, self.memory
+        due = []
+        while heap and heap[0][0] <= decoding.step:
+            due.append(heappop(heap)[1])
+        leaving = due
+        if memory.caches and len(due) > 1:
+            among = set(due)
+            leaving = [request for request in decoding.offset if request in among]
+        for request in leaving:
+            memory.give_back(request, decoding.leave(request) - 1, ended=True)
+        for request in due:
+            self._end(request, end)
+        self._let_go_of_one_tokens()
+
+    def _let_go_of_one_tokens(self) -> None:
+        for request, tokens in self._one_token:
+            self.memory.give_back(request, tokens, ended=True)
+        self._one_token.clear()
+
+    def _end(self, request: int, end: float) -> None:
+        """A request has all its tokens."""
         if self._reserves:
             self.memory.reserve(-self._blocks_at_end(request))
         self._log.last_token_at[request] = end + self._egress_s

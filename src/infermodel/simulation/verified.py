@@ -59,7 +59,9 @@ class VerifiedRunning(Running):
         step = self.decoding.step
         done = [r for r, offset in self.decoding.offset.items() if offset + step == self._context_at_end(r)]
         for request in done:
-            self._finish(request, self.decoding.leave(request) - 1, end)
+            self.memory.give_back(request, self.decoding.leave(request) - 1, ended=True)
+            self._end(request, end)
+        self._let_go_of_one_tokens()
 
     def _expect_end(self, request: int, steps: int) -> None:
         """Nobody knows."""

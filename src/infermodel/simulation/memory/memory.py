@@ -56,6 +56,9 @@ class Memory(Ledger):
 
     What each request holds lies in a list, at the number that its column `holding` says; numbers are used again.
 
+    Attributes:
+        caches: whether anything can be found.
+
     Args:
         limits: whether and from when on blocks can be found.
         scheduled: tokens of a running request when the step that is being composed is done.
@@ -74,7 +77,7 @@ class Memory(Ledger):
     ) -> None:
         super().__init__(capacity, block_tokens)
         self._log, self._scheduled, self._computed = log, scheduled, computed
-        self._caches, self._findable_when, self._answers = (
+        self.caches, self._findable_when, self._answers = (
             limits.prefix_caching,
             limits.blocks_findable,
             limits.caches_answers,
@@ -101,7 +104,7 @@ class Memory(Ledger):
 
     def take(self, request: int, found: Found) -> None:
         """A request holds what it has found; what it computes it gets by `grow`, and others may find it."""
-        if not self._caches or self._is_nameless(request):
+        if not self.caches or self._is_nameless(request):
             return
         text = self._text(request)
         if text.laid == 0:
@@ -121,7 +124,7 @@ class Memory(Ledger):
         """A request that has `tokens` here ends or gives way; what it wrote may still be found."""
         block = self.block_tokens
         own = -(-tokens // block)
-        if not self._caches:
+        if not self.caches:
             self.grow(-own)
         elif ended and self._is_nameless(request):
             named = tokens // block if self._answers else 0
