@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant("a newcomer waits for the end of the leap", "simulation/replica.py",
            "            if steps < self._rings_at:\n", "            if False:\n", LEAP),
     Mutant("blocks are given back a token short", "simulation/running.py",
-           ", decoding.leave(request) - 1, end)", ", decoding.leave(request) - 2, end)", LEAP),
+           ", decoding.leave(request) - 1, ended=True)", ", decoding.leave(request) - 2, ended=True)", LEAP),
     Mutant("requests of a failed system are lost", "simulation/service.py",
            "        self._dispatch_again(sorted(lost))\n", "", ENGINE),
     Mutant("a step under way at an outage stands", "simulation/replica.py",
