@@ -95,12 +95,13 @@ def written(folder: Path, name: str, **more: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("e2e_ms", "load"),
+    ("rate", "e2e_ms", "load"),
     # 160 answers in 60 s: of 5.7 s each 15.2 are in flight, 95 % of 16; of 1.5 s each 4, a quarter; of 4 s each 10.7.
-    [(5700.0, "closed"), (1500.0, "poisson"), (4000.0, "")],
+    # They are 2.67 a second: of 4 asked two thirds, of 6 less than a half.
+    [(4.0, 5700.0, "closed"), (4.0, 1500.0, "poisson"), (4.0, 4000.0, ""), (6.0, 4000.0, "closed")],
 )
-def test_a_rate_and_a_limit(e2e_ms: float, load: str, tmp_path: Path) -> None:
-    written(tmp_path, "a", request_rate=4.0, mean_e2el_ms=e2e_ms)
+def test_a_rate_and_a_limit(rate: float, e2e_ms: float, load: str, tmp_path: Path) -> None:
+    written(tmp_path, "a", request_rate=rate, mean_e2el_ms=e2e_ms)
     ((told,), _) = bench_runs(tmp_path, SERVER)
     assert (told.row.load if told.row else "") == load
     assert ("rate or the limit" in told.why) == (load == "")
@@ -142,6 +143,15 @@ def test_a_model_under_another_name(tmp_path: Path) -> None:
     written(tmp_path, "a", model_id="prod-chat")
     assert not bench_rows(tmp_path, SERVER)
     assert len(bench_rows(tmp_path, SERVER, ["prod-chat"])) == 1
+
+
+def test_runs_without_a_name_are_taken_only_where_no_other_model_is(tmp_path: Path) -> None:
+    written(tmp_path, "ours")
+    written(tmp_path, "nameless", model_id="")
+    assert [row.id for row in bench_rows(tmp_path, SERVER)] == ["nameless#0", "ours#0"]
+    written(tmp_path, "theirs", model_id="Qwen/Qwen3-8B")
+    assert [row.id for row in bench_rows(tmp_path, SERVER)] == ["ours#0"]
+    assert "names no model, and the folder holds runs of others" in bench_runs(tmp_path, SERVER)[0][0].why
 
 
 def test_bursts_and_even_spacing_are_played_as_they_were(tmp_path: Path) -> None:

@@ -160,7 +160,12 @@ def page(run: Measured) -> str:
 def _meanings(name: str, run: Measured) -> list[str]:
     """What a latency is here, and what the tool's fields of it are."""
     fields = [field for field in results.RESULTS[run.tool].fields if field.of == name]
-    return [f"{name}: {DEFINITIONS[name]}", *(f"  {field.name}: {field.means}; {field.taken}" for field in fields)]
+    why = [f"  refused: {run.latencies[name].refused}"] if run.latencies[name].refused else []
+    return [
+        f"{name}: {DEFINITIONS[name]}",
+        *why,
+        *(f"  {field.name}: {field.means}; {field.taken}" for field in fields),
+    ]
 
 
 def _tokens(tokens: Tokens) -> str:
@@ -172,7 +177,7 @@ def _tokens(tokens: Tokens) -> str:
 def _row(name: str, run: Measured) -> tuple[str, ...]:
     latency = run.latencies[name]
     if latency.refused:
-        return (name, *("-" for _ in STATISTICS), f"refused: {latency.refused}")
+        return (name, *("-" for _ in STATISTICS), "refused, see below")
     told = (latency.figures_s.get(statistic) for statistic in STATISTICS)
     return (name, *("" if value is None else f"{1e3 * value:.2f}" for value in told), latency.source)
 

@@ -17,7 +17,7 @@ from infermodel.fidelity.server import OTHER_FORMATS
 from infermodel.formats.columns import MOST_TOKENS
 from infermodel.formats.results import read_folder
 from infermodel.formats.results.documents import bare_name
-from infermodel.formats.results.measured import Load, Measured
+from infermodel.formats.results.measured import Measured
 
 BENCH_PARAMETERS = (*HOST, INGRESS)
 """What a user's own rows tell of an engine: the host's gap in a step, for a sequence, and the way in."""
@@ -33,6 +33,11 @@ MOST_FAILED = 0.05
 
 BINDING, FREE = 0.9, 0.5
 """Shares of a limit on requests in flight, as their mean: above the one it sets the load, below the other the rate."""
+
+HELD_BACK = 0.5
+"""Share of the asked rate below which a limit held requests back."""
+
+UNNAMED = "names no model, and the folder holds runs of others: put it into a folder of its own"
 
 MOST_ERROR = 0.25
 """Median error of a fit beyond which its constants are no engine's."""
@@ -70,7 +75,10 @@ def bench_runs(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tup
     """
     found = read_folder(folder)
     passed = tuple(f"{path.relative_to(folder)}: {why}" for path, why in found.passed_over)
-    return tuple(_told(folder, run, server, asked_as) for run in found.runs), passed
+    runs = [_told(folder, run, server, asked_as) for run in found.runs]
+    if any(told.run.model and not _asks_for(told.run, server, asked_as) for told in runs):
+        runs = [told if told.run.model else replace(told, row=None, why=told.why or UNNAMED) for told in runs]
+    return tuple(runs), passed
 
 
 def bench_rows(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tuple[Row, ...]:
@@ -87,7 +95,7 @@ def _told(folder: Path, run: Measured, server: Row, asked_as: Collection[str]) -
 
 def unfit(run: Measured, server: Row, asked_as: Collection[str] = ()) -> str:
     """Why a run is no row of what this server served; empty if it is one."""
-    if run.model and not (run.model in asked_as if asked_as else same_model(run.model, server.model)):
+    if run.model and not _asks_for(run, server, asked_as):
         return f"asked for {run.model!r}, which is not {server.model} (if it is: --asked-as {run.model})"
     if run.model and not asked_as and (packed := packed_as(run.model, server.weights_precision)):
         return f"asked for {run.model!r}, whose weights are {packed} and not {server.weights_precision} (--precision)"
@@ -103,7 +111,7 @@ def unfit(run: Measured, server: Row, asked_as: Collection[str] = ()) -> str:
         return "the file does not tell how arrivals were spaced"
     if math.isnan(run.prompt.total) or math.isnan(run.output.total):
         return run.output.refused or run.prompt.refused or "the file does not tell the lengths of requests"
-    if _sets(run.load, run.in_flight) == "both":
+    if _sets(run) == "both":
         return f"{run.load}: the file does not tell whether the rate or the limit set the load"
     return unplayable(run)
 
@@ -122,6 +130,11 @@ def unplayable(run: Measured) -> str:
         if mean_s and not SOONEST_S < mean_s < LATEST_S:
             return f"a mean {kind.upper()} of {mean_s:.3g} s is no time that anybody waited"
     return ""
+
+
+def _asks_for(run: Measured, server: Row, asked_as: Collection[str]) -> bool:
+    """Whether a run that names its model names the one that was served."""
+    return run.model in asked_as if asked_as else same_model(run.model, server.model)
 
 
 def same_model(asked: str, model: str) -> bool:
@@ -154,13 +167,15 @@ def packed_as(asked: str, precision: str) -> str:
     return "" if not known or named in known else sorted(known)[0]
 
 
-def _sets(load: Load, in_flight: float) -> str:
+def _sets(run: Measured) -> str:
     """What sets the load: `users`, the `rate`, or `both` where it cannot be told."""
+    load = run.load
     if load.concurrency is None:
         return "rate"
-    if math.isinf(load.rate_per_s) or in_flight >= BINDING * load.concurrency:
+    held_back = run.answered < HELD_BACK * load.rate_per_s * run.duration_s
+    if math.isinf(load.rate_per_s) or held_back or run.in_flight >= BINDING * load.concurrency:
         return "users"
-    return "rate" if in_flight <= FREE * load.concurrency else "both"
+    return "rate" if run.in_flight <= FREE * load.concurrency else "both"
 
 
 def bench_row(run: Measured, server: Row) -> Row:
@@ -171,7 +186,7 @@ def bench_row(run: Measured, server: Row) -> Row:
         server: what served it, and the row's name.
     """
     answered = max(1, run.answered)
-    users = run.load.concurrency if _sets(run.load, run.in_flight) == "users" else None
+    users = run.load.concurrency if _sets(run) == "users" else None
     measured = {}
     for metric in METRICS:
         kind, _, statistic = metric.removesuffix("_ms").partition("_")
