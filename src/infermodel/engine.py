@@ -52,6 +52,11 @@ class OnDevices:
         )
 
 
+FrontEndOf = Literal["rank", "replica", "system"]
+"""What has an API server process of its own: each copy of the attention in a replica, the replica, or the system with
+all its replicas."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A habit of an engine's scheduler, and whose word it is.
@@ -75,7 +80,7 @@ class Engine:
         family: `batch` engines run continuous batching on GPUs; `dataflow` runtimes fill slots of a pipeline.
         host_step_s: host gap of every step (c0).
         host_sequence_s: further host gap per sequence in the step (c1).
-        ingress_s: from the client until the scheduler sees the request.
+        ingress_s: from the client until the scheduler sees a lone request, the front end's own work included.
         egress_s: from the step's end until the client sees the token.
         max_sequences: default limit of running sequences of a replica.
         max_batched_tokens: default token budget of a step.
@@ -94,6 +99,7 @@ class Engine:
         prefix_caching: whether prompts use blocks that earlier ones with the same beginning left, where the scenario
             does not say.
         blocks_findable: from when on they do.
+        front_end: what has an API server process of its own, where nothing else is said.
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
             captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
@@ -103,7 +109,8 @@ class Engine:
             bits, on GPUs before Blackwell. Of `admission: answer_share`: `answer_share` of the answers still to come
             that is kept free at first, `answer_share_least` to which it sinks in even steps over `answer_share_steps`
             steps; `answer_share_steps_ahead` that it is set to see ahead after a preemption; `longest_answer`, tokens
-            of an answer beyond which nobody reckons.
+            of an answer beyond which nobody reckons. Of an API server process: `front_end_request_s` for every request,
+            `front_end_token_s` for each token that it streams.
         since: the first version that is like this.
         extends: the entry of the catalog whose figures it has where it has none of its own.
         on_devices: figures that take the place of these on some devices, later ones over earlier ones.
@@ -130,6 +137,7 @@ class Engine:
     prefix_caching: bool = False
     blocks_findable: Findable = "prompt_done"
     caches_answers: bool = False
+    front_end: FrontEndOf = "replica"
     memory_share: MemoryShare = "device"
     context_must_fit: bool = False
     graph_sizes: tuple[tuple[int, int], ...] = ()

@@ -58,7 +58,8 @@ class RequestTable:
 
 @dataclass(frozen=True)
 class GapHistogram:
-    """Inter-token gaps pooled over all tokens of a run: `counts[i]` gaps lie in [edges_s[i], edges_s[i + 1]).
+    """Inter-token gaps pooled over all tokens of a run, as they leave their replicas: `counts[i]` gaps lie in
+    [edges_s[i], edges_s[i + 1]). What tokens wait for API servers is in none of them.
 
     `total_s` is the exact sum of all gaps, `gaps` their number.
     """
@@ -136,6 +137,8 @@ class ServiceRecord:
         events: entries on the agenda that the whole run took, superseded ones included.
         tenants: of an API with rate limits.
         questions: where requests are calls of questions.
+        front_end_stretch_s: by how much waiting for API servers made answers longer from first to last token, together.
+        front_end_busy_s: process-seconds of work of the API servers; `front_end_processes`: how many they are.
     """
 
     name: str
@@ -153,3 +156,6 @@ class ServiceRecord:
     events: int
     tenants: tuple[TenantRecord, ...] = ()
     questions: QuestionTable | None = None
+    front_end_stretch_s: float = 0.0
+    front_end_busy_s: float = 0.0
+    front_end_processes: int = 0

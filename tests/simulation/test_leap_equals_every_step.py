@@ -16,6 +16,7 @@ from infermodel.engine import Findable
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.batching import QUEUES
 from infermodel.simulation.router import ROUTER_NAMES
+from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson
 from infermodel.workload.lengths import Uniform
@@ -75,6 +76,15 @@ specs = st.builds(
     ingress_s=st.sampled_from([0.0, 0.004]),
     tokenise_s=st.sampled_from([0.0, 1e-5]),
     egress_s=st.sampled_from([0.0, 0.002]),
+    front_end=st.none()
+    | st.builds(
+        FrontEndSpec,
+        processes=st.integers(1, 3),
+        request_s=st.sampled_from([0.0, 0.003, 0.08]),
+        tokenise_s=st.sampled_from([0.0, 1e-5]),
+        token_s=st.sampled_from([0.0, 2e-5, 2e-3]),
+        of_system=st.booleans(),
+    ),
 )
 
 
@@ -103,7 +113,8 @@ def check_laws(spec: ServiceSpec, record: ServiceRecord) -> None:
         assert unfinished_tokens == 0
         assert record.gaps.gaps == (table.output_tokens - 1).sum()
         spans = table.last_token_at - table.first_token_at
-        assert math.isclose(record.gaps.total_s, spans.sum(), rel_tol=1e-9, abs_tol=1e-9)
+        between_s = record.gaps.total_s + record.front_end_stretch_s
+        assert math.isclose(between_s, spans.sum(), rel_tol=1e-9, abs_tol=1e-9)
         if not spec.limits.prefix_caching:
             assert (record.replica_totals["kv_blocks_left"] == 0).all()
             computed = record.replica_totals["prompt_tokens"].sum()

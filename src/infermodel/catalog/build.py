@@ -12,7 +12,17 @@ from typing import Any, get_args
 
 from infermodel.catalog.documents import CatalogError
 from infermodel.catalog.quantities import check_keys, note_of, quantities, quantity, table, whole
-from infermodel.engine import CONSTANTS, Admission, Engine, Findable, MemoryShare, OnDevices, Preempted, Rule
+from infermodel.engine import (
+    CONSTANTS,
+    Admission,
+    Engine,
+    Findable,
+    FrontEndOf,
+    MemoryShare,
+    OnDevices,
+    Preempted,
+    Rule,
+)
 from infermodel.hardware import Device, GpuDevice, Link, LpuDevice, Quantity, System, WaferDevice
 from infermodel.units import parse
 
@@ -82,6 +92,7 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "prefix_caching": _YES_NO,
     "blocks_findable": get_args(Findable),
     "caches_answers": _YES_NO,
+    "front_end": get_args(FrontEndOf),
     "memory_share": get_args(MemoryShare),
     "context_must_fit": _YES_NO,
 }

@@ -113,7 +113,8 @@ class Capacity:
         high: smallest load found not sustained; infinite where none was found.
         summary, economics: at `low`; None where nothing is sustained.
         binding_objective: what is missed at `high`.
-        binding_resource: what bounds the time at `low`: compute, memory, network, latency, host, or KV memory.
+        binding_resource: what bounds the time at `low`: compute, memory, network, latency, host, KV memory,
+            front end.
         points: every load tried, ascending.
         note: what a reader should know, such as an objective that no load can meet.
     """

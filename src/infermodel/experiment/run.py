@@ -131,6 +131,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
         egress_s=service.engine.egress_s,
         rate_limits=service.rate_limits,
         speculation=service.speculation,
+        front_end=service.front_end,
     )
 
 

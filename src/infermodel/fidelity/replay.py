@@ -21,7 +21,7 @@ from infermodel.formats.text import FormatError
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, ServiceSpec, simulate
-from infermodel.simulation.spec import limits_of
+from infermodel.simulation.spec import front_end_of, limits_of
 from infermodel.simulation.streams import named_streams
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Constant, Gamma, Offline, Poisson
@@ -30,6 +30,9 @@ from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, TraceTraffic, Traffic
 
 SEED = 1
+
+SERVER_CONSTANTS = ("tokenise_s", "front_end_request_s", "front_end_token_s")
+"""Of a server, which a benchmark inside the engine's process has none of."""
 
 TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
 """Limits of a server that has hardly any memory beside its weights."""
@@ -172,7 +175,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     # nobody to whom each sequence's tokens are streamed.
     engine = server.engine
     if row.load in ("offline", "single"):
-        served = {name: value for name, value in engine.constants.items() if name != "tokenise_s"}
+        served = {name: value for name, value in engine.constants.items() if name not in SERVER_CONSTANTS}
         engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0, constants=served)
     deployment = deployment_of(row, server)
     try:
@@ -199,6 +202,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         ingress_s=engine.ingress_s,
         tokenise_s=engine.tokenise_s,
         egress_s=engine.egress_s,
+        front_end=front_end_of(engine, deployment),
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)

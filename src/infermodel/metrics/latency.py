@@ -117,6 +117,11 @@ def gap_percentile(gaps: GapHistogram, percent: float) -> float:
     return low + share * (high - low) if low <= 0 else low * (high / low) ** share
 
 
-def gap_mean(gaps: GapHistogram) -> float:
-    """Mean gap between tokens, seconds; exact, because the histogram keeps the sum. NaN without gaps."""
-    return gaps.total_s / gaps.gaps if gaps.gaps else float("nan")
+def gap_mean(gaps: GapHistogram, stretch_s: float = 0.0) -> float:
+    """Mean gap between tokens at the client, seconds; exact, because the histogram keeps the sum. NaN without gaps.
+
+    Args:
+        gaps: as tokens leave their replicas.
+        stretch_s: seconds that waiting for API servers added to all of them together.
+    """
+    return (gaps.total_s + stretch_s) / gaps.gaps if gaps.gaps else float("nan")

@@ -135,7 +135,9 @@ def gaps_sum_to_the_time_between_tokens(record: ServiceRecord) -> Iterator[State
     seconds = float((requests.last_token_at - requests.first_token_at)[finished].sum())
     late = float((record.ended_at - requests.first_scheduled_at[begun]).sum())
     scale = float(requests.last_token_at[finished].sum())
-    yield Statement("seconds of all gaps", gaps.total_s, seconds, seconds + late, scale=scale)
+    yield Statement(
+        "seconds of all gaps", gaps.total_s + record.front_end_stretch_s, seconds, seconds + late, scale=scale
+    )
     count = float((requests.output_tokens[finished] - 1).sum())
     most = count + float((requests.output_tokens[begun] - 1).sum())
     yield Statement("gaps", gaps.gaps, count, most)
@@ -169,7 +171,7 @@ def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
     yield Statement(
         "KV block-seconds",
         held,
-        float(prompt_blocks[finished] @ decoding_s),
+        0.0 if record.front_end_processes else float(prompt_blocks[finished] @ decoding_s),
         float(np.nansum(all_blocks * present_s)),
     )
 

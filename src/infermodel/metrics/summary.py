@@ -144,6 +144,7 @@ class Summary:
     bound_network_share: float = _column("share", "of the busy time bound by communication between devices")
     bound_latency_share: float = _column("share", "of the busy time bound by fixed latencies: kernels, hops, layers")
     bound_host_share: float = _column("share", "of the busy time bound by the engine's host gap")
+    front_end_use: float = _column("share", "of the process-seconds of API servers in which they worked; 0 without")
     running_mean: float = _column("sequences", "decoding sequences of the whole service, mean over time")
     kv_use_mean: float = _column("share", "of the KV blocks in use, mean over time")
     kv_use_peak: float = _column("share", "of the KV blocks in use, highest mean of a timeline bin")
@@ -235,6 +236,7 @@ def summarise(
             mfu=loads.mfu,
             mbu=loads.mbu,
             **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
+            front_end_use=front_end_use(record),
             running_mean=loads.running_mean,
             kv_use_mean=loads.kv_use_mean,
             kv_use_peak=loads.kv_use_peak,
@@ -246,6 +248,12 @@ def summarise(
             intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
         )
     )
+
+
+def front_end_use(record: ServiceRecord) -> float:
+    """Share of the process-seconds of API servers in which they worked; 0 without any."""
+    seconds = record.front_end_processes * record.ended_at
+    return min(1.0, record.front_end_busy_s / seconds) if seconds else 0.0
 
 
 def with_price_reason(summary: Summary) -> Summary:
@@ -296,7 +304,7 @@ def _latency_fields(columns: Mapping[str, Column], record: ServiceRecord, *, wit
         fields_[f"{metric}_mean_s"] = _mean(values, withheld=withheld)
         points = zip(PERCENTILES, percentiles(values), strict=True)
         fields_ |= {f"{metric}_p{percent:g}_s": value for percent, value in points}
-    fields_["itl_mean_s"] = nan if withheld else gap_mean(record.gaps)
+    fields_["itl_mean_s"] = nan if withheld else gap_mean(record.gaps, record.front_end_stretch_s)
     fields_ |= {f"itl_p{percent:g}_s": gap_percentile(record.gaps, percent) for percent in PERCENTILES}
     speed = columns["output_speed_tok_s"]
     fields_["output_speed_mean_tok_s"] = _mean(speed, withheld=withheld)

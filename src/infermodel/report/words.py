@@ -29,6 +29,7 @@ RESOURCE_WORDS = {
     "latency": "fixed latencies: kernels, hops, layers in turn",
     "host": "the serving software on the host",
     "kv memory": "room for keys and values",
+    "front end": "the API servers in front of the replicas",
 }
 
 

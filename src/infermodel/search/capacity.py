@@ -28,6 +28,9 @@ FIRST_STEP = 1.19
 ALONE = 1e-3
 """Requests in flight at what counts as zero load."""
 
+FRONT_END_FULL = 0.9
+"""Use of the API servers beyond which requests queue for them rather than for the replicas."""
+
 CURVE = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95)
 """Shares of the capacity at which a deep search looks at the latencies too."""
 
@@ -281,6 +284,8 @@ def unattainable(alone: CapacityPoint) -> str:
 
 def binding_resource(summary: Summary) -> str:
     """What the hardware runs out of at this load."""
+    if summary.front_end_use > FRONT_END_FULL:
+        return "front end"
     if summary.preemptions or summary.kv_use_peak > 0.95:
         return "KV memory"
     shares = {

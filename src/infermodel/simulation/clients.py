@@ -32,7 +32,8 @@ def arrivals(
     horizon = tally.horizon
     for block in requests:
         number = tally.log.extend(block)
-        ways_s = spec.ingress_s + spec.tokenise_s * block.prompt_tokens
+        ingress_s, tokenise_s = spec.to_the_door_s
+        ways_s = ingress_s + tokenise_s * block.prompt_tokens
         for arrived_at, way_s in zip(block.arrived_at.tolist(), ways_s.tolist(), strict=True):
             if tally.measured == inf and (
                 arrived_at >= horizon.duration_s or (number >= horizon.requests and arrived_at > tally.first_at)

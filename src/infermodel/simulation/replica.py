@@ -60,6 +60,9 @@ class Replica:
         self._context = 0
         self._first_s = self._slope_s = self._anchor_s = self._rings_at_s = 0.0
         self._steps = self._rings_at = 0
+        # Output tokens of settled steps: of those that ended before `_settled_at_s`, and of the one that ended then.
+        self._tokens = self._latest_tokens = 0
+        self._settled_at_s = 0.0
         self._alarm = Alarm(clock.agenda)
         self._alarm.start(self.serve())
 
@@ -82,6 +85,16 @@ class Replica:
                 if steps < self._rings_at:
                     self._rings_at, self._rings_at_s = steps, self._boundary(steps)
                     self._alarm.set(self._rings_at_s, self._completes)
+
+    def tokens_before(self, time: float) -> int:
+        """Output tokens of the steps that ended before `time`, whatever else has been looked at in that instant."""
+        tokens = self._tokens
+        if self._settled_at_s < time:
+            tokens += self._latest_tokens
+        if self._in_leap:
+            steps = self._steps_done_by(time)
+            tokens += self.running.decoding.sequences * (steps - (self._boundary(steps) >= time))
+        return tokens
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -210,8 +223,11 @@ class Replica:
         if self._ahead:
             running.joins_until = self._boundary(steps - 1)
         sequences, memory = running.decoding.sequences, running.memory
-        free = memory.free
+        free, before = memory.free, (steps - 1) * sequences
+        self._tokens += self._latest_tokens + before
+        self._latest_tokens, self._settled_at_s = 0, end
         produced, prompt_tokens = running.advance(steps, end)
+        self._latest_tokens = produced - before
         blocks, line, begin = memory.capacity - (free + memory.free) / 2, self._line, self._anchor_s
         if line is not None:
             self._recorder.record(self.index, begin, end, steps, sequences, blocks, self._context, line)

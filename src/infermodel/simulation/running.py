@@ -26,7 +26,15 @@ class Client(Protocol):
     """Whom a replica tells about requests."""
 
     def on_finished(self, request: int, at: float, /) -> None:
-        """The last token of `request` left the replica at `at`."""
+        """The client of `request` has its last token at `at`."""
+        ...
+
+    def streams_from(self, request: int, end: float, /) -> float:
+        """When the client has its first token, of the step that ended at `end`."""
+        ...
+
+    def streams_until(self, request: int, end: float, /) -> float:
+        """When the client has its last token, of the step that ended at `end`."""
         ...
 
     def on_held_up(self, replica: int, /) -> None:
@@ -68,7 +76,6 @@ class Running:
         log: RequestLog,
         recorder: StepRecorder,
         client: Client,
-        egress_s: float,
     ) -> None:
         room = step_model.kv_memory
         self.queue = queue
@@ -90,7 +97,7 @@ class Running:
         self._max_batched_tokens = limits.max_batched_tokens
         self._slots_bind = step_model.prompt_tokens_per_step(limits.max_sequences, limits.max_context) < FOREVER
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
-        self._log, self._recorder, self._client, self._egress_s = log, recorder, client, egress_s
+        self._log, self._recorder, self._client = log, recorder, client
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
         self._reserves = limits.reserves_output
@@ -285,7 +292,7 @@ class Running:
         context = self.decoding.leave(request)  # its next token would have attended to so many
         self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]
-        self._resumed[request] = (produced, self.settled_at + self._egress_s)
+        self._resumed[request] = (produced, self.settled_at)
         self.memory.give_back(request, context - 1)
 
     def lose_memory(self) -> list[int]:
@@ -343,20 +350,19 @@ class Running:
 
     def _first_token(self, prefill: Prefill, end: float) -> None:
         """A prompt is complete: its step has sampled a token."""
-        request, log, out_at = prefill.request, self._log, end + self._egress_s
+        request, log = prefill.request, self._log
         produced = 1
         if self._resumed and request in self._resumed:
             had, last_at = self._resumed.pop(request)
             produced += had
-            self._recorder.single_gap(out_at - last_at)
+            self._recorder.single_gap(end - last_at)
         else:
-            log.first_token_at[request] = out_at
+            log.first_token_at[request] = log.last_token_at[request] = self._client.streams_from(request, end)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
             self._one_token.append((request, prefill.done))
             self._end(request, end)
             return
-        log.last_token_at[request] = out_at
         self.decoding.join(request, prefill.target + 1)
         self._expect_end(request, to_come)
 
@@ -398,8 +404,8 @@ class Running:
         """A request has all its tokens."""
         if self._reserves:
             self.memory.reserve(-self._blocks_at_end(request))
-        self._log.last_token_at[request] = end + self._egress_s
-        self._client.on_finished(request, end)
+        self._log.last_token_at[request] = out_at = self._client.streams_until(request, end)
+        self._client.on_finished(request, out_at)
 
     def _computed(self, request: int) -> int:
         """Tokens that a running request has in memory, when the steps before the one that is composed are done."""

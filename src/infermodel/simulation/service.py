@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from dataclasses import replace
+from functools import partial
+from math import inf, isnan
 
 import numpy as np
 from simpy.events import Event
@@ -12,6 +14,7 @@ from infermodel.simulation.alarm import ARRIVE, Alarm, order_of
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
 from infermodel.simulation.clients import Askers, Users, arrivals
 from infermodel.simulation.clock import Clock
+from infermodel.simulation.front_end import FrontEnd, front_ends
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
@@ -77,7 +80,23 @@ class Service:
         self._turn = 0
         self._clients: Users | Askers | None = None  # those who wait for answers
         self._systems = [SystemProcess(clock, number, spec, self, self._tally) for number in range(spec.systems)]
+        self._front_ends = self._in_front()
+        self._first_waited_s: dict[
+            int, float
+        ] = {}  # of running answers: what the front end kept the first token waiting
+        self._stretch_s = 0.0  # by how much that made finished answers longer from first to last token, together
         self._start_clients(spec.traffic, streams, horizon.duration_s)
+
+    def _in_front(self) -> list[FrontEnd]:
+        """The front end of each replica; none where requests and tokens wait for none."""
+        spec = self._spec.front_end
+        if spec is None:
+            return []
+        if self._route is None:  # all take from one queue: so do all their processes
+            servers = len(self._systems) if spec.of_system else self._spec.replicas
+            every = replace(spec, processes=spec.processes * servers)
+            return [FrontEnd(every, self.replicas)] * self._spec.replicas
+        return front_ends(spec, self.replicas, [system.replicas for system in self._systems])
 
     def _start_clients(self, traffic: Traffic | SessionTraffic, streams: Streams, duration_s: float) -> None:
         clock, order, tally = self._clock, self._order, self._tally
@@ -107,7 +126,6 @@ class Service:
             self._log,
             self._recorder,
             self,
-            spec.egress_s,
         )
         if speculation is not None:
             running.lookahead = speculation.drafted + 1
@@ -125,19 +143,35 @@ class Service:
         elif self._gate is not None:
             self._pass(self._gate, request)
         else:
-            log.admitted_at[request] = self._clock.now
             self._dispatch(request)
 
     # ---- the service ----------------------------------------------------------------------------------------------
 
+    def streams_from(self, request: int, end: float) -> float:
+        """When the client has its first token, of the step that ended at `end`."""
+        delay_s = self._waits_to_leave_s(request)
+        if delay_s:
+            self._first_waited_s[request] = delay_s
+        return end + self._spec.egress_s + delay_s
+
+    def streams_until(self, request: int, end: float) -> float:
+        """When the client has its last token, of the step that ended at `end`."""
+        delay_s = self._waits_to_leave_s(request)
+        self._stretch_s += delay_s - self._first_waited_s.pop(request, 0.0)
+        return end + self._spec.egress_s + delay_s
+
+    def _waits_to_leave_s(self, request: int) -> float:
+        """What the front end keeps a token waiting that leaves the request's replica now."""
+        return self._front_ends[self._log.replica[request]].delay_s(self._clock.now) if self._front_ends else 0.0
+
     def on_finished(self, request: int, at: float) -> None:
-        """The last token of `request` left its replica at `at`."""
+        """The client of `request` has its last token at `at`."""
         self._log.finished[request] = 1
         if self._load_matters:
             self.load.add(self._log.replica[request], -1)
         self._tally.count_out(request)
         if self._clients is not None:
-            self._clients.on_answered(request, at + self._spec.egress_s)
+            self._clients.on_answered(request, at)
 
     def _pass(self, gate: Gate, request: int) -> None:
         """A request comes to the gate, behind those of its key that were refused and wait at the client."""
@@ -162,31 +196,51 @@ class Service:
             if again == inf:
                 self._reject(request)
             else:
-                log.admitted_at[request] = now
                 self._dispatch(request)
 
     def _dispatch(self, request: int) -> None:
+        """Choose a replica for a request, which enters its server."""
         if not self.up:
             self._stranded.append(request)
             return
+        number = self.up[0]
+        if self._load_matters and self._route is not None:
+            number = self._route(self._turn, self)
+            self._turn += 1
+            self.load.add(number, 1)
+        if self._front_ends:
+            at = self._front_ends[number].take(self._clock.now, self._log.prompt_tokens[request])
+            self._clock.call_at(at, self._order, partial(self._enqueue, request, number))
+        else:
+            self._enqueue(request, number)
+
+    def _enqueue(self, request: int, number: int) -> None:
+        """The scheduler of replica `number`, or of all, sees the request."""
+        now, log = self._clock.now, self._log
+        if self._tally.ended:
+            return
+        if self._route is not None and not self.replicas[number].up:  # it failed meanwhile
+            if self._load_matters:
+                self.load.add(number, -1)
+            self._dispatch_again([request])
+            return
+        if request in log.routed_again_at:
+            log.routed_again_at[request] = now
+        else:
+            log.admitted_at[request] = now
         if self._route is None:
             self._queues[0].push(request)
             for replica in self._takers():
                 replica.notice()
             return
-        if self._load_matters:
-            number = self._route(self._turn, self)
-            self._turn += 1
-            self.load.add(number, 1)
-        else:
-            number = self.up[0]
-        self._log.replica[request] = number
+        log.replica[request] = number
         self._queues[number].push(request)
         self.replicas[number].notice()
 
     def _dispatch_again(self, requests: Sequence[int]) -> None:
         for request in requests:
-            self._log.routed_again_at[request] = self._clock.now
+            if not isnan(self._log.admitted_at[request]):
+                self._log.routed_again_at[request] = self._clock.now
             self._dispatch(request)
 
     def _takers(self) -> list[Replica]:
@@ -289,6 +343,9 @@ class Service:
             events=self._clock.agenda.scheduled,
             tenants=self._gate.record(sent) if self._gate else (),
             questions=self._clients.questions.table() if isinstance(self._clients, Askers) else None,
+            front_end_stretch_s=self._stretch_s,
+            front_end_busy_s=sum(each.busy_s for each in dict.fromkeys(self._front_ends)),
+            front_end_processes=sum(each.processes for each in dict.fromkeys(self._front_ends)),
         )
 
     def _with_outages(self, timeline: Timeline) -> Timeline:

@@ -74,6 +74,57 @@ class Outage:
     for_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class FrontEndSpec:
+    """API server processes: what they do for a request and for its tokens.
+
+    Attributes:
+        processes: of one server.
+        request_s: of a process for every request: HTTP, chat template, scheduling of its answer.
+        tokenise_s: further time for each token of its prompt.
+        token_s: for each token that is streamed.
+        of_system: whether all replicas of a system share a server; else each has its own.
+    """
+
+    processes: int
+    request_s: float
+    tokenise_s: float
+    token_s: float
+    of_system: bool = False
+
+    def way_s(self, prompt_tokens: int) -> float:
+        """Seconds of a process until the scheduler sees a request with such a prompt.
+
+        >>> round(FrontEndSpec(1, 3e-3, 3.4e-6, 15e-6).way_s(1000) * 1e3, 6)  # 3 ms and 1,000 x 3.4 us, in ms
+        6.4
+        """
+        return self.request_s + self.tokenise_s * prompt_tokens
+
+
+def front_end_of(
+    engine: Engine, deployment: Deployment, *, processes: int | None = None, tokens_a_chunk: int = 1
+) -> FrontEndSpec | None:
+    """The API server processes of a server; None where the engine's take no time.
+
+    Args:
+        engine: with the seconds of a request and a token.
+        deployment: how a replica is laid out.
+        processes: of a server; None: as the engine starts them.
+        tokens_a_chunk: tokens that leave together, at the price of one.
+    """
+    request_s, token_s = (engine.constants.get(f"front_end_{each}_s", 0.0) for each in ("request", "token"))
+    if request_s == token_s == 0.0:
+        return None
+    usual = deployment.data_parallel if engine.front_end == "rank" else 1
+    return FrontEndSpec(
+        processes=processes or usual,
+        request_s=request_s,
+        tokenise_s=engine.tokenise_s,
+        token_s=token_s / tokens_a_chunk,
+        of_system=engine.front_end == "system",
+    )
+
+
 LONGEST_RUN = 8.0
 """A run whose requests are all being answered lasts at most so many times as long as arrivals were measured."""
 
@@ -102,11 +153,12 @@ class ServiceSpec:
 
     Attributes:
         systems: machines; replicas are spread over them evenly, the first ones first.
-        ingress_s: from the client until the scheduler sees a request.
-        tokenise_s: further time on that way for each token of its prompt.
+        ingress_s: from the client until the scheduler sees a lone request, the front end's own seconds included.
+        tokenise_s: further time on that way for each token of its prompt, likewise.
         egress_s: from the end of a step until the client sees its tokens.
         rate_limits: what each key may send; None: no keys and no limits.
         speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
+        front_end: API server processes; None: none that anybody waits for.
     """
 
     name: str
@@ -123,7 +175,19 @@ class ServiceSpec:
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
+    front_end: FrontEndSpec | None = None
+
+    @property
+    def to_the_door_s(self) -> tuple[float, float]:
+        """From the client to the front end, or where there is none to the scheduler: seconds of a request, and of each
+        token of its prompt. What the front end charges for a lone request is taken out of `ingress_s`.
+        """
+        if self.front_end is None:
+            return self.ingress_s, self.tokenise_s
+        left = self.front_end.request_s, self.front_end.tokenise_s
+        return max(0.0, self.ingress_s - left[0]), max(0.0, self.tokenise_s - left[1])
 
     def way_s(self, prompt_tokens: int) -> float:
-        """From the client until the scheduler sees a request with such a prompt."""
-        return self.ingress_s + self.tokenise_s * prompt_tokens
+        """From the client until the front end or the scheduler sees a request with such a prompt."""
+        ingress_s, tokenise_s = self.to_the_door_s
+        return ingress_s + tokenise_s * prompt_tokens

@@ -90,6 +90,15 @@ class Limits(Block):
     )
 
 
+class FrontEnd(Block):
+    """API server processes in front of the replicas."""
+
+    api_servers: Degree | None = Field(
+        default=None, description="processes of a server; as many as the engine starts if omitted"
+    )
+    stream_interval: Degree = Field(default=1, description="tokens of an answer that are streamed together")
+
+
 class Outage(Block):
     """A system that is down for a while."""
 

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.document import Document
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.fleet import Fleet, Limits, ModelConfig, ModelKind, Outage, Precision
+from infermodel.scenario.schema.fleet import Fleet, FrontEnd, Limits, ModelConfig, ModelKind, Outage, Precision
 from infermodel.scenario.schema.money import Price, Prices
 from infermodel.scenario.schema.objectives import ObjectivesKind
 from infermodel.scenario.schema.rate_limits import RateLimits
@@ -55,6 +55,7 @@ class Service(Block):
     )
     precision: Precision = Field(default=Precision(), description="number formats")
     limits: Limits = Field(default=Limits(), description="what a replica takes on at once")
+    front_end: FrontEnd = Field(default=FrontEnd(), description="API server processes in front of the replicas")
     queue: Annotated[str, Choice("queue policy", tuple(QUEUES))] = Field(default="fcfs", description="who goes first")
     router: Annotated[str, Choice("router", ROUTER_NAMES)] = Field(
         default="least_outstanding", description="which replica gets a request"
