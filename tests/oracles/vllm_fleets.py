@@ -29,7 +29,7 @@ BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.
 AN_ANSWER_S = 128 * BASE
 """Time for most answers to be complete."""
 
-FOLLOWED: frozenset[str] = frozenset({"replicas", "names"})
+FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole"})
 """Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
 fleets are drawn from these.
 
@@ -180,7 +180,14 @@ def simulated(drawn: Drawn, jobs: Sequence[Job], stepping: Stepping = "leap") ->
 
 def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
     """The fleet in the simulator's words. A rule that it comes to follow gets its line here, and its name above."""
-    limits = Limits(drawn.seats, drawn.budget, 1 << 30, prefix_caching=drawn.names, schedules_ahead=drawn.ahead)
+    limits = Limits(
+        drawn.seats,
+        drawn.budget,
+        1 << 30,
+        prefix_caching=drawn.names,
+        schedules_ahead=drawn.ahead,
+        whole_prompt=drawn.whole,
+    )
     model = AffineModel(
         BASE, SEQUENCE, CONTEXT, TOKEN, PAIR, kv_tokens=drawn.blocks * drawn.block, block_tokens=drawn.block
     )

@@ -60,6 +60,7 @@ limits = st.builds(
     blocks_findable=st.sampled_from(get_args(Findable)),
     caches_answers=st.booleans(),
     schedules_ahead=st.booleans(),
+    whole_prompt=st.booleans(),
     reserves_output=st.booleans(),
 )
 specs = st.builds(

@@ -187,8 +187,8 @@ class Running:
             if joins_until < inf and self._came_at(request) > joins_until:
                 self._deferred = True
                 break
-            target, chunk, found, cost = self._first_chunk(request, budget)
-            if chunk == 0 or cost > room or (self._reserves and not self._may_reserve(request)):
+            target, chunk, found, cost, free = self._first_chunk(request, budget)
+            if chunk == 0 or free > room or (self._reserves and not self._may_reserve(request)):
                 self.held_up = not self._discipline.overtakes
                 self._client.on_held_up(self._replica)
                 break
@@ -211,8 +211,10 @@ class Running:
             self._client.on_queue_moved(self._replica)
         return budget
 
-    def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int]:
-        """Of a waiting request: tokens that it needs here in all, first chunk, what is found, KV blocks it takes."""
+    def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int, int]:
+        """Of a waiting request: tokens that it needs here in all, first chunk, what is found, KV blocks that the chunk
+        takes, and blocks that must be free for it to be admitted (vLLM's `scheduler_reserve_full_isl`, on since 0.19:
+        those of all its tokens)."""
         target = self._log.prompt_tokens[request]
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
@@ -221,7 +223,8 @@ class Running:
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
             chunk = budget if self._limits.chunked_prefill or not len(self) else 0
-        return target, chunk, found, self.memory.cost(found, found.tokens + chunk)
+        cost = self.memory.cost(found, found.tokens + chunk)
+        return target, chunk, found, cost, self.memory.cost(found, target) if self._limits.whole_prompt else cost
 
     def _may_reserve(self, request: int) -> bool:
         """Whether all the KV memory that the request may need is left."""
@@ -254,13 +257,13 @@ class Running:
             return False
         memory, prefills, head = self.memory, self.prefills, self.queue.head()
         self._steps_on = steps
-        _, chunk, found, cost = self._first_chunk(head, self._budget_left)
+        _, chunk, found, _, needed = self._first_chunk(head, self._budget_left)
         self._steps_on = 0
         taken = self.decoding.growth(steps + self.lookahead)
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, memory.block_tokens) - blocks(prefill.done, memory.block_tokens)
-        fits = chunk > 0 and taken + cost <= memory.free and not (self._reserves and not self._may_reserve(head))
+        fits = chunk > 0 and taken + needed <= memory.free and not (self._reserves and not self._may_reserve(head))
         if not fits and found.blocks and taken > memory.free - memory.cached:
             return True  # what it finds may be gone by then: composing the step tells
         if not fits:
