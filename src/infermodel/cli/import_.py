@@ -80,7 +80,9 @@ def _is_result(path: Path) -> bool:
         return True
     try:
         return bool(results.tool_of(path))
-    except FormatError:
+    except FormatError as error:
+        if isinstance(error.__cause__, OSError):  # nobody can tell: the disk failed, not the format
+            raise error.__cause__ from None
         return False
 
 
