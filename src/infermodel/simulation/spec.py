@@ -29,8 +29,8 @@ class Limits:
         caches_answers: whether blocks of answers can be found, too.
         schedules_ahead: whether the next step is composed while one runs, so that a request that comes during a step
             misses the next one too (asynchronous scheduling).
-        whole_prompt: whether a request is admitted only when blocks for all of its prompt that is not found are free, not
-            for its first chunk alone; none is set aside for chunks of others that are to come.
+        whole_prompt: whether a request is admitted only when blocks for all of its prompt that is not found are free,
+            not for its first chunk alone; none is set aside for chunks of others that are to come.
         reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
             that nobody is ever preempted.
     """
