@@ -34,6 +34,7 @@ settings.load_profile("mutants")
 
 RECURSIONS = "tests/simulation/test_queueing_recursions.py"
 ENGINE = "tests/oracles/test_fleets_against_the_step_engine.py"
+FRONT = "tests/simulation/test_front_end.py"
 LEAP = "tests/simulation/test_leap_equals_every_step.py"
 VLLM = "tests/oracles/test_fleets_against_vllm.py"
 FINDS = "tests/simulation/test_what_prefix_caches_find.py"
@@ -127,6 +128,15 @@ MUTANTS = (
            "tests/simulation/test_timeline.py"),
     Mutant("a spent bucket is full at once", "workload/quotas.py",
            "                self._tokens[i] -= tokens\n", "", "tests/workload/test_rate_limits.py"),
+    Mutant("a prompt is admitted when its first chunk fits", "simulation/running.py",
+           "self.memory.cost(found, target) if self._limits.whole_prompt else cost", "cost",
+           VLLM),
+    Mutant("requests pass the front end at once", "simulation/front_end.py",
+           "done_at = max(free_at[first], now) + work_s", "done_at = now + work_s", FRONT),
+    Mutant("streamed tokens cost nothing", "simulation/front_end.py",
+           "share_s, since = work_s / len(self._free_at)", "share_s, since = 0.0", FRONT),
+    Mutant("a replica counts tokens of the step that ends now", "simulation/replica.py",
+           "if self._settled_at_s < time:", "if self._settled_at_s <= time:", FRONT),
     Mutant("the cache claims one token too many", "simulation/memory/memory.py",
            "self._prefixes.find(text, limit // self.block_tokens)",
            "self._prefixes.find(text, -(-limit // self.block_tokens))", LEAP),
