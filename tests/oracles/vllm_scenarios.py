@@ -70,7 +70,10 @@ def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **s
     Engine([core], seconds_of(spec.step_model)).play(jobs)
     measured = jobs[count // 8 :]
     return Latencies(
-        [job.first - job.arrived + spec.way_s(len(job.prompt)) + spec.egress_s for job in measured],
+        [
+            job.first - job.arrived + spec.ingress_s + spec.tokenise_s * len(job.prompt) + spec.egress_s
+            for job in measured
+        ],
         [(job.last - job.first) / (len(job.answer) - 1) for job in measured if len(job.answer) > 1],
         sum(job.preemptions for job in jobs),
     )

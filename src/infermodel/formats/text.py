@@ -88,4 +88,4 @@ def read_lines(path: Path, longest: int = LONGEST_LINE) -> Iterator[str]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FormatError(path, f"damaged gzip data after line {number}: {error}") from None
     except OSError as error:
-        raise FormatError(path, f"cannot be read: {error.strerror or error}") from None
+        raise FormatError(path, f"cannot be read: {error.strerror or error}") from error
