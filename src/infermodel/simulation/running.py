@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 from math import inf, isnan
-from typing import Final, Protocol
+from typing import Final
 
 from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
@@ -12,6 +12,7 @@ from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, pieces
 from infermodel.simulation.decoding import Decoding
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Found, Memory
+from infermodel.simulation.owner import Owner
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
@@ -20,34 +21,6 @@ NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
 
 NOT_ASKED: Final = -1
 """Budget left by a batch that nobody has asked about yet."""
-
-
-class Client(Protocol):
-    """Whom a replica tells about requests."""
-
-    def on_finished(self, request: int, at: float, /) -> None:
-        """The client of `request` has its last token at `at`."""
-        ...
-
-    def streams_from(self, request: int, end: float, /) -> float:
-        """When the client has its first token, of the step that ended at `end`."""
-        ...
-
-    def streams_until(self, request: int, end: float, /) -> float:
-        """When the client has its last token, of the step that ended at `end`."""
-        ...
-
-    def on_held_up(self, replica: int, /) -> None:
-        """The head of the queue does not fit into `replica` now; it may fit into another one."""
-        ...
-
-    def on_queue_moved(self, replica: int, /) -> None:
-        """`replica` has taken requests from the queue."""
-        ...
-
-    def on_given_back(self, replica: int, /) -> None:
-        """`replica` has put a preempted request back into the queue."""
-        ...
 
 
 class Running:
@@ -75,7 +48,7 @@ class Running:
         queue: WaitingQueue,
         log: RequestLog,
         recorder: StepRecorder,
-        client: Client,
+        client: Owner,
     ) -> None:
         room = step_model.kv_memory
         self.queue = queue
@@ -212,9 +185,8 @@ class Running:
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int, int]:
-        """Of a waiting request: tokens that it needs here in all, first chunk, what is found, KV blocks that the chunk
-        takes, and blocks that must be free for it to be admitted (vLLM's `scheduler_reserve_full_isl`, on since 0.19:
-        those of all its tokens)."""
+        """Of a waiting request: tokens needed here in all, first chunk, what is found, KV blocks that the chunk takes, and
+        those that must be free to admit it (vLLM's `scheduler_reserve_full_isl`: of all its tokens)."""
         target = self._log.prompt_tokens[request]
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
@@ -380,10 +352,8 @@ class Running:
         heapify(self._finishes)
 
     def finish_due(self, end: float) -> None:
-        """Let go of the requests whose last token came with the step that ended at `end`.
-
-        Those who were admitted first give their blocks back first, prompts that were answered with one token last.
-        """
+        """Let go of those whose last token came with the step that ended at `end`: who was admitted first gives blocks
+        back first, prompts that were answered with one token last."""
         heap, decoding, memory = self._finishes, self.decoding, self.memory
         due = []
         while heap and heap[0][0] <= decoding.step:

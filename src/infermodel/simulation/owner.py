@@ -1,0 +1,33 @@
+"""Whom a replica tells about requests: the protocol stands below the replica, whoever owns it above."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Owner(Protocol):
+    """Whom a replica tells about requests."""
+
+    def on_finished(self, request: int, at: float, /) -> None:
+        """The client of `request` has its last token at `at`."""
+        ...
+
+    def streams_from(self, request: int, end: float, /) -> float:
+        """When the client has its first token, of the step that ended at `end`."""
+        ...
+
+    def streams_until(self, request: int, end: float, /) -> float:
+        """When the client has its last token, of the step that ended at `end`."""
+        ...
+
+    def on_held_up(self, replica: int, /) -> None:
+        """The head of the queue does not fit into `replica` now; it may fit into another one."""
+        ...
+
+    def on_queue_moved(self, replica: int, /) -> None:
+        """`replica` has taken requests from the queue."""
+        ...
+
+    def on_given_back(self, replica: int, /) -> None:
+        """`replica` has put a preempted request back into the queue."""
+        ...
