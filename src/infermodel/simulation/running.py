@@ -185,8 +185,8 @@ class Running:
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int, int]:
-        """Of a waiting request: tokens needed here in all, first chunk, what is found, KV blocks that the chunk takes, and
-        those that must be free to admit it (vLLM's `scheduler_reserve_full_isl`: of all its tokens)."""
+        """Of a waiting request: tokens needed here in all, first chunk, what is found, KV blocks that the chunk takes,
+        and those that must be free to admit it (vLLM's `scheduler_reserve_full_isl`: of all its tokens)."""
         target = self._log.prompt_tokens[request]
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
