@@ -158,7 +158,8 @@ class Service:
         """When the client has its last token, of the step that ended at `end`."""
         delay_s = self._waits_to_leave_s(request)
         self._stretch_s += delay_s - self._first_waited_s.pop(request, 0.0)
-        return end + self._spec.egress_s + delay_s
+        out_at = end + self._spec.egress_s + delay_s
+        return max(out_at, self._log.first_token_at[request])  # both may wait for one moment, rounded apart
 
     def _waits_to_leave_s(self, request: int) -> float:
         """What the front end keeps a token waiting that leaves the request's replica now."""
