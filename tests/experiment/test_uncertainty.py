@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from infermodel.cost.step import Batch
+from infermodel.experiment.run import spec_of
 from infermodel.experiment.uncertainty import ANSWERS, bands, drawn, with_drawn_constants
 from infermodel.fidelity.dataflow import REFITS
 from infermodel.hardware import Quantity
@@ -66,6 +67,12 @@ def test_services_on_one_device_share_its_draw(scenario) -> None:
     assert first.system.device.memory_bandwidth == scenario.services[0].system.device.memory_bandwidth
     assert with_drawn_constants(scenario, 4).services[0].engine == first.engine
     assert with_drawn_constants(scenario, 5).services[0].engine != first.engine
+
+
+def test_draws_reach_the_front_end(scenario) -> None:
+    seconds = {spec_of(with_drawn_constants(scenario, n, REFITS).services[0]).front_end.request_s for n in range(5)}
+    assert len(seconds) == 5
+    assert all(1.8e-3 <= each <= 9e-3 for each in seconds)  # the catalog's range
 
 
 def test_bands_hold_the_answer_and_narrow_to_it_without_uncertainty(scenario) -> None:

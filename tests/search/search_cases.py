@@ -59,5 +59,4 @@ def one_server(
     scenario = resolve(load(path))
     (service,) = scenario.services
     prompt_engine = replace(service.engine, ingress_s=0.0, egress_s=0.0, constants={})
-    alone = replace(service, step_model=ConstantModel(step_s), engine=prompt_engine, front_end=None)
-    return replace(scenario, services=(alone,))
+    return replace(scenario, services=(replace(service, step_model=ConstantModel(step_s), engine=prompt_engine),))

@@ -21,6 +21,7 @@ from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
 from infermodel.simulation.joining import joining_s
+from infermodel.simulation.spec import front_end_of
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.traffic import OpenTraffic, TraceTraffic, Traffic
@@ -131,7 +132,12 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
         egress_s=service.engine.egress_s,
         rate_limits=service.rate_limits,
         speculation=service.speculation,
-        front_end=service.front_end,
+        front_end=front_end_of(
+            service.engine,
+            service.deployment,
+            processes=service.api_servers,
+            tokens_a_chunk=service.stream_interval,
+        ),
     )
 
 

@@ -41,7 +41,6 @@ from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
 from infermodel.scenario.too_long import longer_than, told_before
-from infermodel.simulation.spec import front_end_of
 from infermodel.workload.trace import TraceNotFound
 from infermodel.workload.traffic import Traffic
 
@@ -173,12 +172,8 @@ class _Finder:
             outages=outages,
             step_model=placed.step_model,
             speculation=placed.speculation,
-            front_end=front_end_of(
-                engine,
-                placed.deployment,
-                processes=service.front_end.api_servers,
-                tokens_a_chunk=service.front_end.stream_interval,
-            ),
+            api_servers=service.front_end.api_servers,
+            stream_interval=service.front_end.stream_interval,
             sessions=resolve_sessions(asked, placed.deployment.kv_block_tokens),
             rate_limits=resolve_rate_limits(service.rate_limits) if service.rate_limits else None,
         )

@@ -16,7 +16,7 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
-from infermodel.simulation.spec import FrontEndSpec, Limits, Outage
+from infermodel.simulation.spec import Limits, Outage
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import TraceTraffic, Traffic
@@ -76,7 +76,8 @@ class ResolvedService:
         rate_limits: what each key may send; None: no keys.
         speculation: how tokens are drafted; None: one at a time.
         sessions: questions whose calls are the requests; `traffic` then only says when they come. None: no questions.
-        front_end: API server processes before its replicas; None: none that anybody waits for.
+        api_servers: processes of a server before its replicas; None: as the engine starts them.
+        stream_interval: tokens of an answer that these stream together.
         own_traffic: whether it has traffic of its own; services without receive the same requests.
         queue, router: keys of `simulation.batching.QUEUES` and names of `simulation.router.ROUTER_NAMES`.
     """
@@ -102,7 +103,8 @@ class ResolvedService:
     rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
     sessions: SessionTraffic | None = None
-    front_end: FrontEndSpec | None = None
+    api_servers: int | None = None
+    stream_interval: int = 1
 
     @property
     def finds_prompts(self) -> bool:

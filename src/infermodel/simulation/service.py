@@ -81,9 +81,7 @@ class Service:
         self._clients: Users | Askers | None = None  # those who wait for answers
         self._systems = [SystemProcess(clock, number, spec, self, self._tally) for number in range(spec.systems)]
         self._front_ends = self._in_front()
-        self._first_waited_s: dict[
-            int, float
-        ] = {}  # of running answers: what the front end kept the first token waiting
+        self._first_waited_s: dict[int, float] = {}  # what the front end kept first tokens of running answers waiting
         self._stretch_s = 0.0  # by how much that made finished answers longer from first to last token, together
         self._start_clients(spec.traffic, streams, horizon.duration_s)
 
