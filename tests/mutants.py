@@ -139,7 +139,7 @@ MUTANTS = (
            "if self._settled_at_s < time:", "if self._settled_at_s <= time:", FRONT),
     Mutant("the cache claims one token too many", "simulation/memory/memory.py",
            "self._prefixes.find(text, limit // self.block_tokens)",
-           "self._prefixes.find(text, -(-limit // self.block_tokens))", LEAP),
+           "self._prefixes.find(text, -(-limit // self.block_tokens))", FINDS),
     Mutant("the first block of a text goes first, not its last", "simulation/memory/prefixes.py",
            "for first, end in reversed(held):\n            for piece in reversed(_run(first, end)):",
            "for first, end in held:\n            for piece in _run(first, end):", VLLM),
