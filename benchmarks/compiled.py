@@ -20,8 +20,9 @@ HOT = (
     *(
         f"simulation/{name}.py"
         for name in (
-            "alarm", "chunks", "clients", "decoding", "gate", "memory/ledger", "memory/memory", "memory/prefixes",
-            "questions", "recorder", "replica", "router", "running", "service", "system", "tally", "verified",
+            "alarm", "chunks", "clients", "decoding", "gate", "members", "memory/ledger", "memory/memory",
+            "memory/prefixes", "questions", "recorder", "replica", "router", "running", "service",
+            "system", "tally", "verified",
         )
     ),
     "cost/attention.py",

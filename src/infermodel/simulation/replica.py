@@ -104,6 +104,7 @@ class Replica:
         """
         self.up = False
         self._stop()
+        self.running.joins_until = inf
         return self.running.lose_memory()
 
     def repair(self) -> None:

@@ -1,39 +1,32 @@
-"""The running requests of a replica: prompts in progress, decoding sequences, and how they share steps and memory."""
+"""How the running requests of a replica share steps and memory, and who joins them from the queue."""
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
 from math import inf, isnan
 from typing import Final
 
 from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
 from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, pieces
-from infermodel.simulation.decoding import Decoding
+from infermodel.simulation.members import NO_CHUNKS, Members
 from infermodel.simulation.memory.ledger import blocks
-from infermodel.simulation.memory.memory import Found, Memory
+from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.owner import Owner
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
-NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
 NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
 
 NOT_ASKED: Final = -1
 """Budget left by a batch that nobody has asked about yet."""
 
 
-class Running:
+class Running(Members):
     """Continuous batching with chunked prefill: in each step every running sequence gets a token, and prompts get the
     rest of the budget, those in progress first, then the waiting queue.
 
     Attributes:
         queue: where requests wait.
-        memory: of the replica.
-        decoding: the sequences that get a token in each step.
-        prefills: prompts in progress, in order of admission.
-        chunks: of them that the next steps take.
-        settled_at: end of the last step.
         joins_until: requests that came by then can be in the next step.
         lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
         held_up: the head of the queue does not fit, and no newcomer overtakes it.
@@ -50,39 +43,18 @@ class Running:
         recorder: StepRecorder,
         client: Owner,
     ) -> None:
-        room = step_model.kv_memory
+        super().__init__(step_model, limits, log, recorder, client)
         self.queue = queue
-        self.memory = Memory(
-            room.tokens // room.block_tokens,
-            room.block_tokens,
-            log,
-            limits=limits,
-            scheduled=self._scheduled,
-            computed=self._computed,
-        )
-        self.decoding = Decoding(step_model.windows, room.block_tokens)
-        self.prefills: list[Prefill] = []
-        self.chunks = NO_CHUNKS
-        self.settled_at = 0.0
         self.joins_until = inf
         self.lookahead = 1
         self.held_up = False
         self._max_batched_tokens = limits.max_batched_tokens
         self._slots_bind = step_model.prompt_tokens_per_step(limits.max_sequences, limits.max_context) < FOREVER
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
-        self._log, self._recorder, self._client = log, recorder, client
-        self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
-        self._resumed = log.resumed
-        self._reserves = limits.reserves_output
         self._preempted = False
         self._deferred = False  # a request waits that came too late for the step composed last
         self._budget_left = NOT_ASKED
         self._finishing = 0  # prompts that the next step completes
-        self._one_token: list[tuple[int, int]] = []  # requests that their prompts' step ended, their tokens in memory
-        self._steps_on = 0  # steps after those that are done, before the one that is being composed
-
-    def __len__(self) -> int:
-        return self.decoding.sequences + len(self.prefills)
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
 
@@ -202,10 +174,6 @@ class Running:
         """Whether all the KV memory that the request may need is left."""
         return self.memory.may_reserve(self._blocks_at_end(request))
 
-    def _blocks_at_end(self, request: int) -> int:
-        """KV blocks that the request will hold at its last token."""
-        return blocks(self._context_at_end(request) - 1, self.memory.block_tokens)
-
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
         if self._preempted or self.held_up:
@@ -262,27 +230,6 @@ class Running:
         self.queue.give_back(victim)
         self._client.on_given_back(self._replica)
 
-    def _evict(self, request: int) -> None:
-        """Stop a decoding request; it can go on from the tokens it has."""
-        context = self.decoding.leave(request)  # its next token would have attended to so many
-        self._expect_no_end(request, context)
-        produced = context - self._log.prompt_tokens[request]
-        self._resumed[request] = (produced, self.settled_at)
-        self.memory.give_back(request, context - 1)
-
-    def lose_memory(self) -> list[int]:
-        """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
-        sequences = list(self.decoding.offset)
-        lost = [*sequences, *(prefill.request for prefill in self.prefills)]
-        for request in sequences:
-            self._evict(request)
-        for prefill in self.prefills:
-            self.memory.give_back(prefill.request, prefill.done)
-        self.prefills.clear()
-        self.memory.lose()
-        self.joins_until = inf
-        return lost
-
     # ---- steps ----------------------------------------------------------------------------------------------------
 
     def steps_that_fit(self, most: int, chunks: tuple[Chunk, ...]) -> int:
@@ -293,108 +240,3 @@ class Running:
         if room < 0:
             return 1
         return self.decoding.steps_that_fit(most, room) or 1
-
-    def advance(self, steps: int, end: float) -> tuple[int, int]:
-        """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
-        decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
-        """
-        memory, produced = self.memory, steps * self.decoding.sequences
-        memory.grow(self.decoding.advance(steps))
-        self.settled_at = end
-        if not self.prefills:
-            return produced, 0
-        prompt_tokens, unfinished, complete = 0, [], []
-        for prefill in self.prefills:
-            done, chunk = prefill.done, prefill.chunk
-            if chunk:
-                reached = done + chunk * steps
-                if reached >= prefill.target:
-                    reached = prefill.target
-                    complete.append(prefill)
-                else:
-                    unfinished.append(prefill)
-                prompt_tokens += reached - done
-                memory.grow(blocks(reached, memory.block_tokens) - blocks(done, memory.block_tokens))
-                prefill.done = reached
-            else:
-                unfinished.append(prefill)
-        self.prefills = unfinished
-        for prefill in complete:
-            self._first_token(prefill, end)
-        return produced + len(complete), prompt_tokens
-
-    def _first_token(self, prefill: Prefill, end: float) -> None:
-        """A prompt is complete: its step has sampled a token."""
-        request, log = prefill.request, self._log
-        produced = 1
-        if self._resumed and request in self._resumed:
-            had, last_at = self._resumed.pop(request)
-            produced += had
-            self._recorder.single_gap(end - last_at)
-        else:
-            log.first_token_at[request] = log.last_token_at[request] = self._client.streams_from(request, end)
-        to_come = log.output_tokens[request] - produced
-        if to_come == 0:
-            self._one_token.append((request, prefill.done))
-            self._end(request, end)
-            return
-        self.decoding.join(request, prefill.target + 1)
-        self._expect_end(request, to_come)
-
-    def _expect_end(self, request: int, steps: int) -> None:
-        """The request will have all its tokens after so many steps."""
-        heappush(self._finishes, (self.decoding.step + steps, request))
-
-    def _expect_no_end(self, request: int, context: int) -> None:
-        """The request stops before, when its next token would have had this context."""
-        to_come = self._context_at_end(request) - context
-        self._finishes.remove((self.decoding.step + to_come, request))
-        heapify(self._finishes)
-
-    def finish_due(self, end: float) -> None:
-        """Let go of those whose last token came with the step that ended at `end`: who was admitted first gives blocks
-        back first, prompts that were answered with one token last."""
-        heap, decoding, memory = self._finishes, self.decoding, self.memory
-        due = []
-        while heap and heap[0][0] <= decoding.step:
-            due.append(heappop(heap)[1])
-        leaving = due
-        if memory.caches and len(due) > 1:
-            among = set(due)
-            leaving = [request for request in decoding.offset if request in among]
-        for request in leaving:
-            memory.give_back(request, decoding.leave(request) - 1, ended=True)
-        for request in due:
-            self._end(request, end)
-        self._let_go_of_one_tokens()
-
-    def _let_go_of_one_tokens(self) -> None:
-        for request, tokens in self._one_token:
-            self.memory.give_back(request, tokens, ended=True)
-        self._one_token.clear()
-
-    def _end(self, request: int, end: float) -> None:
-        """A request has all its tokens."""
-        if self._reserves:
-            self.memory.reserve(-self._blocks_at_end(request))
-        self._log.last_token_at[request] = out_at = self._client.streams_until(request, end)
-        self._client.on_finished(request, out_at)
-
-    def _computed(self, request: int) -> int:
-        """Tokens that a running request has in memory, when the steps before the one that is composed are done."""
-        offset = self.decoding.offset.get(request)
-        if offset is not None:
-            return offset + self.decoding.step + self._steps_on - 1
-        prefill = next(each for each in self.prefills if each.request == request)
-        return min(prefill.target, prefill.done + prefill.chunk * self._steps_on)
-
-    def _scheduled(self, request: int) -> int:
-        """Tokens that a running request has in memory when the step that is being composed is done, too."""
-        self._steps_on += 1
-        tokens = self._computed(request)
-        self._steps_on -= 1
-        return tokens
-
-    def _context_at_end(self, request: int) -> int:
-        """Prompt and output tokens: the context that the request would have one step after its last."""
-        return self._log.prompt_tokens[request] + self._log.output_tokens[request]
