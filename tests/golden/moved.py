@@ -56,7 +56,9 @@ class Moved:
 
 def here() -> str:
     """What decides the last bit of a float."""
-    return f"{platform.machine()} {platform.libc_ver()[0]} numpy {np.__version__}"
+    simd = np.show_config("dicts")["SIMD Extensions"]  # how wide numpy's vectors are: in which order it adds
+    widest = [*simd["baseline"], *simd["found"]][-1]
+    return f"{platform.machine()} {platform.libc_ver()[0]} numpy {np.__version__} {widest}"
 
 
 def played(name: str, stepping: Stepping = "leap") -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from moved import SCENARIOS, Moved, figures, moved, played, recorded
+from moved import SCENARIOS, Moved, figures, here, moved, played, recorded
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -48,6 +48,6 @@ def test_a_moved_figure_is_told_with_its_change() -> None:
     assert found.by == pytest.approx(0.01)
     assert str(found).endswith("+0.01 of it")
     now["services"][service]["rpm"] = was * (1 + 1e-12)
-    assert moved(name, now, record) != []  # not one bit where it was recorded
+    assert moved(name, now, {**record, "made on": here()}) != []  # not one bit where it was recorded
     assert moved(name, now, {**record, "made on": "elsewhere"}) == []
     assert Moved("s", "", "digest", "a", "b").by == float("inf")
