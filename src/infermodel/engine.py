@@ -100,6 +100,8 @@ class Engine:
             does not say.
         blocks_findable: from when on they do.
         front_end: what has an API server process of its own, where nothing else is said.
+        long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
+        receive_interval: after so many steps of decoding alone the scheduler looks for newcomers; after others, always.
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
             captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
@@ -137,6 +139,8 @@ class Engine:
     prefix_caching: bool = False
     blocks_findable: Findable = "prompt_done"
     caches_answers: bool = False
+    long_prompt_tokens: int = 0
+    receive_interval: int = 1
     front_end: FrontEndOf = "replica"
     memory_share: MemoryShare = "device"
     context_must_fit: bool = False

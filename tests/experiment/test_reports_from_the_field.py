@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from infermodel.experiment import ServiceResult, run
@@ -73,6 +74,22 @@ services:
     price: {rental: 3 USD/h}
 """
 
+LONG_AMONG_SHORT = """
+title: Prompts of 120,000 tokens among short ones
+requests: 1500
+traffic:
+  arrivals: {kind: poisson, rate: 3 /s}
+  prompt_tokens: {kind: table, tokens: [300, 120000], weights: [99, 1]}
+  output_tokens: {kind: fixed, tokens: 150}
+capacity: false
+services:
+  - name: server
+    model: llama-3.1-8b
+    engine_settings: SETTINGS
+    fleet: {system: dgx-h100, replicas: 1}
+    price: {rental: 2.5 USD/h}
+"""
+
 
 def scenario(text: str, folder: Path):
     path = folder / "scenario.yaml"
@@ -117,3 +134,17 @@ def test_engines_hold_alike_where_memory_binds(tmp_path: Path) -> None:
     one, other = brackets
     assert one.low <= other.high
     assert other.low <= one.high
+
+
+def test_short_prompts_wait_behind_a_long_one_unless_it_is_bounded(tmp_path: Path) -> None:
+    # vLLM issue 21495 and pull request 10235: short prompts wait up to 9 s, as long as the long one takes whole steps;
+    # what cures it is a bound on what a step takes of one prompt. The long one itself is then hardly slower.
+    waits = {}
+    for settings in ("{}", "{long_prompt_tokens: 2048}"):
+        requests = played(LONG_AMONG_SHORT.replace("SETTINGS", settings), tmp_path).record.requests
+        ttft_s, short = requests.first_token_at - requests.arrived_at, requests.prompt_tokens == 300
+        waits[settings] = np.percentile(ttft_s[short], 99), np.median(ttft_s[~short])
+    (behind_s, long_s), (past_s, bounded_s) = waits.values()
+    assert behind_s == pytest.approx(9.0, rel=0.1)
+    assert past_s < 1.0
+    assert long_s < bounded_s < 1.1 * long_s

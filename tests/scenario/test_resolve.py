@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infermodel import catalog
+from infermodel.cost.step import Batch
 from infermodel.economics.band import Band
 from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
 from infermodel.scenario.document import parse
@@ -57,6 +58,46 @@ def refused(path: Path, *changes: str) -> list[str]:
     with pytest.raises(ScenarioErrors) as caught:
         resolved(path, *changes)
     return [str(error).splitlines()[0].removeprefix(str(path)) for error in caught.value.errors]
+
+
+SETTINGS = "services.1.engine_settings"
+
+
+def test_engine_settings_change_the_engine_that_is_played(file: Path) -> None:
+    usual = resolved(file).services[1]
+    said = resolved(file, f"{SETTINGS}={{long_prompt_tokens: 2048, admission: first_chunk, cuda_graphs: false}}")
+    found = said.services[1]
+    assert usual.engine.constants["graph_tokens"] == 512
+    assert found.engine.constants["graph_tokens"] == 0
+    assert not found.engine.graph_sizes
+    assert (usual.limits.whole_prompt, found.limits.whole_prompt) == (True, False)
+    assert found.limits.long_prompt_tokens == 2048
+    eager = resolved(file, f"{SETTINGS}.cuda_graphs=false").services[1].step_model.step(Batch(8, 800, 100))
+    assert eager.latency_s > usual.step_model.step(Batch(8, 800, 100)).latency_s
+    spaced = resolved(file, "services.1.engine=sglang", f"{SETTINGS}={{receive_interval: 4}}").services[1]
+    assert spaced.limits.receive_interval == 4
+    assert len({resolved(file).digest, said.digest}) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["receive_interval=4"], "receive_interval: vLLM has no such setting; it knows admission, long_prompt_tokens"),
+        (["admission=answer_share"], "admission: vLLM keeps no share of answers free; did you mean 'whole_prompt'?"),
+        (
+            ["recieve_interval=4"],
+            "recieve_interval: no key named 'recieve_interval' here; did you mean 'receive_interval'?",
+        ),
+    ],
+)
+def test_settings_that_an_engine_lacks_are_refused(file: Path, changes: list[str], told: str) -> None:
+    (error,) = refused(file, *(f"{SETTINGS}.{change}" for change in changes))
+    assert error.endswith(f" {SETTINGS}.{told}")
+
+
+def test_settings_of_engines_on_gpus_are_not_for_wafers(file: Path) -> None:
+    (error,) = refused(file, "services.0.engine_settings={cuda_graphs: false}")
+    assert error.endswith("cuda_graphs: Cerebras inference runtime has no such setting; leave engine_settings out")
 
 
 def test_defaults_come_from_hardware_engine_and_model(file: Path) -> None:

@@ -89,3 +89,40 @@ def test_prompts_are_tokenised_on_their_way_and_none_overtakes_another() -> None
     users = ClosedTraffic(1, Fixed(100), Fixed(2), requests=2)
     (record,) = simulate([ServiceSpec("service", STEADY, users, LIMITS, tokenise_s=1e-3)], 1, Horizon())
     assert record.requests.first_token_at == pytest.approx([1.1, 3.2])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_newcomers_are_looked_for_every_few_steps_of_decoding(ahead) -> None:
+    # The prompt's step ends at 1 s, whereupon the scheduler looks; then after 3, 6, 9 steps of decoding, at 4, 7, 10 s.
+    # A request of 4.5 s is seen at 7 s and has its first token at 8 s; a scheduler that is a step ahead sees it at 6 s,
+    # when it composes what runs from 7 s.
+    limits = Limits(8, 512, 4096, schedules_ahead=ahead, receive_interval=3)
+    record = play(arrivals(0.0, 4.5), limits)
+    assert record.requests.first_token_at.tolist() == [1.0, 8.0]
+
+
+def test_an_idle_replica_looks_for_newcomers_all_the_time() -> None:
+    record = play(arrivals(0.0, 20.25), Limits(8, 512, 4096, receive_interval=7))
+    assert record.requests.first_token_at.tolist() == [1.0, 21.25]
+
+
+def of_prompts(*prompts: int, at: tuple[float, ...]) -> TraceTraffic:
+    count = len(prompts)
+    nobody = np.full(count, -1, np.int64)
+    return TraceTraffic(Requests(np.array(at), np.array(prompts), np.full(count, 1), np.zeros(count, np.int64), nobody))
+
+
+def test_a_long_prompt_leaves_room_for_others() -> None:
+    # 1,000 tokens a step, 100 of one prompt. Alone the long one takes 1,000 tokens a step; the short one comes in its
+    # second step. From then on 100 a step: 5,000 - 2,000 - 100 beside the short one, and with it gone 1,000 again.
+    limits = Limits(8, 1000, 10_000, long_prompt_tokens=100)
+    model = AffineModel(base_s=0.0, per_prompt_token_s=0.001)
+    record = play(of_prompts(5000, 50, at=(0.0, 1.5)), limits, model)
+    assert record.requests.first_token_at == pytest.approx([5.05, 2.15])
+
+
+def test_both_of_two_long_prompts_are_bounded() -> None:
+    limits = Limits(8, 1000, 10_000, long_prompt_tokens=100)
+    model = AffineModel(base_s=1.0)
+    record = play(of_prompts(300, 500, at=(0.0, 0.0)), limits, model)
+    assert record.requests.first_token_at == pytest.approx([3.0, 4.0])  # the last 200 of the second alone, at once

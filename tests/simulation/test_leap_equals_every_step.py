@@ -60,6 +60,8 @@ limits = st.builds(
     blocks_findable=st.sampled_from(get_args(Findable)),
     caches_answers=st.booleans(),
     schedules_ahead=st.booleans(),
+    long_prompt_tokens=st.sampled_from([0, 5, 20]),
+    receive_interval=st.sampled_from([1, 1, 2, 7]),
     whole_prompt=st.booleans(),
     reserves_output=st.booleans(),
 )

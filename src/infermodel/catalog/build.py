@@ -97,7 +97,9 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "context_must_fit": _YES_NO,
 }
 """Habits of an engine: field of the dataclass and key in the file, and what it may be."""
-_FREE_RULES = ("since", "graph_sizes")
+_COUNTED_RULES = ("long_prompt_tokens", "receive_interval")
+"""Habits that are whole numbers."""
+_FREE_RULES = ("since", "graph_sizes", *_COUNTED_RULES)
 _ENGINE_LISTS = ("extends", "on_devices", *_FREE_RULES)
 _COUNTS = frozenset(
     {"multiprocessors", "cores", "devices", "max_sequences", "max_batched_tokens", "kv_block_tokens"}
@@ -195,8 +197,13 @@ def engine(name: str, content: Mapping[str, Any], where: str) -> Engine:
     rules = {name: _rule(content[name], f"{where}: {name}") for name in (*_RULES, *_FREE_RULES) if name in content}
     habits: dict[str, Any] = {habit: rule.value for habit, rule in rules.items()}
     since, sizes = habits.pop("since", "0"), habits.pop("graph_sizes", [])
+    for habit in _COUNTED_RULES:
+        if type(habits.get(habit, 0)) is not int or habits.get(habit, 0) < 0:
+            raise CatalogError(f"{where}: {habit}: {habits[habit]!r} is no whole number")
     for habit, value in habits.items():
-        if not any(type(word) is type(value) and word == value for word in _RULES[habit]):
+        if habit not in _COUNTED_RULES and not any(
+            type(word) is type(value) and word == value for word in _RULES[habit]
+        ):
             written = ", ".join(str(word).lower() for word in _RULES[habit])
             raise CatalogError(f"{where}: {habit}: {value!r} is none of {written}")
     if not (isinstance(since, str) and re.fullmatch(r"\d+(\.\d+)*", since)):

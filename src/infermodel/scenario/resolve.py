@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from infermodel.hardware import System
 from infermodel.scenario.canonical import canonical_tree, digest
 from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.errors import ScenarioError, ScenarioErrors
+from infermodel.scenario.resolve_engine import as_started
 from infermodel.scenario.resolve_fleet import (
     ContextDoesNotFit,
     FleetError,
@@ -138,6 +140,8 @@ class _Finder:
             return None
         name = service.engine or default_engine(system)
         engine = self.attempt((*here, "engine"), lambda: catalog.load_engine_named(name).on(system.device))
+        if engine is not None:
+            engine = self.attempt(here, partial(as_started, engine, service.engine_settings))
         merged = merged_prices(self.scenario.prices, service.prices)
         prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name))
         if engine is None:

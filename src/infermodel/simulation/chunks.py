@@ -24,10 +24,35 @@ class Prefill:
         self.chunk = chunk
 
 
-def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int) -> tuple[int, int]:
+class LongPrompts:
+    """Tokens that a step takes of one prompt at most: an engine may bound it as long as there is somebody whom a long
+    prompt would keep waiting (vLLM's `long_prefill_token_threshold`).
+
+    Attributes:
+        most: so many in the step that is composed.
+        alone: there is one request only, which the bound spares until another comes.
+
+    >>> long_prompts = LongPrompts(2048)
+    >>> long_prompts.compose(requests=2), long_prompts.most, long_prompts.compose(requests=1), long_prompts.alone
+    (None, 2048, None, True)
+    """
+
+    __slots__ = ("_bound", "alone", "most")
+
+    def __init__(self, bound: int) -> None:
+        self._bound = self.most = bound or ENDLESS
+        self.alone = False
+
+    def compose(self, requests: int) -> None:
+        """A step is composed while the scheduler knows of so many requests, running or waiting."""
+        self.alone = requests == 1 and self._bound < ENDLESS
+        self.most = ENDLESS if self.alone else self._bound
+
+
+def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int, most: int = ENDLESS) -> tuple[int, int]:
     """Share the step's token budget among the prompts in progress, first come first served, whole rests first.
 
-    Sets `chunk` of each prefill (0: waits this step).
+    Sets `chunk` of each prefill (0: waits this step), `most` at most.
 
     Returns:
         budget left, and KV blocks that the chunks newly need.
@@ -38,7 +63,7 @@ def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int) -
     """
     needed = 0
     for prefill in prefills:
-        prefill.chunk = min(prefill.target - prefill.done, budget)
+        prefill.chunk = min(prefill.target - prefill.done, budget, most)
         budget -= prefill.chunk
         needed += blocks(prefill.done + prefill.chunk, block_tokens) - blocks(prefill.done, block_tokens)
     return budget, needed

@@ -40,6 +40,7 @@ class Replica:
         recorder: StepRecorder,
         stepping: Stepping = "leap",
         schedules_ahead: bool = False,
+        receive_interval: int = 1,
     ) -> None:
         self.index = index
         self.running = running
@@ -51,6 +52,8 @@ class Replica:
         self._starts = order_of(START, service, index)
         self._every = stepping == "every"
         self._ahead = schedules_ahead
+        self._receive_interval = receive_interval
+        self._unreceived = 0  # steps of decoding since newcomers were last looked for
         self._halted = False
         self._in_leap = False
         self._knocked = False
@@ -189,7 +192,7 @@ class Replica:
     def _ends_for_newcomer(self) -> bool:
         """A step has ended, but not the leap: whether it ends here for the head of the queue; if not, it goes on."""
         steps = self._rings_at
-        late = self._ahead and self._knocked and self.running.head_is_late(self._boundary(steps - 1))
+        late = self._knocked and self._looks_back and self.running.head_is_late(self._known_until(steps))
         if self._knocked and not late and self.running.head_fits(steps):
             return True
         self._knocked = late
@@ -200,6 +203,21 @@ class Replica:
     def _boundary(self, steps: int) -> float:
         """When `steps` steps of the leap are done."""
         return self._anchor_s + (steps * self._first_s + self._slope_s * (steps * (steps - 1) / 2))
+
+    @property
+    def _looks_back(self) -> bool:
+        """Whether some requests that have come by the end of a step may miss the next."""
+        return self._ahead or self._receive_interval > 1
+
+    def _known_until(self, steps: int) -> float:
+        """Until when requests came that the step after `steps` of the leap may take: an engine that schedules ahead
+        composes it while the last of them runs; one may look for newcomers only every so many steps of decoding."""
+        looked = steps
+        if not self.running.chunks:
+            looked -= (self._unreceived + steps) % self._receive_interval
+        if looked < 1:
+            return min(self.running.joins_until, self._anchor_s)
+        return self._boundary(looked - self._ahead)
 
     def _steps_done_by(self, time: float) -> int:
         """The number of steps, at least 1, at whose end the time is `time` or later for the first time."""
@@ -221,8 +239,9 @@ class Replica:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
         running = self.running
-        if self._ahead:
-            running.joins_until = self._boundary(steps - 1)
+        if self._looks_back:
+            running.joins_until = self._known_until(steps)
+            self._unreceived = 0 if running.chunks else (self._unreceived + steps) % self._receive_interval
         sequences, memory = running.decoding.sequences, running.memory
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before

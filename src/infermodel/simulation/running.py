@@ -7,7 +7,7 @@ from typing import Final
 
 from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
-from infermodel.simulation.chunks import ENDLESS, Prefill, assign_chunks, pieces
+from infermodel.simulation.chunks import ENDLESS, LongPrompts, Prefill, assign_chunks, pieces
 from infermodel.simulation.members import NO_CHUNKS, Members
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Found
@@ -52,6 +52,7 @@ class Running(Members):
         self._slots_bind = step_model.prompt_tokens_per_step(limits.max_sequences, limits.max_context) < FOREVER
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._preempted = False
+        self._long = LongPrompts(limits.long_prompt_tokens)
         self._deferred = False  # a request waits that came too late for the step composed last
         self._budget_left = NOT_ASKED
         self._finishing = 0  # prompts that the next step completes
@@ -96,11 +97,12 @@ class Running(Members):
         tokens of all, some give way. Returns whether the step after it must be composed anew.
         """
         memory, decoding, prefills = self.memory, self.decoding, self.prefills
+        self._long.compose(self._known())
         while True:
             budget = self._budget()
             needed = decoding.growth(self.lookahead)
             if prefills:
-                budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens)
+                budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens, self._long.most)
                 needed += chunk_blocks
             if needed <= memory.free:
                 break
@@ -133,7 +135,7 @@ class Running(Members):
                 self._deferred = True
                 break
             target, chunk, found, cost, free = self._first_chunk(request, budget)
-            if chunk == 0 or free > room or (self._reserves and not self._may_reserve(request)):
+            if chunk == 0 or free > room or (self._reserves and not memory.may_reserve(self._blocks_at_end(request))):
                 self.held_up = not self._discipline.overtakes
                 self._client.on_held_up(self._replica)
                 break
@@ -163,38 +165,41 @@ class Running(Members):
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
         found = self.memory.find(request, target - 1)
-        chunk = target - found.tokens
+        chunk = min(target - found.tokens, self._long.most)
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
             chunk = budget if self._limits.chunked_prefill or not len(self) else 0
         cost = self.memory.cost(found, found.tokens + chunk)
         return target, chunk, found, cost, self.memory.cost(found, target) if self._limits.whole_prompt else cost
 
-    def _may_reserve(self, request: int) -> bool:
-        """Whether all the KV memory that the request may need is left."""
-        return self.memory.may_reserve(self._blocks_at_end(request))
-
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
         if self._preempted or self.held_up:
             return False
+        if self._long.alone:
+            return True  # it has the step to itself no longer
         if self.decoding.sequences + len(self.prefills) >= self._limits.max_sequences:
             return False
         if self._budget_left == NOT_ASKED:
             self._budget_left = self._budget()
         return self._budget_left > 0
 
-    def head_is_late(self, step_began_at: float) -> bool:
-        """Whether the head of the queue came after the last step was begun, and so misses the one composed since."""
-        return bool(self.queue) and self._came_at(self.queue.head()) > step_began_at
+    def head_is_late(self, known_until: float) -> bool:
+        """Whether the head of the queue came after that moment, and so misses the step composed since."""
+        return bool(self.queue) and self._came_at(self.queue.head()) > known_until
+
+    def _known(self) -> int:
+        """Running and waiting requests, those not counted that all came too late for this step."""
+        running = len(self)
+        return running if running and self.head_is_late(self.joins_until) else running + len(self.queue)
 
     def _came_at(self, request: int) -> float:
         return self._log.routed_again_at.get(request, self._log.admitted_at[request])
 
     def head_fits(self, steps: int) -> bool:
         """Whether the head of the queue could join when this batch has done `steps` steps."""
-        if not self.queue:
-            return False
+        if not self.queue or self._long.alone:
+            return bool(self.queue)
         memory, prefills, head = self.memory, self.prefills, self.queue.head()
         self._steps_on = steps
         _, chunk, found, _, needed = self._first_chunk(head, self._budget_left)
@@ -203,7 +208,11 @@ class Running(Members):
         for prefill in prefills:
             reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
             taken += blocks(reached, memory.block_tokens) - blocks(prefill.done, memory.block_tokens)
-        fits = chunk > 0 and taken + needed <= memory.free and not (self._reserves and not self._may_reserve(head))
+        fits = (
+            chunk > 0
+            and taken + needed <= memory.free
+            and not (self._reserves and not memory.may_reserve(self._blocks_at_end(head)))
+        )
         if not fits and found.blocks and taken > memory.free - memory.cached:
             return True  # what it finds may be gone by then: composing the step tells
         if not fits:

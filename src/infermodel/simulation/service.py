@@ -67,6 +67,7 @@ class Service:
                 self._recorder,
                 stepping,
                 spec.limits.schedules_ahead,
+                spec.limits.receive_interval,
             )
             for number, queue in enumerate(self._queues)
         ]

@@ -29,6 +29,8 @@ class Limits:
         caches_answers: whether blocks of answers can be found, too.
         schedules_ahead: whether the next step is composed while one runs, so that a request that comes during a step
             misses the next one too (asynchronous scheduling).
+        long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
+        receive_interval: after so many steps of decoding alone the scheduler looks for newcomers.
         whole_prompt: whether a request is admitted only when blocks for all of its prompt that is not found are free,
             not for its first chunk alone; none is set aside for chunks of others that are to come.
         reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
@@ -43,6 +45,8 @@ class Limits:
     blocks_findable: Findable = "scheduled"
     caches_answers: bool = True
     schedules_ahead: bool = False
+    long_prompt_tokens: int = 0
+    receive_interval: int = 1
     whole_prompt: bool = False
     reserves_output: bool = False
 
@@ -64,6 +68,8 @@ def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool | 
         blocks_findable=engine.blocks_findable,
         caches_answers=engine.caches_answers,
         schedules_ahead=engine.schedules_ahead,
+        long_prompt_tokens=engine.long_prompt_tokens,
+        receive_interval=engine.receive_interval,
         whole_prompt=engine.admission in ("whole_prompt", "answer_share"),
         reserves_output=engine.reserves_output,
     )

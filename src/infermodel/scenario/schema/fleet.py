@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
+from infermodel.engine import Admission
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema.types import (
     Degree,
+    Flag,
     Index,
     Name,
     PositiveSeconds,
@@ -18,7 +20,7 @@ from infermodel.scenario.schema.types import (
     Tokens,
     catalogued,
 )
-from infermodel.scenario.schema.values import Block, Kind, Whole, refuse
+from infermodel.scenario.schema.values import Block, Choice, Kind, Whole, refuse
 
 MOST_REPLICAS = 100_000
 
@@ -87,6 +89,29 @@ class Limits(Block):
     max_context: Tokens | None = Field(default=None, description="prompt and answer; the model's if omitted")
     memory_utilisation: PositiveShare | None = Field(
         default=None, description="of device memory, for weights and KV; the engine's default if omitted"
+    )
+
+
+class EngineSettings(Block):
+    """How the engine is started, where not as it comes."""
+
+    admission: Annotated[str, Choice("admission rule", get_args(Admission))] | None = Field(
+        default=None,
+        description="what must fit the KV memory before a request runs: the first chunk of its prompt, the whole"
+        " prompt, that and a share of the answers to come, that and its whole answer; as the engine does if omitted",
+    )
+    long_prompt_tokens: Tokens | None = Field(
+        default=None,
+        description="of a prompt a step takes at most so many while other requests run or wait (vLLM's"
+        " `long_prefill_token_threshold`); no bound if omitted",
+    )
+    receive_interval: Annotated[int, Whole(at_most=1000)] | None = Field(
+        default=None,
+        description="decoding steps after which newcomers are looked for (SGLang's `scheduler_recv_interval`)",
+    )
+    cuda_graphs: Flag | None = Field(
+        default=None,
+        description="`false` launches every kernel of every step by itself (`enforce_eager`, `disable_cuda_graph`)",
     )
 
 

@@ -10,7 +10,16 @@ from pydantic import Field, PrivateAttr, model_validator
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.document import Document
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.fleet import Fleet, FrontEnd, Limits, ModelConfig, ModelKind, Outage, Precision
+from infermodel.scenario.schema.fleet import (
+    EngineSettings,
+    Fleet,
+    FrontEnd,
+    Limits,
+    ModelConfig,
+    ModelKind,
+    Outage,
+    Precision,
+)
 from infermodel.scenario.schema.money import Price, Prices
 from infermodel.scenario.schema.objectives import ObjectivesKind
 from infermodel.scenario.schema.rate_limits import RateLimits
@@ -52,6 +61,9 @@ class Service(Block):
     fleet: Fleet = Field(description="what serves it")
     engine: Annotated[str, ENGINE] | None = Field(
         default=None, description="serving software; vllm on GPUs, cerebras on wafers, groq on LPUs if omitted"
+    )
+    engine_settings: EngineSettings = Field(
+        default=EngineSettings(), description="how the engine is started, where not as it comes"
     )
     precision: Precision = Field(default=Precision(), description="number formats")
     limits: Limits = Field(default=Limits(), description="what a replica takes on at once")
