@@ -98,7 +98,7 @@ def main(keep: bool) -> None:
         runtime, everything = locked(RUNTIME), locked(RUNTIME) | locked(DEVELOPMENT)
     else:
         everything = resolved(".[dev]", *BUILD)
-        runtime = {name: everything[name] for name in resolved(".", *BUILD)}
+        runtime = {name: everything[name] for name in resolved(".[serve]", *BUILD)}
     address = index()
     write(RUNTIME, runtime, address)
     write(DEVELOPMENT, {name: everything[name] for name in everything.keys() - runtime.keys()}, address)

@@ -37,6 +37,8 @@ def test_a_report_has_its_files(report: Path) -> None:
         *tables.SCHEMAS,
         "report.html",
         "scenario.resolved.yaml",
+        "deploy.sh",
+        "deploy.yaml",
         "manifest.json",
         *(f"{name}.png" for name in pictures.split()),
     }

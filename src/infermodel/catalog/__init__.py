@@ -25,6 +25,7 @@ __all__ = [
     "load_engine_version",
     "load_model",
     "load_price",
+    "load_repository",
     "load_system",
     "names",
 ]
@@ -50,6 +51,16 @@ def load_system(name: str) -> System:
 def load_model(name: str) -> ModelArchitecture:
     """A model's architecture, such as `llama-3.1-8b`."""
     return shapes.architecture(name, read("models", name), f"models/{name}.yaml")
+
+
+@cache
+def load_repository(name: str) -> str:
+    """Where a model's weights are published, as engines take it; empty where its file does not say.
+
+    >>> load_repository("qwen3-8b")
+    'Qwen/Qwen3-8B'
+    """
+    return str(read("models", name).get("repository", ""))
 
 
 @cache

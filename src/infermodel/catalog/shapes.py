@@ -74,7 +74,10 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     dimensions = ("hidden", "vocabulary", "max_context")
     check_keys(
         content,
-        ("title", "shape", "layers", "tied_embeddings", "default_precision", "published_parameters", *dimensions),
+        (
+            *("title", "repository", "shape", "layers", "tied_embeddings", "default_precision", "published_parameters"),
+            *dimensions,
+        ),
         where,
     )
     missing = [key for key in ("title", "shape", "layers", *dimensions) if key not in content]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import nan
 
 from infermodel.cli.table import aligned
+from infermodel.deploy import deployment_lines
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.run import questions_of, tenants_of
@@ -71,6 +72,9 @@ def answer(
             notes.append(f"{summary.service}: misses {summary.missed_objectives}")
         if summary.rejected:
             notes.append(f"{summary.service} rejects {rejections(summary, each)}")
+    deployed = deployment_lines(result.scenario.services)
+    if deployed:
+        parts.append("\n".join(["To deploy (see deploy.sh and deploy.yaml of the report):", *deployed]))
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
 
 

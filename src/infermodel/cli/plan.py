@@ -45,18 +45,21 @@ def write_plan(planned: Planned, folder: Path) -> None:
     """Table, page, pictures and the scenario of the cheapest fleet; the last two only where there is a fleet."""
     from io import StringIO
 
+    from infermodel.deploy import deployment_files
     from infermodel.report.cells import write_rows
     from infermodel.report.folder import write_folder
     from infermodel.report.plan_page import plan_page
     from infermodel.report.plan_pictures import plan_pictures
-    from infermodel.search.plan_table import HEADER, best_yaml
+    from infermodel.search.plan_table import HEADER, best_fleet, best_yaml
 
     story = story_of(planned)
     table = StringIO()
     write_rows(table, HEADER, story.rows)
     pictures = plan_pictures(story)
     images = {f"{name}.png": pictures[name][1] if name in pictures else b"" for name in ("fronts", "searched")}
-    found: dict[str, str | bytes] = {**images, "best.yaml": best_yaml(planned)}
+    fleet = best_fleet(planned)
+    deployed = deployment_files(fleet) if fleet else {}
+    found: dict[str, str | bytes] = {**images, "best.yaml": best_yaml(planned), **deployed}
     page = plan_page(story, pictures, command_line())
     kept = {name: content for name, content in found.items() if content}
     write_folder(folder, {"plan.csv": table.getvalue(), "plan.html": page, **kept}, command_line())
@@ -89,9 +92,10 @@ def story_of(planned: Planned) -> PlanStory:
 
 def answer(planned: Planned) -> list[str]:
     """The cheapest fleet in a sentence, a line for every layout, and how much was simulated."""
+    from infermodel.deploy import deployment_lines
     from infermodel.report.human import number, seconds, usd, watts
     from infermodel.report.human import share as percent
-    from infermodel.search.plan_table import words_of
+    from infermodel.search.plan_table import best_fleet, words_of
 
     best = planned.best
     if best is None:
@@ -118,4 +122,8 @@ def answer(planned: Planned) -> list[str]:
         f"{planned.simulated} of {planned.fleets} fleets simulated; "
         f"{pruned} of {len(planned.options)} layouts pruned by the cost engine's bounds.",
     ]
+    fleet = best_fleet(planned)
+    deployed = deployment_lines(fleet.services) if fleet else []
+    if deployed:
+        said += ["", "To deploy (see deploy.sh and deploy.yaml of the report):", *deployed]
     return said

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infermodel import __version__
+from infermodel.deploy import deployment_files
 from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
 from infermodel.report import tables
 from infermodel.report.cells import write_table
@@ -69,6 +70,8 @@ def write(
         write_requests(draft, named, requests)
         write_timeline(draft, named)
         _write_text(draft / "scenario.resolved.yaml", to_yaml(result.scenario))
+        for name, text in deployment_files(result.scenario).items():
+            _write_text(draft / name, text)
         pictures = draw(findings, on_progress) if figures else {}
         for name, (_, image) in pictures.items():
             (draft / f"{name}.png").write_bytes(image)

@@ -9,7 +9,7 @@ from typing import Any
 from infermodel.catalog import load_system
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
-from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front
 from infermodel.search.plan_schema import FORMATS, LIMITS, PARALLEL
 from infermodel.workload.traffic import ClosedTraffic
@@ -129,10 +129,16 @@ def devices_of(planned: Planned) -> dict[str, str]:
     return {each.title: load_system(each.system).device.name for each in planned.plan.candidates}
 
 
+def best_fleet(planned: Planned) -> ResolvedScenario | None:
+    """The cheapest fleet; None where no fleet will do."""
+    best = planned.best
+    return None if best is None else fleet_of(planned.plan, best.layout, best.systems)
+
+
 def best_yaml(planned: Planned) -> str:
     """The cheapest fleet as a scenario; empty where no fleet will do."""
-    if planned.best is None:
+    scenario = best_fleet(planned)
+    if scenario is None:
         return ""
-    scenario = fleet_of(planned.plan, planned.best.layout, planned.best.systems)
     content = parse(to_yaml(scenario), "best.yaml").tree
     return dump({**content, "title": f"{planned.plan.title} The cheapest fleet"})

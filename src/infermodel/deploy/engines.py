@@ -1,0 +1,248 @@
+"""Services as command lines of the engines that would serve them: every flag by the engine's own name for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import yaml
+
+from infermodel import catalog
+from infermodel.deploy.command import INDEX, LEADER, PORT, Command, Flag, Nodes
+from infermodel.scenario.resolved import ResolvedService
+
+CHECKED: Mapping[str, str] = {"vllm": "vLLM 0.33.0", "sglang": "SGLang 0.5.23", "tensorrt-llm": "TensorRT-LLM 1.2"}
+"""The version of each engine whose names of arguments the commands use."""
+
+CONFIG_FILE = "/etc/infermodel/engine.yaml"
+"""Where the container of an engine that needs one finds its configuration."""
+
+PORT_OF_NODES = 29500
+
+NODE_DEVICES: Mapping[str, int] = {"gb200-nvl72": 4}
+"""GPUs of a node where the system that one buys is several nodes: NVIDIA's NVL72 has 18 trays of 4."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a service asks of its engine.
+
+    Attributes:
+        service: resolved.
+        repository: of its weights, or where they lie.
+        nodes: of a replica.
+    """
+
+    service: ResolvedService
+    repository: str
+    nodes: int
+
+    @property
+    def of_stage(self) -> int:
+        """GPUs of a pipeline stage."""
+        return self.service.deployment.tensor_parallel * self.service.deployment.data_parallel
+
+
+def command_of(service: ResolvedService) -> Command | None:
+    """How one replica of a service is started; None where no public engine runs on its devices."""
+    name = next((each for each in CHECKED if service.engine.name.startswith(each)), None)
+    if name is None:
+        return None
+    each = NODE_DEVICES.get(service.system.name, service.system.devices)
+    nodes = -(-service.devices_per_replica // each)
+    asked = Asked(service, repository_of(service), nodes)
+    command = LAUNCHED[name](asked)
+    return replace(command, notes=(*notes_of(asked, name), *command.notes))
+
+
+def repository_of(service: ResolvedService) -> str:
+    """Where the weights are; a model of a file of one's own has a place to fill in."""
+    name = service.architecture.name
+    found = catalog.load_repository(name) if name in catalog.names("models") else ""
+    return found or f"./{name}"
+
+
+def notes_of(asked: Asked, engine: str) -> list[str]:
+    """What no flag of the engine does, in sentences."""
+    service, deployment = asked.service, asked.service.deployment
+    notes = []
+    if service.engine.name not in (engine, f"{engine}-0.33"):
+        notes.append(f"modelled as {service.engine.title}; the names of arguments are those of {CHECKED[engine]}")
+    weights, published = deployment.precision.weights, service.architecture.default_precision
+    if weights != published and (weights, engine) not in (("fp8", "vllm"), ("fp8", "sglang")):
+        notes.append(f"weights in {weights}: take a checkpoint in that format, {asked.repository} is in {published}")
+    if deployment.precision.kv_cache not in ("bf16", "fp16", "fp8"):
+        notes.append(f"a KV cache in {deployment.precision.kv_cache} is not asked for")
+    if asked.repository.startswith("./"):
+        notes.append(f"{asked.repository} stands for the folder of the weights")
+    if service.queue == "fair":
+        notes.append("a queue that is fair to keys is a gateway's matter")
+    if service.rate_limits is not None:
+        notes.append("quotas of keys are a gateway's matter")
+    if service.replicas > 1:
+        notes.append(f"requests are spread over {service.replicas} replicas by {service.router}: a gateway's matter")
+    if service.devices_per_replica % asked.nodes:
+        notes.append(f"{service.devices_per_replica} devices do not share out over {asked.nodes} nodes evenly")
+    return notes
+
+
+def vllm(asked: Asked) -> Command:
+    """`vllm serve`. Its limits are of one rank of attention, the scenario's of a replica."""
+    service, deployment = asked.service, asked.service.deployment
+    ranks = deployment.data_parallel
+    flags: list[Flag] = [
+        ("--host", "0.0.0.0"),
+        ("--port", str(PORT)),
+        *_degrees(("--tensor-parallel-size", deployment.tensor_parallel)),
+        *_degrees(("--pipeline-parallel-size", deployment.pipeline_parallel), ("--data-parallel-size", ranks)),
+        *_when(deployment.expert_parallel > 1, "--enable-expert-parallel"),
+        ("--max-model-len", str(deployment.max_context)),
+        ("--max-num-seqs", str(-(-deployment.max_sequences // ranks))),
+        ("--max-num-batched-tokens", str(-(-deployment.max_batched_tokens // ranks))),
+        ("--gpu-memory-utilization", f"{deployment.memory_utilisation:g}"),
+        *_when(_to_8_bits(asked), "--quantization", "fp8"),
+        *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8"),
+        ("--enable-prefix-caching" if service.limits.prefix_caching else "--no-enable-prefix-caching", ""),
+        *_when(service.queue == "priority", "--scheduling-policy", "priority"),
+        *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
+    ]
+    if service.speculation is not None:
+        drafted = {"num_speculative_tokens": service.speculation.drafted}
+        draft = service.speculation.draft
+        by = {"method": "ngram"} if draft is None else {"method": "draft_model", "model": _weights_of(draft.name)}
+        flags.append(("--speculative-config", json.dumps({**by, **drafted})))
+    notes = []
+    if deployment.expert_parallel not in (1, asked.of_stage):
+        notes.append(
+            f"vLLM shares experts out over all {asked.of_stage} GPUs of a stage, not {deployment.expert_parallel}"
+        )
+    nodes = None
+    servers = _when(service.api_servers is not None, "--api-server-count", str(service.api_servers))
+    if asked.nodes > 1:
+        common = (("--nnodes", str(asked.nodes)), ("--master-addr", LEADER), ("--master-port", str(PORT_OF_NODES)))
+        others = (*common, ("--node-rank", INDEX), ("--headless", ""))
+        nodes = Nodes(asked.nodes, (*servers, *common, ("--node-rank", "0")), others)
+    else:
+        flags += servers
+    image = "vllm/vllm-openai-rocm:v0.33.0" if _amd(service) else "vllm/vllm-openai:v0.33.0"
+    words = ("vllm", "serve", asked.repository)
+    return Command(words, tuple(flags), image, _of_node(asked), nodes, notes=tuple(notes))
+
+
+def sglang(asked: Asked) -> Command:
+    """`python -m sglang.launch_server`. Its limits are of the replica; its tensor parallelism counts all GPUs of a
+    stage, ranks of attention among them.
+    """
+    service, deployment = asked.service, asked.service.deployment
+    flags: list[Flag] = [
+        ("--host", "0.0.0.0"),
+        ("--port", str(PORT)),
+        *_degrees(("--tp-size", asked.of_stage), ("--pp-size", deployment.pipeline_parallel)),
+        *_degrees(("--attn-dp-size", deployment.data_parallel), ("--ep-size", deployment.expert_parallel)),
+        ("--context-length", str(deployment.max_context)),
+        ("--max-running-requests", str(deployment.max_sequences)),
+        ("--chunked-prefill-size", str(deployment.max_batched_tokens)),
+        ("--mem-fraction-static", f"{deployment.memory_utilisation:g}"),
+        *_when(_to_8_bits(asked), "--quantization", "fp8"),
+        *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8_e4m3"),
+        *_when(not service.limits.prefix_caching, "--disable-radix-cache"),
+        *_when(service.queue == "priority", "--enable-priority-scheduling"),
+        *_when(service.queue == "priority", "--schedule-low-priority-values-first"),
+        *_when(service.api_servers is not None, "--tokenizer-worker-num", str(service.api_servers)),
+        *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
+    ]
+    if service.speculation is not None:
+        drafted, draft = service.speculation.drafted, service.speculation.draft
+        if draft is None:
+            flags += [("--speculative-algorithm", "NGRAM"), ("--speculative-num-draft-tokens", str(drafted))]
+        else:
+            flags += [
+                ("--speculative-algorithm", "STANDALONE"),
+                ("--speculative-draft-model-path", _weights_of(draft.name)),
+                ("--speculative-num-steps", str(drafted)),
+                ("--speculative-eagle-topk", "1"),
+                ("--speculative-num-draft-tokens", str(drafted + 1)),
+            ]
+    nodes = None
+    if asked.nodes > 1:
+        common = (("--nnodes", str(asked.nodes)), ("--dist-init-addr", f"{LEADER}:{PORT_OF_NODES}"))
+        nodes = Nodes(asked.nodes, (*common, ("--node-rank", "0")), (*common, ("--node-rank", INDEX)))
+    words = ("python3", "-m", "sglang.launch_server", "--model-path", asked.repository)
+    notes = ("on AMD's GPUs take SGLang's image for them",) if _amd(service) else ()
+    return Command(words, tuple(flags), "lmsysorg/sglang:v0.5.23", _of_node(asked), nodes, notes=notes)
+
+
+def tensorrt_llm(asked: Asked) -> Command:
+    """`trtllm-serve` and its configuration file. Its tensor parallelism counts all GPUs of a stage; attention is of
+    each GPU's own sequences or of none.
+    """
+    service, deployment = asked.service, asked.service.deployment
+    flags: list[Flag] = [
+        ("--host", "0.0.0.0"),
+        ("--port", str(PORT)),
+        *_degrees(("--tp_size", asked.of_stage), ("--pp_size", deployment.pipeline_parallel)),
+        *_degrees(("--ep_size", deployment.expert_parallel)),
+        ("--max_batch_size", str(deployment.max_sequences)),
+        ("--max_num_tokens", str(deployment.max_batched_tokens)),
+        ("--max_seq_len", str(deployment.max_context)),
+        ("--kv_cache_free_gpu_memory_fraction", f"{deployment.memory_utilisation:g}"),
+        *_when(service.limits.chunked_prefill, "--enable_chunked_prefill"),
+        *_when(asked.nodes > 1, "--gpus_per_node", str(_of_node(asked))),
+    ]
+    cache: dict[str, bool | str] = {} if service.limits.prefix_caching else {"enable_block_reuse": False}
+    if deployment.precision.kv_cache == "fp8":
+        cache |= {"dtype": "fp8"}
+    settings = {
+        **({"kv_cache_config": cache} if cache else {}),
+        **({"enable_attention_dp": True} if deployment.data_parallel > 1 else {}),
+        **({"stream_interval": service.stream_interval} if service.stream_interval > 1 else {}),
+    }
+    notes = []
+    if deployment.data_parallel > 1 and deployment.tensor_parallel > 1:
+        notes.append("TensorRT-LLM's attention parallelism leaves each GPU its own sequences: no tensors are shared")
+    if service.speculation is not None:
+        notes.append("drafts are set in the configuration file, which leaves them out")
+    if service.api_servers is not None:
+        notes.append("the number of API servers is not set")
+    words: tuple[str, ...] = ("trtllm-serve", "serve", asked.repository)
+    nodes = None
+    if asked.nodes > 1:
+        words = ("mpirun", "-n", str(service.devices_per_replica), "trtllm-llmapi-launch", *words)
+        nodes = Nodes(asked.nodes, (), ())
+    if settings:
+        flags.append(("--extra_llm_api_options", CONFIG_FILE))
+    config = yaml.safe_dump(settings, sort_keys=True) if settings else ""
+    image = "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
+    return Command(words, tuple(flags), image, _of_node(asked), nodes, config, tuple(notes))
+
+
+LAUNCHED: Mapping[str, Callable[[Asked], Command]] = {"vllm": vllm, "sglang": sglang, "tensorrt-llm": tensorrt_llm}
+
+
+def _degrees(*degrees: tuple[str, int]) -> list[Flag]:
+    """Degrees of parallelism other than one."""
+    return [(name, str(degree)) for name, degree in degrees if degree > 1]
+
+
+def _when(said: bool, name: str, value: str = "") -> list[Flag]:
+    return [(name, value)] if said else []
+
+
+def _to_8_bits(asked: Asked) -> bool:
+    """Whether weights published in 16 bits are made 8 bits wide as they are loaded."""
+    published = asked.service.architecture.default_precision
+    return asked.service.deployment.precision.weights == "fp8" and published in ("bf16", "fp16")
+
+
+def _weights_of(draft: str) -> str:
+    return catalog.load_repository(draft)
+
+
+def _of_node(asked: Asked) -> int:
+    """GPUs of a node that a replica takes."""
+    return -(-asked.service.devices_per_replica // asked.nodes)
+
+
+def _amd(service: ResolvedService) -> bool:
+    return service.system.device.name.startswith("mi")

@@ -1,0 +1,84 @@
+"""The commands and the objects of a scenario's services as text: for a terminal and as files of a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from infermodel.deploy.command import Command
+from infermodel.deploy.engines import CHECKED, command_of
+from infermodel.deploy.kubernetes import HOPELESS, object_name, objects
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+
+DEPLOY_SCRIPT, DEPLOY_YAML = "deploy.sh", "deploy.yaml"
+
+NOTHING = "no engine that one can install runs on these devices"
+
+
+def deployment_lines(services: Sequence[ResolvedService]) -> list[str]:
+    """The command of each service that has one, for a terminal, with how many times it is started."""
+    lines = []
+    for service, command in _commands(services):
+        if command is not None:
+            lines += [f"{service.name}, {_times(service, command)}:", f"  {command.line()}"]
+    return lines
+
+
+def deployment_files(scenario: ResolvedScenario) -> dict[str, str]:
+    """`deploy.sh` with the command lines and `deploy.yaml` with Kubernetes objects; none where no service has any."""
+    commands = _commands(scenario.services)
+    if all(command is None for _, command in commands):
+        return {}
+    checked = ", ".join(CHECKED.values())
+    script = ["#!/bin/sh", f"# How the services of this report are started. Arguments are named as in {checked}."]
+    manifest = [
+        "# The same for Kubernetes: kubectl apply -f deploy.yaml. Replicas that span nodes need LeaderWorkerSet.",
+        "# Images are named as their projects name them; nothing here was looked up in a registry.",
+    ]
+    taken: list[str] = []
+    for service, command in commands:
+        script += ["", f"# {_plain(service.name)}: {NOTHING if command is None else _times(service, command)}"]
+        if command is None:
+            continue
+        script += [f"# {_plain(note)}" for note in command.notes]
+        script += _script(command)
+        taken.append(object_name(service.name, taken))
+        found = objects(service, command, taken[-1])
+        notes = [f"# {_plain(service.name)}: {service.system.title}", *(f"# {_plain(note)}" for note in command.notes)]
+        manifest += [*notes, *([] if found else [f"# {HOPELESS}"])]
+        manifest += ["---\n" + _dump(each) for each in found]
+    return {DEPLOY_SCRIPT: "\n".join(script) + "\n", DEPLOY_YAML: "\n".join(manifest) + "\n"}
+
+
+def _commands(services: Sequence[ResolvedService]) -> list[tuple[ResolvedService, Command | None]]:
+    return [(service, command_of(service)) for service in services]
+
+
+def _script(command: Command) -> list[str]:
+    """Lines of a shell for one replica."""
+    lines = []
+    if command.config:
+        lines += [f"# {line}" for line in ("the configuration file:", *command.config.splitlines())]
+    if command.nodes is None or not command.nodes.others:
+        return [*lines, command.line()]
+    first, others = "# on the first node, whose address is $LEADER", "# on node $INDEX of the others, counted from 1"
+    return [*lines, first, command.line(), others, command.line(first=False)]
+
+
+def _times(service: ResolvedService, command: Command) -> str:
+    """How often it is started, and on what."""
+    nodes = f" over {command.nodes.count} nodes" if command.nodes else ""
+    return f"{service.replicas} x {service.devices_per_replica} devices{nodes} of {service.system.title}"
+
+
+def _dump(content: dict[str, Any]) -> str:
+    """YAML in which every part stands in its place; the dumper would refer to one that comes twice."""
+    return yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False, width=1000).rstrip("\n")
+
+
+def _plain(text: str) -> str:
+    """Text that stays on the line of its comment."""
+    return "".join(character if character.isprintable() else " " for character in text)

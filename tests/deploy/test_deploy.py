@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from engine_arguments import RECORDED, sglang_names, vllm_names
+
+from infermodel.deploy import CHECKED, command_of, deployment_files
+from infermodel.deploy.kubernetes import HOPELESS
+from infermodel.scenario import ResolvedScenario, load, resolve
+from infermodel.scenario.resolved import ResolvedService
+
+ENGINES = Path(os.environ.get("INFERMODEL_ENGINES", ""))
+
+HEAD = """
+title: Everything that a command may say
+requests: 10
+traffic:
+  arrivals: {kind: poisson, rate: 1 /s}
+  prompt_tokens: {kind: fixed, tokens: 500}
+  output_tokens: {kind: fixed, tokens: 30}
+services:
+"""
+
+SERVICES = {
+    "plain": "{model: qwen3-8b, fleet: {system: dgx-h100}}",
+    "everything": "{model: llama-3.1-70b, precision: {weights: fp8, kv_cache: fp8}, queue: priority,"
+    " prefix_caching: false, front_end: {api_servers: 4, stream_interval: 8}, limits: {max_sequences: 200,"
+    " max_batched_tokens: 4096, max_context: 16384, memory_utilisation: 0.8},"
+    " speculation: {draft: llama-3.2-1b, tokens: 3, acceptance: 0.7},"
+    " fleet: {system: dgx-h100, systems: 2, tensor_parallel: 4}}",
+    "looked up": "{model: gpt-oss-120b, speculation: {draft: ngram, tokens: 5, acceptance: 0.5},"
+    " fleet: {system: dgx-h100, tensor_parallel: 2}}",
+    "stages over nodes": "{model: deepseek-r1, limits: {max_context: 32768},"
+    " fleet: {system: dgx-h100, systems: 4, tensor_parallel: 8, pipeline_parallel: 2}}",
+    "ranks over nodes": "{model: deepseek-r1, limits: {max_context: 32768, max_sequences: 800},"
+    " fleet: {system: hgx-h200, systems: 2, tensor_parallel: 2, data_parallel: 8, expert_parallel: 16}}",
+    "trays": "{model: deepseek-r1, limits: {max_context: 32768},"
+    " fleet: {system: gb200-nvl72, tensor_parallel: 8, expert_parallel: 8}}",
+    "AMD": "{model: qwen3-32b, fleet: {system: mi300x-8}}",
+}
+NAMES = {"vllm": "vllm", "sglang": "sglang", "tensorrt-llm": "tensorrt-llm"}
+
+
+def scenario(folder: Path, *services: str, engine: str = "vllm") -> ResolvedScenario:
+    entries = [f"  - {{name: '{each}', engine: {engine}, {SERVICES[each][1:]}" for each in services]
+    path = folder / "deployed.yaml"
+    path.write_text(HEAD + "\n".join(entries) + "\n")
+    return resolve(load(path))
+
+
+def service(folder: Path, name: str, engine: str = "vllm") -> ResolvedService:
+    return scenario(folder, name, engine=engine).services[0]
+
+
+def words(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[str]:
+    command = command_of(service(folder, name, engine))
+    assert command is not None
+    return command.arguments(first=first)
+
+
+def value(line: list[str], flag: str) -> str:
+    return line[line.index(flag) + 1]
+
+
+def served() -> Iterator[tuple[str, str]]:
+    for name in SERVICES:
+        for engine in CHECKED:
+            if (name, engine) not in {("AMD", "tensorrt-llm")}:
+                yield name, engine
+
+
+def all_flags(folder: Path, engine: str) -> set[str]:
+    found = [
+        words(folder, name, engine, first=first) for name, each in served() if each == engine for first in (True, False)
+    ]
+    return {word for line in found for word in line if word.startswith("--")}
+
+
+@pytest.mark.parametrize("engine", CHECKED)
+def test_every_argument_is_the_engines_own_and_every_recorded_one_is_used(tmp_path: Path, engine: str) -> None:
+    assert all_flags(tmp_path, engine) == RECORDED[engine]
+
+
+@pytest.mark.skipif(not os.environ.get("INFERMODEL_ENGINES"), reason="no released sources of engines are at hand")
+@pytest.mark.parametrize(("engine", "names"), [("vllm", vllm_names), ("sglang", sglang_names)])
+def test_the_released_sources_have_every_argument(tmp_path: Path, engine: str, names: Any) -> None:
+    released = names(ENGINES)
+    assert len(released) > 200
+    assert all_flags(tmp_path, engine) - {"--model-path"} <= released
+
+
+def test_a_command_says_what_the_scenario_says(tmp_path: Path) -> None:
+    line = words(tmp_path, "everything")
+    assert line[:3] == ["vllm", "serve", "meta-llama/Llama-3.1-70B"]
+    expected = {
+        "--tensor-parallel-size": "4",
+        "--max-model-len": "16384",
+        "--max-num-seqs": "200",
+        "--max-num-batched-tokens": "4096",
+        "--gpu-memory-utilization": "0.8",
+        "--quantization": "fp8",
+        "--kv-cache-dtype": "fp8",
+        "--scheduling-policy": "priority",
+        "--api-server-count": "4",
+        "--stream-interval": "8",
+    }
+    assert {flag: value(line, flag) for flag in expected} == expected
+    drafts = json.loads(value(line, "--speculative-config"))
+    assert drafts == {"method": "draft_model", "model": "meta-llama/Llama-3.2-1B", "num_speculative_tokens": 3}
+    assert "--no-enable-prefix-caching" in line
+
+
+def test_sglangs_limits_are_of_the_replica_and_vllms_of_a_rank(tmp_path: Path) -> None:
+    """Eight ranks of attention: 800 sequences of the replica are 100 of a rank, and SGLang's tensor parallelism counts
+    all 16 GPUs of a stage, where vLLM's counts the 2 of a rank.
+    """
+    of_rank, of_replica = words(tmp_path, "ranks over nodes"), words(tmp_path, "ranks over nodes", "sglang")
+    assert (value(of_rank, "--max-num-seqs"), value(of_replica, "--max-running-requests")) == ("100", "800")
+    assert (value(of_rank, "--tensor-parallel-size"), value(of_replica, "--tp-size")) == ("2", "16")
+    assert (value(of_rank, "--data-parallel-size"), value(of_replica, "--attn-dp-size")) == ("8", "8")
+
+
+def test_nodes_find_each_other(tmp_path: Path) -> None:
+    first, other = (words(tmp_path, "stages over nodes", first=first) for first in (True, False))
+    assert (value(first, "--node-rank"), value(other, "--node-rank")) == ("0", "$INDEX")
+    assert (value(first, "--nnodes"), value(other, "--master-addr")) == ("2", "$LEADER")
+    assert "--headless" in other
+    assert "--headless" not in first
+
+
+def test_trays_of_a_rack_are_its_nodes(tmp_path: Path) -> None:
+    command = command_of(service(tmp_path, "trays"))
+    assert command is not None
+    assert command.nodes is not None
+    assert (command.nodes.count, command.devices) == (2, 4)
+
+
+def test_what_no_flag_does_is_said(tmp_path: Path) -> None:
+    command = command_of(service(tmp_path, "everything", "tensorrt-llm"))
+    assert command is not None
+    said = " ".join(command.notes)
+    for each in ("checkpoint", "least_outstanding", "drafts", "API servers"):
+        assert each in said
+    settings = yaml.safe_load(command.config)
+    assert settings == {"kv_cache_config": {"enable_block_reuse": False, "dtype": "fp8"}, "stream_interval": 8}
+
+
+def test_a_wafer_has_no_command(tmp_path: Path) -> None:
+    path = tmp_path / "wafer.yaml"
+    path.write_text(HEAD + "  - {name: wafer, model: llama-3.1-8b, fleet: {system: cs-3}}\n")
+    found = resolve(load(path))
+    assert command_of(found.services[0]) is None
+    assert deployment_files(found) == {}
+
+
+@pytest.mark.parametrize(("name", "engine"), [*served()])
+def test_manifests_are_what_kubernetes_takes(tmp_path: Path, name: str, engine: str) -> None:
+    """Against the schemas of Kubernetes; a LeaderWorkerSet by its pods, and by the fields of its own (v1)."""
+    text = deployment_files(scenario(tmp_path, name, engine=engine))["deploy.yaml"]
+    found = [each for each in yaml.safe_load_all(text) if each]
+    if engine == "tensorrt-llm" and "nodes" in name or (engine, name) == ("tensorrt-llm", "trays"):
+        assert HOPELESS in text
+        assert found == []
+        return
+    kinds = [each["kind"] for each in found]
+    assert kinds[-1] == "Service"
+    for each in found:
+        if each["kind"] == "LeaderWorkerSet":
+            check_leader_worker_set(each)
+        else:
+            kubernetes_validate.validate(each, "1.33", strict=True)
+
+
+def check_leader_worker_set(found: dict[str, Any]) -> None:
+    assert found["apiVersion"] == "leaderworkerset.x-k8s.io/v1"
+    assert set(found["spec"]) == {"replicas", "leaderWorkerTemplate"}
+    template = found["spec"]["leaderWorkerTemplate"]
+    assert set(template) == {"size", "restartPolicy", "leaderTemplate", "workerTemplate"}
+    assert template["restartPolicy"] in ("None", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart")
+    for role in ("leaderTemplate", "workerTemplate"):
+        pod = {"apiVersion": "v1", "kind": "Pod", **template[role]}
+        pod["metadata"] = {**pod["metadata"], "name": "of-a-set"}
+        kubernetes_validate.validate(pod, "1.33", strict=True)
+        assert "$(LWS_LEADER_ADDRESS)" in " ".join(pod["spec"]["containers"][0]["command"])
+
+
+def test_a_wrong_manifest_is_seen(tmp_path: Path) -> None:
+    text = deployment_files(scenario(tmp_path, "plain"))["deploy.yaml"]
+    deployment = next(each for each in yaml.safe_load_all(text) if each)
+    deployment["spec"]["template"]["spec"]["containers"][0]["imagine"] = "no such field"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, "1.33", strict=True)
+
+
+def test_a_shell_takes_the_script(tmp_path: Path) -> None:
+    """Names and notes stay comments, whatever they hold; commands are the words that they are made of."""
+    found = scenario(tmp_path, "plain", "looked up")
+    text = deployment_files(found)["deploy.sh"]
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert [shlex.split(line) for line in lines] == [
+        command.arguments() for each in found.services if (command := command_of(each)) is not None
+    ]
+
+
+def test_names_that_would_break_a_manifest(tmp_path: Path) -> None:
+    entry = SERVICES["plain"][1:]
+    path = tmp_path / "hostile.yaml"
+    names = ['"8B & more\\nkind: Secret"', '"8b more kind secret"', '"--"']
+    path.write_text(HEAD + "".join(f"  - {{name: {name}, {entry}\n" for name in names))
+    text = deployment_files(resolve(load(path)))["deploy.yaml"]
+    found = [each for each in yaml.safe_load_all(text) if each]
+    assert len({each["metadata"]["name"] for each in found if each["kind"] == "Deployment"}) == 3
+    for each in found:
+        kubernetes_validate.validate(each, "1.33", strict=True)
