@@ -1,8 +1,8 @@
 """Unit strings at the edge, SI floats inside.
 
 `parse("21 PB/s", "bandwidth")` is 2.1e16. A quantity is a number and a product of units (`-`, `*` or a space between
-factors, one `/` before the divisor): `USD/kW-month` is dollars per kilowatt and month. Numbers pass through `Fraction`
-and are rounded to a float once, so that `parse("0.1 USD/Mtok", ...)` is the float nearest to 1e-7.
+factors, a `/` or `per` before a divisor): `USD/kW-month` is dollars per kilowatt and month. Numbers pass through
+`Fraction` and are rounded to a float once, so that `parse("0.1 USD/Mtok", ...)` is the float nearest to 1e-7.
 """
 
 from __future__ import annotations
@@ -72,50 +72,69 @@ _ATOMS: Mapping[str, tuple[Fraction, Exponents, str]] = {
     "USD": (Fraction(1), (0, 0, 0, 0, 1, 0), "kM"),
     "tok": (Fraction(1), (0, 0, 0, 0, 0, 1), "kMG"),
     "req": (Fraction(1), (0, 0, 0, 0, 0, 0), "kM"),
+    "cent": (Fraction(1, 100), (0, 0, 0, 0, 1, 0), ""),
+    "rps": (Fraction(1), (0, -1, 0, 0, 0, 0), "k"),
+    "rpm": (Fraction(1, 60), (0, -1, 0, 0, 0, 0), "k"),
+    "tps": (Fraction(1), (0, -1, 0, 0, 0, 1), "kM"),
+    "tpm": (Fraction(1, 60), (0, -1, 0, 0, 0, 1), "kM"),
+    "Bps": (Fraction(1), (1, -1, 0, 0, 0, 0), "kMGTPE"),
+    "bps": (Fraction(1, 8), (1, -1, 0, 0, 0, 0), "kMGTPE"),
+    "FLOPS": (Fraction(1), (0, -1, 0, 1, 0, 0), "MGTPE"),
+    "OPS": (Fraction(1), (0, -1, 0, 1, 0, 0), "MGTPE"),
     "GPU": (Fraction(1), (0, 0, 0, 0, 0, 0), ""),
     "%": (Fraction(1, 100), (0, 0, 0, 0, 0, 0), ""),
     "k": (Fraction(1000), (0, 0, 0, 0, 0, 0), ""),
     "M": (Fraction(10**6), (0, 0, 0, 0, 0, 0), ""),
+    "Ki": (Fraction(2**10), (0, 0, 0, 0, 0, 0), ""),
+    "Mi": (Fraction(2**20), (0, 0, 0, 0, 0, 0), ""),
 }
 
-_SPELLINGS: Mapping[str, str] = {
-    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "minute": "min", "minutes": "min", "mins": "min",
-    "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "d": "day", "days": "day", "weeks": "week", "months": "month",
-    "years": "year", "yr": "year", "token": "tok", "tokens": "tok", "$": "USD", "dollar": "USD", "dollars": "USD",
-    "requests": "req", "request": "req", "percent": "%", "TFLOPS": "TFLOP/s", "PFLOPS": "PFLOP/s", "GFLOPS": "GFLOP/s",
-    "TOPS": "TOP/s", "byte": "B", "bytes": "B", "bit": "b", "bits": "b", "msec": "ms", "rps": "req/s", "rpm": "req/min",
-    "GBs": "GB/s", "TBs": "TB/s", "GBps": "GB/s", "TBps": "TB/s", "Gbps": "Gb/s", "tps": "tok/s", "watts": "W",
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "s": ("sec", "secs", "second", "seconds"), "min": ("mins", "minute", "minutes"),
+    "h": ("hr", "hrs", "hour", "hours"), "day": ("d", "days"), "week": ("weeks",), "month": ("months",),
+    "year": ("yr", "years"), "B": ("byte", "bytes"), "b": ("bit", "bits"), "W": ("watt", "watts"),
+    "FLOP": ("FLOPs",), "USD": ("$", "dollar", "dollars"), "tok": ("token", "tokens"), "req": ("request", "requests"),
+    "rps": ("qps", "RPS", "QPS"), "rpm": ("RPM",), "tps": ("TPS",), "tpm": ("TPM",), "GPU": ("GPUs",),
+    "cent": ("cents",), "%": ("percent",), "k": ("thousand",), "M": ("million", "millions"),
 }  # fmt: skip
-"""How people write units that are named otherwise here: only to suggest the right one."""
+"""How people write units that are named otherwise here; prefixes as those have them."""
+
+_MEANT: Mapping[str, str] = {
+    "K": "write 'k' for 1,000 or 'Ki' for 1,024", "m": "write 'min' or 'ms'", "GBs": "did you mean 'GB/s'?",
+    "TBs": "did you mean 'TB/s'?", "€": "write prices in 'USD'", "EUR": "write prices in 'USD'",
+}  # fmt: skip
+"""Units that may mean two things, or another than they say: what to write instead."""
+
+_MULTIPLES = frozenset({"k", "M", "Ki", "Mi", "thousand", "million", "millions"})
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 
 
 @lru_cache(maxsize=1)
 def _units() -> Mapping[str, tuple[Fraction, Exponents]]:
-    """Every unit with every prefix that it takes."""
+    """Every unit, by its name and by what people call it, with every prefix that it takes."""
     table: dict[str, tuple[Fraction, Exponents]] = {}
     for symbol, (factor, exponents, prefixes) in _ATOMS.items():
-        table[symbol] = (factor, exponents)
-        for prefix in prefixes.removesuffix(" binary"):
-            table[prefix + symbol] = (factor * Fraction(10) ** _SI[prefix], exponents)
-        if prefixes.endswith("binary"):
-            table |= {prefix + symbol: (factor * 2**power, exponents) for prefix, power in _BINARY.items()}
+        for name in (symbol, *_SPELLINGS.get(symbol, ())):
+            table[name] = (factor, exponents)
+            for prefix in prefixes.removesuffix(" binary"):
+                table[prefix + name] = (factor * Fraction(10) ** _SI[prefix], exponents)
+            if prefixes.endswith("binary"):
+                table |= {prefix + name: (factor * 2**power, exponents) for prefix, power in _BINARY.items()}
     return table
 
 
 def _suggestion(unknown: str) -> str:
+    if unknown in _MEANT:
+        return f"; {_MEANT[unknown]}"
     known = list(_units())
-    same_but_case = [unit for unit in known if unit.lower() == unknown.lower()]
-    near = [_SPELLINGS[unknown]] if unknown in _SPELLINGS else same_but_case or get_close_matches(unknown, known, n=1)
+    near = [unit for unit in known if unit.lower() == unknown.lower()] or get_close_matches(unknown, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _factors(unit: str) -> Iterator[tuple[str, int]]:
-    """The symbols of a unit with the sign of their exponent."""
-    above, *below = unit.split("/")
-    if len(below) > 1:
-        raise UnitError(f"unit {unit!r} has more than one '/': write the divisor as a product, such as 'USD/kW-month'")
+    """The symbols of a unit with the sign of their exponent; what follows a first '/' divides, to the end."""
+    above, *below = re.sub(r"\bper\b", "/", unit).split("/")
     for part, sign in ((above, 1), *((divisor, -1) for divisor in below)):
         for symbol in re.split(r"[-*·\s]+", part.strip()):
             if symbol:
@@ -146,19 +165,27 @@ def scale(unit: str) -> tuple[Fraction, Exponents]:
 
 
 def split(text: str) -> tuple[str, str]:
-    """Number and unit of a quantity, as written (thousands separators dropped).
+    """Number and unit of a quantity, as written (thousands separators dropped, a dollar sign moved behind).
 
-    >>> split("1,979 TFLOP/s")
-    ('1979', 'TFLOP/s')
+    >>> split("1,979 TFLOP/s"), split("$2.99/h")
+    (('1979', 'TFLOP/s'), ('2.99', '$ /h'))
     """
-    match = _NUMBER.match(text.strip())
+    plain = text.strip()
+    dollars = plain.startswith("$")
+    plain = plain.removeprefix("$").strip()
+    match = _NUMBER.match(plain)
     if match is None or not any(c.isdigit() for c in match.group()):
         raise UnitError(f"{text!r} does not start with a number")
-    return match.group().replace(",", ""), text.strip()[match.end() :].strip()
+    rest = plain[match.end() :].strip()
+    if re.match(r",\d", rest):
+        raise UnitError(f"{text!r} has a comma that parts no thousands; write decimals with a point")
+    return match.group().replace(",", ""), f"$ {rest}" if dollars else rest
 
 
 def _measures(exponents: Exponents) -> str:
     """The name of a dimension, or its exponents spelled out."""
+    if not any(exponents):
+        return "a plain number"
     names = [name for name, (powers, _) in DIMENSIONS.items() if powers == exponents]
     if names:
         return f"a {names[0]}" if names[0] not in ("bytes", "tokens", "flops", "energy", "money") else names[0]
@@ -191,7 +218,8 @@ def parse(text: str | float, dimension: str | None = None) -> float:
         expected, example = DIMENSIONS[dimension]
         if not unit and dimension not in BARE:
             raise UnitError(f"{text!r} has no unit; a {dimension} reads like {example!r}")
-        if exponents != expected and unit:
+        counted = dimension in BARE and all(symbol in _MULTIPLES for symbol, _ in _factors(unit))
+        if exponents != expected and not counted:
             raise UnitError(f"{text!r} is {_measures(exponents)}, not a {dimension} (such as {example!r})")
     try:
         return float(Fraction(number) * factor)

@@ -28,6 +28,7 @@ __all__ = [
     "load_repository",
     "load_system",
     "names",
+    "systems_with",
 ]
 
 
@@ -45,6 +46,17 @@ def load_device(name: str) -> Device:
 def load_system(name: str) -> System:
     """A system that one buys, such as `dgx-h100`, with its device."""
     return build.system(name, read("systems", name), f"systems/{name}.yaml", load_device)
+
+
+def systems_with(words: str) -> tuple[str, ...]:
+    """Names of the systems that hold the device that somebody names, whatever else is said of it; may be none.
+
+    >>> systems_with("8 x H100 80GB SXM5"), systems_with("B200"), systems_with("dgx")
+    (('dgx-h100',), ('dgx-b200',), ())
+    """
+    said = re.findall(r"\b[a-z]*\d\d+(?!\d*gb)[a-z]*", re.sub(r"\d+\s*[x×]\s*", "", words.lower()))
+    held = {name: load_system(name).device.name.split("-") for name in names("systems")}
+    return tuple(name for name, parts in held.items() if any(part.startswith(w) for part in parts for w in said))
 
 
 @cache

@@ -130,7 +130,7 @@ def parse(text: str, file: str = "<text>") -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-        reader.errors.append(_error(file, lines, place, "", _plain(error)))
+        reader.errors.append(_error(file, lines, place, "", _plain(error, lines[place.line - 1 : place.line])))
         tree = None
     except yaml.reader.ReaderError as error:
         before = _BREAK.split(text[: error.position])
@@ -306,9 +306,12 @@ def _error(
     return ScenarioError(file, mark.line, mark.column, path, message, suggestion, excerpt(line, mark))
 
 
-def _plain(error: yaml.MarkedYAMLError) -> str:
-    """PyYAML's problem in words for somebody who never read the YAML standard."""
+def _plain(error: yaml.MarkedYAMLError, at: tuple[str, ...]) -> str:
+    """PyYAML's problem, met in the line `at`, in words for somebody who never read the YAML standard."""
     problem = (error.problem or "cannot be read").strip()
+    first_colon = at[0].find(":") if at else -1
+    if problem.startswith("mapping values") and error.problem_mark and error.problem_mark.column == first_colon:
+        return "YAML: this line stands deeper than the key above, which has a value of its own; align the two"
     if problem in _PLAINER:
         return f"YAML: {_PLAINER[problem]}"
     if problem.startswith("expected <block end>"):

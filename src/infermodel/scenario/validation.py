@@ -12,6 +12,7 @@ from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.errors import ScenarioError, ScenarioErrors, did_you_mean, named
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.values import REFUSED, BlockKind, ByKind, Kind, WordOr, keys
+from infermodel.scenario.words import meant
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -38,7 +39,7 @@ def validate_as(root: type[B], document: Document) -> B:
         raise ScenarioErrors([*errors, document.error((), f"expected 'key: value' lines, got {named(document.tree)}")])
     refused = {error.path for error in errors}
     errors += [
-        document.error(path, "has no value", "write one or remove the key", at_key=True)
+        document.error(path, "has no value", _value_for(path[-1]), at_key=True)
         for path in _empty(document.tree)
         if ".".join(map(str, path)) not in refused
     ]
@@ -56,6 +57,13 @@ def validate_as(root: type[B], document: Document) -> B:
     if errors:
         raise ScenarioErrors(errors)
     return content
+
+
+def _value_for(key: str | int) -> str:
+    """What to do about a key without a value."""
+    if str(key)[:1].isdigit() and isinstance(key, str):
+        return "inside braces a comma parts entries: write the number before it without the comma"
+    return "write one or remove the key"
 
 
 def _empty(tree: Any, path: KeyPath = ()) -> list[KeyPath]:
@@ -84,7 +92,12 @@ def _translate(each: Any, path: KeyPath, document: Document, root: type[BaseMode
             block = block_at(path[:-1], document.tree, root)
             known = keys(block) if block else ()
             free = [key for key in known if key not in _node(document.tree, path[:-1])]
-            suggestion = _belongs_to(path, document, root) or did_you_mean(str(path[-1]), free)
+            here = ".".join(key for key in path[:-1] if isinstance(key, str))
+            suggestion = (
+                _belongs_to(path, document, root)
+                or meant(str(path[-1]), here, tuple(free))
+                or did_you_mean(str(path[-1]), free)
+            )
             return document.error(path, f"no key named {named(path[-1])} here", suggestion, at_key=True)
         case "too_short":
             return document.error(path, "the list is empty; give at least one")

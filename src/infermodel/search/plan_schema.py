@@ -19,7 +19,16 @@ from infermodel.scenario.schema.fleet import Systems
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
-from infermodel.scenario.schema.types import ENGINE, Flag, Index, Name, PrecisionName, Replications, Tokens, catalogued
+from infermodel.scenario.schema.types import (
+    ENGINE,
+    SYSTEM,
+    Flag,
+    Index,
+    Name,
+    PrecisionName,
+    Replications,
+    Tokens,
+)
 from infermodel.scenario.schema.values import Block, Kind, Whole, refusal, refuse, refuse_below, tree
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
@@ -76,7 +85,7 @@ class Formats(Block):
 class Candidate(Block):
     """A system that could be bought or rented, and the layouts to try on it: all combinations of what is listed."""
 
-    system: Annotated[str, catalogued("system", "systems")] = Field(description="what one buys")
+    system: Annotated[str, SYSTEM] = Field(description="what one buys")
     name: Name | None = Field(default=None, description="in tables; the system's name if omitted")
     price: Price = Field(description="as in a scenario: purchase or rental")
     engine: Annotated[str, ENGINE] | None = Field(default=None, description="the usual one of such devices if omitted")

@@ -9,6 +9,7 @@ from pydantic import Field
 from infermodel.engine import Admission
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema.types import (
+    SYSTEM,
     Degree,
     Flag,
     Index,
@@ -56,7 +57,7 @@ class ModelKind(Kind):
 class Fleet(Block):
     """Systems, and how replicas lie on them."""
 
-    system: Annotated[str, catalogued("system", "systems")] = Field(description="what one buys")
+    system: Annotated[str, SYSTEM] = Field(description="what one buys")
     systems: Systems = Field(default=1, description="how many")
     devices_per_replica: Degree | None = Field(
         default=None,

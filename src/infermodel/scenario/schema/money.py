@@ -34,7 +34,7 @@ class BandOf(Kind):
         """The name, or the figure as a band in SI."""
         if isinstance(value, dict):
             return self._range(value)
-        if self.category and isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-"):
+        if self.category and isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-$"):
             return prices_of(self.category).read(value)
         return Band.exactly(self.quantity.read(value))
 

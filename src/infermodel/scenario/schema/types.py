@@ -56,6 +56,16 @@ class EngineChoice(Choice):
         return str(value)
 
 
+class SystemChoice(Choice):
+    """A system of the catalog; who names a device is told what it is sold in."""
+
+    def suggestion(self, unknown: str) -> str:
+        """The systems that hold the device, or the nearest name."""
+        found = " or ".join(f"'{name}'" for name in catalog.systems_with(unknown))
+        return f"did you mean {found}?" if found else super().suggestion(unknown)
+
+
+SYSTEM = SystemChoice("system", lambda: catalog.names("systems"))
 ENGINE = EngineChoice("engine", lambda: catalog.names("engines"))
 
 

@@ -212,7 +212,7 @@ class Truth(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Choice(Kind):
-    """One of some words.
+    """One of some words, in any case: `FP8` is `fp8`.
 
     Attributes:
         noun: what they name, for messages.
@@ -230,9 +230,15 @@ class Choice(Kind):
         """One of the words."""
         if not isinstance(value, str):
             refuse(f"expected the name of a {self.noun}, got {named(value)}", did_you_mean(str(value), self.known()))
-        if value not in self.known():
-            refuse(f"no {self.noun} named {named(value)}", did_you_mean(value, self.known()))
-        return value
+        known = self.known()
+        spelt = value if value in known else next((name for name in known if name.lower() == value.lower()), None)
+        if spelt is None:
+            refuse(f"no {self.noun} named {named(value)}", self.suggestion(value))
+        return spelt
+
+    def suggestion(self, unknown: str) -> str:
+        """What to write for a word that is not known; may be empty."""
+        return did_you_mean(unknown, self.known())
 
     def unit(self) -> str:
         """For the reference table."""
@@ -248,7 +254,7 @@ class NameOr(Kind):
 
     def read(self, value: Any) -> str | float:
         """The name, or the quantity in SI."""
-        if isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-"):
+        if isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-$"):
             return self.choice.read(value)
         return self.other.read(value)
 
@@ -332,6 +338,7 @@ class ByKind(Kind):
         if "kind" not in value:
             refuse("the key 'kind' is missing", f"one of {listed}")
         kind = value["kind"]
+        kind = kind.lower() if isinstance(kind, str) else kind
         if not isinstance(kind, str) or kind not in self.blocks:
             said = refusal(f"no kind of {self.noun} named {named(kind)}", did_you_mean(str(kind), self.blocks))
             refuse_below([(("kind",), said)])
