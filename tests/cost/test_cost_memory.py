@@ -6,8 +6,10 @@ import pytest
 from gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED
 
 from infermodel.cost.deployment import Deployment, Precision
+from infermodel.cost.block_pool import WindowGroups, groups_of
+from infermodel.cost.block_pool import block_bytes as pool_block_bytes
 from infermodel.cost.memory import kv_memory
-from infermodel.cost.step import DoesNotFit
+from infermodel.cost.step import DoesNotFit, KvMemory
 
 BARE = replace(ENGINE, memory_reserve_bytes=0.0)
 FP8 = Precision("fp8", "bf16", "fp8")
@@ -82,13 +84,72 @@ def test_pipeline_stages_each_hold_their_layers() -> None:
     assert memory.tokens == int(free / (40 * 4096)) // 16 * 16
 
 
-def test_windowed_layers_keep_only_their_window() -> None:
-    # 18 full layers of 2 x 8 x 64 x 2 = 2,048 bytes: 36,864 a token once the windows of all sequences are set aside.
+def test_windowed_layers_take_their_blocks_from_the_same_pool() -> None:
+    """18 layers of 2 x 8 x 64 x 2 = 2,048 bytes in each of two groups: a block of 16 tokens has 589,824 bytes. One
+    sequence of 131,072 tokens is charged 8,192 blocks, and in windows of 128 those of 127 and one more token: 8, and 1.
+    """
     deployment = small(precision=Precision("mxfp4", "bf16", "bf16"))
     memory = kv_memory(WINDOWED, H100, deployment, BARE)
     assert memory.bytes_per_token == 73_728
     free = 0.9 * 85.5e9 - memory.weights_bytes - 2 * 4 * (2880 + 2 * 2880) - (2 * 2880 + 201088 * 6)
-    assert memory.tokens == int((free - 128 * 36_864) / 36_864) // 16 * 16
+    assert memory.blocks == int(free / 589_824)
+    assert memory.tokens == int(memory.blocks / (8192 + 9) * 131_072) // 16 * 16
+    assert memory.longest == 131_072
+
+
+@pytest.mark.parametrize(
+    ("layers", "ahead", "groups", "block_bytes", "held", "most"),
+    [
+        # gpt-oss-120b and -20b: as many of each kind; (127 + 16,384) / 16 = 1,031.9, and one.
+        ({None: 18, 128: 18}, True, {None: 1, 128: 1}, 18 * 2048 * 16, 9, 1033),
+        ({None: 12, 128: 12}, True, {None: 1, 128: 1}, 12 * 2048 * 16, 9, 1033),
+        # Without asynchronous scheduling: (127 + 8,192) / 16 = 519.9, and one.
+        ({None: 18, 128: 18}, False, {None: 1, 128: 1}, 18 * 2048 * 16, 9, 521),
+        # Gemma 3 27B: 10 layers see all, 52 see 1,024 and make 6 groups of up to 9; the pool has blocks of 10 layers.
+        ({None: 10, 1024: 52}, True, {None: 1, 1024: 6}, 10 * 2048 * 16, 65, 1089),
+        # 13 layers and 12, fewer than half as many again: one group each, padded to 13 (gpt-oss-20b with a draft).
+        ({None: 13, 128: 12}, True, {None: 1, 128: 1}, 13 * 2048 * 16, 9, 1033),
+        # Mistral 7B v0.1: all 32 layers see 4,096, one group without any that sees all.
+        ({4096: 32}, True, {4096: 1}, 32 * 2048 * 16, 257, 1281),
+    ],
+)
+def test_groups_and_blocks_are_those_of_the_engine(
+    layers: dict[int | None, int],
+    ahead: bool,
+    groups: dict[int | None, int],
+    block_bytes: float,
+    held: int,
+    most: int,
+) -> None:
+    """By hand from vLLM 0.33.0: the smallest kind of layers makes a group, the others groups of its size; a window is
+    charged its tokens but one and what may be in flight (a budget of 8,192, twice that where a step is composed while
+    one runs), in whole blocks, and one more since it may begin within a block.
+    """
+    per_token = {window: 2048.0 * count for window, count in layers.items()}
+    assert groups_of(per_token) == groups
+    assert pool_block_bytes(layers, per_token, groups, 16) == block_bytes
+    (window,) = (window for window in layers if window is not None)
+    found = WindowGroups.of(window, groups[window], 16, 8192 * (1 + ahead), int(ahead))
+    assert (found.held, found.most) == (held, most)
+
+
+def test_a_pool_without_layers_that_see_all_has_no_longest_sequence() -> None:
+    """32 layers with a window of 4,096: any prompt is charged 1,281 blocks at most, 257 hold one that decodes."""
+    window = WindowGroups.of(4096, 1, 16, 16384, 1)
+    room = KvMemory(0, 16, 1.0, 0.0, pool=2570, whole=0, windows=(window,))
+    assert room.charged(2048) == 1281
+    assert room.sequences(32_768) == 10
+    assert room.fits_alone > 10_000_000
+    assert KvMemory(0, 16, 1.0, 0.0, pool=1280, whole=0, windows=(window,)).fits_alone == 1279 * 16
+
+
+def test_pools_apart() -> None:
+    """SGLang: of 100 bytes for keys and values, 18 layers of 1 byte that see all and 18 x 0.8 with a window."""
+    apart = replace(BARE, constants={"window_token_share": 0.8})
+    memory = kv_memory(WINDOWED, H100, small(precision=Precision("mxfp4", "bf16", "bf16")), apart)
+    free = 0.9 * 85.5e9 - memory.weights_bytes - 2 * 4 * (2880 + 2 * 2880) - (2 * 2880 + 201088 * 6)
+    assert memory.tokens == int(free / (2048 * (18 + 0.8 * 18)) // 16) * 16
+    assert not memory.windows
 
 
 def test_140_gb_of_weights_on_one_h100() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,25 @@ def test_open_arrivals(asked: Sequence[Question], drawn: Drawn, stepping: Steppi
 def test_closed_loops(drawn: Drawn, users: int, lengths: list[tuple[int, int]], think_s: float, count: int) -> None:
     table, jobs = looped(drawn, users, lengths, think_s, count)
     assert_same(table, jobs)
+
+
+windowed = st.builds(
+    Drawn,
+    seats=st.integers(1, 8),
+    budget=st.integers(8, 60),
+    blocks=st.integers(60, 160),
+    whole=st.booleans(),
+    windows=st.sampled_from([(None, 9), (None, 13, 13), (None, None, 25), (21,), (None, 9, 25)]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(questions, windowed, st.sampled_from(["leap", "every"]))
+def test_windows(asked: Sequence[Question], drawn: Drawn, stepping: Stepping) -> None:
+    """Blocks of 4, windows of one more than whole blocks, with which what sequences hold never shrinks."""
+    jobs = jobs_of([replace(each, after=False) for each in asked], 40 * drawn.block)
+    served(drawn, jobs)
+    assert_same(simulated(drawn, jobs, stepping), jobs)
 
 
 def test_the_draws_do_preempt() -> None:

@@ -16,6 +16,7 @@ from vllm_blocks import Memory
 from vllm_engine import Engine, fewest
 from vllm_scheduler import Job, Scheduler
 
+from infermodel.cost.block_pool import WindowGroups
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
 from infermodel.simulation.replica import Stepping
 from infermodel.tables import RequestTable
@@ -29,12 +30,12 @@ BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.
 AN_ANSWER_S = 128 * BASE
 """Time for most answers to be complete."""
 
-FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole"})
+FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows"})
 """Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
 fleets are drawn from these.
 
 "priority" (who gives way may be in the step already, and its tokens go back to the budget for those after), "whole" (a
-prompt is admitted only if all of it fits), "names" (blocks of prompts and answers are found one by one), "ahead" (a
+prompt is admitted only if all of it fits), "windows" (layers with one give blocks back as it moves), "names" (blocks of prompts and answers are found one by one), "ahead" (a
 step is composed while the one before runs, and what it frees serves the step after the next), "ranks" (of data-parallel
 attention, in lockstep).
 """
@@ -67,6 +68,12 @@ class Drawn:
     ahead: bool = False
     ranks: int = 1
     replicas: int = 1
+    windows: tuple[int | None, ...] = (None,)
+
+    @property
+    def in_flight(self) -> int:
+        """Tokens that may be scheduled and not done."""
+        return self.budget * (1 + self.ahead)
 
 
 def step_s(decoding: list[int], chunks: list[tuple[int, int]], finishing: int) -> float:
@@ -142,7 +149,7 @@ def cores(drawn: Drawn) -> list[Scheduler]:
     """The engine cores of one replica."""
     return [
         Scheduler(
-            Memory(drawn.blocks, drawn.block, caching=drawn.names),
+            Memory(drawn.blocks, drawn.block, drawn.windows, drawn.names, drawn.in_flight),
             drawn.seats,
             drawn.budget,
             drawn.policy,
@@ -188,8 +195,20 @@ def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
         schedules_ahead=drawn.ahead,
         whole_prompt=drawn.whole,
     )
+    widths = sorted({window for window in drawn.windows if window is not None})
     model = AffineModel(
-        BASE, SEQUENCE, CONTEXT, TOKEN, PAIR, kv_tokens=drawn.blocks * drawn.block, block_tokens=drawn.block
+        BASE,
+        SEQUENCE,
+        CONTEXT,
+        TOKEN,
+        PAIR,
+        kv_tokens=drawn.blocks * drawn.block,
+        block_tokens=drawn.block,
+        whole=drawn.windows.count(None),
+        pooled=tuple(
+            WindowGroups.of(width, drawn.windows.count(width), drawn.block, drawn.in_flight, int(drawn.ahead))
+            for width in widths
+        ),
     )
     return ServiceSpec("service", model, traffic, limits, drawn.replicas, queue=drawn.policy, router="round_robin")
 

@@ -34,7 +34,8 @@ def real_model(name: str, system: str, engine: str, tensor_parallel: int, blocks
     model = step_model(load_model(name), load_system(system), deployment, load_engine(engine))
     if blocks is None:
         return model
-    memory = dataclasses.replace(model.kv_memory, tokens=blocks * model.kv_memory.block_tokens)
+    pool = blocks if model.kv_memory.windows else 0
+    memory = dataclasses.replace(model.kv_memory, tokens=blocks * model.kv_memory.block_tokens, pool=pool)
     if isinstance(model, Ring):
         return dataclasses.replace(model, kv_memory=memory)
     assert isinstance(model, GpuStepModel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from infermodel.cost.block_pool import WindowGroups
 from infermodel.cost.step import Batch, KvMemory, Ramp, StepCost
 
 
@@ -21,6 +22,8 @@ class AffineModel:
     kv_tokens: int = 16 * 100_000
     block_tokens: int = 16
     windows: tuple[int, ...] = ()
+    whole: int = 1
+    pooled: tuple[WindowGroups, ...] = ()
     slots: int = 1 << 40
     most_steps: int = 1 << 40
     idle_w: float = 100.0
@@ -29,7 +32,8 @@ class AffineModel:
 
     @property
     def kv_memory(self) -> KvMemory:
-        return KvMemory(self.kv_tokens, self.block_tokens, 1.0, 0.0)
+        blocks = self.kv_tokens // self.block_tokens
+        return KvMemory(self.kv_tokens, self.block_tokens, 1.0, 0.0, pool=blocks, whole=self.whole, windows=self.pooled)
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         return self.slots

@@ -113,7 +113,7 @@ def fewest_devices(model: ModelArchitecture, system: System, number: str, contex
         return ring.devices
     for count in (1 << power for power in range(11)):
         try:
-            held = step_model(model, system, replace(deployment, tensor_parallel=count), engine).kv_memory.tokens
+            held = step_model(model, system, replace(deployment, tensor_parallel=count), engine).kv_memory.fits_alone
         except (DoesNotFit, ValueError):
             continue
         if held >= context:

@@ -9,7 +9,7 @@ from infermodel.claims.evidence import Arguments, Evidence, rebuilt, speed_tok_s
 from infermodel.claims.memory import fewest_devices, usable_ends
 from infermodel.claims.speed import CONTEXT
 from infermodel.claims.verdict import Answer
-from infermodel.cost.step import DoesNotFit
+from infermodel.cost.step import DoesNotFit, StepModel
 from infermodel.hardware import System
 from infermodel.workload.quotas import RateLimit, most_tokens
 
@@ -19,7 +19,7 @@ DAY_S = 86400.0
 def requests_at_once(evidence: Evidence, arguments: Arguments) -> Answer:
     """Requests of each of `contexts` that fit into the KV memory of a replica of each of `services`."""
     cases = {
-        f"{int(context):,} tokens on {found.service.name}": found.service.step_model.kv_memory.tokens // int(context)
+        f"{int(context):,} tokens on {found.service.name}": _at_once(found.service.step_model, int(context))
         for found in evidence.services(arguments)
         for context in arguments["contexts"]
     }
@@ -29,10 +29,15 @@ def requests_at_once(evidence: Evidence, arguments: Arguments) -> Answer:
     )
 
 
+def _at_once(model: StepModel, context: int) -> int:
+    return int(model.kv_memory.sequences(context))
+
+
 def longest_context(evidence: Evidence, arguments: Arguments) -> Answer:
     """Tokens of context that fit into the KV memory of a replica of each of `services`: the longest single request."""
     cases = {
-        found.service.name: float(found.service.step_model.kv_memory.tokens) for found in evidence.services(arguments)
+        found.service.name: float(found.service.step_model.kv_memory.fits_alone)
+        for found in evidence.services(arguments)
     }
     reason = "all KV memory of a replica holds " + ", ".join(f"{n:,.0f} tokens on {name}" for name, n in cases.items())
     return Answer.from_worst_to_best(cases, reason, "a replica has the memory of {case}")

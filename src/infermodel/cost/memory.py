@@ -12,6 +12,7 @@ from infermodel.architecture import (
     Layer,
     ModelArchitecture,
 )
+from infermodel.cost.block_pool import WindowGroups, block_bytes, groups_of
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.layout import stage_layers
 from infermodel.cost.step import DoesNotFit, KvMemory
@@ -25,20 +26,22 @@ LARGEST_FLEET = 1024
 
 @dataclass(frozen=True, slots=True)
 class StageMemory:
-    """Bytes on one GPU of a pipeline stage, and the tokens of context that fit beside them (may be negative).
+    """Bytes on one GPU of a pipeline stage, and the KV blocks that fit beside them (may be negative).
 
     Attributes:
         beside_bytes: what an engine that shares out the whole device needs beside weights and KV: activations, experts'
             workspaces, the runtime.
-        longest: tokens of the longest single sequence that fits.
+        kv_bytes_per_token: of all layers.
+        block_bytes: of a block.
+        blocks: of the replica, as far as this stage has room for them.
     """
 
     weights_bytes: float
     beside_bytes: float
     free_bytes: float
     kv_bytes_per_token: float
-    tokens: float
-    longest: float
+    block_bytes: float
+    blocks: float
 
 
 def shard_of(deployment: Deployment) -> Shard:
@@ -123,12 +126,7 @@ def beside_bytes(architecture: ModelArchitecture, deployment: Deployment, engine
 def stage_memory(
     stage: int, architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine
 ) -> StageMemory:
-    """Memory of one GPU of pipeline stage `stage`.
-
-    Windowed layers keep what their window sees where that leaves more room than keeping everything: the better of
-    room / (all layers' bytes) and (room - every sequence's windows) / (unwindowed layers' bytes). A sequence alone
-    is charged its window and the tokens that may be on their way (vLLM 0.33.0).
-    """
+    """Memory of one GPU of pipeline stage `stage`."""
     stages = deployment.pipeline_parallel
     layers = stage_layers(architecture, stages)[stage]
     weights = weights_bytes(layers, architecture, deployment, int(engine.constants.get("expert_tile", 1)))
@@ -141,23 +139,46 @@ def stage_memory(
         free = (device.memory_capacity_bytes - weights - beside) * deployment.memory_utilisation
     else:
         free = device.memory_capacity_bytes * deployment.memory_utilisation - weights - beside
-    number = PRECISION_BYTES[deployment.precision.kv_cache]
-    shard = shard_of(deployment)
-    whole = windowed = held = held_alone = 0.0
-    in_flight = deployment.max_batched_tokens * (1 + engine.schedules_ahead)
+    counts, per_token = kv_by_window(layers, deployment)
+    if _pools_apart(architecture, engine):
+        share = engine.constants["window_token_share"]
+        block = deployment.kv_block_tokens * sum(
+            each * (1.0 if window is None else share) for window, each in per_token.items()
+        )
+    else:
+        block = block_bytes(counts, per_token, pool_groups(architecture, deployment), deployment.kv_block_tokens)
+    blocks = free / block * deployment.data_parallel
+    return StageMemory(weights, beside, free, sum(per_token.values()), block, blocks)
+
+
+def kv_by_window(
+    layers: tuple[tuple[Layer, int], ...], deployment: Deployment
+) -> tuple[dict[int | None, int], dict[int | None, float]]:
+    """Layers, and bytes of keys and values of a token on one GPU, by the window that layers see; None: everything."""
+    number, shard = PRECISION_BYTES[deployment.precision.kv_cache], shard_of(deployment)
+    counts: dict[int | None, int] = {}
+    per_token: dict[int | None, float] = {}
     for layer, count in layers:
-        per_token = count * number * kv_elements_per_token(layer.attention, shard)
-        if layer.attention.window is None:
-            whole += per_token
-        else:
-            windowed += per_token
-            held += per_token * layer.attention.window
-            held_alone += per_token * (layer.attention.window + in_flight)
-    tokens = longest = free / (whole + windowed)
-    if whole and windowed:
-        tokens = max(tokens, (free - deployment.max_sequences * held) / whole)
-        longest = max(longest, (free - held_alone) / whole)
-    return StageMemory(weights, beside, free, whole + windowed, tokens * deployment.data_parallel, longest)
+        window = layer.attention.window
+        counts[window] = counts.get(window, 0) + count
+        bytes_each = number * kv_elements_per_token(layer.attention, shard)
+        per_token[window] = per_token.get(window, 0.0) + count * bytes_each
+    return counts, per_token
+
+
+def pool_groups(architecture: ModelArchitecture, deployment: Deployment) -> dict[int | None, int]:
+    """Groups of layers that share a pool of blocks, by what they see."""
+    return groups_of(kv_by_window(tuple(architecture.distinct_layers), deployment)[1])
+
+
+def _pools_apart(architecture: ModelArchitecture, engine: Engine) -> bool:
+    """Whether layers with and without a window have pools of their own, of fixed sizes (SGLang 0.5.23).
+
+    That of windows has `window_token_share` of the tokens of the other; since windows move on, it is never the one that
+    is full first, and what is asked for is room in the other.
+    """
+    kinds = {layer.attention.window is None for layer, _ in architecture.distinct_layers}
+    return len(kinds) > 1 and "window_token_share" in engine.constants
 
 
 def fewest_that_fit(architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine) -> int:
@@ -166,15 +187,10 @@ def fewest_that_fit(architecture: ModelArchitecture, device: GpuDevice, deployme
     while gpus <= LARGEST_FLEET:
         if divides(architecture, gpus):
             trial = replace(deployment, tensor_parallel=gpus, pipeline_parallel=1, expert_parallel=1, data_parallel=1)
-            if stage_memory(0, architecture, device, trial, engine).tokens >= smallest_context(deployment):
+            if stage_memory(0, architecture, device, trial, engine).blocks >= 1:
                 return gpus
         gpus *= 2
     return 0
-
-
-def smallest_context(deployment: Deployment) -> int:
-    """Tokens of KV cache below which a replica is not worth starting: one block for each sequence of a batch of one."""
-    return deployment.kv_block_tokens
 
 
 def divides(architecture: ModelArchitecture, gpus: int) -> bool:
@@ -192,18 +208,36 @@ def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: De
     stages = [
         stage_memory(stage, architecture, device, deployment, engine) for stage in range(deployment.pipeline_parallel)
     ]
-    tightest = min(stages, key=lambda memory: memory.tokens)
-    if tightest.tokens < smallest_context(deployment):
-        raise DoesNotFit(_no_room(architecture, device, deployment, engine, tightest))
-    block = deployment.kv_block_tokens
+    tightest = min(stages, key=lambda memory: memory.blocks)
+    block, context = deployment.kv_block_tokens, deployment.max_context
+    groups = {None: 1} if _pools_apart(architecture, engine) else pool_groups(architecture, deployment)
+    in_flight = deployment.max_batched_tokens * (1 + engine.schedules_ahead)
+    windows = tuple(
+        WindowGroups.of(window, count, block, in_flight, int(engine.schedules_ahead))
+        for window, count in groups.items()
+        if window is not None
+    )
+
+    pool = int(tightest.blocks)
     group = deployment.tensor_parallel * deployment.data_parallel
-    per_token = sum(memory.kv_bytes_per_token for memory in stages) * deployment.tensor_parallel
-    return KvMemory(
-        tokens=int(tightest.tokens // block) * block,
+    room = KvMemory(
+        tokens=pool * block,
         block_tokens=block,
-        bytes_per_token=per_token,
+        bytes_per_token=sum(memory.kv_bytes_per_token for memory in stages) * deployment.tensor_parallel,
         weights_bytes=sum(memory.weights_bytes for memory in stages) * group,
-        longest=int(min(memory.longest for memory in stages) // block) * block,
+        longest=pool // deployment.data_parallel * block,
+        pool=pool if windows else 0,
+        block_bytes=sum(memory.block_bytes for memory in stages) * deployment.tensor_parallel,
+        whole=groups.get(None, 0),
+        windows=windows,
+    )
+    if pool < room.charged(1):
+        raise DoesNotFit(_no_room(architecture, device, deployment, engine, tightest))
+    if not windows:
+        return room
+    longest = min(room.alone_in(pool // deployment.data_parallel), architecture.max_context)
+    return replace(
+        room, tokens=int(pool / room.charged(ceil(context / block)) * context) // block * block, longest=longest
     )
 
 

@@ -11,6 +11,7 @@ Nothing here draws random numbers; the closed forms are what sampled acceptance 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from infermodel.cost.dataflow import Ring
 from infermodel.cost.step import Batch, KvMemory, StepModel
@@ -117,9 +118,22 @@ def kv_memory_beside(memory: KvMemory, draft_weights_bytes: float, draft_kv_byte
     """Room for keys and values that a draft model leaves where memory is pooled: on GPUs of one replica, or LPUs.
 
     The draft keeps KV of its own for every token. (On wafers a draft lies on one of them: `placement.with_draft`.)
+    Beside layers with a window its layers join those that see everything, and all groups are padded to their number.
     """
-    room = memory.tokens * memory.bytes_per_token - draft_weights_bytes
-    per_token = memory.bytes_per_token + draft_kv_bytes_per_token
-    blocks = max(0, int(room // per_token)) // memory.block_tokens
     weights_bytes = memory.weights_bytes + draft_weights_bytes
-    return KvMemory(blocks * memory.block_tokens, memory.block_tokens, per_token, weights_bytes)
+    per_token, block = memory.bytes_per_token + draft_kv_bytes_per_token, memory.block_tokens
+    if memory.windows:
+        room = memory.pool * memory.block_bytes - draft_weights_bytes
+        block_bytes = memory.block_bytes + block * draft_kv_bytes_per_token
+        pool = max(0, int(room // block_bytes))
+        return replace(
+            memory,
+            tokens=memory.tokens * pool // memory.pool // block * block,
+            bytes_per_token=per_token,
+            weights_bytes=weights_bytes,
+            longest=min(memory.longest, memory.alone_in(pool)),
+            pool=pool,
+            block_bytes=block_bytes,
+        )
+    room = memory.tokens * memory.bytes_per_token - draft_weights_bytes
+    return KvMemory(max(0, int(room // per_token)) // block * block, block, per_token, weights_bytes)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, Final, Literal, NamedTuple, Protocol
+
+from infermodel.cost.block_pool import WindowGroups
 
 Bound = Literal["compute", "memory", "network", "latency", "host"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "network", "latency", "host")
@@ -244,11 +247,16 @@ class KvMemory:
     """Room for keys and values on one replica.
 
     Attributes:
-        tokens: tokens of context that fit, whole blocks.
+        tokens: tokens of context that fit, whole blocks; with windows, as many as sequences of the longest served
+            context have that fit at once.
         block_tokens: tokens of a block.
         bytes_per_token: over all devices of the replica.
         weights_bytes: weights on all devices of the replica.
         longest: tokens of the longest single sequence that fits; 0: as many as all.
+        pool: blocks that groups of layers share; 0: those of `tokens`.
+        block_bytes: of a block of the pool on all devices; 0: of as many tokens.
+        whole: groups of layers that see everything.
+        windows: groups of those that see a window.
     """
 
     tokens: int
@@ -256,6 +264,58 @@ class KvMemory:
     bytes_per_token: float
     weights_bytes: float
     longest: int = 0
+    pool: int = 0
+    block_bytes: float = 0.0
+    whole: int = 1
+    windows: tuple[WindowGroups, ...] = ()
+
+    @property
+    def blocks(self) -> int:
+        """Of the pool."""
+        return self.pool or self.tokens // self.block_tokens
+
+    @property
+    def fits_alone(self) -> int:
+        """Tokens of the longest sequence that can be held at all."""
+        return self.alone_in(self.blocks)
+
+    def alone_in(self, pool: int) -> int:
+        """Tokens of the longest sequence that a pool of so many blocks holds.
+
+        >>> window = WindowGroups(128, 1, 9, 1033)  # gpt-oss: 1,033 blocks of a window while a prompt is computed
+        >>> memory = KvMemory(0, 16, 1.0, 0.0, windows=(window,))
+        >>> memory.alone_in(9233), memory.alone_in(9)  # 8,200 blocks and 1,033; 4 and 5
+        (131200, 64)
+        """
+        if not self.whole and sum(each.groups * each.most for each in self.windows) <= pool:
+            return FOREVER
+        return (bisect_right(range(pool + 1), pool, key=self.charged) - 1) * self.block_tokens
+
+    def charged(self, blocks: int) -> int:
+        """Blocks of the pool that a prompt of so many blocks is charged at most: windows hold what is under way beside
+        what they see, and may begin within a block (vLLM 0.33.0).
+        """
+        return self.whole * blocks + sum(each.groups * min(blocks + 1, each.most) for each in self.windows)
+
+    @property
+    def in_whole(self) -> int:
+        """Tokens of contexts that lie in memory at most; layers that see everything hold all of them."""
+        return self.blocks * self.block_tokens // self.whole if self.whole else FOREVER
+
+    def sequences(self, context: float) -> float:
+        """How many sequences of this mean context decode at once.
+
+        >>> KvMemory(160, 16, 1.0, 0.0).sequences(40)
+        4.0
+        >>> window = WindowGroups(128, 1, 9, 1033)
+        >>> KvMemory(0, 16, 1.0, 0.0, pool=7200, windows=(window,)).sequences(1008)  # 63 and 9 blocks each
+        100.0
+        """
+        if not self.windows:
+            return self.tokens / context
+        block = self.block_tokens
+        held = self.whole * context + sum(each.groups * min(context, each.held * block) for each in self.windows)
+        return self.blocks * block / held
 
 
 class StepModel(Protocol):

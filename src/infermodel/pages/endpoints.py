@@ -105,7 +105,7 @@ def speed_tok_s(model: StepModel, sequences: int, context: int = CONTEXT) -> flo
 
 def batch_behind(model: StepModel, tok_s: float) -> int:
     """The most sequences, as far as memory holds them, of which each still gets the speed; 0 if not even one does."""
-    low, high = 0, min(MOST, model.kv_memory.tokens // CONTEXT) + 1
+    low, high = 0, min(MOST, int(model.kv_memory.sequences(CONTEXT))) + 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if speed_tok_s(model, middle) >= tok_s else (low, middle)
@@ -238,7 +238,7 @@ def drawn() -> Figure:
             built = replica(model, layout)
             if built is None or layout.system != "dgx-h100":
                 continue
-            batches = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if n * CONTEXT <= built.kv_memory.tokens]
+            batches = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if n <= built.kv_memory.sequences(CONTEXT)]
             speeds = [speed_tok_s(built, n) for n in batches]
             reached += speeds
             style = "-" if layout.weights == "bf16" else "--"

@@ -39,7 +39,7 @@ def bounds(service: ResolvedService) -> tuple[int, int]:
     The last token of an answer is never written; drafts are written before they are known to be right.
     """
     memory, drafted = service.step_model.kv_memory, service.speculation.drafted if service.speculation else 0
-    return service.limits.max_context, memory.tokens // memory.block_tokens * memory.block_tokens + 1 - drafted
+    return service.limits.max_context, memory.fits_alone + 1 - drafted
 
 
 def reasons(service: ResolvedService, totals: Tokens) -> list[tuple[int, str]]:

@@ -139,8 +139,7 @@ def demand_of(
     """The measured requests that the service accepts; what is too long for it is rejected, and costs nothing."""
     prompt = requests.prompt_tokens.astype(np.float64)
     output = requests.output_tokens.astype(np.float64)
-    memory = service.step_model.kv_memory
-    room = min(service.limits.max_context, memory.tokens // memory.block_tokens * memory.block_tokens)
+    room = min(service.limits.max_context, service.step_model.kv_memory.fits_alone)
     kept = inside & (prompt + output <= room)
     alone = np.full(len(prompt), not service.finds_prompts) | (requests.prompt_id < 0)
     computed = np.where(alone, prompt, 1.0)  # of a prompt that is in the cache whole, the last token

@@ -83,7 +83,7 @@ def known(service: ResolvedService) -> tuple[Known, ...]:
 def facts_of(service: ResolvedService, law: LeastStep) -> Known:
     """The cells of a law, and charges that no step of any of them falls below."""
     limits = service.limits
-    at_once = service.step_model.kv_memory.tokens + limits.max_sequences  # contexts of running requests lie in memory
+    at_once = service.step_model.kv_memory.in_whole + limits.max_sequences  # contexts of running requests lie in memory
     cells = [
         (most, most_prompt, law.fixed_s(least, least_prompt))
         for least, most in ((0, 0), *parts(min(limits.max_sequences, at_once), TOKEN_RATIO))

@@ -174,7 +174,7 @@ def to_fill_caches(service: ResolvedService) -> int:
     traffic = service.traffic
     if not service.finds_prompts or isinstance(traffic, TraceTraffic) or traffic.prefix is None:
         return 0
-    room = ceil(service.step_model.kv_memory.tokens / traffic.mean_prompt_tokens)
+    room = ceil(service.step_model.kv_memory.sequences(traffic.mean_prompt_tokens))
     return min(MOST_REQUESTS // 2, 4 * service.replicas * min(traffic.prefix.distinct_prompts, room))
 
 

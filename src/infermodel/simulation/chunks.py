@@ -13,15 +13,20 @@ ENDLESS: Final = 1 << 60
 
 
 class Prefill:
-    """A prompt on its way into the KV cache: `done` of `target` tokens are there, a step adds `chunk`."""
+    """A prompt on its way into the KV cache: `done` of `target` tokens are there, a step adds `chunk`.
 
-    __slots__ = ("chunk", "done", "request", "target")
+    `settled` of them are in no step that may still run while the next is composed; `windowed` blocks are in windows.
+    """
+
+    __slots__ = ("chunk", "done", "request", "settled", "target", "windowed")
 
     def __init__(self, request: int, target: int, done: int, chunk: int = 0) -> None:
         self.request = request
         self.target = target
         self.done = done
         self.chunk = chunk
+        self.settled = done
+        self.windowed = 0
 
 
 class LongPrompts:
@@ -49,13 +54,15 @@ class LongPrompts:
         self.most = ENDLESS if self.alone else self._bound
 
 
-def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int, most: int = ENDLESS) -> tuple[int, int]:
+def assign_chunks(
+    prefills: Sequence[Prefill], budget: int, block_tokens: int, most: int = ENDLESS, groups: int = 1
+) -> tuple[int, int]:
     """Share the step's token budget among the prompts in progress, first come first served, whole rests first.
 
     Sets `chunk` of each prefill (0: waits this step), `most` at most.
 
     Returns:
-        budget left, and KV blocks that the chunks newly need.
+        budget left, and KV blocks that the chunks newly need of all `groups` of layers.
 
     >>> a, b = Prefill(0, 100, 0), Prefill(1, 100, 32)
     >>> assign_chunks([a, b], 128, 16), a.chunk, b.chunk
@@ -66,7 +73,7 @@ def assign_chunks(prefills: Sequence[Prefill], budget: int, block_tokens: int, m
         prefill.chunk = min(prefill.target - prefill.done, budget, most)
         budget -= prefill.chunk
         needed += blocks(prefill.done + prefill.chunk, block_tokens) - blocks(prefill.done, block_tokens)
-    return budget, needed
+    return budget, needed * groups
 
 
 def pieces(prefills: Sequence[Prefill]) -> tuple[tuple[Chunk, ...], int, int]:

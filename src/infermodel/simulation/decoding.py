@@ -11,6 +11,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Final
 
+from infermodel.cost.block_pool import WindowGroups
 from infermodel.cost.step import Windowed
 
 NOBODY: Final = -(1 << 60)
@@ -26,18 +27,29 @@ class Decoding:
         sequences: how many they are.
         offsets: their offsets together; so their contexts in the step to come are `offsets + sequences * step`.
         windows: the contexts as each window of the model sees them.
+        turned_over: blocks that the last steps took and gave back behind a window.
+
+    Args:
+        windows: of the model.
+        block_tokens: tokens of a KV block.
+        whole: groups of layers that take a block whenever a sequence enters one.
+        pooled: groups of layers that hold only a window.
     """
 
-    def __init__(self, windows: tuple[int, ...], block_tokens: int) -> None:
+    def __init__(
+        self, windows: tuple[int, ...], block_tokens: int, whole: int = 1, pooled: tuple[WindowGroups, ...] = ()
+    ) -> None:
         self.step = 0
         self.offset: dict[int, int] = {}
         self.sequences = 0
         self.offsets = 0
         self.windows = [Window(width) for width in windows]
+        self.turned_over = 0
         self._most = NOBODY  # the largest offset, where it is known
         self._block_tokens = block_tokens
-        # The histogram of offsets modulo the block size, twice in a row, so that any run of residues is one slice.
-        self._residues = [0] * (2 * block_tokens)
+        self._crossings = Crossings(block_tokens)
+        self._whole = whole
+        self._fillings = [Filling(each, block_tokens) for each in pooled]
 
     def join(self, request: int, context: int) -> None:
         """`request` decodes from the step to come on, in which its context is `context`."""
@@ -49,6 +61,8 @@ class Decoding:
             self._most = offset
         for window in self.windows:
             window.join(request, context, self.step)
+        for filling in self._fillings:
+            filling.join(request, context, self.step)
 
     def leave(self, request: int) -> int:
         """`request` decodes no more; returns the context that its next token would have had."""
@@ -60,6 +74,8 @@ class Decoding:
         context = offset + self.step
         for window in self.windows:
             window.leave(request, context, self.step)
+        for filling in self._fillings:
+            filling.leave(request)
         return context
 
     def grow(self, request: int, tokens: int) -> None:
@@ -74,17 +90,25 @@ class Decoding:
         for window in self.windows:
             window.leave(request, context, step)
             window.join(request, context + tokens, step)
+        for filling in self._fillings:
+            filling.leave(request)
+            filling.join(request, context + tokens, step)
 
     def _count(self, offset: int, change: int) -> None:
         """Sequences with this offset come (1) or go (-1)."""
         self.offsets += change * offset
-        block, residues = self._block_tokens, self._residues
-        residue = offset % block
-        residues[residue] = residues[residue + block] = residues[residue] + change
+        self._crossings.count(offset, change)
 
     def advance(self, steps: int) -> int:
-        """Every sequence has got a token in each of `steps` steps; returns the KV blocks that this newly took."""
+        """Every sequence has got a token in each of `steps` steps; returns the KV blocks that this newly took.
+
+        Blocks that sequences took and gave back behind a window are `turned_over`.
+        """
         grown = self.growth(steps) if self.sequences else 0
+        if self._fillings:
+            opened, self.turned_over = self._crossings.within(self.step, steps, self.sequences), 0
+            for filling in self._fillings:
+                self.turned_over += filling.groups * opened - filling.growth(self.step, steps)
         self.step += steps
         for window in self.windows:
             window.advance(steps)
@@ -106,6 +130,8 @@ class Decoding:
         """The most steps, up to `steps`, before some sequence outgrows a window."""
         for window in self.windows:
             steps = min(steps, window.steps_left(self.step, steps))
+        for filling in self._fillings:
+            steps = min(steps, filling.steps_left(self.step, steps))
         return steps
 
     def growth(self, steps: int) -> int:
@@ -118,17 +144,15 @@ class Decoding:
         >>> decoding.advance(1), decoding.growth(8)
         (128, 0)
         """
-        block = self._block_tokens
-        # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.
-        last = (1 - self.step) % block + block
-        if steps == 1:
-            return self._residues[last]
-        whole = steps // block
-        return whole * self.sequences + sum(self._residues[last - steps + whole * block + 1 : last + 1])
+        grown = self._whole * self._crossings.within(self.step, steps, self.sequences)
+        for filling in self._fillings:
+            grown += filling.growth(self.step, steps)
+        return grown
 
     def steps_that_fit(self, steps: int, room: int) -> int:
         """The most steps, up to `steps`, whose growth stays within `room` blocks."""
-        at_most = self.sequences * (steps // self._block_tokens + 1)  # each sequence enters so many new blocks
+        groups = self._whole + sum([filling.groups for filling in self._fillings])
+        at_most = groups * self.sequences * (steps // self._block_tokens + 1)  # each enters so many new blocks
         if at_most <= room or self.growth(steps) <= room:
             return steps
         fits, fails = 0, steps
@@ -139,6 +163,74 @@ class Decoding:
             else:
                 fails = middle
         return fits
+
+
+class Crossings:
+    """A histogram of offsets modulo the block size, which tells how many sequences enter a new block."""
+
+    __slots__ = ("_block_tokens", "_residues")
+
+    def __init__(self, block_tokens: int) -> None:
+        self._block_tokens = block_tokens
+        self._residues = [0] * (2 * block_tokens)  # twice in a row, so that any run of residues is one slice
+
+    def count(self, offset: int, change: int) -> None:
+        """Sequences with this offset come (1) or go (-1)."""
+        block, residues = self._block_tokens, self._residues
+        residue = offset % block
+        residues[residue] = residues[residue + block] = residues[residue] + change
+
+    def within(self, step: int, steps: int, sequences: int) -> int:
+        """Blocks that these sequences enter in the next `steps` steps after `step`."""
+        block = self._block_tokens
+        # In step s those with (offset + s) % B == 1 % B cross; going through the steps, their offsets descend.
+        last = (1 - step) % block + block
+        if steps == 1:
+            return self._residues[last]
+        whole = steps // block
+        return whole * sequences + sum(self._residues[last - steps + whole * block + 1 : last + 1])
+
+
+class Filling:
+    """Sequences that hold ever more blocks of groups with a window, until they hold as many as any does."""
+
+    __slots__ = ("_crossings", "_fills_at", "_heap", "_width", "groups")
+
+    def __init__(self, window: WindowGroups, block_tokens: int) -> None:
+        self.groups = window.groups
+        self._width = (window.held - 1) * block_tokens + 2  # a context of one less enters the last block
+        self._crossings = Crossings(block_tokens)
+        self._fills_at: dict[int, int] = {}  # request -> step in which its context equals the width
+        self._heap: list[tuple[int, int]] = []
+
+    def join(self, request: int, context: int, step: int) -> None:
+        """As `Decoding.join`."""
+        if context < self._width:
+            self._fills_at[request] = fills_at = step + self._width - context
+            self._crossings.count(self._width - fills_at, 1)
+            heappush(self._heap, (fills_at, request))
+
+    def leave(self, request: int) -> None:
+        """`request` decodes no more."""
+        fills_at = self._fills_at.pop(request, None)
+        if fills_at is not None:
+            self._crossings.count(self._width - fills_at, -1)
+
+    def growth(self, step: int, steps: int) -> int:
+        """Blocks that these sequences need in the next `steps` steps, none of which fills a window."""
+        return self.groups * self._crossings.within(step, steps, len(self._fills_at))
+
+    def steps_left(self, step: int, steps: int) -> int:
+        """The most steps, up to `steps`, before some sequence holds all that it comes to hold."""
+        heap = self._heap
+        while heap:
+            fills_at, request = heap[0]
+            if self._fills_at.get(request) == fills_at:
+                if fills_at > step:
+                    return min(steps, fills_at - step)
+                self.leave(request)
+            heappop(heap)
+        return steps
 
 
 class Window:

@@ -30,8 +30,8 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
     """
     pause_s, users = traffic.think_time.mean_s, traffic.users / spec.replicas
     prompt, output = traffic.mean_prompt_tokens, max(1.0, traffic.mean_output_tokens)
-    memory = spec.step_model.kv_memory.tokens
-    low, high = 1, max(1, min(spec.limits.max_sequences, int(memory / (prompt + output)), ceil(users)))
+    fit = int(spec.step_model.kv_memory.sequences(prompt + output))
+    low, high = 1, max(1, min(spec.limits.max_sequences, fit, ceil(users)))
     while low < high:
         middle = (low + high) // 2
         enough = middle * (1 + pause_s / answer_s(spec, middle, prompt, output)) >= users

@@ -33,14 +33,13 @@ class Members:
     ) -> None:
         room = step_model.kv_memory
         self.memory = Memory(
-            room.tokens // room.block_tokens,
-            room.block_tokens,
+            room,
             log,
             limits=limits,
             scheduled=self._scheduled,
             computed=self._computed,
         )
-        self.decoding = Decoding(step_model.windows, room.block_tokens)
+        self.decoding = Decoding(step_model.windows, room.block_tokens, room.whole, room.windows)
         self.prefills: list[Prefill] = []
         self.chunks = NO_CHUNKS
         self.settled_at = 0.0
@@ -48,7 +47,9 @@ class Members:
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
         self._reserves = limits.reserves_output
-        self._one_token: list[tuple[int, int]] = []  # requests that their prompts' step ended, their tokens in memory
+        # Requests that their prompts' step ended, their tokens in memory and their blocks in windows.
+        self._one_token: list[tuple[int, int, int]] = []
+        self._ahead = limits.schedules_ahead
         self._steps_on = 0  # steps after those that are done, before the one that is being composed
 
     def __len__(self) -> int:
@@ -62,6 +63,8 @@ class Members:
         """
         memory, produced = self.memory, steps * self.decoding.sequences
         memory.grow(self.decoding.advance(steps))
+        if memory.windows:
+            memory.turn_over(self.decoding.turned_over)
         self.settled_at = end
         if not self.prefills:
             return produced, 0
@@ -76,7 +79,9 @@ class Members:
                 else:
                     unfinished.append(prefill)
                 prompt_tokens += reached - done
-                memory.grow(blocks(reached, memory.block_tokens) - blocks(done, memory.block_tokens))
+                memory.grow(self._prompt_growth(prefill, steps))
+                if memory.windows:
+                    self._slide(prefill, steps, reached)
                 prefill.done = reached
             else:
                 unfinished.append(prefill)
@@ -84,6 +89,29 @@ class Members:
         for prefill in complete:
             self._first_token(prefill, end)
         return produced + len(complete), prompt_tokens
+
+    def _prompt_growth(self, prefill: Prefill, steps: int) -> int:
+        """KV blocks that a prompt takes in the next steps, as many as it holds in the last of them."""
+        memory, done = self.memory, prefill.done
+        reached = min(prefill.target, done + prefill.chunk * steps)
+        grown = memory.whole * (blocks(reached, memory.block_tokens) - blocks(done, memory.block_tokens))
+        return grown + self._in_windows(prefill, steps) - prefill.windowed if memory.windows else grown
+
+    def _in_windows(self, prefill: Prefill, steps: int) -> int:
+        """Blocks in windows that a prompt holds in the last of the next steps."""
+        done, chunk, settled = prefill.done, prefill.chunk, prefill.settled
+        if chunk == 0:
+            return prefill.windowed
+        if steps > 1:
+            settled = done + chunk * (steps - 1 - self._ahead)
+        return self.memory.in_windows(min(prefill.target, done + chunk * steps), settled)
+
+    def _slide(self, prefill: Prefill, steps: int, reached: int) -> None:
+        """A prompt has come that far: what the step after the next ones finds behind its windows is given back."""
+        held = self._in_windows(prefill, steps)
+        prefill.settled = prefill.done + prefill.chunk * (steps - 1) if self._ahead else reached
+        prefill.windowed = self.memory.in_windows(reached, prefill.settled)
+        self.memory.slide(held - prefill.windowed)
 
     def _first_token(self, prefill: Prefill, end: float) -> None:
         """A prompt is complete: its step has sampled a token."""
@@ -97,10 +125,12 @@ class Members:
             log.first_token_at[request] = log.last_token_at[request] = self._client.streams_from(request, end)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
-            self._one_token.append((request, prefill.done))
+            self._one_token.append((request, prefill.done, prefill.windowed))
             self._end(request, end)
             return
         self.decoding.join(request, prefill.target + 1)
+        if self.memory.windows:
+            self.memory.slide(prefill.windowed - self.memory.held_in_windows(prefill.target))
         self._expect_end(request, to_come)
 
     def _expect_end(self, request: int, steps: int) -> None:
@@ -125,14 +155,15 @@ class Members:
             among = set(due)
             leaving = [request for request in decoding.offset if request in among]
         for request in leaving:
-            memory.give_back(request, decoding.leave(request) - 1, ended=True)
+            tokens = decoding.leave(request) - 1
+            memory.give_back(request, tokens, memory.held_in_windows(tokens), ended=True)
         for request in due:
             self._end(request, end)
         self._let_go_of_one_tokens()
 
     def _let_go_of_one_tokens(self) -> None:
-        for request, tokens in self._one_token:
-            self.memory.give_back(request, tokens, ended=True)
+        for request, tokens, windowed in self._one_token:
+            self.memory.give_back(request, tokens, windowed, ended=True)
         self._one_token.clear()
 
     def _end(self, request: int, end: float) -> None:
@@ -150,7 +181,7 @@ class Members:
         self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]
         self._resumed[request] = (produced, self.settled_at)
-        self.memory.give_back(request, context - 1)
+        self.memory.give_back(request, context - 1, self.memory.held_in_windows(context - 1))
 
     def lose_memory(self) -> list[int]:
         """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
@@ -159,7 +190,7 @@ class Members:
         for request in sequences:
             self._evict(request)
         for prefill in self.prefills:
-            self.memory.give_back(prefill.request, prefill.done)
+            self.memory.give_back(prefill.request, prefill.done, prefill.windowed)
         self.prefills.clear()
         self.memory.lose()
         return lost
@@ -187,4 +218,4 @@ class Members:
 
     def _blocks_at_end(self, request: int) -> int:
         """KV blocks that the request will hold at its last token."""
-        return blocks(self._context_at_end(request) - 1, self.memory.block_tokens)
+        return self.memory.held(self._context_at_end(request) - 1)

@@ -63,7 +63,7 @@ class Running(Members):
         """Decide what the next steps work on; returns for how many of them this will do, 0 if nothing is to be done."""
         decoding, memory, prefills = self.decoding, self.memory, self.prefills
         self._preempted = self.held_up = repeats_not = False
-        if prefills or self.queue or decoding.sequences * self.lookahead > memory.free:
+        if prefills or self.queue or decoding.sequences * self.lookahead * memory.groups > memory.free:
             repeats_not = self._compose(now)
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
@@ -78,9 +78,9 @@ class Running(Members):
             to_finish = self._finishes[0][0] - decoding.step
             if to_finish < most:
                 most = to_finish
-            if decoding.windows:
+            if decoding.windows or memory.windows:
                 most = decoding.steps_until_full_window(most)
-            if sequences * (most // memory.block_tokens + 1) > memory.free and not self.chunks:
+            if memory.groups * sequences * (most // memory.block_tokens + 1) > memory.free and not self.chunks:
                 most = decoding.steps_that_fit(most, memory.free) or 1
         return 1 if repeats_not else most
 
@@ -102,7 +102,9 @@ class Running(Members):
             budget = self._budget()
             needed = decoding.growth(self.lookahead)
             if prefills:
-                budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens, self._long.most)
+                budget, chunk_blocks = assign_chunks(
+                    prefills, budget, memory.block_tokens, self._long.most, memory.groups
+                )
                 needed += chunk_blocks
             if needed <= memory.free:
                 break
@@ -145,7 +147,7 @@ class Running(Members):
                 memory.reserve(self._blocks_at_end(request))
             memory.take(request, found)
             prefills.append(Prefill(request, target, found.tokens, chunk))
-            spoken_for += blocks(found.tokens + chunk, memory.block_tokens) - found.tokens // memory.block_tokens
+            spoken_for += cost - found.blocks
             memory.make_room(spoken_for)
             log.replica[request] = self._replica
             if isnan(log.first_scheduled_at[request]):
@@ -170,7 +172,8 @@ class Running(Members):
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
             chunk = budget if self._limits.chunked_prefill or not len(self) else 0
         cost = self.memory.cost(found, found.tokens + chunk)
-        return target, chunk, found, cost, self.memory.cost(found, target) if self._limits.whole_prompt else cost
+        charged = max(cost, self.memory.charge(found, target)) if self._limits.whole_prompt else cost
+        return target, chunk, found, cost, charged
 
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
@@ -206,8 +209,7 @@ class Running(Members):
         self._steps_on = 0
         taken = self.decoding.growth(steps + self.lookahead)
         for prefill in prefills:
-            reached = min(prefill.target, prefill.done + prefill.chunk * (steps + 1))
-            taken += blocks(reached, memory.block_tokens) - blocks(prefill.done, memory.block_tokens)
+            taken += self._prompt_growth(prefill, steps + 1)
         fits = (
             chunk > 0
             and taken + needed <= memory.free
@@ -231,7 +233,8 @@ class Running(Members):
             self._evict(victim)
         else:
             position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
-            self.memory.give_back(victim, self.prefills.pop(position).done)
+            prefill = self.prefills.pop(position)
+            self.memory.give_back(victim, prefill.done, prefill.windowed)
         self._preempted = True
         if self._reserves:
             self.memory.reserve(-self._blocks_at_end(victim))
@@ -243,9 +246,9 @@ class Running(Members):
 
     def steps_that_fit(self, most: int, chunks: tuple[Chunk, ...]) -> int:
         """The most of `most` steps with prompts for which KV blocks suffice; at least 1, which was checked before."""
-        room, block = self.memory.free, self.memory.block_tokens
-        for chunk in chunks:
-            room -= blocks(chunk.before + chunk.new * most, block) - blocks(chunk.before, block)
+        room = self.memory.free
+        for prefill in self.prefills:
+            room -= self._prompt_growth(prefill, most)
         if room < 0:
             return 1
         return self.decoding.steps_that_fit(most, room) or 1

@@ -72,8 +72,7 @@ class Service:
             for number, queue in enumerate(self._queues)
         ]
         # The last token of a request is never written to the KV cache.
-        memory = self.replicas[0].running.memory
-        most_kept = memory.capacity * memory.block_tokens + 2 - self.replicas[0].running.lookahead
+        most_kept = spec.step_model.kv_memory.fits_alone + 2 - self.replicas[0].running.lookahead
         self._most_tokens = min(spec.limits.max_context, most_kept)
         self.up: Sequence[int] = range(spec.replicas)
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
@@ -337,7 +336,7 @@ class Service:
             idle_w=model.idle_w,
             peak_flops=model.peak_flops,
             peak_bandwidth=model.peak_bandwidth,
-            kv_blocks=memory.tokens // memory.block_tokens,
+            kv_blocks=memory.blocks,
             kv_block_tokens=memory.block_tokens,
             ended_at=ended_at,
             events=self._clock.agenda.scheduled,

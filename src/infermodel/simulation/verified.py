@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
 from infermodel.simulation.chunks import ENDLESS
-from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.running import Running
 
 _MASK = (1 << 64) - 1
@@ -42,14 +41,14 @@ class VerifiedRunning(Running):
         decoding, memory = self.decoding, self.memory
         verified = list(decoding.offset)
         produced, prompt_tokens = super().advance(steps, end)
-        step, block, extra = decoding.step, memory.block_tokens, 0
+        step, extra = decoding.step, 0
         for request in verified:
             context = decoding.offset[request] + step
             more = accepted(self._chances, even_draw(self._seed, request, context))
             more = min(more, self._context_at_end(request) - context)
             if more:
                 decoding.grow(request, more)
-                memory.grow(blocks(context + more - 1, block) - blocks(context - 1, block))
+                memory.grow(memory.held(context + more - 1) - memory.held(context - 1))
                 extra += more
         self._recorder.gaps_of_nothing(extra)
         return produced + extra, prompt_tokens
@@ -59,7 +58,8 @@ class VerifiedRunning(Running):
         step = self.decoding.step
         done = [r for r, offset in self.decoding.offset.items() if offset + step == self._context_at_end(r)]
         for request in done:
-            self.memory.give_back(request, self.decoding.leave(request) - 1, ended=True)
+            tokens = self.decoding.leave(request) - 1
+            self.memory.give_back(request, tokens, self.memory.held_in_windows(tokens), ended=True)
             self._end(request, end)
         self._let_go_of_one_tokens()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from infermodel.cost.step import KvMemory
 from infermodel.simulation.memory.ledger import Ledger
 from infermodel.simulation.memory.prefixes import Held, Prefixes, Text, own_names
 from infermodel.simulation.recorder import RequestLog
@@ -58,8 +59,12 @@ class Memory(Ledger):
 
     Attributes:
         caches: whether anything can be found.
+        whole: groups of layers that see everything: blocks of the pool for every block of a sequence.
+        windows: groups of layers that see a window.
+        groups: of both kinds.
 
     Args:
+        room: how many blocks, and who shares them.
         limits: whether and from when on blocks can be found.
         scheduled: tokens of a running request when the step that is being composed is done.
         computed: those of the steps that are done.
@@ -67,18 +72,19 @@ class Memory(Ledger):
 
     def __init__(
         self,
-        capacity: int,
-        block_tokens: int,
+        room: KvMemory,
         log: RequestLog,
         *,
         limits: Limits,
         scheduled: Reach,
         computed: Reach,
     ) -> None:
-        super().__init__(capacity, block_tokens)
+        super().__init__(room.blocks, room.block_tokens)
+        self.whole, self.windows = room.whole, room.windows
+        self.groups = room.whole + sum([each.groups for each in room.windows])
         self._log, self._scheduled, self._computed = log, scheduled, computed
         self.caches, self._findable_when, self._answers = (
-            limits.prefix_caching,
+            limits.prefix_caching and room.whole > 0,
             limits.blocks_findable,
             limits.caches_answers,
         )
@@ -95,12 +101,64 @@ class Memory(Ledger):
         if text.laid == 0:
             return NOTHING
         count, unheld = self._prefixes.find(text, limit // self.block_tokens)
-        return Found(count * self.block_tokens, unheld, HERE) if count else NOTHING
+        return Found(count * self.block_tokens, unheld * self.whole, HERE) if count else NOTHING
 
     def cost(self, found: Found, tokens: int) -> int:
         """Free blocks that it takes until `tokens` of a request are here of which `found` is found."""
         block = self.block_tokens
-        return found.blocks - (-tokens // block) - found.tokens // block
+        whole = found.blocks + self.whole * (-(-tokens // block) - found.tokens // block)
+        return whole + self.in_windows(tokens, found.tokens) if self.windows else whole
+
+    def charge(self, found: Found, tokens: int) -> int:
+        """Free blocks that must be there to admit a request until `tokens` of it are here: of windows no more than they
+        ever hold (vLLM's `max_admission_blocks_per_request`).
+        """
+        block = self.block_tokens
+        count = -(-tokens // block)
+        total = found.blocks + self.whole * (count - found.tokens // block)
+        for each in self.windows:
+            behind = max(0, found.tokens - each.window + 1) // block
+            total += each.groups * max(0, min(count, each.most) - behind)
+        return total
+
+    def in_windows(self, tokens: int, settled: int) -> int:
+        """Blocks in windows of a prompt of which `tokens` are here or under way: what lies behind the window of the
+        token after the first `settled` has been given back.
+        """
+        block = self.block_tokens
+        count, total = -(-tokens // block), 0
+        for each in self.windows:
+            behind = max(0, settled - each.window + 1) // block
+            total += each.groups * max(count - behind, min(count, each.held))
+        return total
+
+    def held_in_windows(self, tokens: int) -> int:
+        """Blocks in windows of a decoding sequence that has so many tokens."""
+        count, total = -(-tokens // self.block_tokens), 0
+        for each in self.windows:
+            total += each.groups * min(count, each.held)
+        return total
+
+    def held(self, tokens: int) -> int:
+        """Blocks of a decoding sequence that has so many tokens."""
+        whole = self.whole * -(-tokens // self.block_tokens)
+        return whole + self.held_in_windows(tokens) if self.windows else whole
+
+    def slide(self, count: int) -> None:
+        """So many blocks are behind their windows now, and given back; others may take them, after all that wait."""
+        if not self.caches:
+            self.grow(-count)
+            return
+        self._tree().leave_nameless(count // self.whole)
+        self.free += count
+        self.cached += count // self.whole * self.whole
+
+    def turn_over(self, count: int) -> None:
+        """So many blocks were taken and as many given back behind windows: what was cached in them is gone."""
+        if self.caches and count:
+            count = min(count, self.free)
+            self.grow(count)
+            self.slide(count)
 
     def take(self, request: int, found: Found) -> None:
         """A request holds what it has found; what it computes it gets by `grow`, and others may find it."""
@@ -111,8 +169,8 @@ class Memory(Ledger):
             return
         count = found.tokens // self.block_tokens
         runs, claimed = self._tree().hold(text, count, request)
-        self.cached -= claimed
-        self.free -= claimed
+        self.cached -= claimed * self.whole
+        self.free -= claimed * self.whole
         if not self._vacant:
             self._vacant.append(len(self._holdings))
             self._holdings.append(Holding())
@@ -120,19 +178,29 @@ class Memory(Ledger):
         held = self._holdings[number]
         held.runs, held.found = runs, count
 
-    def give_back(self, request: int, tokens: int, *, ended: bool = False) -> None:
-        """A request that has `tokens` here ends or gives way; what it wrote may still be found."""
-        block = self.block_tokens
+    def give_back(self, request: int, tokens: int, windowed: int, *, ended: bool = False) -> None:
+        """A request that has `tokens` here ends or gives way; what it wrote may still be found.
+
+        Args:
+            request: which.
+            tokens: of it.
+            windowed: blocks that it has in windows.
+            ended: it does not come back.
+        """
+        block, whole = self.block_tokens, self.whole
         own = -(-tokens // block)
         if not self.caches:
-            self.grow(-own)
-        elif ended and self._is_nameless(request):
+            self.grow(-own * whole - windowed)
+            return
+        if windowed:
+            self.slide(windowed)
+        if ended and self._is_nameless(request):
             named = tokens // block if self._answers else 0
             self._tree().leave_nameless(named)
-            self.free += own
-            self.cached += named
+            self.free += own * whole
+            self.cached += named * whole
         else:
-            self.grow(self._leave(request, tokens, ended=ended) - own)
+            self.grow((self._leave(request, tokens, ended=ended) - own) * whole)
 
     def lose(self) -> None:
         """Everything is gone; the requests have given back what they held."""
@@ -167,8 +235,8 @@ class Memory(Ledger):
             else:
                 prefixes.leave_own(text, held, request, named)
         cached += prefixes.release(held, request, named)
-        self.free += cached
-        self.cached += cached
+        self.free += cached * self.whole
+        self.cached += cached * self.whole
         return named
 
     def _findable(self, request: int, scheduled: int, computed: int) -> int:
@@ -186,8 +254,10 @@ class Memory(Ledger):
         tokens = scheduled(request)
         return self._findable(request, tokens, tokens) // self.block_tokens
 
-    def _forget(self, count: int) -> None:
-        self._tree().forget(count)
+    def _forget(self, count: int) -> int:
+        places = -(-count // self.whole)
+        self._tree().forget(places)
+        return places * self.whole
 
     def _tree(self) -> Prefixes:
         if self._prefixes is None:
