@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED
 
-from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.block_pool import WindowGroups, groups_of
 from infermodel.cost.block_pool import block_bytes as pool_block_bytes
+from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.step import DoesNotFit, KvMemory
 

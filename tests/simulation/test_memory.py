@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from infermodel.cost.block_pool import WindowGroups
+from infermodel.cost.step import KvMemory
 from infermodel.engine import Findable
 from infermodel.simulation import Limits
 from infermodel.simulation.memory.ledger import BrokenLedger
-from infermodel.simulation.memory.memory import HERE, Memory
+from infermodel.simulation.memory.memory import HERE, NOTHING, Memory
 from infermodel.simulation.recorder import RequestLog
 from infermodel.workload.requests import Requests
 
@@ -29,6 +31,7 @@ class Replica:
         blocks: int = 10,
         prompt: int = 40,
         hash_tokens: int = 16,
+        windows: tuple[WindowGroups, ...] = (),
     ) -> None:
         self.log, count = RequestLog(), len(prompt_ids)
         lengths, nothing = np.full(count, prompt, np.int64), np.zeros(count, np.int64)
@@ -38,8 +41,7 @@ class Replica:
         self.done: dict[int, int] = {}
         self.step: dict[int, int] = {}
         self.memory = Memory(
-            blocks,
-            16,
+            KvMemory(16 * blocks, 16, 1.0, 0.0, windows=windows),
             self.log,
             limits=limits,
             scheduled=lambda request: self.done[request] + self.step.get(request, 0),
@@ -123,6 +125,37 @@ def test_what_nobody_holds_makes_room_its_tail_first() -> None:
     assert (*replica.counts, replica.found(2)) == (0, 0, 0)
     with pytest.raises(BrokenLedger, match="11 of 10 KV blocks"):
         replica.memory.grow(1)
+
+
+WINDOW = WindowGroups(window=32, groups=1, held=3, most=5)
+"""One group of layers that sees 32 tokens: three blocks of 16 hold what it sees wherever it begins, five a prompt."""
+
+
+def test_what_windows_take() -> None:
+    """Of 200 tokens layers that see all hold 13 blocks. A prompt of which 96 are done gives the blocks before token
+    96 - 31 = 65 back, four of its 13; what decodes holds three.
+    """
+    memory = Replica([-1], blocks=20, windows=(WINDOW,)).memory
+    assert [memory.cost(NOTHING, tokens) for tokens in (16, 48, 200)] == [2, 6, 26]
+    assert [memory.charge(NOTHING, tokens) for tokens in (16, 48, 200)] == [2, 6, 18]
+    assert [memory.in_windows(200, done) for done in (0, 31, 96, 199)] == [13, 13, 9, 3]
+    assert [memory.held(tokens) for tokens in (16, 48, 49, 200)] == [2, 6, 7, 16]
+
+
+def test_windows_that_move_push_prompts_out() -> None:
+    """Of ten blocks two hold a prompt that is found again, and eight nothing. A window takes five and gives them back,
+    to the end of the line; it takes four more, the three left and the prompt's last one.
+    """
+    replica = Replica([7, 7])
+    replica.compute(0)
+    replica.end(0)
+    assert (*replica.counts, replica.found(1)) == (10, 2, 32)
+    replica.memory.turn_over(5)
+    assert (*replica.counts, replica.found(1)) == (10, 7, 32)
+    replica.memory.turn_over(4)
+    assert (*replica.counts, replica.found(1)) == (10, 10, 16)
+    replica.memory.turn_over(50)
+    assert (*replica.counts, replica.found(1)) == (10, 10, 0)
 
 
 def test_room_that_is_spoken_for_is_made_before_others_look() -> None:

@@ -9,7 +9,6 @@ from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
 from infermodel.simulation.chunks import ENDLESS, LongPrompts, Prefill, assign_chunks, pieces
 from infermodel.simulation.members import NO_CHUNKS, Members
-from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.owner import Owner
 from infermodel.simulation.recorder import RequestLog, StepRecorder

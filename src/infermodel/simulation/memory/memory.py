@@ -178,7 +178,7 @@ class Memory(Ledger):
         held = self._holdings[number]
         held.runs, held.found = runs, count
 
-    def give_back(self, request: int, tokens: int, windowed: int, *, ended: bool = False) -> None:
+    def give_back(self, request: int, tokens: int, windowed: int = 0, *, ended: bool = False) -> None:
         """A request that has `tokens` here ends or gives way; what it wrote may still be found.
 
         Args:
