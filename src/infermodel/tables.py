@@ -133,6 +133,7 @@ class ServiceRecord:
         idle_w: power of one idle replica.
         peak_flops, peak_bandwidth: of one replica.
         kv_blocks, kv_block_tokens: room of one replica, and the block's size.
+        kv_groups: blocks that a sequence takes for each block of its tokens: of layers that see everything, and of all.
         ended_at: when the simulation of this service stopped.
         events: entries on the agenda that the whole run took, superseded ones included.
         tenants: of an API with rate limits.
@@ -157,5 +158,6 @@ class ServiceRecord:
     tenants: tuple[TenantRecord, ...] = ()
     questions: QuestionTable | None = None
     front_end_stretch_s: float = 0.0
+    kv_groups: tuple[int, int] = (1, 1)
     front_end_busy_s: float = 0.0
     front_end_processes: int = 0

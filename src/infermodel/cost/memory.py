@@ -235,7 +235,7 @@ def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: De
         raise DoesNotFit(_no_room(architecture, device, deployment, engine, tightest))
     if not windows:
         return room
-    longest = min(room.alone_in(pool // deployment.data_parallel), architecture.max_context)
+    longest = room.alone_in(pool // deployment.data_parallel)
     return replace(
         room, tokens=int(pool / room.charged(ceil(context / block)) * context) // block * block, longest=longest
     )

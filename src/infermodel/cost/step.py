@@ -275,6 +275,11 @@ class KvMemory:
         return self.pool or self.tokens // self.block_tokens
 
     @property
+    def groups(self) -> int:
+        """Of layers, of both kinds."""
+        return self.whole + sum([each.groups for each in self.windows])
+
+    @property
     def fits_alone(self) -> int:
         """Tokens of the longest sequence that can be held at all."""
         return self.alone_in(self.blocks)

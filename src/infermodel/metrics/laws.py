@@ -156,15 +156,16 @@ def little_holds_for_sequences(record: ServiceRecord) -> Iterator[Statement]:
 
 def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
     """Sample-path Little for memory: a request holds at least its prompt's blocks while it decodes, and never more than
-    its whole context's blocks from its first step to its last token. Where blocks are shared or taken away there is no
-    such bound."""
+    its whole context's blocks from its first step to its last token; layers with a window may hold less. Where blocks
+    are shared or taken away there is no such bound."""
     requests = record.requests
     if not _is_plain(record) or requests.cached_tokens.any():
         return
     held = float(record.timeline.columns["kv_block_s"].sum())
     finished, block = _finished(record), record.kv_block_tokens
-    prompt_blocks = -(-requests.prompt_tokens // block)
-    all_blocks = -(-(requests.prompt_tokens + requests.output_tokens) // block)
+    whole, groups = record.kv_groups
+    prompt_blocks = whole * -(-requests.prompt_tokens // block)
+    all_blocks = groups * -(-(requests.prompt_tokens + requests.output_tokens) // block)
     decoding_s = (requests.last_token_at - requests.first_token_at)[finished]
     until = np.where(finished, requests.last_token_at, record.ended_at)
     present_s = np.maximum(until - requests.first_scheduled_at, 0.0)

@@ -338,6 +338,7 @@ class Service:
             peak_bandwidth=model.peak_bandwidth,
             kv_blocks=memory.blocks,
             kv_block_tokens=memory.block_tokens,
+            kv_groups=(memory.whole, memory.groups),
             ended_at=ended_at,
             events=self._clock.agenda.scheduled,
             tenants=self._gate.record(sent) if self._gate else (),

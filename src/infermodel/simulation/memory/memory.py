@@ -81,7 +81,7 @@ class Memory(Ledger):
     ) -> None:
         super().__init__(room.blocks, room.block_tokens)
         self.whole, self.windows = room.whole, room.windows
-        self.groups = room.whole + sum([each.groups for each in room.windows])
+        self.groups = room.groups
         self._log, self._scheduled, self._computed = log, scheduled, computed
         self.caches, self._findable_when, self._answers = (
             limits.prefix_caching and room.whole > 0,
