@@ -123,6 +123,21 @@ class QuestionTable:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Which prompts of a service's requests have text in common.
+
+    Attributes:
+        prompt_id: of each request; requests with the same id (>= 0) have the same prompt, -1: its own.
+        block_hashes: by request, ids of the leading full blocks of its text; equal ids, equal text up to there.
+        block_tokens: tokens of such a block.
+    """
+
+    prompt_id: NDArray[np.int64]
+    block_hashes: Mapping[int, tuple[int, ...]]
+    block_tokens: int
+
+
+@dataclass(frozen=True)
 class ServiceRecord:
     """All that a simulation says of one service.
 
@@ -140,6 +155,7 @@ class ServiceRecord:
         questions: where requests are calls of questions.
         front_end_stretch_s: by how much waiting for API servers made answers longer from first to last token, together.
         front_end_busy_s: process-seconds of work of the API servers; `front_end_processes`: how many they are.
+        texts: what prompts have in common; None where nobody says.
     """
 
     name: str
@@ -161,3 +177,4 @@ class ServiceRecord:
     kv_groups: tuple[int, int] = (1, 1)
     front_end_busy_s: float = 0.0
     front_end_processes: int = 0
+    texts: Texts | None = None

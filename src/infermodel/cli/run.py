@@ -35,6 +35,7 @@ CAPACITY_CACHE = REPORTS / ".capacity"
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario> if omitted.")
 @click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
 @click.option("--requests", type=click.Choice(["csv", "parquet"]), default="csv", help="Format of the requests' table.")
+@click.option("--replay", is_flag=True, help="Write what each service was sent for load generators, too.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 @click.pass_context
 def run(
@@ -50,6 +51,7 @@ def run(
     out: Path | None,
     figures: bool,
     requests: Literal["csv", "parquet"],
+    replay: bool,
     quiet: bool,
 ) -> None:
     """Simulate SCENARIO and report latency, throughput and price at its load and at the largest it sustains."""
@@ -89,6 +91,7 @@ def run(
             figures=figures,
             command=command_line(),
             requests=requests,
+            replay=replay,
             on_progress=lambda file: say(f"writing {file}"),
         )
     if not quiet:

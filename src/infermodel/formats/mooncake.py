@@ -6,13 +6,18 @@ Source: https://github.com/kvcache-ai/Mooncake (FAST'25 traces, Apache-2.0).
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infermodel.formats.block_log import BlockLog, block_size, read_log, session_notes
 from infermodel.formats.columns import TraceColumns, trace_columns
 from infermodel.formats.text import FormatError
+from infermodel.tables import Texts
 
 BLOCK_TOKENS = 512
 
@@ -39,6 +44,47 @@ def read(path: Path, block_tokens: int = BLOCK_TOKENS) -> TraceColumns:
         hash_block_tokens=tokens,
         notes=[*notes, *session_notes(path, log)],
     )
+
+
+def lines_of(
+    arrived_at: NDArray[np.float64],
+    prompt_tokens: NDArray[np.int64],
+    output_tokens: NDArray[np.int64],
+    texts: Texts | None = None,
+) -> Iterator[str]:
+    """Lines of a trace that others replay: times in whole milliseconds, and ids of blocks where prompts share text.
+
+    The last block of a prompt may be a part of one, as load generators want it; each id that nobody shares is new.
+
+    Args:
+        arrived_at: seconds, ascending.
+        prompt_tokens, output_tokens: of each request.
+        texts: what the prompts have in common; None: nothing.
+    """
+    ids = None if texts is None else _block_ids(prompt_tokens, texts)
+    columns = (np.rint(arrived_at * 1e3).astype(np.int64), prompt_tokens, output_tokens)
+    for i, (at, prompt, output) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        entry = {"timestamp": at, "input_length": prompt, "output_length": output}
+        yield json.dumps(entry if ids is None else {**entry, "hash_ids": ids(i)})
+
+
+def _block_ids(prompt_tokens: NDArray[np.int64], texts: Texts) -> Callable[[int], list[int]] | None:
+    """Ids of a request's blocks, to be asked for in order; None where no prompt is like another."""
+    known, same = texts.block_hashes, int(texts.prompt_id.max(initial=-1)) + 1
+    if not known and not same:
+        return None
+    block = texts.block_tokens if known else BLOCK_TOKENS
+    longest = -(-int(prompt_tokens.max(initial=1)) // block)
+    fresh = itertools.count(max((max(ids, default=-1) for ids in known.values()), default=same * longest - 1) + 1)
+
+    def ids(request: int) -> list[int]:
+        tokens, prompt = int(prompt_tokens[request]), int(texts.prompt_id[request])
+        if not known and prompt >= 0:
+            return list(range(prompt * longest, prompt * longest - (-tokens // block)))
+        shared = known.get(request, ())[: tokens // block]
+        return [*shared, *itertools.islice(fresh, -(-tokens // block) - len(shared))]
+
+    return ids
 
 
 def _seconds(log: BlockLog) -> str:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from infermodel.files import safe_name
+from infermodel.formats import mooncake
 from infermodel.metrics.exports import request_rows, timeline_rows
 from infermodel.report.cells import quoted, write_lines
 from infermodel.report.tables import REQUEST_COLUMNS, TIMELINE_COLUMNS
@@ -42,6 +44,19 @@ def write_requests(folder: Path, named: Sequence[tuple[str, ServiceRecord]], for
         ModuleNotFoundError: `parquet` without pyarrow.
     """
     return _write_parquet(folder, named) if form == "parquet" else _write_csv(folder, named)
+
+
+def write_traces(folder: Path, named: Sequence[tuple[str, ServiceRecord]]) -> list[str]:
+    """What each service was sent, `replay.<service>.jsonl` in Mooncake's form; names of the files."""
+    names: list[str] = []
+    for name, record in named:
+        plain = f"replay.{safe_name(name)}"
+        names.append(f"{plain}.{len(names)}.jsonl" if f"{plain}.jsonl" in names else f"{plain}.jsonl")
+        requests = record.requests
+        lines = mooncake.lines_of(requests.arrived_at, requests.prompt_tokens, requests.output_tokens, record.texts)
+        with (folder / names[-1]).open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    return names
 
 
 def _write_csv(folder: Path, named: Sequence[tuple[str, ServiceRecord]]) -> Path:

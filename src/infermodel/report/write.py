@@ -17,7 +17,7 @@ from infermodel.report import tables
 from infermodel.report.cells import write_table
 from infermodel.report.findings import Findings
 from infermodel.report.folder import MARK, replacing
-from infermodel.report.long_files import Format, write_requests, write_timeline
+from infermodel.report.long_files import Format, write_requests, write_timeline, write_traces
 from infermodel.report.page import page
 from infermodel.scenario import to_yaml
 
@@ -35,6 +35,7 @@ def write(
     figures: bool = True,
     command: Sequence[str] = (),
     requests: Format = "csv",
+    replay: bool = False,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write a report; an existing one is replaced when the new one is whole.
@@ -50,6 +51,7 @@ def write(
         figures: whether to draw.
         command: that was typed, for the manifest and the page.
         requests: `csv` for requests.csv.gz, `parquet` for requests.parquet (needs pyarrow).
+        replay: whether to write each service's requests for load generators, too.
         on_progress: called with the name of each file before it is written.
 
     Returns:
@@ -69,6 +71,8 @@ def write(
         on_progress("requests")
         write_requests(draft, named, requests)
         write_timeline(draft, named)
+        if replay:
+            write_traces(draft, named)
         _write_text(draft / "scenario.resolved.yaml", to_yaml(result.scenario))
         for name, text in deployment_files(result.scenario).items():
             _write_text(draft / name, text)

@@ -25,6 +25,7 @@ from infermodel.tables import (
     UNFINISHED,
     GapHistogram,
     RequestTable,
+    Texts,
     Timeline,
 )
 from infermodel.workload.requests import Requests
@@ -151,6 +152,11 @@ class RequestLog:
             priority=integers(self.priority),
             status=status,
         )
+
+    def texts(self, count: int) -> Texts:
+        """What the prompts of the first `count` requests have in common; views, as in `table`."""
+        prompt_id = np.asarray(memoryview(self.prompt_id)[:count]).astype(np.int64, copy=False)
+        return Texts(prompt_id, self.block_hashes, self.hash_block_tokens)
 
 
 TIMELINE_COLUMNS = (

@@ -346,6 +346,7 @@ class Service:
             front_end_stretch_s=self._stretch_s,
             front_end_busy_s=sum(each.busy_s for each in dict.fromkeys(self._front_ends)),
             front_end_processes=sum(each.processes for each in dict.fromkeys(self._front_ends)),
+            texts=self._log.texts(sent),
         )
 
     def _with_outages(self, timeline: Timeline) -> Timeline:
