@@ -16,7 +16,7 @@ from infermodel.report.long_files import write_traces
 from infermodel.scenario import load, resolve
 from infermodel.tables import Texts
 
-SERVICE = "{name: 8B, model: llama-3.1-8b, prefix_caching: true, fleet: {system: dgx-h100}}"
+SERVICE = "{name: 8B, model: llama-3.1-8b, prefix_caching: true, fleet: {system: dgx-h100, replicas: 1}}"
 LENGTHS = "prompt_tokens: {kind: uniform, low: 100, high: 3000}\n  output_tokens: {kind: fixed, tokens: 20}"
 
 TRAFFIC = {
@@ -53,18 +53,17 @@ def test_a_replay_is_what_was_sent(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["repeated prompts", "questions"])
 def test_a_replay_finds_in_the_cache_what_the_run_found(tmp_path: Path, kind: str) -> None:
-    """But for parts of blocks: of 512 tokens where a prompt is repeated, of 16 where calls go on; and the 20 tokens of the
-    answer before a call, for which a trace has ids only in the call after it.
+    """But for parts of blocks: of 512 tokens where a prompt is repeated, of 16 where calls go on; and the 20 tokens of
+    the answer before a call, for which a trace has ids only in the call after it.
     """
     result = played(tmp_path, TRAFFIC[kind])
     path = replayed(tmp_path, result)
     again = played(tmp_path, f"arrivals: {{kind: trace, file: {path}, format: mooncake}}")
     found, refound = (each.services[0].record.requests for each in (result, again))
-    hits, rehits = int((found.cached_tokens > 0).sum()), int((refound.cached_tokens > 0).sum())
-    assert hits > 10
-    assert abs(rehits - hits) <= 0.2 * hits
-    lost = int(found.cached_tokens.sum() - refound.cached_tokens.sum())
-    assert abs(lost) <= hits * (512 if kind == "repeated prompts" else 20 + 2 * 16)
+    count = min(len(found), len(refound))
+    cached, recached = found.cached_tokens[:count], refound.cached_tokens[:count]
+    assert (cached > 0).sum() > 10
+    assert (np.abs(cached - recached) <= (512 if kind == "repeated prompts" else 20 + 2 * 16)).all()
 
 
 def lines(prompts: list[int], texts: Texts | None) -> list[dict[str, Any]]:
