@@ -60,11 +60,22 @@ def test_figures_by_hand() -> None:
     assert catalog.load_price("cerebras-2024-08").tokens("llama-3.1-70b").output.value == 6e-7
 
 
+def test_what_a_new_device_is_and_borrows_by_hand() -> None:
+    sold, shown = 270, 178.35 / 180  # GB of a B300, and what a B200's runtime shows of its 180
+    b300, mi355x = catalog.load_device("b300"), catalog.load_device("mi355x")
+    assert b300.memory_capacity_bytes / 2**30 == pytest.approx(sold * shown, abs=0.1)
+    assert b300.constants == catalog.load_device("b200").constants
+    assert catalog.load_system("gb300-nvl72").device.peak_flops["fp4"] == 15e15
+    assert mi355x.constants == catalog.load_device("mi300x").constants
+    assert catalog.load_system("mi355x-8").link.bandwidth == pytest.approx(7 * 76.8e9, rel=1e-3)
+    assert {mi355x.provenance[f"constants.{name}"].kind for name in mi355x.constants} == {"assumed"}
+
+
 @pytest.mark.parametrize(
     ("load", "name", "message"),
     [
         (catalog.load_system, "cs3", "no system named 'cs3'; did you mean 'cs-3'?"),
-        (catalog.load_device, "h100", "no device named 'h100'; did you mean 'h100-sxm'?"),
+        (catalog.load_device, "h100", "no device named 'h100'; did you mean 'h100-nvl' or 'h100-pcie' or 'h100-sxm'?"),
         (catalog.load_model, "llama3.1-8b", "no model named 'llama3.1-8b'; did you mean 'llama-3.1-8b'?"),
         (catalog.load_engine, "vLLM", "no engine named 'vLLM'; did you mean 'vllm'?"),
         (catalog.load_price, "zzz", "no price named 'zzz'"),

@@ -56,7 +56,10 @@ def test_constants_are_in_si() -> None:
     ("change", "message"),
     [
         ({"family": "tpu"}, "here: family 'tpu' is none of gpu, wafer, lpu"),
-        ({"memory": figure("80 GB")}, "here: unknown key 'memory'; did you mean 'memory_bandwidth'?"),
+        (
+            {"memory": figure("80 GB")},
+            "here: unknown key 'memory'; did you mean 'memory_bandwidth' or 'memory_capacity'?",
+        ),
         ({"multiprocessors": figure(99.5)}, "here: multiprocessors: 99.5 is not a whole number"),
         ({"power_max": 700}, "here: power_max: expected a mapping, found 700"),
         ({"peak_flops": figure("1 TFLOP/s")}, "here: peak_flops.value: expected a mapping, found '1 TFLOP/s'"),

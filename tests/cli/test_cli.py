@@ -163,6 +163,7 @@ def test_a_missing_file_a_folder_and_a_misspelt_command(tmp_path: Path) -> None:
         (["run"], "Missing argument 'SCENARIO'"),
         (["catalog", "system", "cs3"], "did you mean 'cs-3'?"),
         (["catalog", "sistems"], "did you mean 'systems'?"),
+        (["catalog", "cs3"], "the catalog has no 'cs3'; did you mean 'cs-3'?"),
     ]:
         said = call(*args)
         assert said.exit_code == 2
@@ -185,6 +186,8 @@ def test_new_writes_a_scenario_that_runs_and_never_overwrites(tmp_path: Path) ->
 def test_the_catalog_shows_figures_with_their_sources() -> None:
     assert "systems: " in call("catalog").stdout
     assert "Cerebras CS-3" in call("catalog", "systems").stdout
+    both = call("catalog", "cs-3").stdout  # a system and its price: a name alone is looked for in every kind
+    assert "Cerebras CS-3" in both and "434.5 MUSD / 192 systems" in both
     said = call("catalog", "price", "cs-3").stdout
     assert "1 MUSD  0.45 MUSD to 2.26 MUSD  assumed" in said
     for kind in ("systems", "devices", "models", "engines", "prices"):

@@ -45,8 +45,9 @@ def did_you_mean(unknown: str, known: Iterable[str]) -> str:
     """
     candidates = sorted(known)
     longer = [name for name in candidates if name.startswith(unknown.lower())] if len(unknown) > 2 else []
-    near = longer or get_close_matches(unknown.lower(), candidates, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    same = [name for name in candidates if name == unknown.lower()]
+    near = same or longer or get_close_matches(unknown.lower(), candidates, n=1)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 @cache

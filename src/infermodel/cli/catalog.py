@@ -40,13 +40,23 @@ KINDS: Mapping[str, Callable[[str], Sourced]] = {
 @click.argument("kind", required=False)
 @click.argument("name", required=False)
 def catalog(kind: str | None, name: str | None) -> None:
-    """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures."""
+    """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures.
+
+    A name alone is looked for in every kind.
+    """
     if kind is None:
         click.echo("\n".join(f"{each}: {', '.join(known.names(each))}" for each in KINDS))
         return
     plural = kind if kind in KINDS else f"{kind}s"
+    if plural not in KINDS and name is None:
+        kinds = [each for each in KINDS if kind in known.names(each)]
+        if kinds:
+            click.echo("\n\n".join(figures(KINDS[each](kind)) for each in kinds))
+            return
     if plural not in KINDS:
-        raise click.UsageError(f"the catalog has no {kind!r}; {did_you_mean(kind, KINDS)}")
+        everything = {*KINDS, *(each for kind in KINDS for each in known.names(kind))}
+        near = did_you_mean(kind, everything)
+        raise click.UsageError("; ".join(filter(None, (f"the catalog has no {kind!r}", near))))
     if name is None:
         titles = [(each, KINDS[plural](each).title) for each in known.names(plural)]
         click.echo(aligned([("name", "title"), *titles]))

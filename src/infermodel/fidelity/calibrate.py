@@ -33,12 +33,18 @@ RELATED: Mapping[str, tuple[str, bool]] = {
     "rtx-4090": ("l40s", True),
     "rtx-pro-6000": ("l40s", False),
     "mi300x": ("h100-sxm", False),
+    "h100-pcie": ("h100-sxm", True),
+    "h100-nvl": ("h100-sxm", True),
+    "b300": ("b200", True),
+    "gb300": ("b200", True),
+    "mi325x": ("h100-sxm", False),
+    "mi355x": ("h100-sxm", False),
 }
 """Devices without tables: whose constants they take with their own datasheet's peaks, and whether they share its
 architecture."""
 
 
-HOPPER = frozenset({"h100-sxm", "h200-sxm", "gh200"})
+HOPPER = frozenset({"h100-sxm", "h200-sxm", "gh200", "h100-pcie", "h100-nvl"})
 
 LINK = (
     "all_reduce_floor_s",
@@ -50,7 +56,7 @@ LINK = (
 )
 """Constants of collectives: they belong to how GPUs are joined."""
 
-LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s"}
+LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s", "h100-pcie": "l40s", "h100-nvl": "l40s"}
 """Devices that are joined otherwise than the one whose other constants they take: whose collectives are like theirs."""
 
 

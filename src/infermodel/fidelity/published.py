@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infermodel import catalog
 from infermodel.hardware import GpuDevice
@@ -79,20 +79,29 @@ _MARLIN = {"grouped_converted_efficiency": Figure(0.28, 0.20, 0.40, _GPUSTACK)}
 """Kernels that widen experts' weights were written for Ampere's units, of which they reach twice the share that they
 reach of Hopper's."""
 
+_MI300X: Mapping[str, Figure] = {
+    "gemm_memory_efficiency": Figure(0.61, 0.55, 0.75, _ROCM),
+    "gemm_efficiency_16bit": Figure(0.42, 0.36, 0.532, _ROCM_16BIT),
+    "gemm_efficiency_8bit": Figure(0.27, 0.18, 0.40, _ROCM_8BIT),
+    "all_reduce_floor_s": Figure(11.3e-6, 8e-6, 15e-6, _ROCM),
+    "all_reduce_gpu_s": Figure(0.0, 0.0, 1e-6, _HELD),
+    "link_efficiency": Figure(0.16, 0.10, 0.25, _ROCM),
+    "decode_attention_efficiency_16bit": Figure(0.80, 0.60, 0.90, _HELD),
+    "decode_attention_efficiency_8bit": Figure(0.70, 0.50, 0.85, _HELD),
+    "grouped_efficiency": Figure(0.56, 0.32, 0.90, "H200's share of the peak, times 0.511/0.803 as in 16 bits"),
+}
+_LIKE_MI300X = {
+    constant: replace(figure, source="as AMD Instinct MI300X 192 GB") for constant, figure in _MI300X.items()
+} | {"prefill_attention_efficiency": Figure(0.5991, 0.5092, 0.6889, "as AMD Instinct MI300X 192 GB")}
+
 OWN: Mapping[str, Mapping[str, Figure]] = {
     "a100-sxm-80gb": _MARLIN,
     "l40s": {"link_sharing": Figure(0.1, 0.0, 0.3, _L40S)},
-    "mi300x": {
-        "gemm_memory_efficiency": Figure(0.61, 0.55, 0.75, _ROCM),
-        "gemm_efficiency_16bit": Figure(0.42, 0.36, 0.532, _ROCM_16BIT),
-        "gemm_efficiency_8bit": Figure(0.27, 0.18, 0.40, _ROCM_8BIT),
-        "all_reduce_floor_s": Figure(11.3e-6, 8e-6, 15e-6, _ROCM),
-        "all_reduce_gpu_s": Figure(0.0, 0.0, 1e-6, _HELD),
-        "link_efficiency": Figure(0.16, 0.10, 0.25, _ROCM),
-        "decode_attention_efficiency_16bit": Figure(0.80, 0.60, 0.90, _HELD),
-        "decode_attention_efficiency_8bit": Figure(0.70, 0.50, 0.85, _HELD),
-        "grouped_efficiency": Figure(0.56, 0.32, 0.90, "H200's share of the peak, times 0.511/0.803 as in 16 bits"),
-    },
+    "mi300x": _MI300X,
+    "mi325x": _LIKE_MI300X,
+    "mi355x": _LIKE_MI300X,
+    "h100-pcie": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
+    "h100-nvl": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
     "rtx-pro-6000": {"link_sharing": Figure(0.2, 0.0, 0.4, _RTX6K)},
     "a100-pcie-80gb": {**_MARLIN, "link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
 }
