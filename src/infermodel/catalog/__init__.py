@@ -51,12 +51,17 @@ def load_system(name: str) -> System:
 def systems_with(words: str) -> tuple[str, ...]:
     """Names of the systems that hold the device that somebody names, whatever else is said of it; may be none.
 
-    >>> systems_with("8 x H100 80GB SXM5"), systems_with("B200"), systems_with("dgx")
-    (('dgx-h100',), ('dgx-b200',), ())
+    >>> systems_with("8 x H100 80GB SXM5"), systems_with("H100 NVL"), systems_with("B200"), systems_with("dgx")
+    (('dgx-h100',), ('h100-nvl-8',), ('dgx-b200',), ())
     """
-    said = re.findall(r"\b[a-z]*\d\d+(?!\d*gb)[a-z]*", re.sub(r"\d+\s*[x×]\s*", "", words.lower()))
+    plain = re.sub(r"\d+\s*[x×]\s*", "", words.lower())
+    generations = re.findall(r"\b[a-z]*\d\d+(?!\d*gb)[a-z]*", plain)
     held = {name: load_system(name).device.name.split("-") for name in names("systems")}
-    return tuple(name for name, parts in held.items() if any(part.startswith(w) for part in parts for w in said))
+    held = {
+        name: parts for name, parts in held.items() if any(part.startswith(g) for part in parts for g in generations)
+    }
+    told = {name: sum(part in plain for part in parts[1:]) for name, parts in held.items()}  # SXM, PCIe, NVL
+    return tuple(name for name in held if told[name] == max(told.values()))
 
 
 @cache
