@@ -98,7 +98,8 @@ def test_every_name_that_is_told_is_a_key_of_the_language(path: str) -> None:
         "services": [{"fleet": {}, "limits": {}, "precision": {}, "front_end": {}, "price": {}}],
     }
     found = block_at(next(everywhere(block)) if block else (), tree)
-    assert found is not None and name in {field.alias or key for key, field in found.model_fields.items()}
+    assert found is not None
+    assert name in {field.alias or key for key, field in found.model_fields.items()}
 
 
 def test_no_word_is_told_two_things() -> None:
