@@ -54,7 +54,14 @@ def test_poisson_arrivals_at_one_process_wait_as_pollaczek_and_khinchine_say() -
     assert waits_s[:40_000].mean() == pytest.approx(0.020, rel=0.1)
 
 
-def test_tokens_wait_behind_requests_and_take_time_from_them() -> None:
+class Streaming:
+    """A replica that puts out ten tokens a second."""
+
+    def tokens_before(self, time: float) -> int:
+        return int(time) * 10
+
+
+def test_tokens_wait_for_each_other() -> None:
     # A step a second. At 1 s the first request has a token, at 2 s, 3 s and 4 s three more, 0.25 s of a process each.
     # A process that nobody else uses has done them long before the next: no token is late.
     alone = play(OpenTraffic(Offline(1), Fixed(10), Fixed(4)), FrontEndSpec(1, 0.0, 0.0, 0.25), AffineModel(base_s=1.0))
@@ -68,6 +75,23 @@ def test_tokens_wait_behind_requests_and_take_time_from_them() -> None:
     # Two processes share the work: 6 s of it, 3 s each, all done by 4 s.
     two = play(OpenTraffic(Offline(8), Fixed(10), Fixed(4)), FrontEndSpec(2, 0.0, 0.0, 0.25), AffineModel(base_s=1.0))
     assert two.requests.last_token_at == pytest.approx([4.0] * 8)
+
+
+def test_requests_wait_for_tokens_and_tokens_not_for_requests() -> None:
+    # Ten at once, a second of a process each: they reach the scheduler 1 s, 2 s ... 10 s after, and each has its only
+    # token a step of half a second later, whoever still waits at the door (vLLM's pull request 23696: first tokens of
+    # 1,000 requests sent at once to one process come evenly over 6.8 s, 3.4 s on average).
+    record = play(OpenTraffic(Offline(10), Fixed(10), Fixed(1)), FrontEndSpec(1, 1.0, 0.0, 0.0), AffineModel(0.5))
+    assert record.requests.first_token_at == pytest.approx(np.arange(1, 11) + 0.5)
+    # Tokens of 0.5 s each: the first one leaves at 1.5 s, while the second request is half done, which so comes through
+    # at 2.5 s and has its token at 3 s; each further one a second and a half later.
+    held_up = play(OpenTraffic(Offline(10), Fixed(10), Fixed(1)), FrontEndSpec(1, 1.0, 0.0, 0.5), AffineModel(0.5))
+    assert held_up.requests.first_token_at == pytest.approx(1.5 * np.arange(1, 11))
+    # 20 tokens of 0.2 s, 4 s of work in 2 s: the next token waits 2 s for them, and a request too, before its own 1 s.
+    streaming = FrontEnd(FrontEndSpec(1, 1.0, 0.0, 0.2), [Streaming()])
+    assert streaming.delay_s(2.0) == pytest.approx(2.0)
+    assert streaming.take(2.0, 100) == pytest.approx(5.0)
+    assert streaming.delay_s(2.0) == pytest.approx(2.0)  # and not 3 s
 
 
 def test_no_time_is_no_front_end_to_the_bit() -> None:
@@ -105,11 +129,7 @@ def test_replicas_have_a_server_each_or_share_that_of_their_system(of_system: bo
 
 
 def test_tokens_are_counted_as_they_leave_whoever_looks_first_in_an_instant() -> None:
-    class Counted:
-        def tokens_before(self, time: float) -> int:
-            return int(time) * 10
-
-    front_end = FrontEnd(FrontEndSpec(1, 0.0, 0.0, 0.05), [Counted()])
+    front_end = FrontEnd(FrontEndSpec(1, 0.0, 0.0, 0.05), [Streaming()])
     assert front_end.delay_s(2.0) == 0.0  # 20 tokens, 1 s of work in 2 s
     assert front_end.take(2.0, 100) == 2.0
 

@@ -2,8 +2,9 @@
 
 A process does one thing after the other. Requests take a process in order of arrival, whichever is free first, for
 the time that HTTP, the chat template and the tokeniser take. Tokens that stream out take a little each, spread evenly
-over the processes; how many there were is looked up when somebody asks, so no event is made for a token. Without
-tokens this is a queue with `processes` servers (M/D/k where arrivals are Poisson and prompts alike).
+over the processes; how many there were is looked up when somebody asks, so no event is made for a token. An event loop
+comes back to its streams after every piece of a request, so tokens wait for tokens only, and requests for everything.
+Without tokens this is a queue with `processes` servers (M/D/k where arrivals are Poisson and prompts alike).
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ class FrontEnd:
 
     Attributes:
         busy_s: process-seconds of work taken on so far.
+        streamed_s: seconds of each process for tokens that had left the replicas when somebody looked last.
     """
 
     def __init__(self, spec: FrontEndSpec, replicas: Sequence[Streams]) -> None:
         self._spec, self._replicas = spec, replicas
         self._free_at = [0.0] * spec.processes
+        self._streams_until = 0.0  # when a process would be done with tokens alone
         self._looked_at, self._streamed = 0.0, 0
-        self.busy_s = 0.0
+        self.busy_s = self.streamed_s = 0.0
 
     @property
     def processes(self) -> int:
@@ -41,7 +44,7 @@ class FrontEnd:
         return len(self._free_at)
 
     def take(self, now: float, prompt_tokens: int) -> float:
-        """A request arrives; returns when the scheduler sees it."""
+        """A request arrives; returns when its process is done with it, but for tokens that are still to stream."""
         self._stream(now)
         free_at = self._free_at
         first = min(range(len(free_at)), key=free_at.__getitem__)
@@ -50,10 +53,15 @@ class FrontEnd:
         free_at[first] = done_at = max(free_at[first], now) + work_s
         return done_at
 
-    def delay_s(self, now: float) -> float:
-        """How long a token that leaves its replica now waits for a process, on average over them."""
+    def held_up_s(self, now: float, streamed_s: float) -> float:
+        """By how much tokens have held up a request since `streamed_s` was looked at."""
         self._stream(now)
-        return sum([free_at - now for free_at in self._free_at if free_at > now]) / len(self._free_at)
+        return self.streamed_s - streamed_s
+
+    def delay_s(self, now: float) -> float:
+        """How long a token that leaves its replica now waits for those before it."""
+        self._stream(now)
+        return max(0.0, self._streams_until - now)
 
     def _stream(self, now: float) -> None:
         """Charge the tokens that have left the replicas since last time, as work that came evenly meanwhile."""
@@ -63,6 +71,8 @@ class FrontEnd:
             self.busy_s += work_s
             share_s, since = work_s / len(self._free_at), self._looked_at
             self._free_at = [max(free_at, since) + share_s for free_at in self._free_at]
+            self.streamed_s += share_s
+            self._streams_until = max(self._streams_until, since) + share_s
             self._streamed = streamed
         self._looked_at = now
 

@@ -208,8 +208,20 @@ class Service:
             self._turn += 1
             self.load.add(number, 1)
         if self._front_ends:
-            at = self._front_ends[number].take(self._clock.now, self._log.prompt_tokens[request])
-            self._clock.call_at(at, self._order, partial(self._enqueue, request, number))
+            front_end = self._front_ends[number]
+            at = front_end.take(self._clock.now, self._log.prompt_tokens[request])
+            self._clock.call_at(at, self._order, partial(self._come_through, request, number, front_end.streamed_s))
+        else:
+            self._enqueue(request, number)
+
+    def _come_through(self, request: int, number: int, streamed_s: float) -> None:
+        """A server is done with a request, unless tokens that streamed meanwhile have held it up."""
+        front_end, now = self._front_ends[number], self._clock.now
+        late_s = front_end.held_up_s(now, streamed_s)
+        if now + late_s > now:
+            self._clock.call_at(
+                now + late_s, self._order, partial(self._come_through, request, number, front_end.streamed_s)
+            )
         else:
             self._enqueue(request, number)
 
