@@ -21,15 +21,17 @@ HOT = (
         f"simulation/{name}.py"
         for name in (
             "alarm", "chunks", "clients", "decoding", "gate", "members", "memory/ledger", "memory/memory",
-            "memory/prefixes", "questions", "recorder", "replica", "router", "running", "service",
+            "memory/prefixes", "questions", "ranks", "recorder", "replica", "router", "running", "service",
             "system", "tally", "verified",
         )
     ),
     "cost/attention.py",
+    "cost/contexts.py",
     "cost/dataflow.py",
     "cost/fixed.py",
     "cost/gpu.py",
     "cost/kernels.py",
+    "cost/ranks.py",
     "cost/step.py",
     "cost/work.py",
 )  # fmt: skip

@@ -52,6 +52,10 @@ class OnDevices:
         )
 
 
+RankRouting = Literal["in_flight", "weighted", "round_robin"]
+"""Which rank of data-parallel attention gets a request: the one with the fewest unfinished, ties in turn; the one with
+the fewest, those that wait counted four times; each in turn."""
+
 FrontEndOf = Literal["rank", "replica", "system"]
 """What has an API server process of its own: each copy of the attention in a replica, the replica, or the system with
 all its replicas."""
@@ -100,6 +104,8 @@ class Engine:
             does not say.
         blocks_findable: from when on they do.
         front_end: what has an API server process of its own, where nothing else is said.
+        rank_router: which rank of data-parallel attention gets a request.
+        ranks_share_limits: whether the limits that are said, and the default token budget, are of all ranks together.
         long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
         receive_interval: after so many steps of decoding alone the scheduler looks for newcomers; after others, always.
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
@@ -142,6 +148,8 @@ class Engine:
     long_prompt_tokens: int = 0
     receive_interval: int = 1
     front_end: FrontEndOf = "replica"
+    rank_router: RankRouting = "in_flight"
+    ranks_share_limits: bool = False
     memory_share: MemoryShare = "device"
     context_must_fit: bool = False
     graph_sizes: tuple[tuple[int, int], ...] = ()

@@ -40,7 +40,7 @@ SERVICES = {
     " fleet: {system: dgx-h100, tensor_parallel: 2}}",
     "stages over nodes": "{model: deepseek-r1, limits: {max_context: 32768},"
     " fleet: {system: dgx-h100, systems: 4, tensor_parallel: 8, pipeline_parallel: 2}}",
-    "ranks over nodes": "{model: deepseek-r1, limits: {max_context: 32768, max_sequences: 800},"
+    "ranks over nodes": "{model: deepseek-r1, limits: {max_context: 32768, max_sequences: 100},"
     " fleet: {system: hgx-h200, systems: 2, tensor_parallel: 2, data_parallel: 8, expert_parallel: 16}}",
     "trays": "{model: deepseek-r1, limits: {max_context: 32768},"
     " fleet: {system: gb200-nvl72, tensor_parallel: 8, expert_parallel: 8}}",
@@ -118,7 +118,7 @@ def test_a_command_says_what_the_scenario_says(tmp_path: Path) -> None:
 
 
 def test_sglangs_limits_are_of_the_replica_and_vllms_of_a_rank(tmp_path: Path) -> None:
-    """Eight ranks of attention: 800 sequences of the replica are 100 of a rank, and SGLang's tensor parallelism counts
+    """Eight ranks of attention: 100 sequences of a rank are 800 of the replica, and SGLang's tensor parallelism counts
     all 16 GPUs of a stage, where vLLM's counts the 2 of a rank.
     """
     of_rank, of_replica = words(tmp_path, "ranks over nodes"), words(tmp_path, "ranks over nodes", "sglang")

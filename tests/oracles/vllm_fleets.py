@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from toy_models import AffineModel
 from vllm_blocks import Memory
-from vllm_engine import Engine, fewest
+from vllm_engine import Engine, Fewest
 from vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.block_pool import WindowGroups
@@ -30,7 +30,7 @@ BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.
 AN_ANSWER_S = 128 * BASE
 """Time for most answers to be complete."""
 
-FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows"})
+FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows", "ranks"})
 """Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
 fleets are drawn from these.
 
@@ -141,7 +141,7 @@ def served(drawn: Drawn, jobs: Sequence[Job]) -> list[Job]:
     """By the player: replicas in turn, ranks of a replica by the fewest requests."""
     for i in range(drawn.replicas):
         mine = [job for job in jobs if job.number % drawn.replicas == i]
-        Engine(cores(drawn), step_s, route=fewest).play(mine)
+        Engine(cores(drawn), step_s, route=Fewest()).play(mine)
     return list(jobs)
 
 
@@ -186,15 +186,16 @@ def simulated(drawn: Drawn, jobs: Sequence[Job], stepping: Stepping = "leap") ->
 
 
 def model_of(drawn: Drawn) -> AffineModel:
-    """The law and the memory of one engine core."""
+    """The law of one engine core, and the memory of all."""
     return AffineModel(
         BASE,
         SEQUENCE,
         CONTEXT,
         TOKEN,
         PAIR,
-        kv_tokens=drawn.blocks * drawn.block,
+        kv_tokens=drawn.ranks * drawn.blocks * drawn.block,
         block_tokens=drawn.block,
+        ranks=drawn.ranks,
         whole=drawn.windows.count(None),
         pooled=tuple(
             WindowGroups.of(width, drawn.windows.count(width), drawn.block, drawn.in_flight, int(drawn.ahead))
@@ -237,7 +238,7 @@ def looped(
         sent += 1
         return [Job(sent - 1, at, [("p", sent, i) for i in range(prompt)], [("a", sent, i) for i in range(answer)])]
 
-    engine = Engine(cores(drawn), step_s, route=fewest)
+    engine = Engine(cores(drawn), step_s, route=Fewest())
     first = [job for _ in range(users) for job in ask(0.0)]
     return table, engine.play(first, lambda job, at: ask(at + think_s))
 

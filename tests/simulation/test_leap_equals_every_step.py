@@ -15,7 +15,7 @@ from toy_models import AffineModel
 from infermodel.engine import Findable
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.batching import QUEUES
-from infermodel.simulation.router import ROUTER_NAMES
+from infermodel.simulation.router import RANK_ROUTERS, ROUTER_NAMES, SHARED_QUEUE
 from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson
@@ -49,6 +49,7 @@ models = st.builds(
     windows=st.sampled_from([(), (24,), (24, 64)]),
     slots=st.sampled_from([1 << 40, 7]),
     most_steps=st.sampled_from([1 << 40, 5]),
+    ranks=st.sampled_from([1, 1, 2, 3]),
 )
 limits = st.builds(
     Limits,
@@ -88,7 +89,8 @@ specs = st.builds(
         token_s=st.sampled_from([0.0, 2e-5, 2e-3]),
         of_system=st.booleans(),
     ),
-)
+    rank_router=st.sampled_from(list(RANK_ROUTERS)),
+).filter(lambda spec: spec.step_model.kv_memory.ranks == 1 or spec.router != SHARED_QUEUE)
 
 
 def columns(record: ServiceRecord) -> dict[str, bytes]:

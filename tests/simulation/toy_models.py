@@ -21,6 +21,7 @@ class AffineModel:
     per_longest_s: float = 0.0
     kv_tokens: int = 16 * 100_000
     block_tokens: int = 16
+    ranks: int = 1
     windows: tuple[int, ...] = ()
     whole: int = 1
     pooled: tuple[WindowGroups, ...] = ()
@@ -33,12 +34,24 @@ class AffineModel:
     @property
     def kv_memory(self) -> KvMemory:
         blocks = self.kv_tokens // self.block_tokens
-        return KvMemory(self.kv_tokens, self.block_tokens, 1.0, 0.0, pool=blocks, whole=self.whole, windows=self.pooled)
+        return KvMemory(
+            self.kv_tokens,
+            self.block_tokens,
+            1.0,
+            0.0,
+            pool=blocks,
+            whole=self.whole,
+            windows=self.pooled,
+            ranks=self.ranks,
+        )
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         return self.slots
 
     def step(self, batch: Batch) -> StepCost:
+        """Of ranks, the slowest one's: nothing is shared."""
+        if batch.ranks:
+            return max((self.step(rank) for rank in batch.ranks), key=lambda cost: cost.latency_s)
         seconds = (
             self.base_s
             + self.per_sequence_s * batch.sequences
@@ -53,6 +66,15 @@ class AffineModel:
         return None
 
     def ramp(self, batch: Batch) -> Ramp:
+        if batch.ranks:
+            ramps = sorted((self.ramp(rank) for rank in batch.ranks), key=lambda ramp: -ramp.first_s)
+            slowest = ramps[0]
+            for ramp in ramps[1:]:  # until it is overtaken, or for a step
+                if ramp.slope_s > slowest.slope_s:
+                    slowest.steps = max(
+                        1, min(slowest.steps, int((slowest.first_s - ramp.first_s) / (ramp.slope_s - slowest.slope_s)))
+                    )
+            return slowest
         first = self.step(batch).latency_s
         slope = (
             self.per_context_s * batch.sequences

@@ -21,6 +21,7 @@ from infermodel.engine import (
     MemoryShare,
     OnDevices,
     Preempted,
+    RankRouting,
     Rule,
 )
 from infermodel.hardware import Device, GpuDevice, Link, LpuDevice, Quantity, System, WaferDevice
@@ -93,6 +94,8 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "blocks_findable": get_args(Findable),
     "caches_answers": _YES_NO,
     "front_end": get_args(FrontEndOf),
+    "rank_router": get_args(RankRouting),
+    "ranks_share_limits": _YES_NO,
     "memory_share": get_args(MemoryShare),
     "context_must_fit": _YES_NO,
 }

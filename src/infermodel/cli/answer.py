@@ -31,7 +31,9 @@ def preview(scenario: ResolvedScenario) -> str:
                 str(service.devices_per_replica),
                 service.engine.name,
                 f"{memory.weights_bytes / 1e9:.1f} GB {service.deployment.precision.weights}",
-                f"{memory.tokens:,} tokens",
+                f"{memory.tokens:,} tokens"
+                if memory.ranks == 1
+                else f"{memory.ranks} x {memory.of_rank.tokens:,} tokens",
             )
         )
     notes = [f"note: {note}" for note in scenario.notes]

@@ -39,10 +39,12 @@ def with_defaults(
     """The layout with the limits that are said, and the engine's defaults for those that are not.
 
     Args:
+        max_sequences, max_batched_tokens: what is said, of a rank of attention.
         layout: degrees, precision, devices and the served context.
         engine: as it is on the device (`Engine.on`).
     """
-    tokens = max_batched_tokens or engine.max_batched_tokens
+    ranks = layout.data_parallel if engine.ranks_share_limits else 1
+    tokens = max_batched_tokens or max(1, engine.max_batched_tokens // ranks)
     sequences = max_sequences or engine.max_sequences
     if engine.context_must_fit:  # vLLM: defaults are no larger than the other limit can use
         tokens = max_batched_tokens or min(tokens, sequences * layout.max_context)
@@ -70,7 +72,7 @@ def _by_memory(
 ) -> int:
     """Sequences by the KV memory: 512 for each whole context that fits, within the engine's bounds (SGLang)."""
     try:
-        tokens = kv_memory(architecture, device, deployment, engine).tokens
+        tokens = kv_memory(architecture, device, deployment, engine).of_rank.tokens
     except DoesNotFit:
         return least
     most = max(least, min(engine.max_sequences, tokens * 512 // deployment.max_context))
@@ -85,7 +87,9 @@ def kept_back(deployment: Deployment, engine: Engine, *, latent: bool) -> float:
     constants = engine.constants
     if "kept_bytes" not in constants:
         return 0.0
-    tokens, ranks = max(deployment.max_batched_tokens, LEAST_CHUNK), deployment.data_parallel
+    ranks = deployment.data_parallel
+    chunk = deployment.max_batched_tokens * (ranks if engine.ranks_share_limits else 1)  # before ranks share it
+    tokens = max(chunk, LEAST_CHUNK)
     gpus = deployment.tensor_parallel * deployment.pipeline_parallel
     captured = captured_sequences(deployment, engine)
     kept = (
@@ -97,7 +101,7 @@ def kept_back(deployment: Deployment, engine: Engine, *, latent: bool) -> float:
     if latent:
         kept += constants["kept_latent_bytes"]
     else:
-        kept += constants["kept_prompt_graphs_bytes"] * graphs(PROMPT_GRAPHS, deployment.max_batched_tokens)
+        kept += constants["kept_prompt_graphs_bytes"] * graphs(PROMPT_GRAPHS, chunk)
     if ranks > 1:
         kept += constants["kept_rank_bytes"] * captured * ranks * (1.5 if captured > MANY_SEQUENCES else 1.0)
     return max(kept, constants["kept_least_bytes"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, LatentAttention, Layer
 from infermodel.cost.attention import attention_width
@@ -72,11 +72,12 @@ def fixed_part(
 def prompts_dealt(replica: GpuReplica, prompt_tokens: int, largest_chunk: int) -> int:
     """Prompt tokens of a step in which every micro-batch and attention-parallel group had as many as the busiest has.
 
-    It has its even share, or all of the largest chunk, of which no piece is larger than its part of the step's token
+    It has its even share, or all of the largest chunk, of which no piece is larger than its part of its group's token
     budget: a server that fills its budget has prompts for all. Falls with no token more.
     """
-    places = replica.places
-    return max(prompt_tokens, min(largest_chunk * places, replica.deployment.max_batched_tokens))
+    deployment = replica.deployment
+    budget = deployment.max_batched_tokens * deployment.data_parallel
+    return max(prompt_tokens, min(largest_chunk * replica.places, budget))
 
 
 def _part(
@@ -88,18 +89,85 @@ def _part(
     remembered: Kernels | None,
 ) -> FixedPart:
     """The same for a step of which `dealt` prompt tokens are spread evenly."""
-    deployment, constants, device = replica.deployment, replica.constants, replica.device
+    deployment = replica.deployment
     stages, groups, places = deployment.pipeline_parallel, deployment.data_parallel, replica.places
     everywhere = ceil((decode_tokens + max(prompt_tokens, dealt / groups)) / stages)
     rows = ceil((decode_tokens + dealt) / places)
-    sampled = ceil(max(1, decode_tokens + finishing) / places)
-    compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
-    useful = of_layers = _of_layers(replica, rows, everywhere, remembered)
     replays = rows <= largest_captured(deployment, replica.engine, prompts=prompt_tokens > 0)
     run, run_everywhere = _padded_rows(replica, decode_tokens, prompt_tokens, rows, everywhere)
-    if (run, run_everywhere) != (rows, everywhere):
-        rows, everywhere = run, run_everywhere
-        of_layers = _of_layers(replica, rows, everywhere, remembered)
+    work = step_work(
+        replica,
+        Rows(rows, everywhere, ceil(dealt / places), ceil(max(1, decode_tokens + finishing) / places)),
+        (run, run_everywhere),
+        remembered,
+    )
+    eager_s = 0.0 if replays else max(0.0, launching_s(replica) - work.device_s)
+    engine = replica.engine
+    host_s = eager_s + engine.host_step_s + engine.host_sequence_s * (decode_tokens / places + ceil(finishing / groups))
+    rest: tuple[tuple[Bound, float], ...] = (("network", work.network_s), ("latency", work.floor_s), ("host", host_s))
+    rest_bound, rest_s = max(rest, key=lambda item: item[1])
+    return FixedPart(
+        total_s=work.device_s + host_s,
+        compute_s=work.compute_s,
+        memory_s=work.memory_s,
+        rest_bound=rest_bound,
+        rest_s=rest_s,
+        flops=work.flops * groups,
+        bytes=work.bytes * groups,
+    )
+
+
+class Rows(NamedTuple):
+    """Tokens of a micro-batch of a rank, or of each where all have as many.
+
+    Attributes:
+        own: that the rank's dense operators see.
+        everywhere: of all ranks, that experts see.
+        prompts: of its own, those of prompts.
+        sampled: for which the head is multiplied.
+    """
+
+    own: int
+    everywhere: int
+    prompts: int
+    sampled: int
+
+
+class Work(NamedTuple):
+    """What does not depend on contexts and is no work of the host: seconds of a rank; FLOPs and bytes of its GPUs."""
+
+    compute_s: float
+    memory_s: float
+    floor_s: float
+    network_s: float
+    flops: float
+    bytes: float
+
+    @property
+    def device_s(self) -> float:
+        """Together."""
+        return self.compute_s + self.memory_s + self.floor_s + self.network_s
+
+
+Side = Literal["all", "own", "experts"]
+"""Of a step: all of it, what a rank of attention does with its own tokens, or what experts do with everybody's."""
+
+
+def step_work(
+    replica: GpuReplica, rows: Rows, run: tuple[int, int], remembered: Kernels | None, side: Side = "all"
+) -> Work:
+    """Kernels and collectives of a step.
+
+    Args:
+        run: tokens that dense operators and experts are run with where steps are padded; time is theirs, FLOPs and
+            bytes are of the useful ones.
+        remembered: of this side.
+    """
+    constants, device = replica.constants, replica.device
+    compute_s = memory_s = floor_s = network_s = flops = moved = 0.0
+    useful = of_layers = _of_layers(replica, rows.own, rows.everywhere, remembered, side)
+    if run != rows[:2]:
+        of_layers = _of_layers(replica, *run, remembered, side)
     for (layer, count, _), kernels, asked in zip(replica.layers, of_layers, useful, strict=True):
         for kernel, wanted in zip(kernels, asked, strict=True):
             compute_s += count * kernel.compute_s
@@ -107,46 +175,32 @@ def _part(
             floor_s += count * kernel.floor_s
             flops += count * wanted.flops
             moved += count * wanted.bytes
-        floor_s += count * constants.decode_attention_floor_s
-        passed = ceil(dealt / places) * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
-        memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
-        moved += count * passed
-        network_s += count * layer_network_s(
-            replica, isinstance(layer.feed_forward, ExpertFeedForward), rows, everywhere
-        )
-    head = gemm(
-        head_operator(replica.architecture, replica.shard),
-        sampled,
-        device,
-        constants,
-        weight_bytes=2.0,
-        compute=replica.half,
-    )
-    logits = elementwise(4, sampled * replica.architecture.vocabulary * 8.0, device, constants)
-    for kernel in (head, logits):
-        compute_s += kernel.compute_s
-        memory_s += kernel.memory_s
-        floor_s += kernel.floor_s
-        flops += kernel.flops
-        moved += kernel.bytes
-    network_s += edges_network_s(replica, rows)
-    eager_s = 0.0 if replays else eager_excess_s(replica, compute_s + memory_s + floor_s + network_s)
-    host_s = (
-        eager_s + replica.engine.host_step_s + replica.engine.host_sequence_s * (decode_tokens / stages + finishing)
-    )
-    rest: tuple[tuple[Bound, float], ...] = (("network", network_s), ("latency", floor_s), ("host", host_s))
-    rest_bound, rest_s = max(rest, key=lambda item: item[1])
+        has_experts = isinstance(layer.feed_forward, ExpertFeedForward)
+        network_s += count * layer_network_s(replica, has_experts, *run, side)
+        if side != "experts":
+            floor_s += count * constants.decode_attention_floor_s
+            passed = rows.prompts * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
+            memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
+            moved += count * passed
+    if side != "experts":
+        for kernel in head_kernels(replica, rows.sampled):
+            compute_s += kernel.compute_s
+            memory_s += kernel.memory_s
+            floor_s += kernel.floor_s
+            flops += kernel.flops
+            moved += kernel.bytes
+        network_s += edges_network_s(replica, run[0])
     # FLOPs and bytes above are of one GPU and one micro-batch, over the depth of the model.
-    copies = deployment.tensor_parallel * places
-    return FixedPart(
-        total_s=compute_s + memory_s + floor_s + network_s + host_s,
-        compute_s=compute_s,
-        memory_s=memory_s,
-        rest_bound=rest_bound,
-        rest_s=rest_s,
-        flops=flops * copies,
-        bytes=moved * copies,
-    )
+    copies = replica.deployment.tensor_parallel * replica.deployment.pipeline_parallel
+    return Work(compute_s, memory_s, floor_s, network_s, flops * copies, moved * copies)
+
+
+def head_kernels(replica: GpuReplica, sampled: int) -> tuple[KernelTime, KernelTime]:
+    """The output head and the sampling of so many tokens."""
+    device, constants = replica.device, replica.constants
+    operator = head_operator(replica.architecture, replica.shard)
+    head = gemm(operator, sampled, device, constants, weight_bytes=2.0, compute=replica.half)
+    return head, elementwise(4, sampled * replica.architecture.vocabulary * 8.0, device, constants)
 
 
 def _padded_rows(
@@ -167,19 +221,36 @@ def _padded_rows(
 
 
 def _of_layers(
-    replica: GpuReplica, rows: int, everywhere: int, remembered: Kernels | None
+    replica: GpuReplica, rows: int, everywhere: int, remembered: Kernels | None, side: Side
 ) -> tuple[tuple[KernelTime, ...], ...]:
     """Kernels of each kind of layer, remembered."""
     found = remembered.get((rows, everywhere)) if remembered is not None else None
     if found is None:
-        found = tuple([layer_kernels(replica, layer, each, rows, everywhere) for layer, _, each in replica.layers])
+        found = tuple(
+            [
+                layer_kernels(replica, layer, of_side(each, side), rows, everywhere, side)
+                for layer, _, each in replica.layers
+            ]
+        )
         if remembered is not None:
             remembered[rows, everywhere] = found
     return found
 
 
+def of_side(operators: Sequence[LinearOperator], side: Side) -> Sequence[LinearOperator]:
+    """A layer's operators that belong there."""
+    if side == "all":
+        return operators
+    return [operator for operator in operators if (operator.experts > 0) == (side == "experts")]
+
+
 def layer_kernels(
-    replica: GpuReplica, layer: Layer, operators: Sequence[LinearOperator], rows: int, everywhere: int
+    replica: GpuReplica,
+    layer: Layer,
+    operators: Sequence[LinearOperator],
+    rows: int,
+    everywhere: int,
+    side: Side = "all",
 ) -> tuple[KernelTime, ...]:
     """Kernels of one layer without attention: its multiplications, and all that is small.
 
@@ -206,7 +277,8 @@ def layer_kernels(
     # halves and writes one. What the next multiplication reads has its format. The outputs of a token's experts are
     # read again to be summed.
     narrow = min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
-    passed = rows * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
+    own = rows if side != "experts" else 0
+    passed = own * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
         (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
         * operator.outputs
         * (ACTIVATION_BYTES + narrow / 2)
@@ -218,7 +290,8 @@ def layer_kernels(
         for operator in operators
         if operator.name == "experts_down"
     )
-    kernels.append(elementwise(small_kernels(layer) - fused_kernels(replica), passed, device, constants))
+    small = small_kernels(layer) - fused_kernels(replica) if side != "experts" else 0.0
+    kernels.append(elementwise(small, passed, device, constants))
     return tuple(kernels)
 
 
@@ -233,20 +306,19 @@ def fused_kernels(replica: GpuReplica) -> float:
     return replica.engine.constants.get("fused_kernels", 0.0) if replica.deployment.tensor_parallel > 1 else 0.0
 
 
-def eager_excess_s(replica: GpuReplica, device_s: float) -> float:
-    """Seconds by which launching the kernels of a step takes longer than the devices' work on it.
+def launching_s(replica: GpuReplica) -> float:
+    """Seconds of the host to launch a step kernel by kernel; 0 where nobody says how long a launch takes.
 
-    Steps that replay no captured graph (`graphs.largest_captured`) are launched kernel by kernel, each taking the host
-    `launch_s`.
+    Steps that replay no captured graph (`graphs.largest_captured`) last as long at least.
     """
     engine = replica.engine.constants
     reduced = 2 * (replica.deployment.tensor_parallel > 1)
     others = 1 + reduced - fused_kernels(replica)
     kernels = sum(count * (len(each) + small_kernels(layer) + others) for layer, count, each in replica.layers)
-    return max(0.0, engine.get("launch_s", 0.0) * kernels - device_s)
+    return engine.get("launch_s", 0.0) * kernels
 
 
-def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywhere: int) -> float:
+def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywhere: int, side: Side = "all") -> float:
     """Collectives of one layer: an all-reduce after attention and one after the feed-forward.
 
     With data-parallel attention, experts exchange tokens instead: dispatch and combine by all-to-all where whole
@@ -254,11 +326,13 @@ def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywher
     """
     deployment, hidden = replica.deployment, replica.architecture.hidden
     tensor, groups = deployment.tensor_parallel, deployment.data_parallel
+    span, summed = tensor * groups, has_experts and groups > 1 and deployment.expert_parallel == 1
+    if side == "experts":
+        return summed_s(replica, everywhere * hidden * ACTIVATION_BYTES, span) if summed else 0.0
     reduce_s = summed_s(replica, rows * hidden * ACTIVATION_BYTES, tensor)
     if not has_experts or groups == 1:
         return 2 * reduce_s
-    span = tensor * groups
-    if deployment.expert_parallel > 1:
+    if not summed:
         top_k = max(
             layer.feed_forward.top_k
             for layer, _ in replica.architecture.distinct_layers
@@ -266,7 +340,8 @@ def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywher
         )
         sent = rows / tensor * top_k * hidden * ACTIVATION_BYTES
         return reduce_s + 2 * all_to_all_s(sent, span, *replica.link(span), replica.constants)
-    return reduce_s + summed_s(replica, everywhere * hidden * ACTIVATION_BYTES, span)
+    others_s = summed_s(replica, everywhere * hidden * ACTIVATION_BYTES, span) if side == "all" else 0.0
+    return reduce_s + others_s
 
 
 def summed_s(replica: GpuReplica, payload: float, gpus: int) -> float:

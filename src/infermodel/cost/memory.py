@@ -199,7 +199,7 @@ def divides(architecture: ModelArchitecture, gpus: int) -> bool:
 
 
 def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: Deployment, engine: Engine) -> KvMemory:
-    """Keys and values that fit on a replica, whole blocks, bound by its fullest pipeline stage.
+    """Keys and values that fit on a replica, whole blocks of each rank, bound by its fullest pipeline stage.
 
     Raises:
         DoesNotFit: the weights leave no room, or heads or experts cannot be dealt evenly; says what would do.
@@ -218,27 +218,27 @@ def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: De
         if window is not None
     )
 
-    pool = int(tightest.blocks)
-    group = deployment.tensor_parallel * deployment.data_parallel
+    ranks = deployment.data_parallel
+    pool = int(tightest.blocks / ranks) * ranks
+    group = deployment.tensor_parallel * ranks
     room = KvMemory(
         tokens=pool * block,
         block_tokens=block,
         bytes_per_token=sum(memory.kv_bytes_per_token for memory in stages) * deployment.tensor_parallel,
         weights_bytes=sum(memory.weights_bytes for memory in stages) * group,
-        longest=pool // deployment.data_parallel * block,
+        longest=pool // ranks * block,
         pool=pool if windows else 0,
         block_bytes=sum(memory.block_bytes for memory in stages) * deployment.tensor_parallel,
         whole=groups.get(None, 0),
         windows=windows,
+        ranks=ranks,
     )
-    if pool < room.charged(1):
+    if pool // ranks < room.charged(1):
         raise DoesNotFit(_no_room(architecture, device, deployment, engine, tightest))
     if not windows:
         return room
-    longest = room.alone_in(pool // deployment.data_parallel)
-    return replace(
-        room, tokens=int(pool / room.charged(ceil(context / block)) * context) // block * block, longest=longest
-    )
+    tokens = int(pool / room.charged(ceil(context / block)) * context) // block * block
+    return replace(room, tokens=tokens, longest=room.fits_alone)
 
 
 def check_layout(architecture: ModelArchitecture, deployment: Deployment) -> None:

@@ -125,15 +125,17 @@ def kv_memory_beside(memory: KvMemory, draft_weights_bytes: float, draft_kv_byte
     if memory.windows:
         room = memory.pool * memory.block_bytes - draft_weights_bytes
         block_bytes = memory.block_bytes + block * draft_kv_bytes_per_token
-        pool = max(0, int(room // block_bytes))
+        pool = max(0, int(room // block_bytes)) // memory.ranks * memory.ranks
         return replace(
             memory,
             tokens=memory.tokens * pool // memory.pool // block * block,
             bytes_per_token=per_token,
             weights_bytes=weights_bytes,
-            longest=min(memory.longest, memory.alone_in(pool)),
+            longest=min(memory.longest, memory.alone_in(pool // memory.ranks)),
             pool=pool,
             block_bytes=block_bytes,
         )
     room = memory.tokens * memory.bytes_per_token - draft_weights_bytes
-    return KvMemory(max(0, int(room // per_token)) // block * block, block, per_token, weights_bytes)
+    of_ranks = block * memory.ranks
+    tokens = max(0, int(room // per_token)) // of_ranks * of_ranks
+    return KvMemory(tokens, block, per_token, weights_bytes, ranks=memory.ranks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
@@ -70,10 +70,12 @@ class Batch(Record):
         tokens_each: tokens that each decoding sequence adds (1; k + 1 when verifying k drafts).
         chunks: prompt pieces prefilled in the same step.
         finishing_chunks: how many of the chunks end their prompt, so that the step samples a token for them.
+        ranks: what each rank of data-parallel attention that has work does of it; none: all an equal share.
     """
 
     __match_args__: ClassVar = (
         "sequences", "context_tokens", "longest_context", "windowed", "tokens_each", "chunks", "finishing_chunks",
+        "ranks",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -86,6 +88,7 @@ class Batch(Record):
         tokens_each: int = 1,
         chunks: tuple[Chunk, ...] = (),
         finishing_chunks: int = 0,
+        ranks: tuple[Batch, ...] = (),
     ) -> None:
         self.sequences = sequences
         self.context_tokens = context_tokens
@@ -94,6 +97,7 @@ class Batch(Record):
         self.tokens_each = tokens_each
         self.chunks = chunks
         self.finishing_chunks = finishing_chunks
+        self.ranks = ranks
 
     def changed(
         self,
@@ -112,6 +116,14 @@ class Batch(Record):
             self.tokens_each if tokens_each is None else tokens_each,
             self.chunks if chunks is None else chunks,
             self.finishing_chunks if finishing_chunks is None else finishing_chunks,
+            tuple(
+                [
+                    rank.changed(
+                        windowed=windowed, tokens_each=tokens_each, chunks=chunks, finishing_chunks=finishing_chunks
+                    )
+                    for rank in self.ranks
+                ]
+            ),
         )
 
 
@@ -257,6 +269,7 @@ class KvMemory:
         block_bytes: of a block of the pool on all devices; 0: of as many tokens.
         whole: groups of layers that see everything.
         windows: groups of those that see a window.
+        ranks: of data-parallel attention, each with an equal part in which all of a sequence lies.
     """
 
     tokens: int
@@ -268,6 +281,7 @@ class KvMemory:
     block_bytes: float = 0.0
     whole: int = 1
     windows: tuple[WindowGroups, ...] = ()
+    ranks: int = 1
 
     @property
     def blocks(self) -> int:
@@ -282,7 +296,19 @@ class KvMemory:
     @property
     def fits_alone(self) -> int:
         """Tokens of the longest sequence that can be held at all."""
-        return self.alone_in(self.blocks)
+        return self.alone_in(self.blocks // self.ranks)
+
+    @property
+    def of_rank(self) -> KvMemory:
+        """A rank's part, whole blocks.
+
+        >>> KvMemory(tokens=100, block_tokens=8, bytes_per_token=1.0, weights_bytes=0.0, ranks=2).of_rank.tokens
+        48
+        """
+        if self.ranks == 1:
+            return self
+        tokens = self.tokens // self.ranks // self.block_tokens * self.block_tokens
+        return replace(self, tokens=tokens, pool=self.pool // self.ranks, ranks=1)
 
     def alone_in(self, pool: int) -> int:
         """Tokens of the longest sequence that a pool of so many blocks holds.

@@ -88,7 +88,7 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
 
 
 def vllm(asked: Asked) -> Command:
-    """`vllm serve`. Its limits are of one rank of attention, the scenario's of a replica."""
+    """`vllm serve`. Its limits are of a rank of attention, as the scenario's."""
     service, deployment = asked.service, asked.service.deployment
     ranks = deployment.data_parallel
     flags: list[Flag] = [
@@ -98,8 +98,8 @@ def vllm(asked: Asked) -> Command:
         *_degrees(("--pipeline-parallel-size", deployment.pipeline_parallel), ("--data-parallel-size", ranks)),
         *_when(deployment.expert_parallel > 1, "--enable-expert-parallel"),
         ("--max-model-len", str(deployment.max_context)),
-        ("--max-num-seqs", str(-(-deployment.max_sequences // ranks))),
-        ("--max-num-batched-tokens", str(-(-deployment.max_batched_tokens // ranks))),
+        ("--max-num-seqs", str(deployment.max_sequences)),
+        ("--max-num-batched-tokens", str(deployment.max_batched_tokens)),
         ("--gpu-memory-utilization", f"{deployment.memory_utilisation:g}"),
         *_when(_to_8_bits(asked), "--quantization", "fp8"),
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8"),
@@ -131,8 +131,8 @@ def vllm(asked: Asked) -> Command:
 
 
 def sglang(asked: Asked) -> Command:
-    """`python -m sglang.launch_server`. Its limits are of the replica; its tensor parallelism counts all GPUs of a
-    stage, ranks of attention among them.
+    """`python -m sglang.launch_server`. Its limits are of all ranks of attention, the scenario's of one; its tensor
+    parallelism counts all GPUs of a stage, ranks of attention among them.
     """
     service, deployment = asked.service, asked.service.deployment
     flags: list[Flag] = [
@@ -141,8 +141,8 @@ def sglang(asked: Asked) -> Command:
         *_degrees(("--tp-size", asked.of_stage), ("--pp-size", deployment.pipeline_parallel)),
         *_degrees(("--attn-dp-size", deployment.data_parallel), ("--ep-size", deployment.expert_parallel)),
         ("--context-length", str(deployment.max_context)),
-        ("--max-running-requests", str(deployment.max_sequences)),
-        ("--chunked-prefill-size", str(deployment.max_batched_tokens)),
+        ("--max-running-requests", str(deployment.max_sequences * deployment.data_parallel)),
+        ("--chunked-prefill-size", str(deployment.max_batched_tokens * deployment.data_parallel)),
         ("--mem-fraction-static", f"{deployment.memory_utilisation:g}"),
         *_when(_to_8_bits(asked), "--quantization", "fp8"),
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8_e4m3"),

@@ -113,8 +113,8 @@ class Capacity:
         high: smallest load found not sustained; infinite where none was found.
         summary, economics: at `low`; None where nothing is sustained.
         binding_objective: what is missed at `high`.
-        binding_resource: what bounds the time at `low`: compute, memory, network, latency, host, KV memory,
-            front end.
+        binding_resource: what binds: front end, seats, token budget or KV memory, or what bounds the time at `low`:
+            compute, memory, network, latency, host.
         points: every load tried, ascending.
         note: what a reader should know, such as an objective that no load can meet.
     """

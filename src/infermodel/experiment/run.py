@@ -138,6 +138,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
             processes=service.api_servers,
             tokens_a_chunk=service.stream_interval,
         ),
+        rank_router=service.engine.rank_router,
     )
 
 

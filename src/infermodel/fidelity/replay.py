@@ -203,6 +203,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         tokenise_s=engine.tokenise_s,
         egress_s=engine.egress_s,
         front_end=front_end_of(engine, deployment),
+        rank_router=engine.rank_router,
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)

@@ -42,6 +42,7 @@ class Row:
         burstiness: of the arrivals of an open load, the shape of the gamma law of their gaps: 1 for Poisson arrivals,
             infinite for even spacing.
         measured: metric name to figure, only those that the row has.
+        attention_data_parallel: ranks of attention, `tensor_parallel` GPUs each; 0: as many as the GPUs make.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Row:
     memory_utilisation: float
     measured: Mapping[str, float]
     burstiness: float = 1.0
+    attention_data_parallel: int = 0
 
     @property
     def group(self) -> tuple[str, str, str, str]:
@@ -86,6 +88,7 @@ class Row:
             self.tensor_parallel,
             self.pipeline_parallel,
             self.expert_parallel,
+            self.attention_data_parallel,
             self.weights_precision,
             self.kv_precision,
             self.prompt_tokens,
@@ -151,6 +154,7 @@ def _row(cells: Mapping[str, str | None], where: str) -> Row:
         tensor_parallel=whole("tensor_parallel"),
         pipeline_parallel=whole("pipeline_parallel"),
         expert_parallel=whole("expert_parallel"),
+        attention_data_parallel=whole("attention_data_parallel") if word("attention_data_parallel") else 0,
         engine=word("engine"),
         engine_version=word("engine_version"),
         weights_precision=word("weights_precision"),

@@ -120,9 +120,9 @@ def number_format(name: str, architecture: ModelArchitecture) -> str:
     return OTHER_FORMATS.get(name, name)
 
 
-def said(value: float) -> int | None:
-    """A row's whole number; None where the row leaves it open."""
-    return None if math.isnan(value) else int(value)
+def said(value: float, together: int = 1) -> int | None:
+    """A row's whole number, of so many ranks together; None where the row leaves it open."""
+    return None if math.isnan(value) else max(1, int(value) // together)
 
 
 def given(value: float, otherwise: float) -> float:
@@ -141,11 +141,13 @@ def deployment_of(row: Row, server: Server) -> Deployment:
     for precision in (weights, kv):
         if precision not in PRECISION_BYTES:
             raise Skipped(f"no number format {precision!r}; there are {', '.join(PRECISION_BYTES)}")
+    ranks = row.attention_data_parallel or max(1, row.gpus // (row.tensor_parallel * row.pipeline_parallel))
+    together = ranks if server.engine.ranks_share_limits else 1
     layout = Deployment(
         tensor_parallel=row.tensor_parallel,
         pipeline_parallel=row.pipeline_parallel,
         expert_parallel=row.expert_parallel,
-        data_parallel=max(1, row.gpus // (row.tensor_parallel * row.pipeline_parallel)),
+        data_parallel=ranks,
         precision=Precision(
             weights,
             kv,
@@ -158,7 +160,7 @@ def deployment_of(row: Row, server: Server) -> Deployment:
         server.architecture,
         server.system.device,
         server.engine,
-        max_sequences=said(row.max_sequences),
-        max_batched_tokens=said(row.max_batched_tokens),
+        max_sequences=said(row.max_sequences, together),
+        max_batched_tokens=said(row.max_batched_tokens, together),
         memory_utilisation=None if math.isnan(row.memory_utilisation) else row.memory_utilisation,
     )

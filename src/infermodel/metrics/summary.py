@@ -144,6 +144,11 @@ class Summary:
     bound_network_share: float = _column("share", "of the busy time bound by communication between devices")
     bound_latency_share: float = _column("share", "of the busy time bound by fixed latencies: kernels, hops, layers")
     bound_host_share: float = _column("share", "of the busy time bound by the engine's host gap")
+    short_of_seats_share: float = _column(
+        "share", "of the busy time, over ranks, in which requests waited for a seat among max_sequences"
+    )
+    short_of_budget_share: float = _column("share", "the same, for tokens of a step among max_batched_tokens")
+    short_of_blocks_share: float = _column("share", "the same, for room for keys and values")
     front_end_use: float = _column("share", "of the process-seconds of API servers in which they worked; 0 without")
     running_mean: float = _column("sequences", "decoding sequences of the whole service, mean over time")
     kv_use_mean: float = _column("share", "of the KV blocks in use, mean over time")
@@ -236,6 +241,7 @@ def summarise(
             mfu=loads.mfu,
             mbu=loads.mbu,
             **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
+            **short_of(record),
             front_end_use=front_end_use(record),
             running_mean=loads.running_mean,
             kv_use_mean=loads.kv_use_mean,
@@ -248,6 +254,16 @@ def summarise(
             intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
         )
     )
+
+
+def short_of(record: ServiceRecord) -> dict[str, float]:
+    """What requests waited for while replicas worked, over the whole run, by column."""
+    totals, nothing = record.replica_totals, np.zeros(1)
+    busy_s = float(totals["busy_s"].sum())
+    return {
+        f"short_of_{each}_share": share_of(float(totals.get(f"short_of_{each}_s", nothing).sum()), busy_s)
+        for each in ("seats", "budget", "blocks")
+    }
 
 
 def front_end_use(record: ServiceRecord) -> float:

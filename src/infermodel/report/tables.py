@@ -41,7 +41,9 @@ class CapacityRow:
     usd_per_mtok: float = _column("USD/Mtok", "the same, mid prices")
     usd_per_mtok_high: float = _column("USD/Mtok", "the same, high prices")
     binding_objective: str = _column("", "missed at `high`")
-    binding_resource: str = _column("", "what most of the time at `low` is bound by")
+    binding_resource: str = _column(
+        "", "a limit or memory that requests wait for beyond, or what most of the time at `low` is bound by"
+    )
     output_speed_p50_tok_s: float = _column("tokens/s", "50 % of the requests run at least this fast, at `low`")
     ttft_p99_s: float = _column("s", "percentile 99 of the time to the first token, at `low`")
     e2e_p99_s: float = _column("s", "percentile 99 of the time to the end, at `low`")

@@ -29,6 +29,8 @@ RESOURCE_WORDS = {
     "latency": "fixed latencies: kernels, hops, layers in turn",
     "host": "the serving software on the host",
     "kv memory": "room for keys and values",
+    "seats (max_sequences)": "the number of requests that may run at once, max_sequences",
+    "token budget (max_batched_tokens)": "the tokens that a step may have, max_batched_tokens",
     "front end": "the API servers in front of the replicas",
 }
 

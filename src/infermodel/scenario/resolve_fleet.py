@@ -21,6 +21,7 @@ from infermodel.scenario.schema import speculation as schema
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
 from infermodel.simulation import spec
+from infermodel.simulation.router import SHARED_QUEUE
 from infermodel.simulation.spec import limits_of
 
 ENGINES: Mapping[str, tuple[str, str]] = {
@@ -116,6 +117,9 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
     except ValueError as error:  # no peak for this precision
         raise FleetError(("precision",), str(error)) from None
     _check_context(said, deployment, model, engine)
+    if model.kv_memory.ranks > 1 and service.router == SHARED_QUEUE:
+        message = f"each of the {model.kv_memory.ranks} ranks of data_parallel has a queue of its own"
+        raise FleetError(("router",), message, "did you mean 'least_outstanding'?")
     devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
     speculation = resolve_speculation(service.speculation) if service.speculation else None
     if speculation is not None:

@@ -34,7 +34,7 @@ def sample(traffic: Traffic, seed: int, most: int | None) -> Tokens:
 
 
 def bounds(service: ResolvedService) -> tuple[int, int]:
-    """The longest request, prompt and answer, that the served context allows, and that a replica's KV memory holds.
+    """The longest request, prompt and answer, that the served context allows, and that the KV memory of a rank holds.
 
     The last token of an answer is never written; drafts are written before they are known to be right.
     """

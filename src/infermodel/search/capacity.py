@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
@@ -27,6 +27,21 @@ FIRST_STEP = 1.19
 
 ALONE = 1e-3
 """Requests in flight at what counts as zero load."""
+
+KV_MEMORY = "KV memory"
+
+LIMITS_SHORT: Mapping[str, str] = {
+    "seats": "seats (max_sequences)",
+    "budget": "token budget (max_batched_tokens)",
+    "blocks": KV_MEMORY,
+}
+"""What requests wait for, see `recorder.SHORT_OF`, in words."""
+
+SPEEDS = {"tpot", "itl", "output_speed"}
+"""Metrics of requests that run."""
+
+MOSTLY = 0.5
+"""Share of the time in which requests wait for something, from which on it binds."""
 
 FRONT_END_FULL = 0.9
 """Use of the API servers beyond which requests queue for them rather than for the replicas."""
@@ -221,7 +236,7 @@ def answer_of(service: ResolvedService, search: _Search) -> Capacity:
         summary=at_low.summary if at_low else None,
         economics=at_low.economics if at_low else None,
         binding_objective=at_high.reason if at_high else "",
-        binding_resource=binding_resource(at_low.summary) if at_low else "",
+        binding_resource=binding_resource(at_low.summary, at_high.summary if at_high else None) if at_low else "",
         points=points,
         note=note_on(service, search),
     )
@@ -282,13 +297,24 @@ def unattainable(alone: CapacityPoint) -> str:
     return "; ".join(said) or alone.reason
 
 
-def binding_resource(summary: Summary) -> str:
-    """What the hardware runs out of at this load."""
+def binding_resource(summary: Summary, beyond: Summary | None = None) -> str:
+    """What the service runs out of at this load: a front end, a limit, memory, or what its steps are bound by.
+
+    Args:
+        beyond: of the load that is too much; None: none is known. Where answers still run fast enough there, and
+            requests wait most of the time for one thing, that thing binds; not the token budget where arithmetic does.
+    """
     if summary.front_end_use > FRONT_END_FULL:
         return "front end"
-    if summary.preemptions or summary.kv_use_peak > 0.95:
-        return "KV memory"
     shares = {
         bound: getattr(summary, f"bound_{bound}_share") for bound in ("compute", "memory", "network", "latency", "host")
     }
-    return max(shares, key=lambda bound: shares[bound])
+    bound = max(shares, key=lambda each: shares[each])
+    if beyond is not None and not SPEEDS & {each.objective.metric for each in beyond.verdicts if not each.met}:
+        short = {limit: getattr(beyond, f"short_of_{limit}_share") for limit in LIMITS_SHORT}
+        limit = max(short, key=lambda each: short[each])
+        if short[limit] > MOSTLY and not (limit == "budget" and bound == "compute"):
+            return LIMITS_SHORT[limit]
+    if summary.preemptions or summary.kv_use_peak > 0.95:
+        return KV_MEMORY
+    return bound

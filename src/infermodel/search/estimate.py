@@ -30,8 +30,8 @@ def tpot_limit_s(service: ResolvedService) -> float:
 def largest_batch(service: ResolvedService) -> int:
     """Sequences of a replica that limits and KV memory allow at mean lengths."""
     prompt, output = mean_lengths(service)
-    in_memory = int(service.step_model.kv_memory.sequences(prompt + output))
-    return max(1, min(service.limits.max_sequences, in_memory))
+    memory = service.step_model.kv_memory
+    return max(1, min(service.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))))
 
 
 def tpot_s(service: ResolvedService, sequences: int) -> float:

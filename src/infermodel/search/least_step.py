@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from infermodel.cost.attention import attention_rates
@@ -50,11 +50,14 @@ def least_steps(model: StepModel) -> tuple[LeastStep, ...]:
 def gpu_law(replica: GpuReplica) -> LeastStep:
     """GPUs, on which more tokens never take less time.
 
-    Micro-batches and attention groups are taken to share contexts and prompts evenly. A prompt's last chunk reads its
+    Micro-batches and ranks of attention are taken to share contexts and prompts evenly, and ranks to pad nothing: what
+    they are padded to depends on how many tokens each has. A prompt's last chunk reads its
     whole context, so a token put out costs the smaller of reading and attending to it, whether it is decoded or
     recomputed.
     """
     shared = 1.0 / replica.places
+    if replica.deployment.data_parallel > 1:
+        replica = replace(replica, engine=replace(replica.engine, graph_sizes=()))
     rates = attention_rates(replica)
     token_s = {each.window_tokens: shared * min(each.decode_s, each.read_s) for each in rates}
 

@@ -82,12 +82,13 @@ def known(service: ResolvedService) -> tuple[Known, ...]:
 
 def facts_of(service: ResolvedService, law: LeastStep) -> Known:
     """The cells of a law, and charges that no step of any of them falls below."""
-    limits = service.limits
-    at_once = service.step_model.kv_memory.in_whole + limits.max_sequences  # contexts of running requests lie in memory
+    limits, memory = service.limits, service.step_model.kv_memory
+    seats, budget = limits.max_sequences * memory.ranks, limits.max_batched_tokens * memory.ranks
+    at_once = memory.in_whole + seats  # contexts of running requests lie in memory
     cells = [
         (most, most_prompt, law.fixed_s(least, least_prompt))
-        for least, most in ((0, 0), *parts(min(limits.max_sequences, at_once), TOKEN_RATIO))
-        for least_prompt, most_prompt in ((0, 0), *parts(limits.max_batched_tokens, PROMPT_RATIO))
+        for least, most in ((0, 0), *parts(min(seats, at_once), TOKEN_RATIO))
+        for least_prompt, most_prompt in ((0, 0), *parts(budget, PROMPT_RATIO))
         if most or most_prompt
     ]
     tokens, prompt, least_s = (np.array(column, dtype=np.float64) for column in zip(*cells, strict=True))

@@ -174,8 +174,9 @@ def to_fill_caches(service: ResolvedService) -> int:
     traffic = service.traffic
     if not service.finds_prompts or isinstance(traffic, TraceTraffic) or traffic.prefix is None:
         return 0
-    room = ceil(service.step_model.kv_memory.sequences(traffic.mean_prompt_tokens))
-    return min(MOST_REQUESTS // 2, 4 * service.replicas * min(traffic.prefix.distinct_prompts, room))
+    memory = service.step_model.kv_memory
+    room = ceil(memory.of_rank.sequences(traffic.mean_prompt_tokens))
+    return min(MOST_REQUESTS // 2, 4 * service.replicas * memory.ranks * min(traffic.prefix.distinct_prompts, room))
 
 
 def steady(traffic: Traffic) -> Traffic:

@@ -30,8 +30,9 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
     """
     pause_s, users = traffic.think_time.mean_s, traffic.users / spec.replicas
     prompt, output = traffic.mean_prompt_tokens, max(1.0, traffic.mean_output_tokens)
-    fit = int(spec.step_model.kv_memory.sequences(prompt + output))
-    low, high = 1, max(1, min(spec.limits.max_sequences, fit, ceil(users)))
+    memory = spec.step_model.kv_memory
+    seats, fit = spec.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))
+    low, high = 1, max(1, min(seats, fit, ceil(users)))
     while low < high:
         middle = (low + high) // 2
         enough = middle * (1 + pause_s / answer_s(spec, middle, prompt, output)) >= users
@@ -47,7 +48,8 @@ def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) ->
     context, model = int(prompt + output / 2), spec.step_model
     windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
     replaced = sequences / output  # prompts a step
-    chunk = round(min(prompt * max(1.0, replaced), max(1, spec.limits.max_batched_tokens - sequences)))
+    budget = spec.limits.max_batched_tokens * model.kv_memory.ranks
+    chunk = round(min(prompt * max(1.0, replaced), max(1, budget - sequences)))
     contexts = (sequences, sequences * context, context, windows)
     decode_s = model.step(Batch(*contexts)).latency_s
     beside = Batch(*contexts, chunks=(Chunk(max(1, chunk), 0),), finishing_chunks=1)

@@ -29,11 +29,16 @@ class Members:
     """
 
     def __init__(
-        self, step_model: StepModel, limits: Limits, log: RequestLog, recorder: StepRecorder, client: Owner
+        self,
+        step_model: StepModel,
+        limits: Limits,
+        log: RequestLog,
+        recorder: StepRecorder,
+        client: Owner,
     ) -> None:
         room = step_model.kv_memory
         self.memory = Memory(
-            room,
+            room.of_rank,
             log,
             limits=limits,
             scheduled=self._scheduled,

@@ -172,6 +172,13 @@ TIMELINE_COLUMNS = (
 )
 
 
+SHORT_OF = ("seats", "budget", "blocks")
+"""What the head of a queue may wait for: a place among `max_sequences`, tokens of a step, room for keys and values."""
+
+NOTHING, SEATS, BUDGET, BLOCKS = 0, 1, 2, 3
+"""None of them, or its place among them, from 1."""
+
+
 class StepRecorder:
     """Folds leaps into sums, a block at a time."""
 
@@ -187,7 +194,7 @@ class StepRecorder:
         self.bin_s = FIRST_BIN_S
         self.columns = np.zeros((len(TIMELINE_COLUMNS), 0))
         names = ("steps", "busy_s", "joules", "output_tokens", "prompt_tokens", "step_sum_s", "peak_w")
-        self.totals = {name: np.zeros(replicas) for name in names}
+        self.totals = {name: np.zeros(replicas) for name in (*names, *(f"short_of_{each}_s" for each in SHORT_OF))}
 
     def record(
         self,
@@ -233,6 +240,10 @@ class StepRecorder:
         self._filled = filled = self._filled + LEAP_BYTES
         if filled == BUFFER_BYTES:
             self.fold()
+
+    def waited(self, replica: int, short_of: int, seconds: float) -> None:
+        """Requests have waited for something while a replica worked."""
+        self.totals[f"short_of_{SHORT_OF[short_of - 1]}_s"][replica] += seconds
 
     def single_gap(self, seconds: float) -> None:
         """A gap of one request alone, such as the one a preemption makes."""

@@ -71,6 +71,26 @@ class Replica:
 
     # ---- what the service sees ------------------------------------------------------------------------------------
 
+    @property
+    def kv_blocks(self) -> int:
+        """Blocks of its memory."""
+        return self.running.memory.capacity
+
+    @property
+    def kv_blocks_used(self) -> int:
+        """Blocks that requests hold."""
+        return self.running.memory.used
+
+    def take(self, request: int) -> None:
+        """A request comes to its queue."""
+        self.running.queue.push(request)
+        self.notice()
+
+    def drain(self) -> list[int]:
+        """Take everybody out of its queue."""
+        queue = self.running.queue
+        return [queue.take() for _ in range(len(queue))]
+
     def notice(self, *, later: bool = False) -> None:
         """The queue has got a new head at this instant: wake up, or let it join at the next step boundary.
 
@@ -81,13 +101,17 @@ class Replica:
             self.idle = False
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
         elif self._in_leap and not self._knocked and self.running.admits_newcomers():
-            self._knocked = True
-            if self._rings_at > 1:
-                steps = self._steps_done_by(self._clock.now)
-                steps += later and self._boundary(steps) == self._clock.now
-                if steps < self._rings_at:
-                    self._rings_at, self._rings_at_s = steps, self._boundary(steps)
-                    self._alarm.set(self._rings_at_s, self._completes)
+            self._knock(later)
+
+    def _knock(self, later: bool) -> None:
+        """Look at the end of the step under way whether the head of the queue joins."""
+        self._knocked = True
+        if self._rings_at > 1:
+            steps = self._steps_done_by(self._clock.now)
+            steps += later and self._boundary(steps) == self._clock.now
+            if steps < self._rings_at:
+                self._rings_at, self._rings_at_s = steps, self._boundary(steps)
+                self._alarm.set(self._rings_at_s, self._completes)
 
     def tokens_before(self, time: float) -> int:
         """Output tokens of the steps that ended before `time`, whatever else has been looked at in that instant."""
@@ -96,8 +120,12 @@ class Replica:
             tokens += self._latest_tokens
         if self._in_leap:
             steps = self._steps_done_by(time)
-            tokens += self.running.decoding.sequences * (steps - (self._boundary(steps) >= time))
+            tokens += self._tokens_a_step() * (steps - (self._boundary(steps) >= time))
         return tokens
+
+    def _tokens_a_step(self) -> int:
+        """Output tokens of each step of the leap, but for those of prompts that end in its last."""
+        return self.running.decoding.sequences
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -107,6 +135,9 @@ class Replica:
         """
         self.up = False
         self._stop()
+        return self._lose_memory()
+
+    def _lose_memory(self) -> list[int]:
         self.running.joins_until = inf
         return self.running.lose_memory()
 
@@ -139,7 +170,7 @@ class Replica:
         clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda.entries
         now = clock.now
         while not self._halted:
-            most = running.plan(now)
+            most = self._plan(now)
             if most:
                 self._start_leap(now, most)
             else:
@@ -164,8 +195,22 @@ class Replica:
                 yield alarm
                 now = clock.now
 
+    def _plan(self, now: float) -> int:
+        """Compose the next steps; returns how many, 0 if there is nothing to do."""
+        return self.running.plan(now)
+
     def _start_leap(self, now: float, most: int) -> None:
-        """Ask what the planned steps take, at most so many, and when the last of them ends."""
+        """Set out on the planned steps, at most so many, and know when the last of them ends."""
+        self._steps = steps = self._ask(most)
+        self._anchor_s = now
+        self._in_leap, self._knocked = True, False
+        if self._every:
+            steps = 1
+        self._rings_at = steps
+        self._rings_at_s = now + (steps * self._first_s + self._slope_s * (steps * (steps - 1) / 2))
+
+    def _ask(self, most: int) -> int:
+        """Ask what the planned steps take; returns for how many of them, at most so many, the answer holds."""
         running, steps = self.running, most
         decoding, chunks = running.decoding, running.chunks
         sequences = decoding.sequences
@@ -181,24 +226,22 @@ class Replica:
             steps = min(steps, ramp.steps)
             if steps > 1 and chunks:
                 steps = running.steps_that_fit(steps, chunks)
-        self._anchor_s, self._first_s, self._slope_s = now, first_s, slope_s
-        self._in_leap, self._knocked = True, False
-        self._steps = steps
-        if self._every:
-            steps = 1
-        self._rings_at = steps
-        self._rings_at_s = now + (steps * first_s + slope_s * (steps * (steps - 1) / 2))
+        self._first_s, self._slope_s = first_s, slope_s
+        return steps
 
     def _ends_for_newcomer(self) -> bool:
         """A step has ended, but not the leap: whether it ends here for the head of the queue; if not, it goes on."""
         steps = self._rings_at
-        late = self._knocked and self._looks_back and self.running.head_is_late(self._known_until(steps))
-        if self._knocked and not late and self.running.head_fits(steps):
+        if self._knocked and self._lets_in(steps):
             return True
-        self._knocked = late
-        self._rings_at = steps = steps + 1 if self._every or late else self._steps
+        self._rings_at = steps = steps + 1 if self._every or self._knocked else self._steps
         self._rings_at_s = self._boundary(steps)
         return False
+
+    def _lets_in(self, steps: int) -> bool:
+        """Whether the head of the queue joins after `steps` steps; where it came too late for that, it knocks on."""
+        self._knocked = self._looks_back and self.running.head_is_late(self._known_until(steps))
+        return not self._knocked and self.running.head_fits(steps)
 
     def _boundary(self, steps: int) -> float:
         """When `steps` steps of the leap are done."""
@@ -209,11 +252,15 @@ class Replica:
         """Whether some requests that have come by the end of a step may miss the next."""
         return self._ahead or self._receive_interval > 1
 
+    def _reads_prompts(self) -> bool:
+        """Whether the steps under way do."""
+        return bool(self.running.chunks)
+
     def _known_until(self, steps: int) -> float:
         """Until when requests came that the step after `steps` of the leap may take: an engine that schedules ahead
         composes it while the last of them runs; one may look for newcomers only every so many steps of decoding."""
         looked = steps
-        if not self.running.chunks:
+        if not self._reads_prompts():
             looked -= (self._unreceived + steps) % self._receive_interval
         if looked < 1:
             return min(self.running.joins_until, self._anchor_s)
@@ -241,7 +288,9 @@ class Replica:
         running = self.running
         if self._looks_back:
             running.joins_until = self._known_until(steps)
-            self._unreceived = 0 if running.chunks else (self._unreceived + steps) % self._receive_interval
+            self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
+        if running.short_of:
+            self._recorder.waited(self.index, running.short_of, end - self._anchor_s)
         sequences, memory = running.decoding.sequences, running.memory
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before

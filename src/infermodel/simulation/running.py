@@ -11,7 +11,7 @@ from infermodel.simulation.chunks import ENDLESS, LongPrompts, Prefill, assign_c
 from infermodel.simulation.members import NO_CHUNKS, Members
 from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.owner import Owner
-from infermodel.simulation.recorder import RequestLog, StepRecorder
+from infermodel.simulation.recorder import BLOCKS, BUDGET, NOTHING, SEATS, RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
 NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
@@ -29,6 +29,7 @@ class Running(Members):
         joins_until: requests that came by then can be in the next step.
         lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
         held_up: the head of the queue does not fit, and no newcomer overtakes it.
+        short_of: what it waits for in the next steps, as `recorder.SHORT_OF` counts.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Running(Members):
         self.joins_until = inf
         self.lookahead = 1
         self.held_up = False
+        self.short_of = NOTHING
         self._max_batched_tokens = limits.max_batched_tokens
         self._slots_bind = step_model.prompt_tokens_per_step(limits.max_sequences, limits.max_context) < FOREVER
+        self._budget_short = NOTHING if self._slots_bind else BUDGET
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._preempted = False
         self._long = LongPrompts(limits.long_prompt_tokens)
@@ -62,6 +65,7 @@ class Running(Members):
         """Decide what the next steps work on; returns for how many of them this will do, 0 if nothing is to be done."""
         decoding, memory, prefills = self.decoding, self.memory, self.prefills
         self._preempted = self.held_up = repeats_not = False
+        self.short_of = NOTHING
         if prefills or self.queue or decoding.sequences * self.lookahead * memory.groups > memory.free:
             repeats_not = self._compose(now)
         else:
@@ -112,6 +116,8 @@ class Running(Members):
         if self.queue and not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
             memory.make_room(needed)  # whoever is admitted does not find what those before him write over
             budget = self._admit(now, budget, memory.free - needed)
+        elif self.queue:
+            self.short_of = BLOCKS
         self._budget_left = budget
         return self._preempted or self._deferred
 
@@ -138,6 +144,7 @@ class Running(Members):
             target, chunk, found, cost, free = self._first_chunk(request, budget)
             if chunk == 0 or free > room or (self._reserves and not memory.may_reserve(self._blocks_at_end(request))):
                 self.held_up = not self._discipline.overtakes
+                self.short_of = BLOCKS if chunk else self._budget_short
                 self._client.on_held_up(self._replica)
                 break
             queue.take()
@@ -155,6 +162,8 @@ class Running(Members):
             budget -= chunk
             room -= cost
             seats -= 1
+        if queue and not (self.short_of or self._deferred):
+            self.short_of = self._budget_short if seats > 0 else SEATS
         if moved:
             self._client.on_queue_moved(self._replica)
         return budget

@@ -16,9 +16,10 @@ from infermodel.simulation.clients import Askers, Users, arrivals
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.front_end import FrontEnd, front_ends
 from infermodel.simulation.gate import Gate
+from infermodel.simulation.ranks import Lockstep
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
-from infermodel.simulation.router import ROUTERS, SHARED_QUEUE, LoadIndex
+from infermodel.simulation.router import RANK_ROUTERS, ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.running import Running
 from infermodel.simulation.spec import Horizon, ServiceSpec
 from infermodel.simulation.streams import Streams
@@ -53,24 +54,18 @@ class Service:
         self._route = ROUTERS.get(spec.router)
         self._load_matters = self._route is not None and spec.replicas > 1
         discipline = QUEUES[spec.queue]
-        shared = discipline.queue(self._log) if spec.router == SHARED_QUEUE else None
-        self._queues: list[WaitingQueue] = [
-            shared if shared is not None else discipline.queue(self._log) for _ in range(spec.replicas)
-        ]
-        self.replicas = [
-            Replica(
-                clock,
-                number,
-                index,
-                spec.step_model,
-                self._running(number, discipline, queue, streams),
-                self._recorder,
-                stepping,
-                spec.limits.schedules_ahead,
-                spec.limits.receive_interval,
-            )
-            for number, queue in enumerate(self._queues)
-        ]
+        self._shared = shared = discipline.queue(self._log) if spec.router == SHARED_QUEUE else None
+        self.replicas: list[Replica] = []
+        of_ranks = spec.step_model.kv_memory.ranks
+        for number in range(spec.replicas):
+            queues = [discipline.queue(log) if shared is None else shared for _ in range(of_ranks)]
+            ranks = [self._running(number, discipline, queue, streams) for queue in queues]
+            settings = self._recorder, stepping, spec.limits.schedules_ahead, spec.limits.receive_interval
+            if len(ranks) == 1:
+                self.replicas.append(Replica(clock, number, index, spec.step_model, ranks[0], *settings))
+            else:
+                route = RANK_ROUTERS[spec.rank_router]
+                self.replicas.append(Lockstep(clock, number, index, spec.step_model, ranks, route, *settings))
         # The last token of a request is never written to the KV cache.
         most_kept = spec.step_model.kv_memory.fits_alone + 2 - self.replicas[0].running.lookahead
         self._most_tokens = min(spec.limits.max_context, most_kept)
@@ -239,14 +234,13 @@ class Service:
             log.routed_again_at[request] = now
         else:
             log.admitted_at[request] = now
-        if self._route is None:
-            self._queues[0].push(request)
+        if self._shared is not None:
+            self._shared.push(request)
             for replica in self._takers():
                 replica.notice()
             return
         log.replica[request] = number
-        self._queues[number].push(request)
-        self.replicas[number].notice()
+        self.replicas[number].take(request)
 
     def _dispatch_again(self, requests: Sequence[int]) -> None:
         for request in requests:
@@ -289,8 +283,7 @@ class Service:
 
     def kv_used(self, replica: int) -> float:
         """Share of a replica's KV memory in use."""
-        memory = self.replicas[replica].running.memory
-        return memory.used / memory.capacity
+        return self.replicas[replica].kv_blocks_used / self.replicas[replica].kv_blocks
 
     def take_down(self, replicas: Sequence[int]) -> None:
         """These replicas fail now; what they held goes to the others."""
@@ -300,8 +293,7 @@ class Service:
             self.load.set_up(number, up=False)
             mine = self.replicas[number].fail()
             if self._route is not None:
-                queue = self._queues[number]
-                mine += [queue.take() for _ in range(len(queue))]
+                mine += self.replicas[number].drain()
                 if self._load_matters:
                     for _ in mine:
                         self.load.add(number, -1)
@@ -336,7 +328,7 @@ class Service:
             **recorder.totals,
             "preemptions": preemptions,
             "up_s": np.array([ended_at - self._systems[s].down_s(ended_at) for s in self._system_of]),
-            "kv_blocks_left": np.array([replica.running.memory.used for replica in self.replicas], np.float64),
+            "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
         }
         return ServiceRecord(
             name=self._spec.name,
@@ -348,7 +340,7 @@ class Service:
             idle_w=model.idle_w,
             peak_flops=model.peak_flops,
             peak_bandwidth=model.peak_bandwidth,
-            kv_blocks=memory.blocks,
+            kv_blocks=self.replicas[0].kv_blocks,
             kv_block_tokens=memory.block_tokens,
             kv_groups=(memory.whole, memory.groups),
             ended_at=ended_at,

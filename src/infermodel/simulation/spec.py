@@ -8,7 +8,7 @@ from math import inf
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
-from infermodel.engine import Engine, Findable
+from infermodel.engine import Engine, Findable, RankRouting
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
@@ -16,7 +16,7 @@ from infermodel.workload.traffic import Traffic
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the engine allows on one replica.
+    """What the engine allows on one replica; where it has ranks of data-parallel attention, on each of them.
 
     Attributes:
         max_sequences: running requests, prefilling ones included.
@@ -169,6 +169,7 @@ class ServiceSpec:
         rate_limits: what each key may send; None: no keys and no limits.
         speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
         front_end: API server processes; None: none that anybody waits for.
+        rank_router: which rank of data-parallel attention gets a request, a name from `router.RANK_ROUTERS`.
     """
 
     name: str
@@ -186,6 +187,7 @@ class ServiceSpec:
     rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
     front_end: FrontEndSpec | None = None
+    rank_router: RankRouting = "in_flight"
 
     @property
     def to_the_door_s(self) -> tuple[float, float]:

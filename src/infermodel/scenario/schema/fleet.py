@@ -66,7 +66,7 @@ class Fleet(Block):
     tensor_parallel: Degree = Field(default=1, description="GPUs that share each layer")
     pipeline_parallel: Degree = Field(default=1, description="groups of GPUs that share out the layers")
     expert_parallel: Degree = Field(default=1, description="GPUs that share out the experts")
-    data_parallel: Degree = Field(default=1, description="copies of the attention in a replica")
+    data_parallel: Degree = Field(default=1, description="ranks of attention in a replica, each a scheduler")
     replicas: Annotated[int, Whole(at_most=MOST_REPLICAS)] | None = Field(
         default=None, description="scheduled copies; as many as the systems hold if omitted"
     )
@@ -83,7 +83,7 @@ class Precision(Block):
 
 
 class Limits(Block):
-    """What a replica takes on at once."""
+    """What a replica takes on at once; with `data_parallel`, each of its ranks."""
 
     max_sequences: Systems | None = Field(default=None, description="requests; the engine's default if omitted")
     max_batched_tokens: Tokens | None = Field(default=None, description="of a step; the engine's default if omitted")

@@ -1,0 +1,176 @@
+"""Ranks of data-parallel attention: schedulers of their own, each with a queue and a memory, that step together.
+
+Where ranks share experts, every layer of a step waits for all of them: the slowest sets its time, and a rank that has
+nothing to do runs along (vLLM 0.33.0, `DPEngineCoreProc`; SGLang 0.5.23, `dp_attention`). So a leap over steps ends at
+the first change of any rank's batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
+from infermodel.simulation.chunks import ENDLESS
+from infermodel.simulation.clock import Clock
+from infermodel.simulation.recorder import StepRecorder
+from infermodel.simulation.replica import Replica, Stepping
+from infermodel.simulation.router import RankRouter
+from infermodel.simulation.running import Running
+
+
+class Lockstep(Replica):
+    """A replica of several ranks.
+
+    Attributes:
+        ranks: the scheduler of each, with its queue and its memory.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        index: int,
+        service: int,
+        step_model: StepModel,
+        ranks: Sequence[Running],
+        route: RankRouter,
+        recorder: StepRecorder,
+        stepping: Stepping = "leap",
+        schedules_ahead: bool = False,
+        receive_interval: int = 1,
+    ) -> None:
+        self.ranks = list(ranks)
+        self._route, self._turn = route, 0
+        self._busy: list[Running] = []  # ranks that have work in the steps under way
+        self._knocking: list[Running] = []  # ranks with a newcomer who looks in at the end of the step under way
+        super().__init__(
+            clock, index, service, step_model, ranks[0], recorder, stepping, schedules_ahead, receive_interval
+        )
+
+    # ---- what the service sees ------------------------------------------------------------------------------------
+
+    @property
+    def kv_blocks(self) -> int:
+        """Blocks of the memories of all ranks."""
+        return sum([rank.memory.capacity for rank in self.ranks])
+
+    @property
+    def kv_blocks_used(self) -> int:
+        """Blocks that requests hold."""
+        return sum([rank.memory.used for rank in self.ranks])
+
+    def take(self, request: int) -> None:
+        """A request comes to the queue of a rank."""
+        waiting = [len(rank.queue) for rank in self.ranks]
+        rank = self.ranks[self._route(self._turn, waiting, [len(rank) for rank in self.ranks])]
+        self._turn += 1
+        rank.queue.push(request)
+        if self.idle:
+            self.notice()
+        elif self._in_leap and rank not in self._knocking and rank.admits_newcomers():
+            self._knocking.append(rank)
+            if not self._knocked:
+                self._knock(later=False)
+
+    def drain(self) -> list[int]:
+        """Take everybody out of its queues."""
+        return [rank.queue.take() for rank in self.ranks for _ in range(len(rank.queue))]
+
+    def _tokens_a_step(self) -> int:
+        return sum([rank.decoding.sequences for rank in self._busy])
+
+    def _lose_memory(self) -> list[int]:
+        for rank in self.ranks:
+            rank.joins_until = inf
+        return [request for rank in self.ranks for request in rank.lose_memory()]
+
+    # ---- the routine ----------------------------------------------------------------------------------------------
+
+    def _plan(self, now: float) -> int:
+        """Every rank composes its next steps; returns for how many of them no batch changes."""
+        most, busy = ENDLESS, []
+        for rank in self.ranks:
+            steps = rank.plan(now)
+            if steps:
+                busy.append(rank)
+                if steps < most:
+                    most = steps
+        self._busy, self._knocking = busy, []
+        return most if busy else 0
+
+    def _ask(self, most: int) -> int:
+        """Ask what the planned steps take, given what each rank does in them."""
+        self._line = None
+        self._ramp = ramp = self._ramp_of(together([rank.batch() for rank in self._busy]))
+        self._first_s, self._slope_s = ramp.first_s, ramp.slope_s
+        steps = min(most, ramp.steps)
+        for rank in self._busy:
+            if steps > 1 and rank.chunks:
+                steps = rank.steps_that_fit(steps, rank.chunks)
+        return steps
+
+    def _reads_prompts(self) -> bool:
+        return any(rank.chunks for rank in self._busy)
+
+    def _lets_in(self, steps: int) -> bool:
+        """Whether a newcomer joins its rank after `steps` steps; those who came too late for that knock on."""
+        known_until, knocking, late = self._known_until(steps), self._knocking, []
+        for rank in knocking:
+            if self._looks_back and len(rank) and rank.head_is_late(known_until):
+                late.append(rank)
+            elif rank.head_fits(steps):
+                return True
+        self._knocking, self._knocked = late, bool(late)
+        return False
+
+    def _settle(self, steps: int, end: float) -> None:
+        """Account for `steps` completed steps of the leap, which ends here, at `end`."""
+        self._in_leap = False
+        if self._looks_back:
+            known_until = self._known_until(steps)
+            for rank in self.ranks:
+                rank.joins_until = known_until
+            self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
+        sequences = produced = prompt_tokens = 0
+        blocks = 0.0
+        for rank in self._busy:
+            if rank.short_of:
+                self._recorder.waited(self.index, rank.short_of, (end - self._anchor_s) / len(self.ranks))
+            memory, decoding = rank.memory, rank.decoding.sequences
+            free = memory.free
+            rank_produced, rank_read = rank.advance(steps, end)
+            blocks += memory.capacity - (free + memory.free) / 2
+            sequences += decoding
+            produced += rank_produced
+            prompt_tokens += rank_read
+        before = (steps - 1) * sequences
+        self._tokens += self._latest_tokens + before
+        self._latest_tokens, self._settled_at_s = produced - before, end
+        self._recorder.record_ramp(
+            self.index, self._anchor_s, end, steps, sequences, blocks, produced, prompt_tokens, self._ramp
+        )
+        for rank in self._busy:
+            rank.finish_due(end)
+
+
+def together(ranks: list[Batch]) -> Batch:
+    """The batch of a replica whose ranks that have work have these; at least one.
+
+    >>> together([Batch(2, 20, 12), Batch(1, 30, 30)])  # doctest: +ELLIPSIS
+    Batch(sequences=3, context_tokens=50, longest_context=30, windowed=(), ...
+    """
+    sequences = context = longest = finishing = 0
+    chunks: list[Chunk] = []
+    for rank in ranks:
+        sequences += rank.sequences
+        context += rank.context_tokens
+        longest = max(longest, rank.longest_context)
+        chunks += rank.chunks
+        finishing += rank.finishing_chunks
+    windowed = tuple(
+        [
+            Windowed(sum([each.context_tokens for each in window]), sum([each.growing for each in window]))
+            for window in zip(*[rank.windowed for rank in ranks], strict=True)
+        ]
+    )
+    return Batch(sequences, context, longest, windowed, ranks[0].tokens_each, tuple(chunks), finishing, tuple(ranks))
