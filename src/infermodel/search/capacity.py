@@ -40,8 +40,8 @@ LIMITS_SHORT: Mapping[str, str] = {
 SPEEDS = {"tpot", "itl", "output_speed"}
 """Metrics of requests that run."""
 
-MOSTLY = 0.5
-"""Share of the time in which requests wait for something, from which on it binds."""
+SHORT = 0.05
+"""Share of the replicas' (and their ranks') time in which requests wait for something, from which on it binds."""
 
 FRONT_END_FULL = 0.9
 """Use of the API servers beyond which requests queue for them rather than for the replicas."""
@@ -302,7 +302,7 @@ def binding_resource(summary: Summary, beyond: Summary | None = None) -> str:
 
     Args:
         beyond: of the load that is too much; None: none is known. Where answers still run fast enough there, and
-            requests wait most of the time for one thing, that thing binds; not the token budget where arithmetic does.
+            requests wait for something, what they wait for most binds; not the token budget where arithmetic does.
     """
     if summary.front_end_use > FRONT_END_FULL:
         return "front end"
@@ -313,7 +313,7 @@ def binding_resource(summary: Summary, beyond: Summary | None = None) -> str:
     if beyond is not None and not SPEEDS & {each.objective.metric for each in beyond.verdicts if not each.met}:
         short = {limit: getattr(beyond, f"short_of_{limit}_share") for limit in LIMITS_SHORT}
         limit = max(short, key=lambda each: short[each])
-        if short[limit] > MOSTLY and not (limit == "budget" and bound == "compute"):
+        if short[limit] > SHORT and not (limit == "budget" and bound == "compute"):
             return LIMITS_SHORT[limit]
     if summary.preemptions or summary.kv_use_peak > 0.95:
         return KV_MEMORY
