@@ -20,9 +20,9 @@ HOT = (
     *(
         f"simulation/{name}.py"
         for name in (
-            "alarm", "chunks", "clients", "decoding", "gate", "members", "memory/ledger", "memory/memory",
-            "memory/prefixes", "questions", "ranks", "recorder", "replica", "router", "running", "service",
-            "system", "tally", "verified",
+            "alarm", "answer_share", "chunks", "clients", "decoding", "gate", "members", "memory/ledger",
+            "memory/memory", "memory/prefixes", "prompts_first", "questions", "ranks", "recorder", "replica", "router",
+            "running", "service", "system", "tally", "verified", "waits",
         )
     ),
     "cost/attention.py",

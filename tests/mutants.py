@@ -37,6 +37,8 @@ ENGINE = "tests/oracles/test_fleets_against_the_step_engine.py"
 FRONT = "tests/simulation/test_front_end.py"
 LEAP = "tests/simulation/test_leap_equals_every_step.py"
 VLLM = "tests/oracles/test_fleets_against_vllm.py"
+SGLANG = "tests/oracles/test_fleets_against_sglang.py"
+HABITS = "tests/simulation/test_engine_habits.py"
 FINDS = "tests/simulation/test_what_prefix_caches_find.py"
 LATENCY = "tests/metrics/test_latency.py"
 CIW = "tests/oracles/test_another_program.py"
@@ -177,6 +179,36 @@ MUTANTS = (
            "tests/metrics/test_steady.py tests/metrics/test_throughput.py"),
     Mutant("short answers that end while long ones are waited for count", "metrics/steady.py",
            " & (requests.arrived_at <= until_s)", "", "tests/metrics/test_steady.py"),
+    Mutant("prompts hold nobody up", "simulation/prompts_first.py",
+           "            waits = True\n", "            waits = False\n", SGLANG),
+    Mutant("a token after a wait came after a step", "simulation/waits.py",
+           "            if sequences and at > since:", "            if False:", SGLANG),
+    Mutant("who waited is found by another's last token", "simulation/waits.py",
+           "                return since", "                return self._runs[0][0]", SGLANG),
+    Mutant("the share of answers does not sink", "simulation/answer_share.py",
+           "        self._sunk += steps", "        self._sunk += 0", SGLANG),
+    Mutant("the share sinks in mixed steps as well", "simulation/prompts_first.py",
+           "is not None and not self.chunks and not", "is not None and not", SGLANG),
+    Mutant("a newcomer's own answer is not reckoned", "simulation/answer_share.py",
+           "tokens = rest + min(to_come, self._figures.longest) +", "tokens = rest +", SGLANG),
+    Mutant("long answers are reckoned in full", "simulation/answer_share.py",
+           "        if rest > self._longest:", "        if False:", SGLANG),
+    Mutant("who is turned away asks again at once", "simulation/prompts_first.py",
+           "            gate.full = len(self) > 0", "            gate.full = False", SGLANG),
+    Mutant("the share after a retraction looks no tokens ahead", "simulation/answer_share.py",
+           "(produced + self._figures.steps_ahead * requests)", "produced", SGLANG),
+    Mutant("a busy server's share stays sunk when it rests", "simulation/prompts_first.py",
+           "        if most == 0 and self._gate is not None:", "        if False:", SGLANG),
+    Mutant("the shortest prompt of equals gives way", "simulation/prompts_first.py",
+           "step - prompts[each], -prompts[each])", "step - prompts[each], prompts[each])", SGLANG),
+    Mutant("the longest answer gives way", "simulation/prompts_first.py",
+           "at = min(range(len(produced))", "at = max(range(len(produced))", SGLANG),
+    Mutant("who was retracted goes to the front", "simulation/batching.py",
+           "self.append(request)\n        self.rot", "self.appendleft(request)\n        self.rot", SGLANG),
+    Mutant("newcomers are seen after any step", "simulation/replica.py",
+           "looked -= (self._unreceived + steps) % self._receive_interval", "looked -= 0", HABITS),
+    Mutant("a long prompt is bounded though it is alone", "simulation/chunks.py",
+           "self.alone = requests == 1 and", "self.alone = requests == 0 and", HABITS),
     Mutant("answers longer than the window are cut off", "simulation/tally.py",
            "LONGEST_RUN / 2 * self._clock.now", "self._clock.now", "tests/simulation/test_end_of_run.py"),
     Mutant("calls wait for each other, and nobody waits for them", "search/probe.py",

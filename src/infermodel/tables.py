@@ -61,13 +61,15 @@ class GapHistogram:
     """Inter-token gaps pooled over all tokens of a run, as they leave their replicas: `counts[i]` gaps lie in
     [edges_s[i], edges_s[i + 1]). What tokens wait for API servers is in none of them.
 
-    `total_s` is the exact sum of all gaps, `gaps` their number.
+    `total_s` is the exact sum of all gaps, `gaps` their number. Of gaps that had not ended, `open_s` are the seconds in
+    which sequences waited for a prompt to be read, at most.
     """
 
     edges_s: NDArray[np.float64]
     counts: NDArray[np.int64]
     total_s: float
     gaps: int
+    open_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,10 @@ class Timeline:
 
     Attributes:
         columns: `output_tokens`, `prompt_tokens` (computed, recomputation included), `busy_s` (replica-seconds),
-            `joules` (of busy time), `flops`, `bytes`, `sequence_s` (decoding sequences x seconds),
-            `kv_block_s` (blocks in use x seconds), `bound_<compute|memory|network|latency|host>_s`, and where there
-            were outages `up_s` (replica-seconds not in one).
+            `joules` (of busy time), `flops`, `bytes`, `sequence_s` (decoding sequences x seconds, with those that
+            wait for a prompt to be read), `kv_block_s` (blocks in use x seconds),
+            `bound_<compute|memory|network|latency|host>_s`, and where there were outages `up_s` (replica-seconds not in
+            one).
     """
 
     edges_s: NDArray[np.float64]

@@ -44,8 +44,15 @@ SERVICES = {
     " fleet: {system: hgx-h200, systems: 2, tensor_parallel: 2, data_parallel: 8, expert_parallel: 16}}",
     "trays": "{model: deepseek-r1, limits: {max_context: 32768},"
     " fleet: {system: gb200-nvl72, tensor_parallel: 8, expert_parallel: 8}}",
+    "bounded": "{model: qwen3-8b, engine_settings: {long_prompt_tokens: 2048, admission: first_chunk,"
+    " cuda_graphs: false}, fleet: {system: dgx-h100}}",
+    "mixed": "{model: qwen3-8b, engine_settings: {mixes_prompts: true, receive_interval: 4, admission: whole_prompt,"
+    " cuda_graphs: false}, fleet: {system: dgx-h100}}",
     "AMD": "{model: qwen3-32b, fleet: {system: mi300x-8}}",
 }
+
+ONLY = {"bounded": "vllm", "mixed": "sglang"}
+"""Whose settings a service has."""
 
 
 def scenario(folder: Path, *services: str, engine: str = "vllm") -> ResolvedScenario:
@@ -72,7 +79,7 @@ def value(line: list[str], flag: str) -> str:
 def served() -> Iterator[tuple[str, str]]:
     for name in SERVICES:
         for engine in CHECKED:
-            if (name, engine) not in {("AMD", "tensorrt-llm")}:
+            if (name, engine) != ("AMD", "tensorrt-llm") and ONLY.get(name, engine) == engine:
                 yield name, engine
 
 
@@ -125,6 +132,20 @@ def test_sglangs_limits_are_of_the_replica_and_vllms_of_a_rank(tmp_path: Path) -
     assert (value(of_rank, "--max-num-seqs"), value(of_replica, "--max-running-requests")) == ("100", "800")
     assert (value(of_rank, "--tensor-parallel-size"), value(of_replica, "--tp-size")) == ("2", "16")
     assert (value(of_rank, "--data-parallel-size"), value(of_replica, "--attn-dp-size")) == ("8", "8")
+
+
+def test_settings_of_an_engine_are_flags(tmp_path: Path) -> None:
+    vllm, sglang = words(tmp_path, "bounded"), words(tmp_path, "mixed", "sglang")
+    assert value(vllm, "--long-prefill-token-threshold") == "2048"
+    assert {"--enforce-eager", "--no-scheduler-reserve-full-isl"} <= set(vllm)
+    assert value(sglang, "--scheduler-recv-interval") == "4"
+    assert value(sglang, "--cuda-graph-backend-decode") == value(sglang, "--cuda-graph-backend-prefill") == "disabled"
+    assert "--enable-mixed-chunk" in sglang
+    command = command_of(service(tmp_path, "mixed", "sglang"))
+    assert command is not None
+    assert "no flag has SGLang 0.5.23 admit requests by whole_prompt" in command.notes
+    plain = {*words(tmp_path, "plain"), *words(tmp_path, "plain", "sglang")}
+    assert not plain & {"--enforce-eager", "--enable-mixed-chunk", "--no-scheduler-reserve-full-isl"}
 
 
 def test_nodes_find_each_other(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ services:
   - name: mixture
     model: deepseek-v3
     engine: sglang
+    engine_settings: {mixes_prompts: true}  # else it reads prompts at first, and answers later than in a long run
     fleet: {system: dgx-h100, systems: 2, tensor_parallel: 16}
     price: {rental: 2 USD/h}
 """

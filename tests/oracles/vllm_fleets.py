@@ -69,6 +69,7 @@ class Drawn:
     ranks: int = 1
     replicas: int = 1
     windows: tuple[int | None, ...] = (None,)
+    long_prompt: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -112,6 +113,7 @@ fleets = st.builds(
     ahead=_if("ahead"),
     ranks=st.integers(1, 4) if "ranks" in FOLLOWED else st.just(1),
     replicas=st.integers(1, 3) if "replicas" in FOLLOWED else st.just(1),
+    long_prompt=st.sampled_from([0, 0, 5, 20]),
 )
 
 
@@ -155,6 +157,7 @@ def cores(drawn: Drawn) -> list[Scheduler]:
             drawn.policy,
             drawn.ahead,
             drawn.whole,
+            long_prompt=drawn.long_prompt,
         )
         for _ in range(drawn.ranks)
     ]
@@ -213,6 +216,7 @@ def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
         prefix_caching=drawn.names,
         schedules_ahead=drawn.ahead,
         whole_prompt=drawn.whole,
+        long_prompt_tokens=drawn.long_prompt,
     )
     return ServiceSpec(
         "service", model_of(drawn), traffic, limits, drawn.replicas, queue=drawn.policy, router="round_robin"

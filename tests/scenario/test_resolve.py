@@ -16,7 +16,7 @@ from infermodel.economics.band import Band
 from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
 from infermodel.scenario.document import parse
 from infermodel.scenario.validation import validate
-from infermodel.simulation.spec import Outage
+from infermodel.simulation.spec import AnswerShare, Outage
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
 
 SOUND = """\
@@ -76,6 +76,12 @@ def test_engine_settings_change_the_engine_that_is_played(file: Path) -> None:
     assert eager.latency_s > usual.step_model.step(Batch(8, 800, 100)).latency_s
     spaced = resolved(file, "services.1.engine=sglang", f"{SETTINGS}={{receive_interval: 4}}").services[1]
     assert spaced.limits.receive_interval == 4
+    apart = resolved(file, "services.1.engine=sglang").services[1].limits
+    mixed = resolved(file, "services.1.engine=sglang", f"{SETTINGS}.mixes_prompts=true").services[1].limits
+    assert (apart.mixes_prompts, mixed.mixes_prompts) == (False, True)
+    assert mixed.answer_share == AnswerShare(0.7, 0.098, 600, 20, 4096)
+    anybody = resolved(file, "services.1.engine=sglang", f"{SETTINGS}.admission=whole_prompt").services[1].limits
+    assert anybody.answer_share is None
     assert len({resolved(file).digest, said.digest}) == 2
 
 
@@ -83,6 +89,7 @@ def test_engine_settings_change_the_engine_that_is_played(file: Path) -> None:
     ("changes", "told"),
     [
         (["receive_interval=4"], "receive_interval: vLLM has no such setting; it knows admission, long_prompt_tokens"),
+        (["mixes_prompts=false"], "mixes_prompts: vLLM has no such setting; it knows admission, long_prompt_tokens"),
         (["admission=answer_share"], "admission: vLLM keeps no share of answers free; did you mean 'whole_prompt'?"),
         (
             ["recieve_interval=4"],

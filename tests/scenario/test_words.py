@@ -57,6 +57,7 @@ def refusal(**changes: str) -> str:
     [
         ({"fleet": "tp: 8"}, "services.0.fleet.tp: no key named 'tp' here; write 'tensor_parallel'"),
         ({"fleet": "max_num_seqs: 8"}, "write 'max_sequences' under 'limits' of the service"),
+        ({"fleet": "enforce_eager: true"}, "write 'cuda_graphs' under 'engine_settings' of the service"),
         ({"fleet": "max-model-len: 8"}, "write 'max_context' under 'limits' of the service"),
         ({"fleet": "lora: true"}, "LoRA adapters are not modelled; play the base model"),
         ({"fleet": "context_parallel: 2"}, "one sequence's attention over several GPUs is not modelled"),
@@ -95,7 +96,7 @@ def test_every_name_that_is_told_is_a_key_of_the_language(path: str) -> None:
             "arrivals": {"kind": "closed" if name == "users" else "poisson"},
             "prompt_tokens": {"kind": "lognormal"},
         },
-        "services": [{"fleet": {}, "limits": {}, "precision": {}, "front_end": {}, "price": {}}],
+        "services": [{"fleet": {}, "limits": {}, "precision": {}, "front_end": {}, "engine_settings": {}, "price": {}}],
     }
     found = block_at(next(everywhere(block)) if block else (), tree)
     assert found is not None

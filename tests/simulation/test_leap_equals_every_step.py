@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_models import AffineModel
 
-from infermodel.engine import Findable
+from infermodel.engine import Findable, Preempted
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.batching import QUEUES
 from infermodel.simulation.router import RANK_ROUTERS, ROUTER_NAMES, SHARED_QUEUE
-from infermodel.simulation.spec import FrontEndSpec
+from infermodel.simulation.spec import AnswerShare, FrontEndSpec
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson
 from infermodel.workload.lengths import Uniform
@@ -63,6 +63,10 @@ limits = st.builds(
     schedules_ahead=st.booleans(),
     long_prompt_tokens=st.sampled_from([0, 5, 20]),
     receive_interval=st.sampled_from([1, 1, 2, 7]),
+    mixes_prompts=st.booleans(),
+    answer_share=st.none()
+    | st.builds(AnswerShare, st.just(0.7), st.just(0.1), st.sampled_from([5, 60]), st.just(3), st.just(30)),
+    preempted=st.sampled_from(get_args(Preempted)),
     whole_prompt=st.booleans(),
     reserves_output=st.booleans(),
 )

@@ -76,6 +76,8 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
         notes.append(f"a KV cache in {deployment.precision.kv_cache} is not asked for")
     if asked.repository.startswith("./"):
         notes.append(f"{asked.repository} stands for the folder of the weights")
+    if _admits_otherwise(service) and not (engine == "vllm" and _admits_otherwise(service, "first_chunk")):
+        notes.append(f"no flag has {CHECKED[engine]} admit requests by {service.engine.admission}")
     if service.queue == "fair":
         notes.append("a queue that is fair to keys is a gateway's matter")
     if service.rate_limits is not None:
@@ -105,6 +107,13 @@ def vllm(asked: Asked) -> Command:
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8"),
         ("--enable-prefix-caching" if service.limits.prefix_caching else "--no-enable-prefix-caching", ""),
         *_when(service.queue == "priority", "--scheduling-policy", "priority"),
+        *_when(
+            service.limits.long_prompt_tokens > 0,
+            "--long-prefill-token-threshold",
+            str(service.limits.long_prompt_tokens),
+        ),
+        *_when(_admits_otherwise(service, "first_chunk"), "--no-scheduler-reserve-full-isl"),
+        *_when(_has_no_graphs(service), "--enforce-eager"),
         *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
     ]
     if service.speculation is not None:
@@ -147,6 +156,10 @@ def sglang(asked: Asked) -> Command:
         *_when(_to_8_bits(asked), "--quantization", "fp8"),
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8_e4m3"),
         *_when(not service.limits.prefix_caching, "--disable-radix-cache"),
+        *_when(service.limits.mixes_prompts, "--enable-mixed-chunk"),
+        *_when(service.limits.receive_interval > 1, "--scheduler-recv-interval", str(service.limits.receive_interval)),
+        *_when(_has_no_graphs(service), "--cuda-graph-backend-decode", "disabled"),
+        *_when(_has_no_graphs(service), "--cuda-graph-backend-prefill", "disabled"),
         *_when(service.queue == "priority", "--enable-priority-scheduling"),
         *_when(service.queue == "priority", "--schedule-low-priority-values-first"),
         *_when(service.api_servers is not None, "--tokenizer-worker-num", str(service.api_servers)),
@@ -227,6 +240,17 @@ def _degrees(*degrees: tuple[str, int]) -> list[Flag]:
 
 def _when(said: bool, name: str, value: str = "") -> list[Flag]:
     return [(name, value)] if said else []
+
+
+def _has_no_graphs(service: ResolvedService) -> bool:
+    """Whether the scenario has graphs switched off."""
+    return service.engine.constants.get("graph_tokens") == 0
+
+
+def _admits_otherwise(service: ResolvedService, admission: str = "") -> bool:
+    """Whether the scenario has the engine admit requests by that rule, or by any, where it has another of its own."""
+    ours, own = service.engine.admission, service.engine.rules["admission"].value
+    return ours != own and ours == (admission or ours)
 
 
 def _to_8_bits(asked: Asked) -> bool:

@@ -151,7 +151,8 @@ def little_holds_for_sequences(record: ServiceRecord) -> Iterator[Statement]:
     """
     integral = float(record.timeline.columns["sequence_s"].sum())
     decoding_s = record.gaps.total_s
-    yield Statement("sequence-seconds", integral, decoding_s if _is_plain(record) else 0.0, decoding_s)
+    most_s = decoding_s + record.gaps.open_s
+    yield Statement("sequence-seconds", integral, decoding_s if _is_plain(record) else 0.0, most_s)
 
 
 def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:

@@ -37,12 +37,19 @@ def _check(engine: Engine, key: str, settings: EngineSettings) -> None:
     Raises:
         FleetError: it does not.
     """
-    known = "launch_s" in engine.constants if key == "cuda_graphs" else key in engine.rules
+    known = "launch_s" in engine.constants if key == "cuda_graphs" else _has(engine, key)
     if not known:
-        here = sorted(name for name, _ in settings if name in engine.rules)
+        here = sorted(name for name, _ in settings if _has(engine, name))
         hint = f"it knows {', '.join(here)}" if here and engine.family == "batch" else f"leave {KEY} out"
         raise FleetError((KEY, key), f"{engine.title} has no such setting", hint)
     if settings.admission == "answer_share" and any(name not in engine.constants for name in SHARE_CONSTANTS):
         raise FleetError(
             (KEY, "admission"), f"{engine.title} keeps no share of answers free", "did you mean 'whole_prompt'?"
         )
+
+
+def _has(engine: Engine, key: str) -> bool:
+    """Whether a habit of the engine can be set: those that its file states, but that nobody who mixes prompts into
+    steps of decoding can be kept from it.
+    """
+    return key in engine.rules and not (key == "mixes_prompts" and engine.mixes_prompts)

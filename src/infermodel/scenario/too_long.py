@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.simulation.spec import longest_in_memory
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import ClosedTraffic, Traffic
@@ -34,12 +35,9 @@ def sample(traffic: Traffic, seed: int, most: int | None) -> Tokens:
 
 
 def bounds(service: ResolvedService) -> tuple[int, int]:
-    """The longest request, prompt and answer, that the served context allows, and that the KV memory of a rank holds.
-
-    The last token of an answer is never written; drafts are written before they are known to be right.
-    """
-    memory, drafted = service.step_model.kv_memory, service.speculation.drafted if service.speculation else 0
-    return service.limits.max_context, memory.fits_alone + 1 - drafted
+    """The longest request, prompt and answer, that the served context allows, and that a rank's KV memory holds."""
+    drafted = service.speculation.drafted if service.speculation else 0
+    return service.limits.max_context, longest_in_memory(service.step_model.kv_memory, service.limits, drafted)
 
 
 def reasons(service: ResolvedService, totals: Tokens) -> list[tuple[int, str]]:

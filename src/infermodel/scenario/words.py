@@ -23,6 +23,10 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.precision.weights": ("quantization", "quantisation", "dtype", "torch_dtype", "weight_dtype"),
     "services.precision.kv_cache": ("kv_cache_dtype", "kv_dtype", "kv"),
     "services.front_end.api_servers": ("api_server_count", "api_workers", "workers"),
+    "services.engine_settings.long_prompt_tokens": ("long_prefill_token_threshold",),
+    "services.engine_settings.mixes_prompts": ("enable_mixed_chunk", "mixed_chunk"),
+    "services.engine_settings.receive_interval": ("scheduler_recv_interval",),
+    "services.engine_settings.cuda_graphs": ("enforce_eager", "eager", "disable_cuda_graph", "use_cuda_graph"),
     "services.prefix_caching": ("enable_prefix_caching", "prefix_cache", "radix_cache", "caching"),
     "services.price.rental": ("rent", "rental_price", "gpu_hour", "hourly", "price_per_hour"),
     "services.price.purchase": ("capex", "cost", "purchase_price", "buy"),
@@ -38,6 +42,7 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
 
 ADDED: Mapping[str, str] = {
     "traffic.prompt_tokens.cv": ", the standard deviation over the mean",
+    "services.engine_settings.cuda_graphs": ": false launches every kernel by itself",
     "services.fleet.systems": ", of whole systems; replicas follow from them and from the parallelism",
     "services.fleet.system": " with the name of what one buys: 'infermodel catalog systems' lists them",
 }

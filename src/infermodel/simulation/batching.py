@@ -24,6 +24,10 @@ class WaitingQueue(Protocol):
         """A preempted request returns; it was ahead of everyone who waits now."""
         ...
 
+    def send_back(self, request: int, is_late: Callable[[int], bool], /) -> None:
+        """A preempted request returns behind everyone who waits now, but for those at the end who came too late."""
+        ...
+
     def head(self) -> int:
         """The next request, left in place."""
         ...
@@ -39,6 +43,15 @@ class FirstComeQueue(deque[int]):
     push = deque.append
     give_back = deque.appendleft
     take = deque.popleft
+
+    def send_back(self, request: int, is_late: Callable[[int], bool]) -> None:
+        """A preempted request returns, ahead only of those who came too late to be known."""
+        late = 0
+        while late < len(self) and is_late(self[-1 - late]):
+            late += 1
+        self.rotate(late)
+        self.append(request)
+        self.rotate(-late)
 
     def head(self) -> int:
         """The request that has waited longest."""
@@ -86,6 +99,10 @@ class PriorityQueue:
 
     give_back = push
 
+    def send_back(self, request: int, is_late: Callable[[int], bool]) -> None:
+        """A preempted request returns; requests are numbered in order of arrival, which is their order."""
+        self.push(request)
+
     def head(self) -> int:
         """The most urgent request."""
         return self._heap[0][1]
@@ -123,6 +140,10 @@ class FairQueue:
     def give_back(self, request: int) -> None:
         """A preempted request returns, ahead of its equals; it has been charged before."""
         heappush(self._heap, (self._columns.priority[request], -1.0, request))
+
+    def send_back(self, request: int, is_late: Callable[[int], bool]) -> None:
+        """A preempted request returns; it has been charged before, so that its turn comes again."""
+        self.give_back(request)
 
     def head(self) -> int:
         """The request whose turn it is."""

@@ -43,7 +43,7 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
 
 def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) -> float:
     """Seconds of a mean answer in a replica that always holds so many sequences: steps of their decoding, and for each
-    of them a share of the prompts that replace what finishes, computed beside it.
+    of them a share of the prompts that replace what finishes, computed beside it or in steps of their own.
     """
     context, model = int(prompt + output / 2), spec.step_model
     windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
@@ -52,7 +52,12 @@ def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) ->
     chunk = round(min(prompt * max(1.0, replaced), max(1, budget - sequences)))
     contexts = (sequences, sequences * context, context, windows)
     decode_s = model.step(Batch(*contexts)).latency_s
-    beside = Batch(*contexts, chunks=(Chunk(max(1, chunk), 0),), finishing_chunks=1)
-    prefill_s = (model.step(beside).latency_s - decode_s) * replaced * prompt / max(1, chunk)
+    chunks = (Chunk(max(1, chunk), 0),)
+    if spec.limits.mixes_prompts:
+        chunk_s = model.step(Batch(*contexts, chunks=chunks, finishing_chunks=1)).latency_s - decode_s
+    else:
+        nobody = tuple(Windowed(0, 0) for _ in windows)
+        chunk_s = model.step(Batch(0, 0, 0, nobody, chunks=chunks, finishing_chunks=1)).latency_s
+    prefill_s = chunk_s * replaced * prompt / max(1, chunk)
     each = spec.speculation.tokens_per_round if spec.speculation is not None and spec.speculation.sampled else 1.0
     return spec.way_s(round(prompt)) + spec.egress_s + output * (decode_s / each + prefill_s)

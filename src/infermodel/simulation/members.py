@@ -13,6 +13,7 @@ from infermodel.simulation.memory.memory import Memory
 from infermodel.simulation.owner import Owner
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
+from infermodel.simulation.waits import Waits
 
 NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
 
@@ -26,6 +27,8 @@ class Members:
         prefills: prompts in progress, in order of admission.
         chunks: of them that the next steps take.
         settled_at: end of the last step.
+        held: those who decode wait in the planned steps, which read prompts only.
+        waits: since when.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Members:
         self.prefills: list[Prefill] = []
         self.chunks = NO_CHUNKS
         self.settled_at = 0.0
+        self.held = False
+        self.waits = Waits()
         self._log, self._recorder, self._client = log, recorder, client
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
@@ -66,10 +71,14 @@ class Members:
         """Every member has done `steps` steps, the last of which ended at `end`; prompts that are complete begin to
         decode. Returns output tokens and prompt tokens of the steps; `finish_due` says who has all its tokens.
         """
-        memory, produced = self.memory, steps * self.decoding.sequences
-        memory.grow(self.decoding.advance(steps))
-        if memory.windows:
-            memory.turn_over(self.decoding.turned_over)
+        memory, sequences, produced = self.memory, self.decoding.sequences, 0
+        if not self.held:
+            produced = steps * sequences
+            memory.grow(self.decoding.advance(steps))
+            if memory.windows:
+                memory.turn_over(self.decoding.turned_over)
+        elif not len(self.waits):
+            self.waits.join(self.settled_at, sequences)
         self.settled_at = end
         if not self.prefills:
             return produced, 0
@@ -93,6 +102,8 @@ class Members:
         self.prefills = unfinished
         for prefill in complete:
             self._first_token(prefill, end)
+        if self.held:
+            self.waits.join(end, self.decoding.sequences - sequences)
         return produced + len(complete), prompt_tokens
 
     def _prompt_growth(self, prefill: Prefill, steps: int) -> int:
@@ -178,14 +189,29 @@ class Members:
         self._log.last_token_at[request] = out_at = self._client.streams_until(request, end)
         self._client.on_finished(request, out_at)
 
+    @property
+    def active(self) -> int:
+        """Sequences that get a token in each of the planned steps."""
+        return 0 if self.held else self.decoding.sequences
+
+    def waited_s(self) -> float:
+        """Seconds that those who wait have had no token, all together."""
+        return self.waits.so_far_s(self.settled_at)
+
     # ---- losing memory --------------------------------------------------------------------------------------------
 
     def _evict(self, request: int) -> None:
         """Stop a decoding request; it can go on from the tokens it has."""
+        last_at = self.settled_at
+        if len(self.waits):
+            position = next(i for i, each in enumerate(self.decoding.offset) if each == request)
+            last_at = self.waits.since(position)
+            self.waits.leave(position)
+            self._recorder.open_gaps_s += self.settled_at - last_at
         context = self.decoding.leave(request)  # its next token would have attended to so many
         self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]
-        self._resumed[request] = (produced, self.settled_at)
+        self._resumed[request] = (produced, last_at)
         self.memory.give_back(request, context - 1, self.memory.held_in_windows(context - 1))
 
     def lose_memory(self) -> list[int]:
@@ -197,6 +223,7 @@ class Members:
         for prefill in self.prefills:
             self.memory.give_back(prefill.request, prefill.done, prefill.windowed)
         self.prefills.clear()
+        self.waits = Waits()
         self.memory.lose()
         return lost
 

@@ -76,8 +76,12 @@ class Lockstep(Replica):
         """Take everybody out of its queues."""
         return [rank.queue.take() for rank in self.ranks for _ in range(len(rank.queue))]
 
+    def waited_s(self) -> float:
+        """As of one scheduler."""
+        return sum([rank.waited_s() for rank in self.ranks])
+
     def _tokens_a_step(self) -> int:
-        return sum([rank.decoding.sequences for rank in self._busy])
+        return sum([rank.active for rank in self._busy])
 
     def _lose_memory(self) -> list[int]:
         for rank in self.ranks:
@@ -131,23 +135,26 @@ class Lockstep(Replica):
             for rank in self.ranks:
                 rank.joins_until = known_until
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
-        sequences = produced = prompt_tokens = 0
+        sequences = waiting = produced = prompt_tokens = 0
         blocks = 0.0
         for rank in self._busy:
             if rank.short_of:
                 self._recorder.waited(self.index, rank.short_of, (end - self._anchor_s) / len(self.ranks))
-            memory, decoding = rank.memory, rank.decoding.sequences
+            memory, active = rank.memory, rank.active
+            waiting += rank.decoding.sequences - active
+            if len(rank.waits) and not rank.held:
+                rank.waits.end(self._anchor_s, self._first_s, self._recorder)
             free = memory.free
             rank_produced, rank_read = rank.advance(steps, end)
             blocks += memory.capacity - (free + memory.free) / 2
-            sequences += decoding
+            sequences += active
             produced += rank_produced
             prompt_tokens += rank_read
         before = (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = produced - before, end
         self._recorder.record_ramp(
-            self.index, self._anchor_s, end, steps, sequences, blocks, produced, prompt_tokens, self._ramp
+            self.index, self._anchor_s, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
         )
         for rank in self._busy:
             rank.finish_due(end)

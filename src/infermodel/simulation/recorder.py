@@ -35,7 +35,7 @@ BOUND_INDEX: Final = {bound: index for index, bound in enumerate(BOUNDS)}
 
 
 class Leaps(NamedTuple):
-    """Consecutive steps of one batch, a column each; the last ten are those of the ramp that they followed."""
+    """Consecutive steps of one batch, a column each; those from `first_s` on are of the ramp that they followed."""
 
     replica: Column
     start_s: Column
@@ -54,6 +54,7 @@ class Leaps(NamedTuple):
     first_bytes: Column
     slope_bytes: Column
     bound: Column  # index into BOUNDS
+    waiting: Column  # decoding sequences that get no token
 
     def sum(self, first: Column, slope: Column) -> Column:
         """Over the steps of each leap, what is `first` in its first step and `slope` more in every further one."""
@@ -62,8 +63,9 @@ class Leaps(NamedTuple):
 
 LEAP: Final = Struct("=8d")
 """Of any leap: replica, start, end, sequences, steps, KV blocks, sum of contexts, number of its line or `MIXED`."""
-RAMP: Final = Struct("=11d")
-"""Of a mixed leap: output tokens, prompt tokens, first and slope of seconds, joules, FLOPs and bytes, bound."""
+RAMP: Final = Struct("=12d")
+"""Of a mixed leap: output tokens, prompt tokens, first and slope of seconds, joules, FLOPs and bytes, bound, sequences
+that wait."""
 MIXED: Final = -1
 LEAPS = 4096
 """Leaps that are folded at once."""
@@ -191,6 +193,7 @@ class StepRecorder:
         self.gap_counts = np.zeros(len(GAP_EDGES_S) - 1, np.int64)
         self.gap_total_s = 0.0
         self.gaps = 0
+        self.open_gaps_s = 0.0  # of gaps in which somebody gave way who had waited: seconds until then
         self.bin_s = FIRST_BIN_S
         self.columns = np.zeros((len(TIMELINE_COLUMNS), 0))
         names = ("steps", "busy_s", "joules", "output_tokens", "prompt_tokens", "step_sum_s", "peak_w")
@@ -224,16 +227,18 @@ class StepRecorder:
         end_s: float,
         steps: int,
         sequences: int,
+        waiting: int,
         kv_blocks: float,
         output_tokens: int,
         prompt_tokens: int,
         ramp: Ramp,
     ) -> None:
-        """A replica has done `steps` steps of a ramp."""
+        """A replica has done `steps` steps of a ramp, while `waiting` further sequences got no token."""
         RAMP.pack_into(
             self._ramps, self._ramps_filled, output_tokens, prompt_tokens,
             ramp.first_s, ramp.slope_s, ramp.first_joules, ramp.slope_joules,
             ramp.first_flops, ramp.slope_flops, ramp.first_bytes, ramp.slope_bytes, BOUND_INDEX[ramp.bound_by],
+            waiting,
         )  # fmt: skip
         self._ramps_filled += RAMP_BYTES
         LEAP.pack_into(self._rows, self._filled, replica, start_s, end_s, sequences, steps, kv_blocks, 0, MIXED)
@@ -250,6 +255,12 @@ class StepRecorder:
         self.gap_counts[np.searchsorted(GAP_EDGES_S, seconds, "right") - 1] += 1
         self.gap_total_s += seconds
         self.gaps += 1
+
+    def lengthen_gaps(self, count: int, step_s: float, by_s: float) -> None:
+        """So many gaps of a step that took `step_s` were longer than it."""
+        for seconds, change in ((step_s, -count), (step_s + by_s, count)):
+            self.gap_counts[np.searchsorted(GAP_EDGES_S, seconds, "right") - 1] += change
+        self.gap_total_s += count * by_s
 
     def gaps_of_nothing(self, count: int) -> None:
         """Tokens that came together with the one before them."""
@@ -268,10 +279,10 @@ class StepRecorder:
     def _leaps(self) -> Leaps:
         """The recorded leaps, which are forgotten."""
         rows = np.frombuffer(self._rows, np.float64, self._filled // 8).reshape(-1, 8).T
-        ramps = np.frombuffer(self._ramps, np.float64, self._ramps_filled // 8).reshape(-1, 11).T
+        ramps = np.frombuffer(self._ramps, np.float64, self._ramps_filled // 8).reshape(-1, 12).T
         self._filled = self._ramps_filled = 0
         replica, start_s, end_s, sequences, steps, kv_blocks, context, number = np.ascontiguousarray(rows)
-        costs = np.empty((11, len(replica)))
+        costs = np.empty((12, len(replica)))
         mixed, decodes = np.flatnonzero(number == MIXED), np.flatnonzero(number != MIXED)
         lines = np.zeros((13, max(self._lines, default=0) + 1))
         for line in self._lines.values():
@@ -280,7 +291,7 @@ class StepRecorder:
         decoded = [(sequences * steps)[decodes], np.zeros(len(decodes))]
         for first, more, slope in lines[:12].reshape(4, 3, -1):  # seconds, joules, FLOPs, bytes
             decoded += [first[index] + more[index] * tokens, slope[index]]
-        decoded.append(lines[12, index])
+        decoded += [lines[12, index], np.zeros(len(decodes))]
         for cost, of_mixed, of_decodes in zip(costs, ramps, decoded, strict=True):
             cost[mixed] = of_mixed
             cost[decodes] = of_decodes
@@ -333,7 +344,7 @@ class StepRecorder:
         rows.append(share * leaps.sum(leaps.first_joules, leaps.slope_joules)[which])
         rows.append(share * leaps.sum(leaps.first_flops, leaps.slope_flops)[which])
         rows.append(share * leaps.sum(leaps.first_bytes, leaps.slope_bytes)[which])
-        rows += [seconds * values[which] for values in (leaps.sequences, leaps.kv_blocks)]
+        rows += [seconds * values[which] for values in (leaps.sequences + leaps.waiting, leaps.kv_blocks)]
         width = self.columns.shape[1]
         for row, values in enumerate(rows):
             self.columns[row] += np.bincount(bins, weights=values, minlength=width)
@@ -352,9 +363,11 @@ class StepRecorder:
         if missing > 0:
             self.columns = np.pad(self.columns, ((0, 0), (0, missing)))
 
-    def gap_histogram(self) -> GapHistogram:
-        """All gaps so far, pooled over tokens."""
-        return GapHistogram(GAP_EDGES_S, self.gap_counts.copy(), self.gap_total_s, self.gaps)
+    def gap_histogram(self, waits_s: float = 0.0) -> GapHistogram:
+        """All gaps so far, pooled over tokens; `waits_s` of those that have not ended."""
+        return GapHistogram(
+            GAP_EDGES_S, self.gap_counts.copy(), self.gap_total_s, self.gaps, self.open_gaps_s + waits_s
+        )
 
     def timeline(self, until_s: float) -> Timeline:
         """The sums over time so far, with bins up to `until_s`."""

@@ -123,9 +123,13 @@ class Replica:
             tokens += self._tokens_a_step() * (steps - (self._boundary(steps) >= time))
         return tokens
 
+    def waited_s(self) -> float:
+        """Seconds that sequences which wait for a prompt to be read have had no token, all together."""
+        return self.running.waited_s()
+
     def _tokens_a_step(self) -> int:
         """Output tokens of each step of the leap, but for those of prompts that end in its last."""
-        return self.running.decoding.sequences
+        return self.running.active
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -291,7 +295,9 @@ class Replica:
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
         if running.short_of:
             self._recorder.waited(self.index, running.short_of, end - self._anchor_s)
-        sequences, memory = running.decoding.sequences, running.memory
+        sequences, waiting, memory = running.active, running.decoding.sequences - running.active, running.memory
+        if len(running.waits) and not running.held:
+            running.waits.end(self._anchor_s, self._first_s, self._recorder)
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = 0, end
@@ -302,6 +308,6 @@ class Replica:
             self._recorder.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
         else:
             self._recorder.record_ramp(
-                self.index, begin, end, steps, sequences, blocks, produced, prompt_tokens, self._ramp
+                self.index, begin, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
             )
         running.finish_due(end)

@@ -142,7 +142,9 @@ class Running(Members):
                 self._deferred = True
                 break
             target, chunk, found, cost, free = self._first_chunk(request, budget)
-            if chunk == 0 or free > room or (self._reserves and not memory.may_reserve(self._blocks_at_end(request))):
+            fits = chunk > 0 and free <= room
+            fits = fits and not (self._reserves and not memory.may_reserve(self._blocks_at_end(request)))
+            if not (fits and self._is_let_in(request, target, chunk, found)):
                 self.held_up = not self._discipline.overtakes
                 self.short_of = BLOCKS if chunk else self._budget_short
                 self._client.on_held_up(self._replica)
@@ -182,6 +184,10 @@ class Running(Members):
         cost = self.memory.cost(found, found.tokens + chunk)
         charged = max(cost, self.memory.charge(found, target)) if self._limits.whole_prompt else cost
         return target, chunk, found, cost, charged
+
+    def _is_let_in(self, request: int, target: int, chunk: int, found: Found) -> bool:
+        """Whether the engine takes the head of the queue where memory allows it."""
+        return True
 
     def admits_newcomers(self) -> bool:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
@@ -234,7 +240,7 @@ class Running(Members):
     def _preempt(self) -> None:
         """Take the KV memory of one running request; it will compute its tokens again."""
         admitted = [*self.decoding.offset, *(prefill.request for prefill in self.prefills)]
-        victim = self._discipline.victim(admitted, self._log.priority)
+        victim = self._victim(admitted)
         if len(admitted) == 1:
             raise RuntimeError(f"request {victim} alone outgrows the KV memory of its replica")
         if victim in self.decoding.offset:
@@ -247,8 +253,16 @@ class Running(Members):
         if self._reserves:
             self.memory.reserve(-self._blocks_at_end(victim))
         self._log.preemptions[victim] += 1
-        self.queue.give_back(victim)
+        self._send_back(victim)
         self._client.on_given_back(self._replica)
+
+    def _victim(self, admitted: list[int]) -> int:
+        """Who gives way of the running requests, given in order of admission."""
+        return self._discipline.victim(admitted, self._log.priority)
+
+    def _send_back(self, request: int) -> None:
+        """Whoever gave way waits again."""
+        self.queue.give_back(request)
 
     # ---- steps ----------------------------------------------------------------------------------------------------
 

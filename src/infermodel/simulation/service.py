@@ -16,12 +16,13 @@ from infermodel.simulation.clients import Askers, Users, arrivals
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.front_end import FrontEnd, front_ends
 from infermodel.simulation.gate import Gate
+from infermodel.simulation.prompts_first import PromptsFirst
 from infermodel.simulation.ranks import Lockstep
 from infermodel.simulation.recorder import RequestLog, StepRecorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import RANK_ROUTERS, ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.running import Running
-from infermodel.simulation.spec import Horizon, ServiceSpec
+from infermodel.simulation.spec import Horizon, ServiceSpec, longest_in_memory
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.system import SystemProcess
 from infermodel.simulation.tally import Tally
@@ -66,9 +67,9 @@ class Service:
             else:
                 route = RANK_ROUTERS[spec.rank_router]
                 self.replicas.append(Lockstep(clock, number, index, spec.step_model, ranks, route, *settings))
-        # The last token of a request is never written to the KV cache.
-        most_kept = spec.step_model.kv_memory.fits_alone + 2 - self.replicas[0].running.lookahead
-        self._most_tokens = min(spec.limits.max_context, most_kept)
+        drafted = spec.speculation.drafted if spec.speculation is not None else 0
+        fits = longest_in_memory(spec.step_model.kv_memory, spec.limits, drafted)
+        self._most_tokens = min(spec.limits.max_context, fits)
         self.up: Sequence[int] = range(spec.replicas)
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
         self._stranded: list[int] = []  # requests that came while no replica was up
@@ -109,7 +110,9 @@ class Service:
         """The running requests of a replica, those of one that draws what drafts yield where that is asked for."""
         spec, speculation = self._spec, self._spec.speculation
         sampled = speculation is not None and speculation.sampled
-        kind = VerifiedRunning if sampled else Running
+        limits = spec.limits
+        apart = not limits.mixes_prompts or limits.answer_share is not None or limits.preempted != "latest"
+        kind = VerifiedRunning if sampled else PromptsFirst if apart else Running
         running = kind(
             number,
             spec.step_model,
@@ -122,6 +125,8 @@ class Service:
         )
         if speculation is not None:
             running.lookahead = speculation.drafted + 1
+        if isinstance(running, PromptsFirst):
+            running.follow_limits(spec.rate_limits.requested_output if spec.rate_limits else None)
         if isinstance(running, VerifiedRunning) and speculation is not None:
             running.draw_with(speculation, int(streams("acceptance").integers(2**63)))
         return running
@@ -333,7 +338,7 @@ class Service:
         return ServiceRecord(
             name=self._spec.name,
             requests=table,
-            gaps=recorder.gap_histogram(),
+            gaps=recorder.gap_histogram(sum(each.waited_s() for each in self.replicas)),
             timeline=self._with_outages(recorder.timeline(ended_at)),
             replicas=len(self.replicas),
             replica_totals=totals,

@@ -7,11 +7,30 @@ from math import inf
 
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
-from infermodel.cost.step import StepModel
-from infermodel.engine import Engine, Findable, RankRouting
+from infermodel.cost.step import KvMemory, StepModel
+from infermodel.engine import Engine, Findable, Preempted, RankRouting
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerShare:
+    """Room that is kept free for answers to come.
+
+    Attributes:
+        first: share of them at first.
+        least: to which it sinks.
+        steps: of decoding, over which it does.
+        steps_ahead: tokens of each request that are seen ahead when the share is set anew after memory ran out.
+        longest: tokens of an answer beyond which nobody reckons.
+    """
+
+    first: float
+    least: float
+    steps: int
+    steps_ahead: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +50,9 @@ class Limits:
             misses the next one too (asynchronous scheduling).
         long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
         receive_interval: after so many steps of decoding alone the scheduler looks for newcomers.
+        mixes_prompts: whether a step may take prompts beside decoding; else decoding waits while prompts can be read.
+        answer_share: of answers to come, that is kept free when somebody is admitted; None: nothing is.
+        preempted: who gives way.
         whole_prompt: whether a request is admitted only when blocks for all of its prompt that is not found are free,
             not for its first chunk alone; none is set aside for chunks of others that are to come.
         reserves_output: whether a request is admitted only when all the KV memory that it may come to need is left, so
@@ -47,8 +69,26 @@ class Limits:
     schedules_ahead: bool = False
     long_prompt_tokens: int = 0
     receive_interval: int = 1
+    mixes_prompts: bool = True
+    answer_share: AnswerShare | None = None
+    preempted: Preempted = "latest"
     whole_prompt: bool = False
     reserves_output: bool = False
+
+
+def longest_in_memory(memory: KvMemory, limits: Limits, drafted: int) -> int:
+    """Prompt and answer of the longest request that a replica's memory for keys and values holds, tokens.
+
+    The last token of an answer is never written; drafts are written before they are known to be right. A gate that
+    keeps room free for answers (`answer_share`) lets nobody in who would leave less than a token of it.
+
+    >>> memory = KvMemory(170, 16, 1.0, 0.0)
+    >>> longest_in_memory(memory, Limits(8, 64, 1000), 0), longest_in_memory(memory, Limits(8, 64, 1000), 4)
+    (161, 157)
+    """
+    tokens = memory.fits_alone
+    longest = tokens + 1 - drafted
+    return longest if limits.answer_share is None else min(longest, tokens - memory.block_tokens - 1)
 
 
 def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool | None) -> Limits:
@@ -70,8 +110,25 @@ def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool | 
         schedules_ahead=engine.schedules_ahead,
         long_prompt_tokens=engine.long_prompt_tokens,
         receive_interval=engine.receive_interval,
+        mixes_prompts=engine.mixes_prompts,
+        answer_share=answer_share_of(engine),
+        preempted=engine.preempted,
         whole_prompt=engine.admission in ("whole_prompt", "answer_share"),
         reserves_output=engine.reserves_output,
+    )
+
+
+def answer_share_of(engine: Engine) -> AnswerShare | None:
+    """The share of answers to come that an engine keeps free; None where it keeps none."""
+    if engine.admission != "answer_share":
+        return None
+    figures = engine.constants
+    return AnswerShare(
+        first=figures["answer_share"],
+        least=figures["answer_share_least"],
+        steps=int(figures["answer_share_steps"]),
+        steps_ahead=int(figures["answer_share_steps_ahead"]),
+        longest=int(figures["longest_answer"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
 from infermodel.simulation.chunks import ENDLESS
-from infermodel.simulation.running import Running
+from infermodel.simulation.prompts_first import PromptsFirst
 
 _MASK = (1 << 64) - 1
 
@@ -24,7 +24,7 @@ def even_draw(seed: int, request: int, context: int) -> float:
     return (mixed >> 11) * 2.0**-53
 
 
-class VerifiedRunning(Running):
+class VerifiedRunning(PromptsFirst):
     """Every sequence gets one token a round, and as many more as drafts were accepted.
 
     What a round yields is drawn by request and context, so it depends neither on the order of events nor on who else
@@ -38,6 +38,8 @@ class VerifiedRunning(Running):
 
     def advance(self, steps: int, end: float) -> tuple[int, int]:
         """One round: a token for each sequence, and the accepted drafts."""
+        if self.held:
+            return super().advance(steps, end)
         decoding, memory = self.decoding, self.memory
         verified = list(decoding.offset)
         produced, prompt_tokens = super().advance(steps, end)
@@ -49,6 +51,8 @@ class VerifiedRunning(Running):
             if more:
                 decoding.grow(request, more)
                 memory.grow(memory.held(context + more - 1) - memory.held(context - 1))
+                if self._gate is not None:
+                    self._gate.to_come.hurry(request, more, step)
                 extra += more
         self._recorder.gaps_of_nothing(extra)
         return produced + extra, prompt_tokens

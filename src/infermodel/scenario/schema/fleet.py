@@ -101,6 +101,11 @@ class EngineSettings(Block):
         description="what must fit the KV memory before a request runs: the first chunk of its prompt, the whole"
         " prompt, that and a share of the answers to come, that and its whole answer; as the engine does if omitted",
     )
+    mixes_prompts: Flag | None = Field(
+        default=None,
+        description="whether a step takes prompts beside decoding; else prompts hold answers up (SGLang's"
+        " `enable_mixed_chunk`); as the engine does if omitted",
+    )
     long_prompt_tokens: Tokens | None = Field(
         default=None,
         description="of a prompt a step takes at most so many while other requests run or wait (vLLM's"
