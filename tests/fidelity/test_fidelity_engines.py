@@ -8,7 +8,7 @@ from measured_rows import row
 from infermodel.fidelity.accuracy import KNEE
 from infermodel.fidelity.calibrate import fitted_to
 from infermodel.fidelity.crossing import ablation, leave_one_group_out
-from infermodel.fidelity.engines import HOST, INGRESS, EngineFit, fit_engine, observations, play_with, rows_of
+from infermodel.fidelity.engines import HOST, INGRESS, EngineFit, fit_engine, observations, play_with, reaching, rows_of
 
 HERE = Path(__file__).parent
 TRUE = {"host_step_s": 1.3e-3, "ingress_s": 20e-3}
@@ -56,6 +56,17 @@ def test_a_group_left_out_is_predicted_by_the_others(fitted) -> None:
         share, count = line[1].split(" % ")
         assert count == "(2)"
         assert float(share) < 1.0
+
+
+def test_what_is_in_front_of_an_engine_does_not_reach_a_row_inside_it() -> None:
+    load = {"load": "offline", "length_spread": "fixed", "requests": 20.0, "prompt_tokens": 200.0}
+    inside, served = row(**load), row(prompt_tokens=200.0)
+    slow = {"host_step_s": 1e-3, "host_sequence_s": 50e-6, "ingress_s": 0.2, "tokenise_s": 50e-6}
+    quick = {"host_step_s": 1e-3, "host_sequence_s": 0.0, "ingress_s": 0.0, "tokenise_s": 0.0}
+    assert reaching(inside, slow) == reaching(inside, quick) == {"host_step_s": 1e-3}
+    assert reaching(served, slow) == slow
+    for metric in ("output_tok_s", "tpot_mean_ms", "ttft_mean_ms"):
+        assert play_with(inside, HERE, slow)[metric] == play_with(inside, HERE, quick)[metric]
 
 
 def test_without_a_constant_the_errors_grow(fitted) -> None:

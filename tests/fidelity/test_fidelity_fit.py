@@ -20,6 +20,21 @@ def test_a_fit_finds_the_constants_that_made_the_data() -> None:
     assert fit.median_error < 1e-4
 
 
+def test_a_fit_looks_no_further_than_a_step_promises() -> None:
+    # Residuals that jump, as simulated times do: below the jumps no step helps, and each look may take minutes.
+    work = np.geomspace(0.1, 1000, 60)
+    noise = np.random.default_rng(3).normal(0, 0.05, 60)
+    looks = []
+
+    def residuals(x):
+        looks.append(x)
+        return np.round(np.log(law(x, work) / law((5.0, 3.0), work)) - noise, 2)
+
+    fit = robust_fit(PARAMETERS, residuals, step=0.05, tolerance=0.01, worth=0.01)
+    assert fit.values["slope"] == pytest.approx(3.0, rel=0.03)
+    assert len(looks) <= 20
+
+
 def test_outliers_pull_little() -> None:
     work = np.geomspace(0.1, 1000, 60)
     seconds = law((5.0, 3.0), work)

@@ -24,6 +24,11 @@ from infermodel.cli.table import aligned
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --bench: engine file to write.")
 @click.option("--force", is_flag=True, help="With --bench: write the engine however little it was fitted to.")
 @click.option("--engine", "engines", multiple=True, help="Catalog entries to fit (default: all that have rows).")
+@click.option(
+    "--further",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Rows beside them that tell constants of devices only.",
+)
 @click.option("--kernels/--no-kernels", default=True, help="Fit devices to the folder `kernels` beside the rows.")
 @click.option("--write", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Catalog folder to renew.")
 @click.option("--leave-out", is_flag=True, help="Also predict each group of rows with constants fitted to the others.")
@@ -42,6 +47,7 @@ def calibrate(
     out: Path | None,
     force: bool,
     engines: tuple[str, ...],
+    further: Path | None,
     kernels: bool,
     write: Path | None,
     leave_out: bool,
@@ -61,12 +67,14 @@ def calibrate(
     if measurements is None:
         raise click.UsageError("name a file of measurements, or a folder of benchmarks with --bench")
     from infermodel.fidelity import calibrate as calibration
+    from infermodel.fidelity import figures
     from infermodel.fidelity.crossing import ablation, leave_one_group_out
     from infermodel.fidelity.engines import FITTED, rows_of
     from infermodel.fidelity.rows import RowError, read_rows
 
     try:
         rows = read_rows(measurements)
+        beside = read_rows(further) if further else ()
     except RowError as error:
         raise click.UsageError(str(error)) from error
     unknown = [entry for entry in engines if entry not in FITTED]
@@ -79,25 +87,31 @@ def calibrate(
         if not quiet:
             click.echo(aligned(table) + "\n")
 
-    fits = calibration.calibration(rows, folder, entries, kernels=kernels and (folder / "kernels").is_dir(), jobs=jobs)
+    fits = calibration.calibration(
+        rows, folder, entries, further=beside, kernels=kernels and (folder / "kernels").is_dir(), jobs=jobs
+    )
     with progress("fitting devices to kernel tables", quiet=quiet):
         found = next(fits)
     if found.devices:
-        show(calibration.device_rows(found.devices))
+        show(figures.device_rows(found.devices))
     for entry in (name for name in FITTED if name in entries):
         with progress(f"fitting {entry} to its rows", quiet=quiet):
             found = next(fits)
-        show(calibration.engine_rows({entry: found.engines[entry].fit}))
+        show(figures.engine_rows({entry: found.engines[entry].fit}))
         if leave_out:
             show(leave_one_group_out(found.engines[entry], entry))
         if ablate:
             with progress(f"leaving out each constant of {entry}", quiet=quiet):
                 show(ablation(found.engines[entry], entry, folder, jobs=jobs))
+    with progress("fitting what served rows tell of devices", quiet=quiet):
+        *_, found = (found, *fits)
+    if found.served:
+        show(figures.engine_rows({device: fitted.fit for device, fitted in found.served.items()}))
     if write is not None:
-        paths = calibration.write_catalog(
+        paths = figures.write_catalog(
             write,
-            calibration.device_figures(found),
-            calibration.engine_figures({entry: fitted.fit for entry, fitted in found.engines.items()}),
+            figures.device_figures(found),
+            figures.engine_figures({entry: fitted.fit for entry, fitted in found.engines.items()}),
         )
         if not quiet:
             click.echo(f"{len(paths)} files of {write} renewed")
@@ -106,8 +120,8 @@ def calibrate(
 def fit_own(folder: Path, served: Served, out: Path | None, *, force: bool, jobs: int, quiet: bool) -> None:
     """Fit an engine to a folder of a user's own benchmarks; print the constants, write the engine's file."""
     from infermodel.fidelity import bench
-    from infermodel.fidelity.calibrate import engine_rows
     from infermodel.fidelity.engines import fit_engine
+    from infermodel.fidelity.figures import engine_rows
     from infermodel.fidelity.server import Skipped, engine_entry
     from infermodel.files import write_whole
 

@@ -69,6 +69,8 @@ def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
         decode_flops = attention_flops_per_pair(attention, replica.shard, absorbed=True)
         pair_flops = attention_flops_per_pair(attention, replica.shard, absorbed=False)
         pair_work = pair_flops * softmax_factor(attention)
+        if isinstance(attention, GroupedAttention) and attention.sinks:
+            pair_work /= constants.sink_attention_efficiency
         decode_s = max(read / bandwidth, decode_flops / (units * constants.gemm_efficiency_16bit))
         row = sums.setdefault(attention.window, [0.0] * 7)
         for i, value in enumerate(

@@ -30,6 +30,8 @@ class KernelConstants:
             new tokens pass.
         prefill_attention_efficiency: share of the 16-bit peak on long prompts, the softmax counted as further
             channels.
+        sink_attention_efficiency: of prompts' attention with sinks, against attention without; 1 where the same kernel
+            does both.
         elementwise_floor_s: of a norm, rotation, activation or quantisation kernel.
         all_reduce_floor_s, all_reduce_gpu_s: latency of a small all-reduce = floor + gpu x number of GPUs.
         link_efficiency: share of the link's bandwidth that small collectives reach.
@@ -53,6 +55,7 @@ class KernelConstants:
     decode_attention_efficiency_8bit: float = 0.77
     prefill_attention_memory_efficiency: float = 0.40
     prefill_attention_efficiency: float = 0.67
+    sink_attention_efficiency: float = 1.0
     elementwise_floor_s: float = 2.0e-6
     all_reduce_floor_s: float = 4.0e-6
     all_reduce_gpu_s: float = 0.3e-6

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infermodel import catalog
-from infermodel.fidelity import published, yaml_text
+from infermodel.fidelity import published
 from infermodel.fidelity.devices import DeviceFit, fit_device
-from infermodel.fidelity.engines import CONVERTED, DEVICE_CONSTANTS, FITTED, GROUPED, EngineFit, fit_engine
-from infermodel.fidelity.fit import Fitted
+from infermodel.fidelity.engines import (
+    CONVERTED,
+    DEVICE_CONSTANTS,
+    FITTED,
+    GROUPED,
+    SHARING,
+    SINKS,
+    EngineFit,
+    fit_engine,
+    rows_of,
+)
+from infermodel.fidelity.fit import Parameter
 from infermodel.fidelity.rows import Row
-from infermodel.files import read_plain, write_whole
+from infermodel.hardware import GpuDevice
 
 KERNEL_FIT = "kernel-tables-2026"
 SERVING_FIT = "served-rows-2026"
@@ -60,6 +70,14 @@ LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s", "h100-pcie": "l40s", "h1
 """Devices that are joined otherwise than the one whose other constants they take: whose collectives are like theirs."""
 
 
+SERVED: Mapping[str, tuple[str, tuple[Parameter, ...]]] = {
+    "a100-sxm-80gb": ("vllm-0.10", (replace(CONVERTED, start=0.3), SINKS)),
+    "l40s": ("tensorrt-llm-0.17", (SHARING,)),
+}
+"""Devices of which served rows tell constants that their kernel tables do not hold, or hold of one odd server only (the
+eight L40S of the tables reach 2 GB/s): by whom served, and what. Ampere's kernels widen experts as no others do, and
+attention with sinks is a slower kernel there."""
+
 SHARED_ROOT = 0.5
 """`link_sharing` of GPUs joined by PCIe on servers that nobody measured: between switches, and one root complex for
 all."""
@@ -72,18 +90,31 @@ def fit_devices(folder: Path) -> tuple[DeviceFit, ...]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Devices and engines fitted one after the other: each fit takes what those before it found for given."""
+    """Devices and engines fitted one after the other: each fit takes what those before it found for given.
+
+    Attributes:
+        served: by device, what rows told of it that are in `SERVED`.
+    """
 
     devices: tuple[DeviceFit, ...]
     engines: Mapping[str, EngineFit]
+    served: Mapping[str, EngineFit] = field(default_factory=dict)
 
 
 def calibration(
-    rows: Sequence[Row], folder: Path, entries: Sequence[str], *, kernels: bool, jobs: int = 1
+    rows: Sequence[Row],
+    folder: Path,
+    entries: Sequence[str],
+    *,
+    further: Sequence[Row] = (),
+    kernels: bool,
+    jobs: int = 1,
 ) -> Iterator[Calibration]:
-    """What is known after each fit: all devices with kernel tables first, then engine by engine as `FITTED` lists them.
+    """What is known after each fit: all devices with kernel tables first, then engine by engine as `FITTED` lists them,
+    then device by device as `SERVED` does.
 
     Args:
+        further: rows that tell constants of devices only.
         folder: of the measurement file; tables lie in `kernels` below it.
         entries: engines to fit.
         kernels: whether to fit devices; else the catalog's constants stand.
@@ -93,7 +124,17 @@ def calibration(
     yield found
     for entry in (name for name in FITTED if name in entries):
         fit = fit_engine(entry, fitted_to(rows), folder, devices=device_values(found), jobs=jobs)
-        found = Calibration(found.devices, {**found.engines, entry: fit})
+        found = replace(found, engines={**found.engines, entry: fit})
+        yield found
+    for device, (entry, parameters) in SERVED.items():
+        told = [row for row in further if row.gpu == device]
+        if not rows_of(entry, told):
+            continue
+        given = found.engines[entry].fit.constants if entry in found.engines else {}
+        fit = fit_engine(
+            entry, told, folder, devices=device_values(found), given=given, parameters=parameters, jobs=jobs
+        )
+        found = replace(found, served={**found.served, device: fit})
         yield found
 
 
@@ -102,6 +143,28 @@ def fitted_to(rows: Sequence[Row]) -> Sequence[Row]:
     constants, which only say how far these carry, unless there are no others.
     """
     return [row for row in rows if RELATED.get(row.gpu, ("", True))[1]] or rows
+
+
+def told_by_rows(name: str) -> frozenset[str]:
+    """Constants of a device that its own served rows tell, or those of one of its architecture, links apart.
+
+    >>> sorted(told_by_rows("a100-pcie-80gb")), sorted(told_by_rows("rtx-4090")), sorted(told_by_rows("l40s"))
+    (['grouped_converted_efficiency', 'sink_attention_efficiency'], [], ['link_sharing'])
+    """
+    kin, alike = RELATED.get(name, ("", False))
+    own = {each.name for each in SERVED[name][1]} if name in SERVED else set()
+    theirs = {each.name for each in SERVED[kin][1]} - {*LINK} if alike and kin in SERVED else set()
+    return frozenset(own | theirs)
+
+
+def told_values(name: str, found: Calibration) -> dict[str, float]:
+    """Their values: as rows told them in this calibration, else as the catalog holds them."""
+    of = name if name in SERVED else RELATED.get(name, ("", False))[0]
+    device = catalog.load_device(name)
+    known = dict(device.constants) if isinstance(device, GpuDevice) else {}
+    if of in found.served:
+        known.update(found.served[of].fit.constants)
+    return {constant: known[constant] for constant in sorted(told_by_rows(name)) if constant in known}
 
 
 def device_values(found: Calibration) -> dict[str, dict[str, float]]:
@@ -124,6 +187,8 @@ def device_values(found: Calibration) -> dict[str, dict[str, float]]:
                 values.setdefault(name, {})[constant] = _own(name, [constant]).get(constant, value)
         for constant, value in unmeasured_widening(name, found).items():
             values[name][constant] = value
+        if name in values:
+            values[name].update(told_values(name, found))
     return values
 
 
@@ -136,7 +201,7 @@ def _own(name: str, constants: Iterable[str]) -> dict[str, float]:
 def is_widening_measured(name: str) -> bool:
     """Whether served rows tell how quickly a device, or one of its architecture, multiplies experts of mxfp4 that its
     kernels widen: rows of gpt-oss on H100, H200 and A100."""
-    return name in HOPPER or CONVERTED.name in published.OWN.get(name, {})
+    return name in HOPPER or CONVERTED.name in told_by_rows(name)
 
 
 def unmeasured_widening(name: str, found: Calibration) -> dict[str, float]:
@@ -155,123 +220,3 @@ def grouped(found: Calibration) -> dict[str, tuple[float, float, str]]:
         for constant in DEVICE_CONSTANTS
         if constant in fit.fit.values
     }
-
-
-def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
-    """Lines for each device's block of constants, by device name."""
-    figures: dict[str, dict[str, str]] = {}
-    for fit in found.devices:
-        figures[fit.device] = {
-            constant: yaml_text.calibrated(constant, value, fit.errors[constant], KERNEL_FIT)
-            for constant, value in fit.values.items()
-        } | {constant: yaml_text.dropped(constant, most, KERNEL_FIT) for constant, most in fit.dropped.items()}
-        for constant, own_figure in published.OWN.get(fit.device, {}).items():
-            if constant in figures[fit.device]:
-                figures[fit.device][constant] = _supposed(constant, own_figure)
-    own = {fit.device: fit for fit in found.devices}
-    for name, (kin, alike) in RELATED.items():
-        for constant in [*own[kin].values, *own[kin].dropped] if kin in own else []:
-            other = LINK_OF.get(name) if constant in LINK else None
-            fit = own[other or kin]
-            lines = figures.setdefault(name, {})
-            told = published.figure(name, kin, constant, fit.values.get(constant, 0.0))
-            if told is not None:
-                lines[constant] = _supposed(constant, told)
-            elif constant == "link_sharing" and constant in fit.values:
-                lines[constant] = yaml_text.supposed(
-                    constant, SHARED_ROOT, 0.0, fit.values[constant], "between switches, and one root complex for all"
-                )
-            elif constant in fit.dropped:
-                lines[constant] = yaml_text.dropped(constant, fit.dropped[constant], KERNEL_FIT)
-            else:
-                source = f"as {catalog.load_device(fit.device).title}"
-                lines[constant] = yaml_text.borrowed(constant, fit.values[constant], source, alike=alike and not other)
-    for constant, (value, error, told_by) in grouped(found).items():
-        for name in (*MEASURED, *RELATED):
-            lines = figures.setdefault(name, {})
-            if constant in (own_figures := published.OWN.get(name, {})):
-                lines[constant] = _supposed(constant, own_figures[constant])
-            elif name == told_by:
-                lines[constant] = yaml_text.calibrated(constant, value, error, SERVING_FIT)
-            elif constant != CONVERTED.name or is_widening_measured(name):
-                source = f"as {catalog.load_device(told_by).title}"
-                lines[constant] = yaml_text.borrowed(constant, value, source, alike={name, told_by} <= HOPPER)
-    for name in (*MEASURED, *RELATED):
-        for constant, value in unmeasured_widening(name, found).items():
-            source = "as experts in 16 bits: nobody measured it, and a narrower format is not slower"
-            figures[name][constant] = yaml_text.borrowed(constant, value, source, alike=False)
-    return figures
-
-
-def _supposed(constant: str, told: published.Figure) -> str:
-    return yaml_text.supposed(constant, told.value, told.low, told.high, told.source)
-
-
-def engine_figures(fits: Mapping[str, Fitted]) -> dict[str, dict[str, str]]:
-    """Lines for each engine's file, by catalog entry."""
-    return {
-        entry: {
-            name: yaml_text.calibrated(name, value, fit.errors[name], SERVING_FIT)
-            for name, value in fit.values.items()
-            if name not in DEVICE_CONSTANTS
-        }
-        | {name: yaml_text.dropped(name, most, SERVING_FIT) for name, most in fit.dropped.items()}
-        for entry, fit in fits.items()
-    }
-
-
-def device_rows(fits: Sequence[DeviceFit]) -> list[tuple[str, ...]]:
-    """A table of constants with their standard errors, a column a device, and how well each kind of kernel fits."""
-    names = list(dict.fromkeys(name for fit in fits for name in (*fit.values, *fit.dropped)))
-    kinds = list(dict.fromkeys(kind for fit in fits for kind in fit.rows))
-    table: list[tuple[str, ...]] = [("constant", *(fit.device for fit in fits))]
-    table += [(name, *(_with_error(name, fit.values, fit.errors, fit.dropped) for fit in fits)) for name in names]
-    for kind in kinds:
-        cells = []
-        for fit in fits:
-            found = fit.rows.get(kind)
-            cells.append(f"{100 * found[1]:.0f} %, p90 {100 * found[2]:.0f} % ({found[0]})" if found else "")
-        table.append((f"median error of {kind}", *cells))
-    return table
-
-
-def engine_rows(fits: Mapping[str, Fitted]) -> list[tuple[str, ...]]:
-    """A table of constants with their standard errors, a line an engine."""
-    names = list(dict.fromkeys(name for fit in fits.values() for name in (*fit.values, *fit.dropped)))
-    return [
-        ("engine", "figures", *names),
-        *(
-            (
-                entry,
-                str(len(fit.residuals)),
-                *(_with_error(name, fit.values, fit.errors, fit.dropped) for name in names),
-            )
-            for entry, fit in fits.items()
-        ),
-    ]
-
-
-def _with_error(
-    name: str, values: Mapping[str, float], errors: Mapping[str, float], dropped: Mapping[str, float]
-) -> str:
-    if name in dropped:
-        return f"0 (at most {yaml_text.written(name, float(f'{dropped[name]:.2g}'))})"
-    if name not in values:
-        return ""
-    return f"{yaml_text.written(name, values[name])} ± {yaml_text.written(name, float(f'{errors[name]:.2g}'))}"
-
-
-def write_catalog(
-    folder: Path, devices: Mapping[str, Mapping[str, str]], engines: Mapping[str, Mapping[str, str]]
-) -> tuple[Path, ...]:
-    """Put the figures into the files of a catalog folder; returns the files written."""
-    paths = []
-    for name, lines in devices.items():
-        path = folder / "devices" / f"{name}.yaml"
-        write_whole(path, yaml_text.with_constants(read_plain(path), lines))
-        paths.append(path)
-    for name, lines in engines.items():
-        path = folder / "engines" / f"{name}.yaml"
-        write_whole(path, yaml_text.with_engine_figures(read_plain(path), lines))
-        paths.append(path)
-    return tuple(paths)

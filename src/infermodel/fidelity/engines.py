@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from infermodel.engine import Engine
 from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import knees_ms
 from infermodel.fidelity.fit import Fitted, Parameter, significant_fit
-from infermodel.fidelity.replay import replay
+from infermodel.fidelity.replay import IN_FRONT, INSIDE, replay
 from infermodel.fidelity.rows import Row
 from infermodel.fidelity.server import Server, Skipped, engine_entry, server_of
 from infermodel.hardware import GpuDevice
@@ -39,6 +40,8 @@ NARROW = Parameter("narrow_cache_efficiency", 0.6, 0.1, 1.5)
 TOKENISE = Parameter("tokenise_s", 3e-6, 0.0, 50e-6)
 GROUPED = Parameter("grouped_efficiency", 0.35, 0.05, 1.0)
 CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
+SINKS = Parameter("sink_attention_efficiency", 0.4, 0.05, 1.5)
+SHARING = Parameter("link_sharing", 0.1, 0.0, 2.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
     "sglang": (SLOW_INGRESS, LAUNCH, GROUPED),
@@ -55,7 +58,7 @@ Hopper has no units for, the other."""
 
 FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name)
 
-DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name)
+DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name, SINKS.name, SHARING.name)
 
 STEP = 0.05
 """Relative step of numerical derivatives: simulated times jump where a request joins one step earlier or later."""
@@ -84,7 +87,9 @@ def observations(rows: Sequence[Row], alone_ms: Sequence[float]) -> tuple[Observ
         for metric in ("tpot_mean_ms", "ttft_mean_ms", "output_tok_s"):
             measured = row.measured.get(metric, 0.0)
             past_knee = metric == "ttft_mean_ms" and measured > knee_ms
-            if measured > 0 and not past_knee and (metric != "output_tok_s" or row.load == "offline"):
+            # Of requests that come at once, TPOT says how many fit into the memory, not how quick they are.
+            at_once = {"tpot_mean_ms": False, "output_tok_s": True}.get(metric, row.load == "offline")
+            if measured > 0 and not past_knee and at_once == (row.load == "offline"):
                 found.append(Observation(number, metric, measured, weight))
     return tuple(found)
 
@@ -113,6 +118,11 @@ def play_with(
         server = replace(server, system=replace(system, device=replace(system.device, constants=kernel)))
     replayed = replay(row, folder, with_constants(server, values))
     return {**replayed.predicted, "zero_load_ttft_ms": replayed.zero_load_ttft_ms}
+
+
+def reaching(row: Row, values: Mapping[str, float]) -> dict[str, float]:
+    """Of constants those that a row's figures can depend on: inside the engine's process nobody is in front of it."""
+    return {name: value for name, value in values.items() if row.load not in INSIDE or name not in IN_FRONT}
 
 
 def lineage(entry: str) -> Iterator[str]:
@@ -158,6 +168,7 @@ def fit_engine(
     folder: Path,
     *,
     devices: DeviceConstants | None = None,
+    given: Mapping[str, float] = MappingProxyType({}),
     parameters: Sequence[Parameter] = (),
     jobs: int = 1,
     iterations: int = 4,
@@ -168,6 +179,7 @@ def fit_engine(
         folder: of the measurement file.
         parameters: what to fit; none: what `FITTED` lists.
         devices: constants of devices in place of the catalog's.
+        given: constants of the engine in place of the catalog's, which are not fitted.
         jobs: processes.
 
     Raises:
@@ -180,10 +192,15 @@ def fit_engine(
     parameters = parameters or FITTED[entry]
     names = [parameter.name for parameter in parameters]
     with processes(jobs) as mapped:
+        known: dict[tuple[object, ...], dict[str, float]] = {}
 
         def play(values: Mapping[str, float]) -> list[dict[str, float]]:
-            played = partial(play_with, folder=folder, values=values, devices=devices)
-            return list(mapped(played, own))
+            keys = [(number, *reaching(row, values).items()) for number, row in enumerate(own)]
+            new = [number for number, key in enumerate(keys) if key not in known]
+            played = partial(play_with, folder=folder, values={**given, **values}, devices=devices)
+            for number, figures in zip(new, mapped(played, [own[number] for number in new]), strict=True):
+                known[keys[number]] = figures
+            return [known[key] for key in keys]
 
         start = play({parameter.name: parameter.start for parameter in parameters})
         seen = observations(own, [played["zero_load_ttft_ms"] for played in start])
@@ -197,5 +214,7 @@ def fit_engine(
             return np.array([each.weight * np.log(played[each.row][each.metric] / each.measured) for each in seen])
 
         groups: NDArray[Any] = np.array([str(own[each.row].configuration[:8]) for each in seen])
-        fit = significant_fit(parameters, residuals, groups, iterations=iterations, step=STEP, tolerance=TOLERANCE)
+        fit = significant_fit(
+            parameters, residuals, groups, iterations=iterations, step=STEP, tolerance=TOLERANCE, worth=TOLERANCE
+        )
     return EngineFit(fit, own, seen, devices or {})

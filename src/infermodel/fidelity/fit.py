@@ -92,6 +92,7 @@ def robust_fit(
     iterations: int = 40,
     step: float = 1e-4,
     tolerance: float = 1e-5,
+    worth: float = 0.0,
 ) -> Fitted:
     """Minimise the Huber loss of residuals by iteratively reweighted, damped Gauss-Newton steps.
 
@@ -103,6 +104,7 @@ def robust_fit(
         residuals: of the parameters' values, log(predicted / measured).
         groups: label of each residual; None: all independent.
         step: relative step of the numerical derivative.
+        worth: share of the loss that a step must promise to be looked at, where a look takes long.
 
     >>> seen = np.array([3.0, 6.0])
     >>> fit = robust_fit([Parameter("slope", 1.0, 0.0, 10.0)], lambda p: np.log(p[0] * np.array([1.0, 2.0]) / seen))
@@ -128,6 +130,8 @@ def robust_fit(
                 low,
                 high,
             )
+            if worth and gradient @ (x - trial) < worth * loss:
+                break
             r_trial = residuals(trial * scale)
             if _huber(r_trial) < loss:
                 moved = True
@@ -161,6 +165,7 @@ def significant_fit(
     iterations: int = 40,
     step: float = 1e-4,
     tolerance: float = 1e-5,
+    worth: float = 0.0,
 ) -> Fitted:
     """`robust_fit`, after which constants that may be zero and lie within two standard errors of it are held there and
     the others fitted again: a constant that the observations do not show is not kept.
@@ -171,7 +176,7 @@ def significant_fit(
     >>> sorted(fit.values), sorted(fit.dropped), round(fit.values["rate"], 3)
     (['rate'], ['floor'], 2.0)
     """
-    fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=step, tolerance=tolerance)
+    fit = robust_fit(parameters, residuals, groups, iterations=iterations, step=step, tolerance=tolerance, worth=worth)
     weak = {
         parameter.name: abs(fit.values[parameter.name]) + 2 * fit.errors[parameter.name]
         for parameter in parameters
@@ -187,7 +192,7 @@ def significant_fit(
         whole[kept] = x
         return residuals(whole)
 
-    again = robust_fit(starts, of_kept, groups, iterations=iterations, step=step, tolerance=tolerance)
+    again = robust_fit(starts, of_kept, groups, iterations=iterations, step=step, tolerance=tolerance, worth=worth)
     return replace(again, dropped=weak)
 
 

@@ -72,13 +72,6 @@ _HELD = "held in the least squares on AMD's published latencies; 3.7 to 4.1 TB/s
 _H100_PCIE = "all-reduces of 35 to 45 of 64 GB/s over eight H100 PCIe (Alaya NeW, NCCL-tests in practice, 2026)"
 _RTX6K = "all-reduces of 22 to 41 GB/s over eight (voipmonitor/rtx6kpro)"
 
-_L40S = "TensorRT-LLM 0.17's published throughputs of Llama 3.1 70B in fp8 over eight L40S"
-
-_GPUSTACK = "published throughputs of gpt-oss-120b on one A100 (GPUStack performance lab, vLLM 0.11)"
-_MARLIN = {"grouped_converted_efficiency": Figure(0.28, 0.20, 0.40, _GPUSTACK)}
-"""Kernels that widen experts' weights were written for Ampere's units, of which they reach twice the share that they
-reach of Hopper's."""
-
 _MI300X: Mapping[str, Figure] = {
     "gemm_memory_efficiency": Figure(0.61, 0.55, 0.75, _ROCM),
     "gemm_efficiency_16bit": Figure(0.42, 0.36, 0.532, _ROCM_16BIT),
@@ -95,19 +88,15 @@ _LIKE_MI300X = {
 } | {"prefill_attention_efficiency": Figure(0.5991, 0.5092, 0.6889, "as AMD Instinct MI300X 192 GB")}
 
 OWN: Mapping[str, Mapping[str, Figure]] = {
-    "a100-sxm-80gb": _MARLIN,
-    "l40s": {"link_sharing": Figure(0.1, 0.0, 0.3, _L40S)},
     "mi300x": _MI300X,
     "mi325x": _LIKE_MI300X,
     "mi355x": _LIKE_MI300X,
     "h100-pcie": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
     "h100-nvl": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
     "rtx-pro-6000": {"link_sharing": Figure(0.2, 0.0, 0.4, _RTX6K)},
-    "a100-pcie-80gb": {**_MARLIN, "link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
+    "a100-pcie-80gb": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
 }
-"""By device and constant: what is taken instead of the kin's figure, or of the device's own kernel tables. Those of
-all-reduces over L40S come from one server whose eight GPUs reach 2 GB/s; a server of 70B would answer a sixth of what
-eight L40S were measured to."""
+"""By device and constant: what is taken instead of the kin's figure."""
 
 
 def share_of_peak(name: str, *, wide: bool) -> float | None:

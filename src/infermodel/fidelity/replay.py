@@ -31,8 +31,15 @@ from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Trac
 
 SEED = 1
 
+INSIDE = ("offline", "single")
+"""Loads of benchmarks inside the engine's process: no server in front of it, and nobody to whom each sequence's tokens
+are streamed."""
+
 SERVER_CONSTANTS = ("tokenise_s", "front_end_request_s", "front_end_token_s")
 """Of a server, which a benchmark inside the engine's process has none of."""
+
+IN_FRONT = ("ingress_s", "egress_s", "host_sequence_s", *SERVER_CONSTANTS)
+"""Everything that rows of such benchmarks do not see."""
 
 TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
 """Limits of a server that has hardly any memory beside its weights."""
@@ -171,10 +178,8 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         Skipped: the catalog lacks a name, the requests file is missing, or the model does not fit.
     """
     server = server or server_of(row)
-    # Offline and first-token figures come from benchmarks inside the engine's process: no server in front of it, and
-    # nobody to whom each sequence's tokens are streamed.
     engine = server.engine
-    if row.load in ("offline", "single"):
+    if row.load in INSIDE:
         served = {name: value for name, value in engine.constants.items() if name not in SERVER_CONSTANTS}
         engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0, constants=served)
     deployment = deployment_of(row, server)
@@ -193,7 +198,9 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
             model = step_model(server.architecture, server.system, deployment, engine)
         except DoesNotFit as reason:
             raise Skipped(str(reason)) from reason
-    limits = limits_of(deployment, engine, prefix_caching=row.prefix_caching)
+    # A row says whether prompts repeat. Where they do not, the engine still has its cache, in which whoever had to give
+    # way finds its own blocks again.
+    limits = limits_of(deployment, engine, prefix_caching=row.prefix_caching or None)
     spec = ServiceSpec(
         row.id,
         model,
