@@ -46,6 +46,10 @@ RUN_LAWS = "tests/simulation/test_laws_on_every_run.py"
 WORK = "tests/cost/test_cost_work.py"
 
 
+RANKS = "tests/simulation/test_ranks.py"
+RANK_STEPS = "tests/cost/test_cost_ranks.py"
+
+
 class Mutant(NamedTuple):
     """A bug: what it is, the file under `src/infermodel`, a text and what replaces it, tests that should notice."""
 
@@ -92,6 +96,16 @@ MUTANTS = (
            "self.load.add(self._log.replica[request], -1)", "pass", ENGINE),
     Mutant("the highest numbered of equals is chosen", "simulation/router.py",
            "return (mask & -mask).bit_length() - 1", "return mask.bit_length() - 1", ENGINE),
+    Mutant("a rank of attention has all of the memory", "cost/step.py",
+           "tokens = self.tokens // self.ranks //", "tokens = self.tokens //", RANKS),
+    Mutant("an idle rank misses a step as busy ones do", "simulation/ranks.py",
+           "self._looks_back and len(rank) and rank.head_is_late", "self._looks_back and rank.head_is_late", RANKS),
+    Mutant("of ranks with as many requests always the first", "simulation/router.py",
+           "[(turn + i) % ranks for i in range(ranks)]", "list(range(ranks))", RANKS),
+    Mutant("the fastest rank sets the step", "cost/ranks.py",
+           "first = max(lines)", "first = min(lines)", RANK_STEPS),
+    Mutant("experts see the tokens of the largest rank only", "cost/ranks.py",
+           "decoding += own.decoding", "decoding = max(decoding, own.decoding)", RANK_STEPS),
     Mutant("a percentile one rank too high", "metrics/latency.py",
            "return max(rank, 1) - 1", "return max(rank, 1)", LATENCY),
     Mutant("TPOT over all tokens", "metrics/latency.py",

@@ -211,7 +211,7 @@ class Replica:
         if self._every:
             steps = 1
         self._rings_at = steps
-        self._rings_at_s = now + (steps * self._first_s + self._slope_s * (steps * (steps - 1) / 2))
+        self._rings_at_s = self._boundary(steps)
 
     def _ask(self, most: int) -> int:
         """Ask what the planned steps take; returns for how many of them, at most so many, the answer holds."""
