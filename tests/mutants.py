@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant("the highest numbered of equals is chosen", "simulation/router.py",
            "return (mask & -mask).bit_length() - 1", "return mask.bit_length() - 1", ENGINE),
     Mutant("a rank of attention has all of the memory", "cost/step.py",
-           "tokens = self.tokens // self.ranks //", "tokens = self.tokens //", RANKS),
+           "tokens = self.tokens // self.ranks //", "tokens = self.tokens //", RANK_STEPS),
     Mutant("an idle rank misses a step as busy ones do", "simulation/ranks.py",
            "self._looks_back and len(rank) and rank.head_is_late", "self._looks_back and rank.head_is_late", RANKS),
     Mutant("of ranks with as many requests always the first", "simulation/router.py",
