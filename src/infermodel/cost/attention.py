@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from infermodel.architecture import Attention, GroupedAttention
+from infermodel.architecture import Attention, CompressedAttention, GroupedAttention
 from infermodel.cost.kernels import has_units
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import FOREVER, Chunk
@@ -96,6 +96,8 @@ def softmax_factor(attention: Attention) -> float:
     `SOFTMAX_CHANNELS` channels, which weighs more the narrower the heads.
     """
     if isinstance(attention, GroupedAttention):
+        return 1.0 + 2 * SOFTMAX_CHANNELS / (attention.head_dim + attention.value_head_dim)
+    if isinstance(attention, CompressedAttention):
         return 1.0 + SOFTMAX_CHANNELS / attention.head_dim
     return 1.0 + 2 * SOFTMAX_CHANNELS / (attention.nope_dim + attention.rope_dim + attention.value_dim)
 
@@ -111,7 +113,9 @@ def attention_width(attention: Attention, shard: Shard) -> float:
     """Numbers that enter and leave attention per new token: queries, outputs, keys and values of one GPU."""
     heads = attention.heads / shard.tensor_parallel
     if isinstance(attention, GroupedAttention):
-        return (2 * heads + 2 * kv_heads(attention, shard)) * attention.head_dim
+        return (heads + kv_heads(attention, shard)) * (attention.head_dim + attention.value_head_dim)
+    if isinstance(attention, CompressedAttention):
+        return 2 * (heads + 1) * attention.head_dim
     return heads * 2 * (attention.nope_dim + attention.rope_dim + attention.value_dim)
 
 

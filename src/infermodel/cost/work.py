@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from infermodel.architecture import (
     PRECISION_BYTES,
     Attention,
+    CompressedAttention,
     ExpertFeedForward,
     FeedForward,
     GroupedAttention,
+    Indexer,
     Layer,
     ModelArchitecture,
 )
@@ -69,25 +71,64 @@ def experts_hit(experts: int, top_k: int, tokens: float) -> float:
 
 
 def attention_operators(attention: Attention, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
-    """Projections of one attention on one GPU. Grouped: qkv and o; latent: down, query up, key-value up and o.
+    """Projections of one attention on one GPU. Grouped: qkv and o; latent: down, query up, key-value up and o;
+    compressed: down, query up, both halves of the output and what compresses. An indexer adds its own.
 
-    KV heads replicate where there are fewer of them than GPUs; the latent's down projection is on every GPU. The
-    absorbed form multiplies queries and outputs with the same weights as the key-value up projection.
+    KV heads replicate where there are fewer of them than GPUs; latents' down projections and indexers are on every
+    GPU. The absorbed form multiplies queries and outputs with the same weights as the key-value up projection.
     """
     heads = attention.heads / shard.tensor_parallel
+    if not attention.heads:
+        return ()
     if isinstance(attention, GroupedAttention):
-        kv_heads = max(1.0, attention.kv_heads / shard.tensor_parallel)
+        kv_heads = max(1.0, attention.kv_heads / shard.tensor_parallel) * attention.projects_kv
+        values = 0 if attention.ties_values else attention.value_head_dim
+        columns = heads * attention.head_dim + kv_heads * (attention.head_dim + values)
+        columns += attention.gate_columns / shard.tensor_parallel
         return (
-            LinearOperator("qkv", hidden, (heads + 2 * kv_heads) * attention.head_dim),
-            LinearOperator("o", heads * attention.head_dim, hidden),
+            LinearOperator("qkv", hidden, columns),
+            LinearOperator("o", heads * attention.value_head_dim, hidden),
+            *_indexer_operators(attention.indexer, hidden),
         )
+    if isinstance(attention, CompressedAttention):
+        return _compressed_operators(attention, hidden, shard)
     query = heads * (attention.nope_dim + attention.rope_dim)
+    down = attention.query_rank + (attention.kv_rank + attention.rope_dim) * attention.keeps_kv
+    gate = attention.gate_columns / shard.tensor_parallel
     return (
-        LinearOperator("qkv_down", hidden, attention.query_rank + attention.kv_rank + attention.rope_dim),
-        LinearOperator("query_up", attention.query_rank, query),
+        LinearOperator("qkv_down", hidden, down + gate),
+        LinearOperator("query_up", attention.query_rank or hidden, query),
         LinearOperator("kv_up", attention.kv_rank, heads * (attention.nope_dim + attention.value_dim)),
         LinearOperator("o", heads * attention.value_dim, hidden),
+        *_indexer_operators(attention.indexer, hidden),
     )
+
+
+def _indexer_operators(indexer: Indexer | None, hidden: int) -> tuple[LinearOperator, ...]:
+    if indexer is None:
+        return ()
+    return (
+        LinearOperator("index_query", indexer.query_inputs or hidden, indexer.heads * indexer.head_dim),
+        LinearOperator("index_key", hidden, indexer.head_dim + indexer.heads * indexer.weighted),
+    )
+
+
+def _compressed_operators(attention: CompressedAttention, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
+    queries = attention.heads * attention.head_dim / shard.tensor_parallel
+    groups = attention.output_groups / shard.tensor_parallel
+    index = attention.indexer
+    compressed = attention.head_dim + (index.head_dim if index else 0)
+    operators = [
+        LinearOperator("qkv_down", hidden, attention.query_rank + attention.head_dim),
+        LinearOperator("query_up", attention.query_rank, queries),
+        LinearOperator("o_down", queries, attention.output_rank),
+        LinearOperator("o", groups * attention.output_rank, hidden),
+    ]
+    if attention.ratio:
+        operators.append(LinearOperator("compress", hidden, 2 * (1 + attention.overlaps) * compressed))
+    if index:
+        operators.append(LinearOperator("index_query", attention.query_rank, index.heads * index.head_dim))
+    return tuple(operators)
 
 
 def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
@@ -161,21 +202,26 @@ def kv_elements_per_token(attention: Attention, shard: Shard) -> float:
     256.0
     """
     if isinstance(attention, GroupedAttention):
-        return 2 * attention.head_dim * max(1.0, attention.kv_heads / shard.tensor_parallel)
+        kept = max(1.0, attention.kv_heads / shard.tensor_parallel) * attention.keeps_kv
+        index = attention.indexer.head_dim if attention.indexer else 0
+        return kept * (attention.head_dim + attention.value_head_dim) + index
     return attention.kv_elements
 
 
 def attention_flops_per_pair(attention: Attention, shard: Shard, *, absorbed: bool) -> float:
     """FLOPs of one query token against one context token in one layer on one GPU: scores and weighted values.
 
-    Grouped: 4 x heads x head_dim. Latent, absorbed (decode): each head works on the latent itself, 2 x (rank + rope)
-    for the scores and 2 x rank for the values; not absorbed (prefill): on keys and values of the usual width.
+    Grouped: 2 x heads x (head_dim + value head_dim). Latent, absorbed (decode): each head works on the latent itself,
+    2 x (rank + rope) for the scores and 2 x rank for the values; not absorbed (prefill): on keys and values of the
+    usual width. Compressed: 4 x heads x head_dim for each entry.
 
     >>> attention_flops_per_pair(GroupedAttention(heads=32, kv_heads=8, head_dim=128), Shard(), absorbed=True)
     16384.0
     """
     heads = attention.heads / shard.tensor_parallel
     if isinstance(attention, GroupedAttention):
+        return 2 * heads * (attention.head_dim + attention.value_head_dim)
+    if isinstance(attention, CompressedAttention):
         return 4 * heads * attention.head_dim
     if absorbed:
         return 2 * heads * (2 * attention.kv_rank + attention.rope_dim)

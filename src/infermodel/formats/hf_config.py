@@ -114,7 +114,7 @@ class Config:
         return layers
 
 
-def _grouped(config: Config, window: int | None = None, **extras: bool) -> GroupedAttention:
+def _grouped(config: Config, window: int | None = None, **extras: Any) -> GroupedAttention:
     """Attention as most families write it; a head is hidden / heads wide unless the file says otherwise."""
     heads = config.whole("num_attention_heads")
     kv_heads = config.whole("num_key_value_heads", default=heads)
