@@ -62,11 +62,11 @@ def wrong(model: ModelArchitecture, row: dict[str, str]) -> Iterator[str]:
             exact = column == "layers_with_kv"
             if abs(found - known) > (0.0 if exact else CLOSE * known):
                 yield f"{column} {found:,.0f} for {known:,.0f}" + (f" ({found / known - 1:+.2%})" if known else "")
-    if row["kv_elements_per_token_total"] and windows(model) != row["windows"]:
+    if row["params_total"] and row["kv_elements_per_token_total"] and windows(model) != row["windows"]:
         yield f"windows {windows(model) or 'none'} for {row['windows'] or 'none'}"
     if row["weight_gb"]:
         known = float(row["weight_gb"])
-        found = model.weights_bytes / 1e9
+        found = (model.weights_bytes or 0.0) / 1e9
         if abs(found / known - 1) > CLOSE_BYTES:
             yield f"weight_gb {found:.2f} for {known:.2f} ({found / known - 1:+.2%})"
 

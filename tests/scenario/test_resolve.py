@@ -278,6 +278,9 @@ def test_a_model_is_read_from_its_config(file: Path) -> None:
         '"num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 1000,'
         '"max_position_embeddings": 4096, "tie_word_embeddings": false}'
     )
+    (said,) = refused(file, "services.0.model={config: tiny/config.json}", "services.0.price=null")
+    assert "does not say in which format its weights are kept; write precision: {weights: bf16}" in said
+    (folder / "config.json").write_text((folder / "config.json").read_text()[:-1] + ', "dtype": "bfloat16"}')
     service = resolved(file, "services.0.model={config: tiny/config.json}", "services.0.price=null").services[0]
     assert service.architecture.hidden == 256
     assert service.limits.max_context == 4096

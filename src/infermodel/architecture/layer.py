@@ -17,6 +17,8 @@ class Layer:
         recurrence: in place of attention, or side by side with it (Falcon-H1).
         norms: vectors of the model's width.
         extra: weights that only one family has.
+        past: numbers of convolutions' past inputs that a sequence keeps beside its recurrence.
+        again: whether its weights are those of a layer before, gone through once more.
     """
 
     attention: Attention = NO_ATTENTION
@@ -24,6 +26,8 @@ class Layer:
     recurrence: Recurrence | None = None
     norms: int = 2
     extra: int = 0
+    past: int = 0
+    again: bool = False
 
     def _around(self, hidden: int) -> int:
         recurrence = self.recurrence.parameters(hidden) if self.recurrence else 0
@@ -31,13 +35,13 @@ class Layer:
 
     def parameters(self, hidden: int) -> int:
         """Weights stored by the layer."""
-        return self._around(hidden) + self.feed_forward.parameters(hidden)
+        return 0 if self.again else self._around(hidden) + self.feed_forward.parameters(hidden)
 
     def active_parameters(self, hidden: int) -> int:
-        """Weights that one token touches in the layer."""
-        return self._around(hidden) + self.feed_forward.active_parameters(hidden)
+        """Weights that one token touches in the layer and in none before."""
+        return 0 if self.again else self._around(hidden) + self.feed_forward.active_parameters(hidden)
 
     @property
     def state_elements(self) -> int:
         """Numbers that the layer keeps per sequence, whatever its length."""
-        return self.recurrence.state_elements if self.recurrence else 0
+        return (self.recurrence.state_elements if self.recurrence else 0) + self.past

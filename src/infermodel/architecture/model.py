@@ -24,6 +24,7 @@ class ModelArchitecture:
     """A decoder-only language model: an embedding, a sequence of layers, a final norm and an output head.
 
     Attributes:
+        default_precision: format of the weights as published; empty where their file does not say.
         towers: for images and sound; they take memory, and no part in what a text token costs.
         extra_parameters: weights outside the layers that only one family has: positions, embeddings of layers.
         stored_bytes: of the weights as published, where not all of them are in `default_precision`.
@@ -81,9 +82,10 @@ class ModelArchitecture:
         return sum(tower.parameters for tower in self.towers)
 
     @cached_property
-    def weights_bytes(self) -> float:
-        """Bytes of the published weights, towers and all: what their file's lists say, or all in one format."""
-        if self.stored_bytes is not None:
+    def weights_bytes(self) -> float | None:
+        """Bytes of the published weights, towers and all: what their file's lists say, or all in one format; None where
+        nobody says in which."""
+        if self.stored_bytes is not None or not self.default_precision:
             return self.stored_bytes
         return (self.parameters + self.tower_parameters) * PRECISION_BYTES[self.default_precision]
 

@@ -131,7 +131,8 @@ def stage_memory(
     layers = stage_layers(architecture, stages)[stage]
     weights = weights_bytes(layers, architecture, deployment, int(engine.constants.get("expert_tile", 1)))
     if stage == 0:
-        weights += embedding_bytes(architecture, deployment)
+        beside_layers = architecture.tower_parameters + architecture.extra_parameters
+        weights += embedding_bytes(architecture, deployment) + 2.0 * beside_layers / deployment.tensor_parallel
     if stage == stages - 1 and not (architecture.tied_embeddings and stages == 1):
         weights += embedding_bytes(architecture, deployment)
     beside = beside_bytes(architecture, deployment, engine)

@@ -132,10 +132,16 @@ def _compressed_operators(attention: CompressedAttention, hidden: int, shard: Sh
 
 
 def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
-    """Feed-forward of one layer on one GPU: gate_up and down; with experts also router and shared experts."""
+    """Feed-forward of one layer on one GPU: gate_up and down; with experts also router and shared experts, and the way
+    to the experts' own width and back where they have one.
+    """
+    inward = feed_forward.matrices - 1
     if not isinstance(feed_forward, ExpertFeedForward):
         columns = feed_forward.intermediate / shard.tensor_parallel
-        return (LinearOperator("gate_up", hidden, 2 * columns), LinearOperator("down", columns, hidden))
+        if not columns:
+            return ()
+        return (LinearOperator("gate_up", hidden, inward * columns), LinearOperator("down", columns, hidden))
+    width = feed_forward.latent or hidden
     columns = feed_forward.intermediate / shard.experts_divided_over
     routed = {
         "experts": feed_forward.experts,
@@ -144,15 +150,17 @@ def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard)
     }
     operators = [
         LinearOperator("router", hidden, feed_forward.experts),
-        LinearOperator("experts_gate_up", hidden, 2 * columns, **routed),  # type: ignore[arg-type]  # fields by name
-        LinearOperator("experts_down", columns, hidden, **routed),  # type: ignore[arg-type]  # fields by name
+        LinearOperator("experts_gate_up", width, inward * columns, **routed),  # type: ignore[arg-type]  # fields by name
+        LinearOperator("experts_down", columns, width, **routed),  # type: ignore[arg-type]  # fields by name
     ]
     if feed_forward.shared_intermediate:
         shared = feed_forward.shared_intermediate / shard.tensor_parallel
         operators += [
-            LinearOperator("shared_gate_up", hidden, 2 * shared),
+            LinearOperator("shared_gate_up", hidden, inward * shared),
             LinearOperator("shared_down", shared, hidden),
         ]
+    if feed_forward.latent:
+        operators += [LinearOperator("latent_down", hidden, width), LinearOperator("latent_up", width, hidden)]
     return tuple(operators)
 
 

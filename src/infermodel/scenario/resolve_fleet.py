@@ -201,8 +201,15 @@ def _check_context(limits: Limits, deployment: Deployment, model: StepModel, eng
 
 
 def resolve_precision(precision: Precision, architecture: ModelArchitecture) -> CostPrecision:
-    """Number formats; 8-bit weights are multiplied in 8 bits, all others in bf16, unless said otherwise."""
+    """Number formats; 8-bit weights are multiplied in 8 bits, all others in bf16, unless said otherwise.
+
+    Raises:
+        FleetError: neither the scenario nor the model's file says in what weights are kept.
+    """
     weights = precision.weights or architecture.default_precision
+    if not weights:
+        said = f"the config of {architecture.title} does not say in which format its weights are kept"
+        raise FleetError(("precision",), said, "write precision: {weights: bf16}, or what they are kept in")
     compute = precision.compute or (weights if weights in ("fp8", "int8") else "bf16")
     return CostPrecision(weights, precision.kv_cache or "bf16", compute)
 
