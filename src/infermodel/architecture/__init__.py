@@ -7,6 +7,7 @@ from infermodel.architecture.attention import (
     GroupedAttention,
     Indexer,
     LatentAttention,
+    Span,
 )
 from infermodel.architecture.feed_forward import (
     NO_FEED_FORWARD,
@@ -38,5 +39,6 @@ __all__ = [
     "ModelArchitecture",
     "Recurrence",
     "ShortConvolution",
+    "Span",
     "Tower",
 ]

@@ -28,6 +28,8 @@ class ModelArchitecture:
         towers: for images and sound; they take memory, and no part in what a text token costs.
         extra_parameters: weights outside the layers that only one family has: positions, embeddings of layers.
         stored_bytes: of the weights as published, where not all of them are in `default_precision`.
+        formats: of them, by what they are part of (attention, recurrence, dense, shared, experts), where they differ.
+        state_number_bytes: of a number of a recurrence's matrices; pasts of convolutions have 2.
     """
 
     name: str
@@ -43,6 +45,8 @@ class ModelArchitecture:
     towers: tuple[Tower, ...] = ()
     extra_parameters: int = 0
     stored_bytes: float | None = None
+    formats: tuple[tuple[str, str], ...] = ()
+    state_number_bytes: float = 2.0
 
     @cached_property
     def distinct_layers(self) -> tuple[tuple[Layer, int], ...]:

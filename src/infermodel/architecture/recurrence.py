@@ -60,10 +60,19 @@ class LinearAttention:
         return hidden * self.input_columns + up + decay + norm + convolution + self.values * hidden
 
     @property
+    def inner(self) -> int:
+        """Columns that enter the output projection."""
+        return self.values
+
+    @property
+    def matrix_elements(self) -> int:
+        """Numbers of the matrices of all heads."""
+        return self.value_heads * self.key_dim * self.value_dim
+
+    @property
     def state_elements(self) -> int:
-        """Numbers of the matrices of all heads and of the convolution's past."""
-        past = max(0, self.kernel - 1) * (2 * self.keys + self.values)
-        return self.value_heads * self.key_dim * self.value_dim + past
+        """Those, and the convolution's past."""
+        return self.matrix_elements + max(0, self.kernel - 1) * (2 * self.keys + self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +111,14 @@ class Mamba2:
         return hidden * (self.input_columns + self.inner) + self.channels * self.kernel + biases + small
 
     @property
+    def matrix_elements(self) -> int:
+        """Numbers of the matrices of all heads."""
+        return self.inner * self.state
+
+    @property
     def state_elements(self) -> int:
-        """Numbers of the matrices of all heads and of the convolution's past."""
-        return self.inner * self.state + self.channels * (self.kernel - 1)
+        """Those, and the convolution's past."""
+        return self.matrix_elements + self.channels * (self.kernel - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +152,14 @@ class Mamba:
         return hidden * (self.input_columns + self.inner) + inward + own + biases + norms
 
     @property
+    def matrix_elements(self) -> int:
+        """Numbers of all channels' vectors."""
+        return self.inner * self.state
+
+    @property
     def state_elements(self) -> int:
-        """Numbers of all channels' vectors and of the convolution's past."""
-        return self.inner * (self.state + self.kernel - 1)
+        """Those, and the convolution's past."""
+        return self.matrix_elements + self.inner * (self.kernel - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +184,11 @@ class ShortConvolution:
         """Weights of both projections and of the convolution."""
         biases = (self.input_columns + self.width + hidden) * self.bias
         return hidden * (self.input_columns + self.width) + self.width * self.kernel + biases
+
+    @property
+    def matrix_elements(self) -> int:
+        """None: it has no matrix."""
+        return 0
 
     @property
     def state_elements(self) -> int:

@@ -9,7 +9,7 @@ from infermodel.architecture import Attention, CompressedAttention, GroupedAtten
 from infermodel.cost.kernels import has_units
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import FOREVER, Chunk
-from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_context, chunk_pairs, kv_elements_per_token
+from infermodel.cost.work import Shard, chunk_context, chunk_pairs, looks
 
 SOFTMAX_CHANNELS = 64
 """Channels of a head whose multiplications take as long as the softmax of one score."""
@@ -64,27 +64,25 @@ def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
     copies = float(replica.deployment.tensor_parallel)
     sums: dict[int | None, list[float]] = {}
     for layer, count in replica.architecture.distinct_layers:
-        attention = layer.attention
-        read = replica.kv_bytes * kv_elements_per_token(attention, replica.shard)
-        decode_flops = attention_flops_per_pair(attention, replica.shard, absorbed=True)
-        pair_flops = attention_flops_per_pair(attention, replica.shard, absorbed=False)
-        pair_work = pair_flops * softmax_factor(attention)
-        if isinstance(attention, GroupedAttention) and attention.sinks:
-            pair_work /= constants.sink_attention_efficiency
-        decode_s = max(read / bandwidth, decode_flops / (units * constants.gemm_efficiency_16bit))
-        row = sums.setdefault(attention.window, [0.0] * 7)
-        for i, value in enumerate(
-            (
-                decode_s,
-                decode_flops * copies,
-                read * copies,
-                pair_work / (units * constants.prefill_attention_efficiency),
-                pair_flops * copies,
-                read / bandwidth,
-                read * copies,
-            )
-        ):
-            row[i] += count * value
+        for look in looks(layer.attention, replica.shard):
+            read = replica.kv_bytes * look.elements
+            pair_work = look.pair_flops * softmax_factor(layer.attention)
+            if isinstance(layer.attention, GroupedAttention) and layer.attention.sinks:
+                pair_work /= constants.sink_attention_efficiency
+            decode_s = max(read / bandwidth, look.decode_flops / (units * constants.gemm_efficiency_16bit))
+            row = sums.setdefault(look.window, [0.0] * 7)
+            for i, value in enumerate(
+                (
+                    decode_s,
+                    look.decode_flops * copies,
+                    read * copies,
+                    pair_work / (units * constants.prefill_attention_efficiency),
+                    look.pair_flops * copies,
+                    read / bandwidth,
+                    read * copies,
+                )
+            ):
+                row[i] += count * value
     return tuple(
         AttentionRate(-1 if window is None else replica.architecture.windows.index(window), window, *row)
         for window, row in sums.items()

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+STATE = 0
+"""The window of layers that keep a state in place of tokens."""
+
 ALIKE = 1.5
 """Kinds of layers of which the largest is less than so many times the smallest make one group each, the smaller ones
 padded (vLLM 0.33.0); else the smallest kind is one group, and the others are dealt to several of its size."""
@@ -31,6 +34,14 @@ class WindowGroups:
     groups: int
     held: int
     most: int
+
+    @classmethod
+    def of_states(cls, groups: int, *, found_again: bool) -> WindowGroups:
+        """Groups of layers whose block holds a state: one, or two where states at the ends of blocks are kept for
+        prompts with the same beginning (vLLM 0.33.0, `mamba_cache_mode` align).
+        """
+        held = 1 + found_again
+        return cls(STATE, groups, held, held)
 
     @classmethod
     def of(cls, window: int, groups: int, block_tokens: int, in_flight: int, steps_in_flight: int) -> WindowGroups:
@@ -54,6 +65,20 @@ class WindowGroups:
         """
         held = ceil((window + steps_in_flight - 1) / block_tokens) + 1
         return cls(window, groups, held, ceil((window - 1 + in_flight) / block_tokens) + 1)
+
+
+def aligned_block(block_tokens: int, token_bytes: float, state_bytes: float) -> int:
+    """Tokens of a block that holds a layer's state as well as its keys and values: the smallest multiple of the
+    kernel's block that does (vLLM 0.33.0, models with attention and recurrences).
+
+    Args:
+        block_tokens: of the kernel's block.
+        token_bytes, state_bytes: of one layer on one GPU.
+
+    >>> aligned_block(16, 1024.0, 1_081_344.0)  # Qwen3-Next on two GPUs, its state in 32 bits
+    1056
+    """
+    return block_tokens * max(1, ceil(state_bytes / (block_tokens * token_bytes))) if token_bytes else block_tokens
 
 
 def groups_of(bytes_per_token: Mapping[int | None, float]) -> dict[int | None, int]:

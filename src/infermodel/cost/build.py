@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from infermodel.architecture import CompressedAttention, Layer, ModelArchitecture
+from infermodel.architecture import CompressedAttention, GroupedAttention, Layer, ModelArchitecture
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.lpu import lpu_ring
@@ -21,18 +21,18 @@ STEP_MODELS: Mapping[str, Callable[[ModelArchitecture, System, Deployment, Engin
 """By device family."""
 
 
-def unpriced(layer: Layer) -> str:
-    """What of a layer no step model knows the cost of; empty where all is known."""
+def unpriced(layer: Layer, family: str) -> str:
+    """What of a layer the step model of a family of devices does not know the cost of; empty where it knows all."""
     attention = layer.attention
-    if layer.recurrence is not None:
+    if isinstance(attention, GroupedAttention) and attention.projects_kv and not attention.keeps_kv:
+        return "attention to images"
+    if family == "gpu":
+        return ""
+    if layer.state_elements or not attention.heads:
         return "recurrences (linear attention, Mamba, short convolutions)"
-    if isinstance(attention, CompressedAttention):
-        return "compressed attention"
-    if attention.indexer is not None or attention.top_k is not None:
-        return "attention to what an indexer picks"
-    if layer.past or layer.again or not layer.attention.heads:
-        return "layers without attention of their own, or that use the weights of others"
-    return "" if attention.keeps_kv else "keys and values of other layers"
+    if isinstance(attention, CompressedAttention) or attention.top_k is not None:
+        return "attention to what an indexer picks, or to compressed entries"
+    return "" if attention.keeps_kv and not layer.again else "layers that use weights, keys or values of others"
 
 
 def step_model(architecture: ModelArchitecture, system: System, deployment: Deployment, engine: Engine) -> StepModel:
@@ -43,9 +43,9 @@ def step_model(architecture: ModelArchitecture, system: System, deployment: Depl
         KeyError: nobody models this family of devices.
     """
     for layer, _ in architecture.distinct_layers:
-        if reason := unpriced(layer):
+        if reason := unpriced(layer, system.device.family):
             raise DoesNotFit(
-                f"{architecture.title} has {reason}, whose time is not modelled yet;"
+                f"{architecture.title} has {reason}, whose time on {system.title} is not modelled;"
                 " `infermodel catalog model` shows its sizes"
             )
     return STEP_MODELS[system.device.family](architecture, system, deployment, engine)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Literal, NamedTuple
 
-from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, LatentAttention, Layer
+from infermodel.architecture import PRECISION_BYTES, CompressedAttention, ExpertFeedForward, LatentAttention, Layer
 from infermodel.cost.attention import attention_width
 from infermodel.cost.graphs import largest_captured, padded
 from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
+from infermodel.cost.layers import blocks, mixers
 from infermodel.cost.replica import GpuReplica
+from infermodel.cost.states import state_work
 from infermodel.cost.step import Bound
 from infermodel.cost.work import LinearOperator, bytes_per_weight, head_operator
 
@@ -25,6 +27,10 @@ SMALL_KERNELS_EXPERTS = 12
 
 SMALL_KERNELS_LATENT = 6
 """Further ones of latent attention: two norms, splitting and joining, and the absorbed projections' layouts."""
+
+
+SMALL_KERNELS_STATE = 3
+"""Further ones of a recurrence: the convolution, its gates, and the norm of what it gives."""
 
 
 class FixedPart(NamedTuple):
@@ -176,12 +182,18 @@ def step_work(
             flops += count * wanted.flops
             moved += count * wanted.bytes
         has_experts = isinstance(layer.feed_forward, ExpertFeedForward)
-        network_s += count * layer_network_s(replica, has_experts, *run, side)
+        network_s += count * layer_network_s(replica, has_experts, *run, side, blocks(layer))
         if side != "experts":
-            floor_s += count * constants.decode_attention_floor_s
+            floor_s += count * mixers(layer) * constants.decode_attention_floor_s
             passed = rows.prompts * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
             memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
             moved += count * passed
+            if layer.state_elements:
+                states = state_work(replica, layer, rows.own - rows.prompts, rows.prompts)
+                compute_s += count * states.compute_s
+                memory_s += count * states.memory_s
+                flops += count * states.flops
+                moved += count * states.bytes
     if side != "experts":
         for kernel in head_kernels(replica, rows.sampled):
             compute_s += kernel.compute_s
@@ -261,7 +273,7 @@ def layer_kernels(
     precision, device, constants = replica.deployment.precision, replica.device, replica.constants
     kernels = []
     for operator in operators:
-        weight_bytes = bytes_per_weight(operator, precision.weights)
+        weight_bytes = bytes_per_weight(operator, precision.weights, replica.formats)
         kernels.append(
             gemm(
                 operator,
@@ -278,7 +290,7 @@ def layer_kernels(
     # read again to be summed.
     narrow = min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
     own = rows if side != "experts" else 0
-    passed = own * 2 * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
+    passed = own * blocks(layer) * replica.architecture.hidden * (3 * ACTIVATION_BYTES + narrow) + sum(
         (everywhere * operator.top_k * operator.experts_here / operator.experts if operator.experts else rows)
         * operator.outputs
         * (ACTIVATION_BYTES + narrow / 2)
@@ -298,7 +310,9 @@ def layer_kernels(
 def small_kernels(layer: Layer) -> int:
     """Kernels of a layer that multiply no weights and read no context."""
     experts = SMALL_KERNELS_EXPERTS * isinstance(layer.feed_forward, ExpertFeedForward)
-    return SMALL_KERNELS + experts + SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention)
+    latent = SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention | CompressedAttention)
+    states = SMALL_KERNELS_STATE * (layer.recurrence is not None)
+    return SMALL_KERNELS * blocks(layer) // 2 + experts + latent + states
 
 
 def fused_kernels(replica: GpuReplica) -> float:
@@ -318,8 +332,10 @@ def launching_s(replica: GpuReplica) -> float:
     return engine.get("launch_s", 0.0) * kernels
 
 
-def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywhere: int, side: Side = "all") -> float:
-    """Collectives of one layer: an all-reduce after attention and one after the feed-forward.
+def layer_network_s(
+    replica: GpuReplica, has_experts: bool, rows: int, everywhere: int, side: Side = "all", blocks: int = 2
+) -> float:
+    """Collectives of one layer: an all-reduce after attention and one after the feed-forward, or after its one block.
 
     With data-parallel attention, experts exchange tokens instead: dispatch and combine by all-to-all where whole
     experts are dealt out, else everybody's tokens are summed over all GPUs.
@@ -331,7 +347,7 @@ def layer_network_s(replica: GpuReplica, has_experts: bool, rows: int, everywher
         return summed_s(replica, everywhere * hidden * ACTIVATION_BYTES, span) if summed else 0.0
     reduce_s = summed_s(replica, rows * hidden * ACTIVATION_BYTES, tensor)
     if not has_experts or groups == 1:
-        return 2 * reduce_s
+        return blocks * reduce_s
     if not summed:
         top_k = max(
             layer.feed_forward.top_k

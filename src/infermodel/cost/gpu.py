@@ -152,7 +152,8 @@ class GpuStepModel:
         second, operations, read = self._contexts.whole
         units_ahead_s = flops / self.peak_flops - moved / self.peak_bandwidth
         catching_up_s = read / self.peak_bandwidth - operations / self.peak_flops
-        memory_binds = (max(compute_s, rest_s) - memory_s) / second
+        ahead_s = max(compute_s, rest_s) - memory_s
+        memory_binds = ahead_s / second if second else inf if ahead_s > 0 else 0.0  # states alone grow with no context
         memory_busier = units_ahead_s / catching_up_s if catching_up_s else 0.0
         begin, lines = 0.0, []
         for end in sorted({end for end in (memory_binds, memory_busier) if end > 0} | {inf}):

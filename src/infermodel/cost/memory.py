@@ -12,11 +12,12 @@ from infermodel.architecture import (
     Layer,
     ModelArchitecture,
 )
-from infermodel.cost.block_pool import WindowGroups, block_bytes, groups_of
+from infermodel.cost.block_pool import STATE, WindowGroups, aligned_block, block_bytes, groups_of
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.layers import layer_bytes, state_bytes
 from infermodel.cost.layout import stage_layers
 from infermodel.cost.step import DoesNotFit, KvMemory
-from infermodel.cost.work import EXPERTS_ONLY, Shard, head_operator, kv_elements_per_token, layer_bytes
+from infermodel.cost.work import EXPERTS_ONLY, Formats, Shard, head_operator, kept_elements
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice
 
@@ -49,6 +50,12 @@ def shard_of(deployment: Deployment) -> Shard:
     return Shard(deployment.tensor_parallel, deployment.expert_parallel, deployment.data_parallel)
 
 
+def formats_of(architecture: ModelArchitecture, deployment: Deployment) -> Formats:
+    """Formats of the weights by part, where the deployment keeps them as published."""
+    as_published = deployment.precision.weights == architecture.default_precision
+    return architecture.formats if as_published else ()
+
+
 def weights_bytes(
     layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment, tile: int = 1
 ) -> float:
@@ -57,7 +64,7 @@ def weights_bytes(
     return sum(
         count
         * (
-            layer_bytes(layer, architecture.hidden, shard, precision)
+            layer_bytes(layer, architecture.hidden, shard, precision, formats_of(architecture, deployment))
             + expert_padding_bytes(layer, architecture.hidden, shard, precision, tile)
         )
         for layer, count in layers
@@ -140,36 +147,59 @@ def stage_memory(
         free = (device.memory_capacity_bytes - weights - beside) * deployment.memory_utilisation
     else:
         free = device.memory_capacity_bytes * deployment.memory_utilisation - weights - beside
-    counts, per_token = kv_by_window(layers, deployment)
+    counts, per_token = kv_by_window(layers, deployment, architecture)
+    tokens = block_tokens(architecture, deployment)
     if _pools_apart(architecture, engine):
         share = engine.constants["window_token_share"]
-        block = deployment.kv_block_tokens * sum(
-            each * (1.0 if window is None else share) for window, each in per_token.items()
-        )
+        block = tokens * sum(each * (1.0 if window is None else share) for window, each in per_token.items())
     else:
-        block = block_bytes(counts, per_token, pool_groups(architecture, deployment), deployment.kv_block_tokens)
+        block = block_bytes(counts, per_token, pool_groups(architecture, deployment), tokens)
     blocks = free / block * deployment.data_parallel
-    return StageMemory(weights, beside, free, sum(per_token.values()), block, blocks)
+    kept = sum(each for window, each in per_token.items() if window != STATE)
+    return StageMemory(weights, beside, free, kept, block, blocks)
 
 
 def kv_by_window(
-    layers: tuple[tuple[Layer, int], ...], deployment: Deployment
+    layers: tuple[tuple[Layer, int], ...], deployment: Deployment, architecture: ModelArchitecture
 ) -> tuple[dict[int | None, int], dict[int | None, float]]:
-    """Layers, and bytes of keys and values of a token on one GPU, by the window that layers see; None: everything."""
+    """Layers, and bytes of keys and values of a token on one GPU, by the window that layers see; None: everything.
+
+    Layers with a state stand under `STATE`, each with as many bytes as a block shared out over its tokens.
+    """
     number, shard = PRECISION_BYTES[deployment.precision.kv_cache], shard_of(deployment)
     counts: dict[int | None, int] = {}
     per_token: dict[int | None, float] = {}
+    token, state = _largest(architecture, deployment)
+    padded_bytes = token or state / deployment.kv_block_tokens
     for layer, count in layers:
-        window = layer.attention.window
-        counts[window] = counts.get(window, 0) + count
-        bytes_each = number * kv_elements_per_token(layer.attention, shard)
-        per_token[window] = per_token.get(window, 0.0) + count * bytes_each
+        kept: list[tuple[int | None, float]] = [
+            (window, number * elements) for window, elements in kept_elements(layer.attention, shard)
+        ]
+        if layer.state_elements:
+            kept.append((STATE, padded_bytes))
+        for window, bytes_each in kept:
+            counts[window] = counts.get(window, 0) + count
+            per_token[window] = per_token.get(window, 0.0) + count * bytes_each
     return counts, per_token
+
+
+def _largest(architecture: ModelArchitecture, deployment: Deployment) -> tuple[float, float]:
+    """The most bytes on one GPU of a layer's token and of a layer's state."""
+    number, shard = PRECISION_BYTES[deployment.precision.kv_cache], shard_of(deployment)
+    layers = [layer for layer, _ in architecture.distinct_layers]
+    tokens = [number * each for layer in layers for _, each in kept_elements(layer.attention, shard)]
+    states = [state_bytes(layer, architecture.state_number_bytes, shard) for layer in layers]
+    return max(tokens, default=0.0), max(states)
+
+
+def block_tokens(architecture: ModelArchitecture, deployment: Deployment) -> int:
+    """Tokens of a block: the engine's own, or more where it has to hold a state too."""
+    return aligned_block(deployment.kv_block_tokens, *_largest(architecture, deployment))
 
 
 def pool_groups(architecture: ModelArchitecture, deployment: Deployment) -> dict[int | None, int]:
     """Groups of layers that share a pool of blocks, by what they see."""
-    return groups_of(kv_by_window(tuple(architecture.distinct_layers), deployment)[1])
+    return groups_of(kv_by_window(tuple(architecture.distinct_layers), deployment, architecture)[1])
 
 
 def _pools_apart(architecture: ModelArchitecture, engine: Engine) -> bool:
@@ -210,11 +240,13 @@ def kv_memory(architecture: ModelArchitecture, device: GpuDevice, deployment: De
         stage_memory(stage, architecture, device, deployment, engine) for stage in range(deployment.pipeline_parallel)
     ]
     tightest = min(stages, key=lambda memory: memory.blocks)
-    block, context = deployment.kv_block_tokens, deployment.max_context
+    block, context = block_tokens(architecture, deployment), deployment.max_context
     groups = {None: 1} if _pools_apart(architecture, engine) else pool_groups(architecture, deployment)
     in_flight = deployment.max_batched_tokens * (1 + engine.schedules_ahead)
     windows = tuple(
         WindowGroups.of(window, count, block, in_flight, int(engine.schedules_ahead))
+        if window
+        else WindowGroups.of_states(count, found_again=engine.prefix_caching)
         for window, count in groups.items()
         if window is not None
     )

@@ -9,8 +9,9 @@ from infermodel.architecture import PRECISION_BYTES, Layer, ModelArchitecture
 from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.kernels import has_units, native_format
-from infermodel.cost.memory import shard_of
-from infermodel.cost.work import LinearOperator, Shard, attention_operators, feed_forward_operators
+from infermodel.cost.layers import layer_operators
+from infermodel.cost.memory import formats_of, shard_of
+from infermodel.cost.work import Formats, LinearOperator, Shard
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice, System
 
@@ -47,13 +48,15 @@ class GpuReplica:
             (
                 layer,
                 count,
-                (
-                    *attention_operators(layer.attention, hidden, self.shard),
-                    *feed_forward_operators(layer.feed_forward, hidden, self.shard),
-                ),
+                layer_operators(layer, hidden, self.shard),
             )
             for layer, count in self.architecture.distinct_layers
         )
+
+    @cached_property
+    def formats(self) -> Formats:
+        """Of the weights by part, where they are kept as published."""
+        return formats_of(self.architecture, self.deployment)
 
     @property
     def gpus(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from infermodel.architecture import (
     PRECISION_BYTES,
@@ -12,8 +14,8 @@ from infermodel.architecture import (
     FeedForward,
     GroupedAttention,
     Indexer,
-    Layer,
     ModelArchitecture,
+    Span,
 )
 from infermodel.cost.step import Chunk
 
@@ -176,31 +178,38 @@ LATENT_IN_16_BITS = frozenset({"qkv_down", "query_up", "kv_up"})
 """Projections of latent attention that stay in 16 bits where the rest is nvfp4: DeepSeek R1 is published so."""
 
 
-def bytes_per_weight(operator: LinearOperator, precision: str) -> float:
-    """Storage of a weight of this operator in a model whose weights are kept in `precision`."""
+PARTS: Mapping[str, str] = {
+    "experts_gate_up": "experts",
+    "experts_down": "experts",
+    "shared_gate_up": "shared",
+    "shared_down": "shared",
+    "gate_up": "dense",
+    "down": "dense",
+    "router": "router",
+    "state_in": "recurrence",
+    "state_out": "recurrence",
+    "state_step": "recurrence",
+    "state_gate": "recurrence",
+    "head": "head",
+}
+"""What an operator is part of, by its name; all others are of attention."""
+
+Formats = tuple[tuple[str, str], ...]
+
+
+def bytes_per_weight(operator: LinearOperator, precision: str, formats: Formats = ()) -> float:
+    """Storage of a weight of this operator in a model whose weights are kept in `precision`.
+
+    Args:
+        formats: `ModelArchitecture.formats`, where the model is kept as published.
+    """
+    if formats:
+        return PRECISION_BYTES[dict(formats).get(PARTS.get(operator.name, "attention"), "bf16")]
     if precision in EXPERTS_ONLY and not operator.experts:
         return 2.0
     if precision == "nvfp4" and operator.name in LATENT_IN_16_BITS:
         return 2.0
     return PRECISION_BYTES[precision]
-
-
-def layer_bytes(layer: Layer, hidden: int, shard: Shard, precision: str) -> float:
-    """Weights of one layer on one GPU in bytes, norms included."""
-    operators = (
-        *attention_operators(layer.attention, hidden, shard),
-        *feed_forward_operators(layer.feed_forward, hidden, shard),
-    )
-    return sum(operator.parameters * bytes_per_weight(operator, precision) for operator in operators) + 4.0 * hidden
-
-
-def layer_parameters(layer: Layer, hidden: int, shard: Shard) -> float:
-    """Weights of one layer on one GPU, norms included (they replicate)."""
-    operators = (
-        *attention_operators(layer.attention, hidden, shard),
-        *feed_forward_operators(layer.feed_forward, hidden, shard),
-    )
-    return sum(operator.parameters for operator in operators) + 2 * hidden
 
 
 def kv_elements_per_token(attention: Attention, shard: Shard) -> float:
@@ -210,10 +219,66 @@ def kv_elements_per_token(attention: Attention, shard: Shard) -> float:
     256.0
     """
     if isinstance(attention, GroupedAttention):
-        kept = max(1.0, attention.kv_heads / shard.tensor_parallel) * attention.keeps_kv
         index = attention.indexer.head_dim if attention.indexer else 0
-        return kept * (attention.head_dim + attention.value_head_dim) + index
+        return _read_elements(attention, shard) * attention.keeps_kv + index
     return attention.kv_elements
+
+
+def kept_elements(attention: Attention, shard: Shard) -> tuple[tuple[int | None, float], ...]:
+    """Numbers that one GPU keeps per token of one layer, by how long: until a window (tokens) has moved on, or for good
+    (None); nothing where the layer keeps none.
+
+    >>> kept_elements(GroupedAttention(heads=8, kv_heads=2, head_dim=64, window=128), Shard())
+    ((128, 256.0),)
+    """
+    if isinstance(attention, CompressedAttention):
+        near, beyond = (attention.window, float(attention.window_elements)), (None, attention.kv_elements)
+        return (near, beyond) if attention.ratio else (near,)
+    kept = kv_elements_per_token(attention, shard)
+    return ((attention.window, kept),) if kept else ()
+
+
+def _read_elements(attention: GroupedAttention, shard: Shard) -> float:
+    """Numbers of a context token's keys and values on one GPU, whoever keeps them."""
+    return max(1.0, attention.kv_heads / shard.tensor_parallel) * (attention.head_dim + attention.value_head_dim)
+
+
+class Look(NamedTuple):
+    """What a new token does with part of its context in one layer, on one GPU.
+
+    Attributes:
+        window: tokens back that it looks at; None for all.
+        elements: numbers read of each.
+        decode_flops, pair_flops: of each, in a decoding step and in a prompt.
+    """
+
+    window: int | None
+    elements: float
+    decode_flops: float
+    pair_flops: float
+
+
+def looks(attention: Attention, shard: Shard) -> tuple[Look, ...]:
+    """All that a new token looks at: a window or everything; with an indexer everything to score it, by keys that every
+    GPU has whole, and what it picks.
+
+    >>> looks(GroupedAttention(heads=32, kv_heads=8, head_dim=128, window=64), Shard())
+    (Look(window=64, elements=2048.0, decode_flops=16384.0, pair_flops=16384.0),)
+    """
+    return tuple(_look(attention, span, shard) for span in attention.spans)
+
+
+def _look(attention: Attention, span: Span, shard: Shard) -> Look:
+    if span.scores and attention.indexer:
+        flops = 2.0 * attention.indexer.heads * span.elements
+        return Look(span.window, span.elements, flops, flops)
+    picked = attention.top_k is not None
+    decode = attention_flops_per_pair(attention, shard, absorbed=True)
+    prompt = attention_flops_per_pair(attention, shard, absorbed=picked)
+    if isinstance(attention, GroupedAttention):
+        return Look(span.window, _read_elements(attention, shard), decode, prompt)
+    share = span.elements / attention.head_dim if isinstance(attention, CompressedAttention) else 1.0
+    return Look(span.window, span.elements, decode * share, prompt * share)
 
 
 def attention_flops_per_pair(attention: Attention, shard: Shard, *, absorbed: bool) -> float:

@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from infermodel.architecture import ModelArchitecture
+from infermodel.architecture import PRECISION_BYTES, LinearAttention, ModelArchitecture
 from infermodel.formats.hf.config import Config, configuration
 from infermodel.formats.hf.families import FAMILIES, unknown
-from infermodel.formats.hf.quantisation import Stored, stored
+from infermodel.formats.hf.pieces import Body
+from infermodel.formats.hf.quantisation import DTYPES, Stored, stored
 from infermodel.formats.hf.towers import inside, towers
 from infermodel.formats.text import FormatError, read_lines
 from infermodel.hardware import Quantity
@@ -52,14 +53,15 @@ def architecture(
         tied_embeddings=_tied(outer, config),
         max_context=context,
         towers=towers(outer, config) if config is not outer else (),
+        state_number_bytes=_state_bytes(config, body),
         extra_parameters=body.extra + (inside(outer, config) if config is not outer else 0),
         provenance={key: Quantity(value, "", "datasheet", str(path)) for key, value in figures.items()},
     )
     return stored(model, Stored(outer, config, beside or {}))
 
 
-DEFAULT_CONTEXT = 2048
-"""Of models whose file and class name none: recurrences, and positions that are never learned."""
+DEFAULT_CONTEXT = 1 << 20
+"""Of models whose file and class name none: states alone, which no number of tokens outgrows."""
 
 
 def _text(outer: Config) -> tuple[Config, object]:
@@ -72,6 +74,18 @@ def _text(outer: Config) -> tuple[Config, object]:
             part = configuration(outer.path, inner, str(family), f"{name}.")
             return _text(part) if part.mapping("text_config") else (part, family)
     return outer, outer.keys.get("model_type")
+
+
+def _state_bytes(config: Config, body: Body) -> float:
+    """Of a number of a recurrence's matrices: as the file says; else 4 for Kimi's, 2 for others (vLLM 0.33.0)."""
+    for name in ("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
+        said = config.keys.get(name)
+        if said is not None:
+            if not isinstance(said, str) or said not in DTYPES:
+                raise config.wrong(name, f"one of {', '.join(DTYPES)}", said)
+            return PRECISION_BYTES[DTYPES[said]]
+    kinds = {layer.recurrence for layer in body.layers if isinstance(layer.recurrence, LinearAttention)}
+    return 4.0 if any(kind.decay == "channel" for kind in kinds) else 2.0
 
 
 def _tied(outer: Config, config: Config) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -91,16 +92,20 @@ def stored(model: ModelArchitecture, how: Stored) -> ModelArchitecture:
     rule = _rule(config, keys, how)
     beside = PRECISION_BYTES[half or "bf16"]
     total, by_format = (model.parameters + model.tower_parameters) * beside, dict[str, int]()
+    by_group: dict[str, Counter[str]] = {}
     try:
         for module in modules(model):
             found = rule(module)
+            kept = by_group.setdefault(module.group, Counter())
+            kept[found.precision if found else half or "bf16"] += module.weights
             if found is not None:
                 total += module.weights * (found.bytes - beside)
                 by_format[found.precision] = by_format.get(found.precision, 0) + module.weights
     except ValueError as error:
         raise config.refused(f"quantization_config: {error}") from None
     most = max(by_format, key=lambda name: by_format[name], default=half or "bf16")
-    return replace(model, default_precision=most, stored_bytes=total)
+    formats = tuple((group, kept.most_common(1)[0][0]) for group, kept in by_group.items())
+    return replace(model, default_precision=most, stored_bytes=total, formats=formats)
 
 
 def _said(how: Stored) -> tuple[Config, Mapping[str, Any]] | None:
