@@ -4,6 +4,7 @@ import pytest
 from gpu_fixtures import LLAMA_8B, LLAMA_70B, MIXTRAL, R1
 
 from infermodel.architecture import GroupedAttention, Layer
+from infermodel.cost.layers import layer_bytes
 from infermodel.cost.step import Chunk
 from infermodel.cost.work import (
     Shard,
@@ -15,7 +16,6 @@ from infermodel.cost.work import (
     feed_forward_operators,
     head_operator,
     kv_elements_per_token,
-    layer_parameters,
 )
 
 
@@ -38,13 +38,14 @@ def test_shards_of_a_70b_layer() -> None:
 @pytest.mark.parametrize("model", [LLAMA_8B, LLAMA_70B, MIXTRAL, R1], ids=lambda model: model.name)
 def test_operators_hold_every_weight_of_the_model_once(model) -> None:
     # Biases, latent norms and the final norm are left out: below a millionth of the weights.
-    layers = sum(layer_parameters(layer, model.hidden, Shard()) for layer in model.layers)
+    layers = sum(layer_bytes(layer, model.hidden, Shard(), "bf16") for layer in model.layers) / 2
     assert layers + 2 * head_operator(model, Shard()).parameters == pytest.approx(model.parameters, rel=1e-5)
 
 
 def test_eight_shards_hold_what_one_holds_while_kv_heads_last() -> None:
     layer = LLAMA_70B.layers[0]
-    assert 8 * (layer_parameters(layer, 8192, Shard(8)) - 2 * 8192) == layer_parameters(layer, 8192, Shard()) - 2 * 8192
+    eighth, whole = (layer_bytes(layer, 8192, shard, "fp8") - 4 * 8192 for shard in (Shard(8), Shard()))
+    assert 8 * eighth == whole
 
 
 def test_kv_heads_replicate_beyond_their_number() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import click
 
 from infermodel import catalog as known
 from infermodel import units
+from infermodel.cli.model_kinds import kinds
 from infermodel.cli.table import aligned
 from infermodel.engine import Rule
+from infermodel.formats.hf_config import read_hf_config
+from infermodel.formats.safetensors import read_headers
+from infermodel.formats.text import FormatError
 from infermodel.hardware import Provenance, Quantity
 from infermodel.scenario.errors import did_you_mean
 
@@ -42,7 +47,8 @@ KINDS: Mapping[str, Callable[[str], Sourced]] = {
 def catalog(kind: str | None, name: str | None) -> None:
     """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures.
 
-    A name alone is looked for in every kind.
+    A name alone is looked for in every kind. A model may also be the path of a config.json or of a checkpoint's folder:
+    what was understood of it, kind by kind.
     """
     if kind is None:
         click.echo("\n".join(f"{each}: {', '.join(known.names(each))}" for each in KINDS))
@@ -61,10 +67,31 @@ def catalog(kind: str | None, name: str | None) -> None:
         titles = [(each, KINDS[plural](each).title) for each in known.names(plural)]
         click.echo(aligned([("name", "title"), *titles]))
         return
+    if plural == "models" and (name in known.names(plural) or Path(name).exists()):
+        click.echo(of_model(name))
+        return
     if name not in known.names(plural):
         said = f"no {plural.removesuffix('s')} named {name!r}"
         raise click.UsageError("; ".join(filter(None, (said, did_you_mean(name, known.names(plural))))))
     click.echo(figures(KINDS[plural](name)))
+
+
+def of_model(name: str) -> str:
+    """A model's figures and its layers, of the catalog or of a file.
+
+    Raises:
+        UsageError: a file that is not understood; the message says why.
+    """
+    if name in known.names("models"):
+        model = known.load_model(name)
+        return f"{figures(model)}\n\n{kinds(model)}"
+    path = Path(name)
+    try:
+        model = read_hf_config(path)
+        tensors = read_headers(path if path.is_dir() else path.parent)
+    except (FormatError, OSError) as error:
+        raise click.UsageError(str(error)) from None
+    return f"{model.title}\n\n{kinds(model, tensors)}"
 
 
 def figures(shown: Sourced) -> str:

@@ -110,7 +110,7 @@ def block_bytes(
         block_tokens: tokens of a block.
 
     >>> block_bytes({None: 10, 1024: 52}, {None: 40960, 1024: 212992}, {None: 1, 1024: 6}, 16)  # Gemma 3
-    655360
+    655360.0
     """
     widest = (
         ceil(count / groups[window]) * bytes_per_token[window] / count for window, count in layers.items() if count
