@@ -5,7 +5,7 @@
 # Instead:  the format of the weights' quantisation (`fmt: e4m3`) becomes the cache's. The same checkpoint under
 #           compressed-tensors, whose weights are as small, keeps its 16 bits.
 # Output:   cache of 8-bit weights: F8_E4M3 by method fp8, BF16 by method compressed-tensors
-# Matters:  vLLM and SGLang keep such models' cache at 16 bit by default, so half of the estimated requests fit.
+# Matters:  vLLM and SGLang keep the cache of most such models at 16 bit unless told otherwise, so half as many fit.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

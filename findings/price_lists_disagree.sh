@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# litellm 1.110.2 and genai-prices 0.2.3: two price lists of one week differ five times on a provider's own model.
+# litellm 1.110.2 and genai-prices 0.2.3: two price lists differ five times on a provider's own model.
 #
 # Expected: lists that are renewed all the time agree on the large providers' own models.
 # Instead:  DeepSeek's reasoner costs 2.19 USD a million output tokens in genai-prices and 0.42 in litellm, which no longer
