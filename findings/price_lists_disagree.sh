@@ -3,7 +3,7 @@
 #
 # Expected: lists that are renewed all the time agree on the large providers' own models.
 # Instead:  DeepSeek's reasoner costs 2.19 USD a million output tokens in genai-prices and 0.42 in litellm, which no longer
-#           tells it from the chat model. Neither marks the other's price as an older or a newer one.
+#           tells it from the chat model. Neither says from when its price is.
 # Output:   output of deepseek-reasoner 2.19 and 0.42, of deepseek-chat 1.10 and 0.42 USD a million
 # Matters:  a margin over the market price changes sign with the library that it was looked up in; cite list and version.
 set -euo pipefail
