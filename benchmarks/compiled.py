@@ -20,7 +20,7 @@ HOT = (
     *(
         f"simulation/{name}.py"
         for name in (
-            "alarm", "answer_share", "chunks", "clients", "decoding", "gate", "members", "memory/ledger",
+            "alarm", "answer_share", "callers", "chunks", "clients", "decoding", "gate", "members", "memory/ledger",
             "memory/memory", "memory/prefixes", "prompts_first", "questions", "ranks", "recorder", "replica", "router",
             "running", "service", "system", "tally", "verified", "waits",
         )

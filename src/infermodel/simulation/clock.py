@@ -6,12 +6,20 @@ What of SimPy is private and used nonetheless is used here and nowhere else: its
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import simpy
 from simpy.core import StopSimulation
 from simpy.events import NORMAL, Event
 
-from infermodel.simulation.alarm import Agenda, Alarm, ring_in_turn
+from infermodel.simulation.alarm import START, Agenda, Alarm, order_of, ring_in_turn
+
+LAST = order_of(START + 1)
+"""After all phases of an instant."""
+
+
+def _stop() -> NoReturn:
+    raise StopSimulation(None)
 
 
 class Clock(simpy.Environment):
@@ -41,6 +49,18 @@ class Clock(simpy.Environment):
         alarm = Alarm(self.agenda)
         alarm.resume = action
         alarm.set(time, order)
+
+    def run_to(self, time: float) -> None:
+        """Play everything up to `time`, what happens at that instant included; then it is `time`."""
+        self.call_at(time, LAST, _stop)
+        while True:
+            try:
+                ring_in_turn(self.agenda.entries, self)
+                self.step()
+            except StopIteration:
+                continue  # a routine has ended
+            except StopSimulation:
+                return
 
     def run_until(self, done: Event) -> None:
         """Play until `done` has happened.

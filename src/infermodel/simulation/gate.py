@@ -46,7 +46,7 @@ class Gate:
 
     def tenant(self, request: int) -> Tenant:
         """Tenant of a request."""
-        return self._limits.tenants[int(self._tenant_of_key[self.key(request)])]
+        return self.tenant_of(self.key(request))
 
     def tokens(self, prompt_tokens: int, output_tokens: int) -> int:
         """Tokens that a request is charged: its prompt and the output that it asks for."""
@@ -55,12 +55,21 @@ class Gate:
 
     def ask(self, key: int, at: float, tokens: int) -> float:
         """`at` if the tokens are taken from the key; else when it is worth trying again, perhaps never."""
+        again = self.take(key, at, tokens)
+        return again if again == at or self._limits.backs_off else inf
+
+    def take(self, key: int, at: float, tokens: int) -> float:
+        """The same for a client whose way with refusals is its own: when a try would not be in vain."""
         again = self._buckets[key].take(at, tokens)
         if again == at:
             self._tokens[key] += tokens
-            return at
-        self._refusals[self._tenant_of_key[key]] += 1
-        return again if self._limits.backs_off else inf
+        else:
+            self._refusals[self._tenant_of_key[key]] += 1
+        return again
+
+    def tenant_of(self, key: int) -> Tenant:
+        """Tenant that a key belongs to."""
+        return self._limits.tenants[int(self._tenant_of_key[key])]
 
     def record(self, requests: int) -> tuple[TenantRecord, ...]:
         """What each tenant got, given how many requests were sent."""

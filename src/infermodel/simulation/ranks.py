@@ -59,6 +59,11 @@ class Lockstep(Replica):
         """Blocks that requests hold."""
         return sum([rank.memory.used for rank in self.ranks])
 
+    @property
+    def schedulers(self) -> Sequence[Running]:
+        """Those of all ranks."""
+        return self.ranks
+
     def take(self, request: int) -> None:
         """A request comes to the queue of a rank."""
         waiting = [len(rank.queue) for rank in self.ranks]

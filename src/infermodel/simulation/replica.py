@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, sqrt
 from typing import Literal
 
 from infermodel.cost.step import DecodeLine, Ramp, StepModel
 from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
+from infermodel.simulation.decoding import Decoding
 from infermodel.simulation.recorder import StepRecorder
 from infermodel.simulation.running import Running
 
@@ -130,6 +132,30 @@ class Replica:
     def _tokens_a_step(self) -> int:
         """Output tokens of each step of the leap, but for those of prompts that end in its last."""
         return self.running.active
+
+    @property
+    def schedulers(self) -> Sequence[Running]:
+        """Each with a queue and a memory."""
+        return (self.running,)
+
+    def tokens_by(self, time: float) -> int:
+        """Output tokens of the steps that ended by `time`, which is now."""
+        tokens = self._tokens + self._latest_tokens
+        return tokens + self._tokens_a_step() * self._done_by(time) if self._in_leap else tokens
+
+    def decoding_by(self, time: float) -> list[tuple[Decoding, int]]:
+        """What decodes, scheduler by scheduler, and the steps of each that ended by `time`, which is now."""
+        done = self._done_by(time) if self._in_leap else 0
+        return [(each.decoding, each.decoding.step + (0 if each.held else done)) for each in self.schedulers]
+
+    def next_step_at(self, time: float) -> float:
+        """When the first step after `time` ends if nothing happens before; infinity between leaps."""
+        return self._boundary(self._done_by(time) + 1) if self._in_leap else inf
+
+    def _done_by(self, time: float) -> int:
+        """Steps of the leap under way that ended by `time`."""
+        steps = self._steps_done_by(time)
+        return steps - (self._boundary(steps) > time)
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.

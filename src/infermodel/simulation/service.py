@@ -12,6 +12,7 @@ from simpy.events import Event
 
 from infermodel.simulation.alarm import ARRIVE, Alarm, order_of
 from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
+from infermodel.simulation.callers import Callers
 from infermodel.simulation.clients import Askers, Users, arrivals
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.front_end import FrontEnd, front_ends
@@ -28,6 +29,7 @@ from infermodel.simulation.system import SystemProcess
 from infermodel.simulation.tally import Tally
 from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord, Timeline
+from infermodel.workload.live import LiveTraffic
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import ClosedTraffic, Traffic
 
@@ -38,6 +40,8 @@ class Service:
     Attributes:
         done: happens when everything that is measured has come to its end.
         load, up, random: what its router may see.
+        most_tokens: prompt and answer of the longest request that it serves.
+        callers: clients outside of the simulation, where the traffic is theirs.
     """
 
     def __init__(
@@ -69,12 +73,13 @@ class Service:
                 self.replicas.append(Lockstep(clock, number, index, spec.step_model, ranks, route, *settings))
         drafted = spec.speculation.drafted if spec.speculation is not None else 0
         fits = longest_in_memory(spec.step_model.kv_memory, spec.limits, drafted)
-        self._most_tokens = min(spec.limits.max_context, fits)
+        self.most_tokens = min(spec.limits.max_context, fits)
         self.up: Sequence[int] = range(spec.replicas)
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._turn = 0
-        self._clients: Users | Askers | None = None  # those who wait for answers
+        self._clients: Users | Askers | Callers | None = None  # those who wait for answers
+        self.callers: Callers | None = None  # those outside of the simulation
         self._systems = [SystemProcess(clock, number, spec, self, self._tally) for number in range(spec.systems)]
         self._front_ends = self._in_front()
         self._first_waited_s: dict[int, float] = {}  # what the front end kept first tokens of running answers waiting
@@ -92,8 +97,16 @@ class Service:
             return [FrontEnd(every, self.replicas)] * self._spec.replicas
         return front_ends(spec, self.replicas, [system.replicas for system in self._systems])
 
-    def _start_clients(self, traffic: Traffic | SessionTraffic, streams: Streams, duration_s: float) -> None:
+    def _start_clients(
+        self, traffic: Traffic | SessionTraffic | LiveTraffic, streams: Streams, duration_s: float
+    ) -> None:
         clock, order, tally = self._clock, self._order, self._tally
+        if isinstance(traffic, LiveTraffic):
+            self.callers = self._clients = Callers(
+                traffic, self._spec, tally, self.admit, self._dispatch, self._gate, clock, order, streams
+            )
+            self.callers.start()
+            return
         if not isinstance(traffic, (ClosedTraffic, SessionTraffic)):
             alarm = Alarm(clock.agenda)
             alarm.start(arrivals(traffic.blocks(streams), self._spec, tally, self.admit, clock, order, alarm))
@@ -136,7 +149,7 @@ class Service:
     def admit(self, request: int) -> None:
         """The scheduler sees a request: refuse it, or route it."""
         log = self._log
-        if log.prompt_tokens[request] + log.output_tokens[request] > self._most_tokens:
+        if log.prompt_tokens[request] + log.output_tokens[request] > self.most_tokens:
             self._reject(request)
         elif self._gate is not None:
             self._pass(self._gate, request)
@@ -285,6 +298,18 @@ class Service:
         if self._clients is not None:
             self._clients.on_refused(request)
         self._tally.count_out(request)
+
+    @property
+    def log(self) -> RequestLog:
+        """Columns of its requests."""
+        return self._log
+
+    @property
+    def waiting(self) -> int:
+        """Requests in its queues."""
+        if self._shared is not None:
+            return len(self._shared)
+        return sum([len(each.queue) for replica in self.replicas for each in replica.schedulers])
 
     def kv_used(self, replica: int) -> float:
         """Share of a replica's KV memory in use."""

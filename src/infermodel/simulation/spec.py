@@ -9,6 +9,7 @@ from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import KvMemory, StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
+from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import Traffic
@@ -231,7 +232,7 @@ class ServiceSpec:
 
     name: str
     step_model: StepModel
-    traffic: Traffic | SessionTraffic
+    traffic: Traffic | SessionTraffic | LiveTraffic
     limits: Limits
     replicas: int = 1
     systems: int = 1

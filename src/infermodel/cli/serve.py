@@ -1,0 +1,150 @@
+"""`infermodel serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infermodel.scenario import ResolvedScenario, load, resolve
+from infermodel.scenario.errors import did_you_mean
+from infermodel.scenario.resolved import ResolvedService
+from infermodel.workload.lengths import Lengths, table_of
+from infermodel.workload.traffic import OpenTraffic, TraceTraffic
+
+if TYPE_CHECKING:
+    from infermodel.serve.fleet import Fleet
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+TOLD_EVERY_S = 10.0
+
+
+@click.command()
+@click.argument("scenario", type=click.Path())
+@click.option("--service", "name", default="", help="Which one; may be left out where there is only one.")
+@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@click.option("--speed", type=click.FloatRange(0.001, 1000), default=1.0, show_default=True, help="Of time.")
+@click.option("--background", type=click.FloatRange(0, min_open=True), help="Play the scenario's traffic, too: 1, 0.5.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
+@click.option("--called", multiple=True, help="Another name under which this server may be called.")
+@click.option("--bytes-per-token", type=click.FloatRange(0.5, 100), default=4.0, show_default=True, help="Of prompts.")
+@click.option("--grace", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to end in.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+def serve(
+    scenario: str,
+    name: str,
+    changes: tuple[str, ...],
+    speed: float,
+    background: float | None,
+    host: str,
+    port: int,
+    called: tuple[str, ...],
+    bytes_per_token: float,
+    grace: float,
+    seed: int | None,
+    quiet: bool,
+) -> None:
+    """Answer HTTP requests as a service of SCENARIO would, in real time, as OpenAI does."""
+    resolved = resolve(load(scenario, changes))
+    service = chosen(resolved, name)
+    try:
+        from infermodel.serve import api
+    except ModuleNotFoundError as missing:
+        raise click.UsageError(f"needs {missing.name}: install infermodel[serve]") from None
+    from infermodel.catalog import load_repository, names
+    from infermodel.serve.fleet import Fleet
+    from infermodel.serve.keys import Keys
+    from infermodel.simulation.streams import named_streams
+
+    seed = resolved.seed if seed is None else seed
+    fleet = Fleet(service, seed=seed, speed=speed, background=others(service, background))
+    model = service.architecture.name
+    repository = load_repository(model) if model in names("models") else ""
+    served = api.Served(
+        names=tuple(dict.fromkeys(filter(None, (repository, model)))),
+        context=fleet.service.most_tokens,
+        answers=answers_of(service),
+        caches=service.limits.prefix_caching,
+        bytes_per_token=bytes_per_token,
+        hosts=frozenset({"localhost", "127.0.0.1", "[::1]", host.lower(), *(each.lower() for each in called)}),
+    )
+    random = named_streams(seed, "serve")("output_tokens")
+    server = api.Api(fleet, served, Keys(service.rate_limits), random)
+    if host not in LOOPBACK:
+        click.echo(f"warning: {host} may be reached from other machines, and nothing is asked of them", err=True)
+
+    def ready(at: int) -> None:
+        if not quiet:
+            click.echo(f"{service.name} answers as {' and '.join(served.names)} at http://{host}:{at}/v1")
+            click.echo(f"time goes {speed:g} times as fast; Ctrl-C ends it")
+
+    try:
+        left = asyncio.run(until_interrupted(server, fleet, host, port, grace, ready))
+    except OSError as error:
+        raise click.UsageError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
+    if not quiet:
+        lag = fleet.lag
+        click.echo(f"late by {lag.worst_s * 1e3:.1f} ms at worst; {lag.late} of {lag.noted} times by 10 ms or more")
+    if left:
+        raise click.ClickException(f"{left} requests were not answered within the {grace:g} s after the end")
+
+
+async def until_interrupted(server: Any, fleet: Fleet, host: str, port: int, grace_s: float, ready: Any) -> int:
+    """Serve until Ctrl-C or a request to end; say on stderr when the server falls behind."""
+    from infermodel.serve import api
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    watching = loop.create_task(watch(fleet))
+    try:
+        return await api.run(server, fleet, host, port, grace_s=grace_s, stop=stop, ready=ready)
+    finally:
+        watching.cancel()
+
+
+async def watch(fleet: Fleet) -> None:
+    """Say how late the server is, as long as it is."""
+    from infermodel.serve.lag import LATE_S
+
+    told = 0
+    while True:
+        await asyncio.sleep(TOLD_EVERY_S)
+        if fleet.lag.late > told and fleet.lag.recent_s >= LATE_S:
+            click.echo(f"warning: this machine is behind by up to {fleet.lag.recent_s * 1e3:.0f} ms", err=True)
+        told = fleet.lag.late
+
+
+def chosen(scenario: ResolvedScenario, name: str) -> ResolvedService:
+    """The service that is asked for, or the only one."""
+    names = [each.name for each in scenario.services]
+    if name:
+        if name not in names:
+            raise click.UsageError(f"no service named {name!r}; {did_you_mean(name, names)}")
+        return scenario.services[names.index(name)]
+    if len(names) > 1:
+        raise click.UsageError(f"say which service: --service one of {', '.join(map(repr, names))}")
+    return scenario.services[0]
+
+
+def others(service: ResolvedService, share: float | None) -> OpenTraffic | TraceTraffic | None:
+    """The load of others, so many times the scenario's."""
+    if share is None:
+        return None
+    traffic = service.traffic
+    if service.sessions is not None or not isinstance(traffic, OpenTraffic | TraceTraffic):
+        raise click.UsageError("--background plays arrivals of a law or a trace, not users or questions")
+    return traffic if share == 1 else traffic.at_rate(share * traffic.mean_rate_per_s)
+
+
+def answers_of(service: ResolvedService) -> Lengths:
+    """The law of an answer's length where the client asks for none: the scenario's."""
+    traffic = service.traffic
+    if isinstance(traffic, TraceTraffic):
+        return traffic.output or table_of(traffic.requests.output_tokens)
+    return traffic.output
