@@ -187,8 +187,8 @@ def test_models_health_and_metrics(tmp_path: Path) -> None:
 
 
 LIMITED = (
-    f"{ONE_GPU}, rate_limits: {{tenants: [{{name: free, keys: 2, limits: [{{period: 1 min, requests: 2, tokens: 1000}}]}},"
-    " {name: paid}]}"
+    f"{ONE_GPU}, rate_limits: {{tenants: [{{name: free, keys: 2, limits: "
+    "[{period: 1 min, requests: 2, tokens: 1000}]}, {name: paid}]}"
 )
 
 
