@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,7 @@ class Api:
             while not answer.ended:
                 await answer.came.wait()
                 answer.came.clear()
+            self._fleet.note_written(answer)
             return web.json_response(told.whole())
         return await self._stream(request, told)
 
@@ -162,10 +163,12 @@ class Api:
             if answer.ended:
                 break
             await response.write(b"".join(pieces))
+            self._fleet.note_written(answer)
             await answer.came.wait()
         if told.asked.usage:
             pieces.append(told.usage_piece())
         await response.write(b"".join([*pieces, b"data: [DONE]\n\n"]))
+        self._fleet.note_written(answer)
         await response.write_eof()
         return response
 
@@ -203,6 +206,7 @@ class Told:
     reason: str
     created: int
     chat: bool
+    _repeated: dict[int, bytes] = field(default_factory=dict)
 
     def whole(self) -> dict[str, Any]:
         """All of it."""
@@ -213,7 +217,15 @@ class Told:
         return {**self._head(kind), "choices": [choice], "usage": self._usage()}
 
     def piece(self, token: int) -> bytes:
-        """One token, from 0."""
+        """One token, from 0; those in the middle repeat, word by word."""
+        if 0 < token < self.answer.output_tokens - 1:
+            number = token % len(WORDS)
+            if number not in self._repeated:
+                self._repeated[number] = self._piece(token)
+            return self._repeated[number]
+        return self._piece(token)
+
+    def _piece(self, token: int) -> bytes:
         word = WORDS[token % len(WORDS)]
         ends = self.reason if token == self.answer.output_tokens - 1 else None
         if self.chat:

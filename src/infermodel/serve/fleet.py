@@ -30,7 +30,7 @@ class Answer:
     Attributes:
         prompt_tokens, output_tokens: of the request.
         number: of the request in the simulation.
-        sent: tokens that have left for the client.
+        sent: tokens that have left for the client; `sent_at`: when the latest was to leave.
         came: set when there are more of them.
     """
 
@@ -38,6 +38,7 @@ class Answer:
     output_tokens: int
     number: int = -1
     sent: int = 0
+    sent_at: float = 0.0
     came: asyncio.Event = field(default_factory=asyncio.Event)
     made: int = 0  # tokens that the replica has given
     behind_s: float = 0.0  # from the end of a step until the client has its token, as at the first one
@@ -88,6 +89,10 @@ class Fleet:
     def now(self) -> float:
         """Seconds of the simulation."""
         return (self._wall() - self._began) * self._speed
+
+    def note_written(self, answer: Answer) -> None:
+        """The latest tokens of an answer have been written to its client's socket."""
+        self.lag.note(max(0.0, (self.now() - answer.sent_at) / self._speed))
 
     @property
     def open(self) -> int:
@@ -159,8 +164,8 @@ class Fleet:
                 self._steps[replica] = steps
                 self._look(replica, steps, now)
         while self._due and self._due[0][0] <= now:
-            _, _, tokens, answer = heappop(self._due)
-            answer.sent = max(answer.sent, tokens)
+            answer_at, _, tokens, answer = heappop(self._due)
+            answer.sent, answer.sent_at = max(answer.sent, tokens), answer_at
             answer.came.set()
 
     def _plan(self) -> None:
