@@ -40,7 +40,7 @@ def test_what_is_refused_is_said(tmp_path: Path) -> None:
 
 def test_json(tmp_path: Path) -> None:
     told = json.loads(call(vllm(tmp_path, ONE_A_CHUNK), "--json").stdout)
-    (run,) = told["runs"]
+    (run,) = told["tables"]["runs"]
     assert (run["tool"], run["failed"], run["load"]["rate_per_s"]) == ("vllm bench", 1, 4.0)
     assert run["latencies"]["ttft"]["mean_s"] == pytest.approx(0.2)
     assert run["latencies"]["ttft"]["definition"].startswith("from the sending")
@@ -119,7 +119,7 @@ def test_a_log_of_your_own_becomes_a_scenario_that_runs(tmp_path: Path) -> None:
 
 
 def test_a_log_for_another_program(tmp_path: Path) -> None:
-    told = json.loads(call(gateway_log(tmp_path / "log.jsonl"), "--json").stdout)
+    (told,) = json.loads(call(gateway_log(tmp_path / "log.jsonl"), "--json").stdout)["tables"]["logs"]
     assert (told["requests"], told["span_s"], told["columns"]["arrived"]) == (20, 38.0, "created_at")
 
 

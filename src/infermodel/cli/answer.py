@@ -19,7 +19,16 @@ from infermodel.scenario import ResolvedScenario
 
 def preview(scenario: ResolvedScenario) -> str:
     """What would run: a line a service, and the digest."""
-    rows = [("service", "model", "fleet", "replicas", "devices each", "engine", "weights", "KV room of a replica")]
+    notes = [f"note: {note}" for note in scenario.notes]
+    said = [scenario.title, "", aligned(preview_rows(scenario)), "", *notes, f"sound; digest {scenario.digest[:16]}"]
+    return "\n".join(said)
+
+
+def preview_rows(scenario: ResolvedScenario) -> list[tuple[str, ...]]:
+    """A line a service."""
+    rows: list[tuple[str, ...]] = [
+        ("service", "model", "fleet", "replicas", "devices each", "engine", "weights", "KV room of a replica")
+    ]
     for service in scenario.services:
         memory = service.step_model.kv_memory
         rows.append(
@@ -36,8 +45,7 @@ def preview(scenario: ResolvedScenario) -> str:
                 else f"{memory.ranks} x {memory.of_rank.tokens:,} tokens",
             )
         )
-    notes = [f"note: {note}" for note in scenario.notes]
-    return "\n".join([scenario.title, "", aligned(rows), "", *notes, f"sound; digest {scenario.digest[:16]}"])
+    return rows
 
 
 def answer(
@@ -58,6 +66,15 @@ def answer(
     questions = question_rows(result)
     if questions:
         parts += ["Questions of several calls:", aligned(questions)]
+    notes = notes_of(result, capacities)
+    deployed = deployment_lines(result.scenario.services)
+    if deployed:
+        parts.append("\n".join(["To deploy (see deploy.sh and deploy.yaml of the report):", *deployed]))
+    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+def notes_of(result: Result, capacities: Sequence[Capacity]) -> list[str]:
+    """What a reader should know of a run."""
     notes = [f"note: {note}" for note in result.scenario.notes]
     notes += [f"{each.service}: {each.note}" for each in capacities if each.note]
     for each in result.services:
@@ -74,10 +91,7 @@ def answer(
             notes.append(f"{summary.service}: misses {summary.missed_objectives}")
         if summary.rejected:
             notes.append(f"{summary.service} rejects {rejections(summary, each)}")
-    deployed = deployment_lines(result.scenario.services)
-    if deployed:
-        parts.append("\n".join(["To deploy (see deploy.sh and deploy.yaml of the report):", *deployed]))
-    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+    return notes
 
 
 def rate_and_price_notes(each: ServiceResult) -> list[str]:

@@ -11,6 +11,7 @@ from infermodel.cli import JOBS
 from infermodel.cli.own_runs import Served, rows_of_folder, served_options
 from infermodel.cli.run import progress
 from infermodel.cli.table import aligned
+from infermodel.cli.told import Told, json_option
 
 
 @click.command()
@@ -34,6 +35,7 @@ from infermodel.cli.table import aligned
 @click.option("--leave-out", is_flag=True, help="Also predict each group of rows with constants fitted to the others.")
 @click.option("--ablate", is_flag=True, help="Also show the errors with each constant put to nothing.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def calibrate(
     measurements: Path | None,
@@ -53,16 +55,19 @@ def calibrate(
     leave_out: bool,
     ablate: bool,
     jobs: int,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Fit devices to kernel tables and engines to the rows of MEASUREMENTS.csv, with standard errors; or one engine to
     benchmarks of your own.
     """
+    told = Told("calibrate", as_json=as_json, quiet=quiet)
+    quiet = told.quiet
     if bench is not None:
         if not served:
             raise click.UsageError("--bench needs --served MODEL GPU ENGINE")
         what = Served(served, engine_version, tensor_parallel, (precision, kv_precision), asked_as)
-        fit_own(bench, what, out, force=force, jobs=jobs, quiet=quiet)
+        fit_own(bench, what, out, told, force=force, jobs=jobs)
         return
     if measurements is None:
         raise click.UsageError("name a file of measurements, or a folder of benchmarks with --bench")
@@ -83,9 +88,9 @@ def calibrate(
     entries = [entry for entry in engines or FITTED if rows_of(entry, rows)]
     folder = measurements.parent
 
-    def show(table: list[tuple[str, ...]]) -> None:
-        if not quiet:
-            click.echo(aligned(table) + "\n")
+    def show(name: str, table: list[tuple[str, ...]]) -> None:
+        told.text(aligned(table) + "\n")
+        told.cells(name, table)
 
     fits = calibration.calibration(
         rows, folder, entries, further=beside, kernels=kernels and (folder / "kernels").is_dir(), jobs=jobs
@@ -93,31 +98,33 @@ def calibrate(
     with progress("fitting devices to kernel tables", quiet=quiet):
         found = next(fits)
     if found.devices:
-        show(figures.device_rows(found.devices))
+        show("devices", figures.device_rows(found.devices))
     for entry in (name for name in FITTED if name in entries):
         with progress(f"fitting {entry} to its rows", quiet=quiet):
             found = next(fits)
-        show(figures.engine_rows({entry: found.engines[entry].fit}))
+        show("engines", figures.engine_rows({entry: found.engines[entry].fit}))
         if leave_out:
-            show(leave_one_group_out(found.engines[entry], entry))
+            show("left_out", leave_one_group_out(found.engines[entry], entry))
         if ablate:
             with progress(f"leaving out each constant of {entry}", quiet=quiet):
-                show(ablation(found.engines[entry], entry, folder, jobs=jobs))
+                show("ablated", ablation(found.engines[entry], entry, folder, jobs=jobs))
     with progress("fitting what served rows tell of devices", quiet=quiet):
         *_, found = (found, *fits)
     if found.served:
-        show(figures.engine_rows({device: fitted.fit for device, fitted in found.served.items()}))
+        show("served", figures.engine_rows({device: fitted.fit for device, fitted in found.served.items()}))
     if write is not None:
         paths = figures.write_catalog(
             write,
             figures.device_figures(found),
             figures.engine_figures({entry: fitted.fit for entry, fitted in found.engines.items()}),
         )
-        if not quiet:
-            click.echo(f"{len(paths)} files of {write} renewed")
+        told.text(f"{len(paths)} files of {write} renewed")
+        for path in paths:
+            told.file(path)
+    told.end()
 
 
-def fit_own(folder: Path, served: Served, out: Path | None, *, force: bool, jobs: int, quiet: bool) -> None:
+def fit_own(folder: Path, served: Served, out: Path | None, told: Told, *, force: bool, jobs: int) -> None:
     """Fit an engine to a folder of a user's own benchmarks; print the constants, write the engine's file."""
     from infermodel.fidelity import bench
     from infermodel.fidelity.engines import fit_engine
@@ -125,21 +132,24 @@ def fit_own(folder: Path, served: Served, out: Path | None, *, force: bool, jobs
     from infermodel.fidelity.server import Skipped, engine_entry
     from infermodel.files import write_whole
 
-    rows = rows_of_folder(folder, served, quiet=quiet)
+    rows = rows_of_folder(folder, served, quiet=told.quiet)
     entry = engine_entry(served.named[2], served.version)
     try:
-        with progress(f"fitting {entry} to {len(rows)} runs", quiet=quiet):
+        with progress(f"fitting {entry} to {len(rows)} runs", quiet=told.quiet):
             fitted = fit_engine(entry, rows, folder, parameters=bench.BENCH_PARAMETERS, jobs=jobs)
     except Skipped as error:
         raise click.UsageError(str(error)) from error
     doubt = bench.doubt(fitted)
-    if not quiet:
-        click.echo(aligned(engine_rows({entry: fitted.fit})))
-        click.echo(f"\nmedian error {100 * fitted.fit.median_error:.1f} %" + (f"; {doubt}" if doubt else ""))
+    constants, said = engine_rows({entry: fitted.fit}), f"median error {100 * fitted.fit.median_error:.1f} %"
+    told.text(f"{aligned(constants)}\n\n{said}" + (f"; {doubt}" if doubt else ""))
+    told.cells("engines", constants)
+    told.note(said, *([doubt] if doubt else []))
     if out is None:
+        told.end()
         return
     if doubt and not force:
         raise click.UsageError(f"{out} not written: {doubt} (--force writes it all the same)")
     write_whole(out, bench.engine_file(fitted, entry, out.stem))
-    if not quiet:
-        click.echo(f"{out} written: put it into the catalog's folder of engines, and name it in a scenario")
+    told.text(f"{out} written: put it into the catalog's folder of engines, and name it in a scenario")
+    told.file(out)
+    told.end()

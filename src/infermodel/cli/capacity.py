@@ -10,7 +10,8 @@ import click
 
 from infermodel.cli import JOBS, REPLICATIONS
 from infermodel.cli.answer import capacity_table
-from infermodel.cli.run import REPORTS, command_line, progress, refusal
+from infermodel.cli.run import REPORTS, command_line, progress, refusal, tell_report
+from infermodel.cli.told import Told, json_option
 from infermodel.scenario import load, resolve
 
 
@@ -23,14 +24,24 @@ from infermodel.scenario import load, resolve
 @click.option("--replications", type=REPLICATIONS, default=16, show_default=True, help="At most, for each load.")
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def capacity(
-    scenario: str, changes: tuple[str, ...], width: float, replications: int, jobs: int, out: Path | None, quiet: bool
+    scenario: str,
+    changes: tuple[str, ...],
+    width: float,
+    replications: int,
+    jobs: int,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """The largest load that each service of SCENARIO sustains at its objectives, with a report."""
     resolved = resolve(load(scenario, changes))
     if not any(service.objectives for service in resolved.services):
         raise click.UsageError(f"{scenario} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
+    told = Told("capacity", as_json=as_json, quiet=quiet)
+    quiet = told.quiet
     from infermodel import experiment
     from infermodel.files import safe_name
     from infermodel.report.folder import check_place
@@ -48,6 +59,8 @@ def capacity(
         found = find_capacities(resolved, width=width, effort=effort, jobs=jobs)
     with progress("writing the report", quiet=quiet), refusal(folder):
         write(result, found, (), folder, command=command_line())
-    if not quiet:
-        click.echo(capacity_table(resolved.title, found))
-        click.echo(f"\nreport: {folder / 'report.html'}")
+    told.text(capacity_table(resolved.title, found))
+    told.text(f"\nreport: {folder / 'report.html'}")
+    tell_report(told, result, found, ())
+    told.file(folder)
+    told.end()

@@ -12,6 +12,7 @@ from infermodel import catalog as known
 from infermodel import units
 from infermodel.cli.model_kinds import kinds
 from infermodel.cli.table import aligned
+from infermodel.cli.told import Told, json_option, plain
 from infermodel.engine import Rule
 from infermodel.formats.hf_config import read_hf_config
 from infermodel.formats.safetensors import read_headers
@@ -44,20 +45,27 @@ KINDS: Mapping[str, Callable[[str], Sourced]] = {
 @click.command()
 @click.argument("kind", required=False)
 @click.argument("name", required=False)
-def catalog(kind: str | None, name: str | None) -> None:
+@json_option
+def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
     """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures.
 
     A name alone is looked for in every kind. A model may also be the path of a config.json or of a checkpoint's folder:
     what was understood of it, kind by kind.
     """
+    told = Told("catalog", as_json=as_json)
     if kind is None:
-        click.echo("\n".join(f"{each}: {', '.join(known.names(each))}" for each in KINDS))
+        told.text("\n".join(f"{each}: {', '.join(known.names(each))}" for each in KINDS))
+        told.table("catalog", [{"kind": each, "name": entry} for each in KINDS for entry in known.names(each)])
+        told.end()
         return
     plural = kind if kind in KINDS else f"{kind}s"
     if plural not in KINDS and name is None:
         kinds = [each for each in KINDS if kind in known.names(each)]
         if kinds:
-            click.echo("\n\n".join(figures(KINDS[each](kind)) for each in kinds))
+            told.text("\n\n".join(figures(KINDS[each](kind)) for each in kinds))
+            for each in kinds:
+                tell_figures(told, KINDS[each](kind))
+            told.end()
             return
     if plural not in KINDS:
         everything = {*KINDS, *(each for kind in KINDS for each in known.names(kind))}
@@ -65,7 +73,9 @@ def catalog(kind: str | None, name: str | None) -> None:
         raise click.UsageError("; ".join(filter(None, (f"the catalog has no {kind!r}", near))))
     if name is None:
         titles = [(each, KINDS[plural](each).title) for each in known.names(plural)]
-        click.echo(aligned([("name", "title"), *titles]))
+        told.text(aligned([("name", "title"), *titles]))
+        told.cells(plural, [("name", "title"), *titles])
+        told.end()
         return
     if plural == "models" and (name in known.names(plural) or Path(name).exists()):
         click.echo(of_model(name))
@@ -73,7 +83,17 @@ def catalog(kind: str | None, name: str | None) -> None:
     if name not in known.names(plural):
         said = f"no {plural.removesuffix('s')} named {name!r}"
         raise click.UsageError("; ".join(filter(None, (said, did_you_mean(name, known.names(plural))))))
-    click.echo(figures(KINDS[plural](name)))
+    shown = KINDS[plural](name)
+    told.text(figures(shown))
+    tell_figures(told, shown)
+    told.end()
+
+
+def tell_figures(told: Told, shown: Sourced) -> None:
+    """An object's figures and rules for a program."""
+    told.table("figures", ({"figure": each, **plain(figure)} for each, figure in shown.provenance.items()))
+    rules: Mapping[str, Rule] = getattr(shown, "rules", {})
+    told.table("rules", ({"rule": each, **plain(rule)} for each, rule in rules.items()))
 
 
 def of_model(name: str) -> str:

@@ -9,6 +9,7 @@ import click
 from infermodel.claims import answer_claims, check_claims, services_at_capacity
 from infermodel.cli.run import progress, refusal
 from infermodel.cli.table import aligned
+from infermodel.cli.told import Told, json_option
 from infermodel.experiment.result import Capacity, Verdict
 from infermodel.scenario import ResolvedScenario, Scenario, load, resolve
 
@@ -21,25 +22,29 @@ from infermodel.scenario import ResolvedScenario, Scenario, load, resolve
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a Markdown page with a picture for each group.",
 )
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def claims(scenarios: tuple[str, ...], changes: tuple[str, ...], out: Path | None, quiet: bool) -> None:
+def claims(scenarios: tuple[str, ...], changes: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) -> None:
     """Answer the claims of one or several SCENARIOS and judge them."""
+    told = Told("claims", as_json=as_json, quiet=quiet)
+    quiet = told.quiet
     loaded = [load(path, changes) for path in scenarios]
     verdicts: list[Verdict] = []
     for scenario in loaded:
         check_claims(scenario)
     for scenario in loaded:
         verdicts += answers(scenario, quiet=quiet)
-    if not quiet:
-        rows = [(each.id, each.statement, each.verdict) for each in verdicts]
-        click.echo(aligned([("claim", "statement", "verdict"), *rows]))
+    rows = [(each.id, each.statement, each.verdict) for each in verdicts]
+    told.text(aligned([("claim", "statement", "verdict"), *rows]))
+    told.table("claims", verdicts)
     if out is not None:
         from infermodel.claims.page import write_page
 
         with refusal(out):
             written = write_page(out, verdicts, command=f"infermodel claims {' '.join(scenarios)} --out {out}")
-        if not quiet:
-            click.echo(f"\n{out} and {len(written)} pictures written")
+        told.text(f"\n{out} and {len(written)} pictures written")
+        told.file(out)
+    told.end()
 
 
 def answers(scenario: Scenario, *, quiet: bool) -> tuple[Verdict, ...]:

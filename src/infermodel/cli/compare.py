@@ -10,6 +10,7 @@ import click
 from infermodel.cli.answer import figure
 from infermodel.cli.run import REPORTS, command_line, progress, refusal
 from infermodel.cli.table import aligned
+from infermodel.cli.told import Told, json_option
 from infermodel.files import safe_name
 from infermodel.formats.text import FormatError
 from infermodel.report.compare.differences import Difference
@@ -24,12 +25,14 @@ from infermodel.report.folder import check_place
     "--out", type=click.Path(path_type=Path), help="Folder of the comparison; reports/compare_A_B if omitted."
 )
 @click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, quiet: bool) -> None:
+def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, as_json: bool, quiet: bool) -> None:
     """Put reports side by side, with differences and intervals.
 
     REPORTS are two folders or more; differences are to the first.
     """
+    told = Told("compare", as_json=as_json, quiet=quiet)
     if len(reports) < 2:
         raise click.UsageError("a comparison needs two reports or more")
     folder = REPORTS / safe_name("compare_" + "_".join(path.name for path in reports)) if out is None else out
@@ -39,10 +42,12 @@ def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, quiet: b
             saved = read_reports(reports)
         except FormatError as error:
             raise click.UsageError(str(error)) from None
-    with progress("writing the comparison", quiet=quiet), refusal(folder):
+    with progress("writing the comparison", quiet=told.quiet), refusal(folder):
         rows = write_comparison(saved, folder, figures=figures, command=command_line())
-    if not quiet:
-        click.echo(f"{table(saved, rows)}\n\ncomparison: {folder / 'compare.html'}")
+    told.text(f"{table(saved, rows)}\n\ncomparison: {folder / 'compare.html'}")
+    told.table("compare", rows)
+    told.file(folder)
+    told.end()
 
 
 def table(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> str:

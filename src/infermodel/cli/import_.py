@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from infermodel.cli.run import refusal
 from infermodel.cli.table import aligned
+from infermodel.cli.told import Told, json_option
 from infermodel.formats import results
 from infermodel.formats.own_log import UNITS
 from infermodel.formats.requests_csv import text_of
@@ -33,7 +33,7 @@ STATISTICS = ("mean", *(f"p{percent}" for percent in PERCENTS), "max")
 )
 @click.option("--laws", is_flag=True, help="With -o: arrivals and lengths from laws fitted to the log.")
 @click.option("--unit", type=click.Choice(tuple(UNITS)), help="Of a log's times that are numbers, where it says none.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def import_(
     result: Path,
@@ -66,12 +66,14 @@ def import_(
         text = _requests(runs)
         with refusal(requests):
             write_whole(requests, text)
-    if as_json:
-        click.echo(json.dumps({"runs": [as_dictionary(run) for run in runs], "passed_over": passed}, indent=2))
-    elif not quiet:
-        click.echo("\n\n".join([*map(page, runs), *(f"passed over: {each}" for each in passed)]))
-        if requests is not None:
-            click.echo(f"\n{requests} written: {text.count(chr(10)) - 1} requests")
+    told = Told("import", as_json=as_json, quiet=quiet)
+    told.text("\n\n".join([*map(page, runs), *(f"passed over: {each}" for each in passed)]))
+    told.table("runs", map(as_dictionary, runs))
+    told.note(*(f"passed over: {each}" for each in passed))
+    if requests is not None:
+        told.text(f"\n{requests} written: {text.count(chr(10)) - 1} requests")
+        told.file(requests)
+    told.end()
 
 
 def _is_result(path: Path) -> bool:
@@ -104,13 +106,15 @@ def _log(path: Path, out: Path | None, unit: str, *, laws: bool, as_json: bool, 
             raise click.UsageError(f"{path}: {error}") from error
         with refusal(out):
             write_new(out, text)
-    if as_json:
-        click.echo(json.dumps(log_as_dictionary(path, known, log), indent=2))
-    elif not quiet:
-        click.echo(page_of_log(path, known, log))
-        if out is not None:
-            click.echo("".join(f"\nwarning: {each}" for each in odd))
-            click.echo(f"{out} written; try: infermodel run {out} --dry-run")
+    told = Told("import", as_json=as_json, quiet=quiet)
+    told.text(page_of_log(path, known, log))
+    told.table("logs", [log_as_dictionary(path, known, log)])
+    if out is not None:
+        told.text("".join(f"\nwarning: {each}" for each in odd))
+        told.text(f"{out} written; try: infermodel run {out} --dry-run")
+        told.note(*(f"warning: {each}" for each in odd))
+        told.file(out)
+    told.end()
 
 
 def _runs(result: Path) -> tuple[tuple[Measured, ...], list[str]]:

@@ -11,6 +11,7 @@ import click
 from infermodel.cli import JOBS
 from infermodel.cli.run import REPORTS, command_line, refusal
 from infermodel.cli.sweep import progress_bar
+from infermodel.cli.told import Told, json_option
 
 if TYPE_CHECKING:
     from infermodel.report.plan_story import PlanStory
@@ -21,24 +22,38 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path())
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/plans/<file>.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def plan(file: str, jobs: int, out: Path | None, quiet: bool) -> None:
+def plan(file: str, jobs: int, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Find the cheapest fleet that meets the objectives, among the candidates of a plan FILE."""
     from infermodel.files import safe_name
     from infermodel.report.folder import check_place
     from infermodel.search.plan import find_plan
     from infermodel.search.plan_schema import load_plan
 
+    told = Told("plan", as_json=as_json, quiet=quiet)
     asked = load_plan(file)
     folder = out or REPORTS / "plans" / safe_name(Path(file).stem)
     with refusal(folder):
         check_place(folder)
-    with progress_bar(quiet=quiet) as on_option:
+    with progress_bar(quiet=told.quiet) as on_option:
         planned = find_plan(asked, jobs=jobs, on_option=on_option)
     with refusal(folder):
         write_plan(planned, folder)
-    if not quiet:
-        click.echo("\n".join([asked.title, "", *answer(planned), "", f"report: {folder / 'plan.html'}"]))
+    told.text("\n".join([asked.title, "", *answer(planned), "", f"report: {folder / 'plan.html'}"]))
+    tell_plan(told, planned)
+    told.file(folder)
+    told.end()
+
+
+def tell_plan(told: Told, planned: Planned) -> None:
+    """Every layout, and how the cheapest fleet is deployed."""
+    from infermodel.deploy import deployment_rows
+    from infermodel.search.plan_table import best_fleet, plan_rows
+
+    told.table("plan", plan_rows(planned))
+    fleet = best_fleet(planned)
+    told.table("deploy", deployment_rows(fleet.services) if fleet else [])
 
 
 def write_plan(planned: Planned, folder: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Literal
 import click
 
 from infermodel.cli import DRAWS, JOBS, MISSED, REPLICATIONS
-from infermodel.cli.answer import answer, preview
+from infermodel.cli.answer import answer, notes_of, preview, preview_rows
+from infermodel.cli.told import Told, json_option
 from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
 from infermodel.scenario import ResolvedScenario, load, resolve
 
@@ -36,6 +37,7 @@ CAPACITY_CACHE = REPORTS / ".capacity"
 @click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
 @click.option("--requests", type=click.Choice(["csv", "parquet"]), default="csv", help="Format of the requests' table.")
 @click.option("--replay", is_flag=True, help="Write what each service was sent for load generators, too.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 @click.pass_context
 def run(
@@ -52,6 +54,7 @@ def run(
     figures: bool,
     requests: Literal["csv", "parquet"],
     replay: bool,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Simulate SCENARIO and report latency, throughput and price at its load and at the largest it sustains."""
@@ -62,9 +65,13 @@ def run(
 
         check_claims(loaded)
     resolved = resolve(loaded)
+    told = Told("run", as_json=as_json, quiet=quiet)
+    quiet = told.quiet
     if dry_run:
-        if not quiet:
-            click.echo(preview(resolved))
+        told.text(preview(resolved))
+        told.cells("services", preview_rows(resolved))
+        told.note(*resolved.notes)
+        told.end()
         return
     from infermodel import experiment
     from infermodel.files import safe_name
@@ -79,8 +86,7 @@ def run(
     capacities = find_capacities(resolved, jobs=jobs, quiet=quiet)
     verdicts = judge_claims(result, capacities)
     bands = find_bands(resolved, draws=draws, jobs=jobs, quiet=quiet)
-    if not quiet:
-        click.echo(answer(result, capacities, verdicts, bands))
+    told.text(answer(result, capacities, verdicts, bands))
     with progress("writing the report", quiet=quiet) as say, refusal(folder):
         write(
             result,
@@ -94,10 +100,30 @@ def run(
             replay=replay,
             on_progress=lambda file: say(f"writing {file}"),
         )
-    if not quiet:
-        click.echo(f"\nreport: {folder / 'report.html'}")
+    told.text(f"\nreport: {folder / 'report.html'}")
+    tell_report(told, result, capacities, verdicts, bands)
+    told.file(folder)
+    told.end()
     if check and not all(service.summary.objectives_met for service in result.services):
         context.exit(MISSED)
+
+
+def tell_report(
+    told: Told,
+    result: Result,
+    capacities: Sequence[Capacity],
+    verdicts: Sequence[Verdict],
+    bands: Sequence[AnswerBand] = (),
+) -> None:
+    """The short tables of a report, by their names without `.csv`, and how its services are deployed."""
+    from infermodel.deploy import deployment_rows
+    from infermodel.report.findings import Findings
+    from infermodel.report.write import short_tables
+
+    for name, rows in short_tables(Findings.of(result, capacities, verdicts, bands), capacities):
+        told.table(name.removesuffix(".csv"), rows)
+    told.table("deploy", deployment_rows(result.scenario.services))
+    told.note(*notes_of(result, capacities))
 
 
 def judge_claims(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdict, ...]:

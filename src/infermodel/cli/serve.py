@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from infermodel.cli.told import Told, json_option
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.scenario.errors import did_you_mean
 from infermodel.scenario.resolved import ResolvedService
@@ -34,6 +35,7 @@ TOLD_EVERY_S = 10.0
 @click.option("--bytes-per-token", type=click.FloatRange(0.5, 100), default=4.0, show_default=True, help="Of prompts.")
 @click.option("--grace", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to end in.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def serve(
     scenario: str,
@@ -47,6 +49,7 @@ def serve(
     bytes_per_token: float,
     grace: float,
     seed: int | None,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Answer HTTP requests as a service of SCENARIO would, in real time, as OpenAI does."""
@@ -78,18 +81,21 @@ def serve(
     if host not in LOOPBACK:
         click.echo(f"warning: {host} may be reached from other machines, and nothing is asked of them", err=True)
 
+    told = Told("serve", as_json=as_json, quiet=quiet)
+
     def ready(at: int) -> None:
-        if not quiet:
-            click.echo(f"{service.name} answers as {' and '.join(served.names)} at http://{host}:{at}/v1")
-            click.echo(f"time goes {speed:g} times as fast; Ctrl-C ends it")
+        url = f"http://{host}:{at}/v1"
+        told.text(f"{service.name} answers as {' and '.join(served.names)} at {url}")
+        told.text(f"time goes {speed:g} times as fast; Ctrl-C ends it")
+        told.table("server", [{"service": service.name, "url": url, "models": served.names, "speed": speed}])
+        told.end()
 
     try:
         left = asyncio.run(until_interrupted(server, fleet, host, port, grace, ready))
     except OSError as error:
         raise click.UsageError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
-    if not quiet:
-        lag = fleet.lag
-        click.echo(f"late by {lag.worst_s * 1e3:.1f} ms at worst; {lag.late} of {lag.noted} times by 10 ms or more")
+    lag = fleet.lag
+    told.text(f"late by {lag.worst_s * 1e3:.1f} ms at worst; {lag.late} of {lag.noted} times by 10 ms or more")
     if left:
         raise click.ClickException(f"{left} requests were not answered within the {grace:g} s after the end")
 

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from infermodel.cli import JOBS
 from infermodel.cli.run import REPORTS, command_line, refusal
+from infermodel.cli.told import Told, json_option
 
 if TYPE_CHECKING:
     from infermodel.scenario import ResolvedScenario
@@ -38,9 +39,17 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A page in Markdown, whose tables and pictures of this sweep are written again; see docs/sweeps.md.",
 )
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def sweep(
-    file: str, jobs: int, dask: str, shard: tuple[int, int], out: Path | None, page: Path | None, quiet: bool
+    file: str,
+    jobs: int,
+    dask: str,
+    shard: tuple[int, int],
+    out: Path | None,
+    page: Path | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
     from infermodel.files import safe_name
@@ -49,6 +58,8 @@ def sweep(
     from infermodel.search.sweep import run_sweep
     from infermodel.search.sweep_schema import load_sweep
 
+    told = Told("sweep", as_json=as_json, quiet=quiet)
+    quiet = told.quiet
     asked = load_sweep(file)
     folder = out or REPORTS / "sweeps" / safe_name(Path(file).stem)
     with progress_bar(quiet=quiet) as on_point, refusal(folder):
@@ -62,14 +73,27 @@ def sweep(
             raise click.UsageError(f"{broken}. Finished points are kept in {points}") from None
     if not swept.is_whole:
         done = sum(each is not None for each in swept.outcomes)
-        click.echo(f"{done} of {len(swept.points)} points done; the tables come with the last one", err=quiet)
+        said = f"{done} of {len(swept.points)} points done; the tables come with the last one"
+        click.echo(said, err=quiet)
+        told.note(said)
+        told.end()
         return
     with refusal(folder):
         answers = write_sweep(swept, folder)
         if page:
             write_into(page, Path(file).stem, folder)
-    if not quiet:
-        click.echo("\n".join([asked.title, "", *answers, "", f"report: {folder / 'sweep.html'}"]))
+    told.text("\n".join([asked.title, "", *answers, "", f"report: {folder / 'sweep.html'}"]))
+    told.table("sweep", sweep_table(swept))
+    told.note(*answers)
+    told.file(folder)
+    told.end()
+
+
+def sweep_table(swept: Swept) -> list[dict[str, Any]]:
+    """A row for each point and service."""
+    from infermodel.search.sweep_table import sweep_rows
+
+    return list(sweep_rows(swept))
 
 
 def write_sweep(swept: Swept, folder: Path) -> list[str]:

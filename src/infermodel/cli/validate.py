@@ -12,6 +12,7 @@ from infermodel.cli import JOBS
 from infermodel.cli.own_runs import Served, rows_of_folder, served_options
 from infermodel.cli.run import command_line, progress, refusal
 from infermodel.cli.table import aligned
+from infermodel.cli.told import Told, json_option
 
 
 @click.command()
@@ -20,6 +21,7 @@ from infermodel.cli.table import aligned
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables and the page.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def validate(
     measurements: Path,
@@ -32,6 +34,7 @@ def validate(
     out: Path | None,
     jobs: int,
     docs: Path | None,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Play every experiment of MEASUREMENTS on the model of its server, and say how far off the model is: a CSV file of
@@ -43,6 +46,8 @@ def validate(
     from infermodel.fidelity.validate import validate as play
     from infermodel.report.folder import check_place, write_folder
 
+    told = Told("validate", as_json=as_json, quiet=quiet)
+    quiet = told.quiet
     if docs is not None and not docs.is_file():
         raise click.UsageError(f"no page {docs} whose tables could be renewed")
     if out is not None:
@@ -62,22 +67,25 @@ def validate(
         predictions = play(rows, folder, jobs=jobs)
     metrics = [metric for metric in METRICS if any(metric in row.measured for row in rows)]
     lines = accuracy.accuracy(predictions, metrics)
-    if not quiet:
-        click.echo(aligned(page.score_rows(accuracy.scores(lines))))
-        skipped = sum(bool(prediction.skipped) for prediction in predictions)
-        click.echo(f"\n{len(rows)} rows, {skipped} skipped")
+    skipped = sum(bool(prediction.skipped) for prediction in predictions)
+    told.text(aligned(page.score_rows(accuracy.scores(lines))))
+    told.text(f"\n{len(rows)} rows, {skipped} skipped")
+    told.table("scores", accuracy.scores(lines))
+    told.table("accuracy", lines)
+    told.note(f"{len(rows)} rows, {skipped} skipped")
     if out is not None:
-        told = page.html(predictions, lines, f"Predicted against measured: {measurements.name}", digest(measurements))
+        shown = page.html(predictions, lines, f"Predicted against measured: {measurements.name}", digest(measurements))
         tables = {"predictions.csv": predictions_csv(predictions), "accuracy.csv": accuracy_csv(lines)}
         with refusal(out):
-            write_folder(out, {**tables, "accuracy.html": told}, command_line())
-        if not quiet:
-            click.echo(f"predictions.csv, accuracy.csv and accuracy.html written to {out}")
+            write_folder(out, {**tables, "accuracy.html": shown}, command_line())
+        told.text(f"predictions.csv, accuracy.csv and accuracy.html written to {out}")
+        told.file(out)
     if docs is not None:
         with refusal(docs):
             page.renew(docs, predictions, lines)
-        if not quiet:
-            click.echo(f"{docs} renewed")
+        told.text(f"{docs} renewed")
+        told.file(docs)
+    told.end()
 
 
 def digest(measurements: Path) -> str:

@@ -2,7 +2,7 @@
 
 from infermodel.deploy.command import Command
 from infermodel.deploy.engines import CHECKED, command_of
-from infermodel.deploy.pages import DEPLOY_SCRIPT, DEPLOY_YAML, deployment_files, deployment_lines
+from infermodel.deploy.pages import DEPLOY_SCRIPT, DEPLOY_YAML, deployment_files, deployment_lines, deployment_rows
 
 __all__ = [
     "CHECKED",
@@ -12,4 +12,5 @@ __all__ = [
     "command_of",
     "deployment_files",
     "deployment_lines",
+    "deployment_rows",
 ]

@@ -27,6 +27,23 @@ def deployment_lines(services: Sequence[ResolvedService]) -> list[str]:
     return lines
 
 
+def deployment_rows(services: Sequence[ResolvedService]) -> list[dict[str, Any]]:
+    """The same for a program: a row for each service that has a command; `others` on the further nodes of a replica."""
+    return [
+        {
+            "service": service.name,
+            "replicas": service.replicas,
+            "devices_per_replica": service.devices_per_replica,
+            "nodes_per_replica": command.nodes.count if command.nodes else 1,
+            "command": command.line(),
+            "others": command.line(first=False) if command.nodes and command.nodes.others else None,
+            "notes": list(command.notes),
+        }
+        for service, command in _commands(services)
+        if command is not None
+    ]
+
+
 def deployment_files(scenario: ResolvedScenario) -> dict[str, str]:
     """`deploy.sh` with the command lines and `deploy.yaml` with Kubernetes objects; none where no service has any."""
     commands = _commands(scenario.services)

@@ -29,6 +29,21 @@ def reference() -> str:
     return "".join(parts)
 
 
+def reference_rows() -> list[dict[str, str]]:
+    """The same for a program: a row for each key, `within` the mapping that holds it."""
+    return [
+        {
+            "within": title.replace("`", ""),
+            "key": key,
+            "written": _written(field),
+            "default": _default(field).strip("`"),
+            "meaning": field.description or "",
+        }
+        for title, _, block in _blocks("", Scenario)
+        for key, field in _fields(block)
+    ]
+
+
 def _fields(block: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in block.model_fields.items():
         yield field.alias or name, field
