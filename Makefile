@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/build/compiled
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check sweep plan capacity report test test-slow golden bench compile lint lock
+.PHONY: help run check sweep plan capacity report serve test test-slow golden bench clients compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,13 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(VENV)-clients/.installed: requirements-clients.lock
+	@$(PYTHON) -m venv $(VENV)-clients
+	@$(VENV)-clients/bin/python -m pip --disable-pip-version-check -qq install --no-deps --require-hashes -r $<
+	@touch $@
+
+clients: $(VENV)-clients/.installed ## install aiperf and guidellm (6.5 GB), which test-slow then points at the stand-in server
+
 run: $(VENV)/.installed ## simulate SCENARIO, write reports/<scenario>/
 	@$(BIN)/infermodel run "$(SCENARIO)" $(ARGS)
 
@@ -46,6 +53,9 @@ sweep: $(VENV)/.installed ## run the what-ifs of SWEEP
 
 plan: $(VENV)/.installed ## the cheapest fleet for PLAN
 	@$(BIN)/infermodel plan "$(PLAN)" $(ARGS)
+
+serve: $(VENV)/.installed ## answer HTTP requests as SCENARIO's service would
+	@$(BIN)/infermodel serve "$(SCENARIO)" $(ARGS)
 
 report: run ## same as run: the page is reports/<scenario>/report.html
 
@@ -70,5 +80,5 @@ golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--recor
 bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
 	@$(BIN)/python benchmarks/run.py $(CASE)
 
-lock: ## write both lock files from pyproject.toml (needs a network); ARGS=--keep renews only the hashes
+lock: ## write the lock files from pyproject.toml (needs a network); ARGS=--keep renews only the hashes
 	@$(PYTHON) tools/lock.py $(ARGS)

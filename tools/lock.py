@@ -1,4 +1,5 @@
-"""Write requirements.lock and requirements-dev.lock: the exact versions that pip finds now for pyproject.toml.
+"""Write requirements.lock, requirements-dev.lock and requirements-clients.lock: the exact versions that pip finds now
+for pyproject.toml, and for the load generators that the stand-in server is tried with.
 
 Each stands with the SHA-256 of every file of its release, so that any platform installs what was locked and nothing
 else. With `--keep` the versions stay and only their hashes are asked for.
@@ -90,18 +91,25 @@ def write(path: Path, versions: dict[str, str], address: str) -> None:
 
 
 RUNTIME, DEVELOPMENT = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+CLIENTS = ROOT / "requirements-clients.lock"
+
+LOAD_GENERATORS = ("aiperf==0.13.0", "guidellm==0.8.1", "setuptools>=77")
+"""An environment of their own (6.5 GB): one of them needs PyTorch."""
 
 
 def main(keep: bool) -> None:
-    """Write both files; the second holds what only development needs."""
+    """Write all files; the second holds what only development needs."""
     if keep:
         runtime, everything = locked(RUNTIME), locked(RUNTIME) | locked(DEVELOPMENT)
+        clients = locked(CLIENTS)
     else:
         everything = resolved(".[dev]", *BUILD)
         runtime = {name: everything[name] for name in resolved(".[serve]", *BUILD)}
+        clients = resolved(*LOAD_GENERATORS)
     address = index()
     write(RUNTIME, runtime, address)
     write(DEVELOPMENT, {name: everything[name] for name in everything.keys() - runtime.keys()}, address)
+    write(CLIENTS, clients, address)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class Streamed:
 
 @asynccontextmanager
 async def standing(
-    path: Path, *, speed: float = 1.0, background: float | None = None, seed: int = 1
+    path: Path, *, speed: float = 1.0, background: float | None = None, seed: int = 1, bytes_per_token: float = 4.0
 ) -> AsyncIterator[Standing]:
     service = service_of(path)
     loop = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ async def standing(
         context=fleet.service.most_tokens,
         answers=answers_of(service),
         caches=service.limits.prefix_caching,
-        bytes_per_token=4.0,
+        bytes_per_token=bytes_per_token,
         hosts=frozenset({"localhost", "127.0.0.1"}),
     )
     api = Api(fleet, served, Keys(service.rate_limits), named_streams(seed, "serve")("output_tokens"))

@@ -1,0 +1,66 @@
+"""Load generators that people use, pointed at the stand-in server in real time: they report what `run` says of the
+requests that came. Skipped where `make clients` was not called, and where this machine was too busy to tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_clients import CLIENTS, ENVIRONMENT, TOKENIZER, Reported
+from standing_in import MODEL, ONE_GPU, scenario, standing
+from test_serve import as_run
+
+from infermodel.formats import mooncake
+from infermodel.serve.lag import Lag
+from infermodel.tables import RequestTable
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ENVIRONMENT / "bin" / "aiperf").exists(), reason="make clients installs them"),
+]
+
+PROMPT, ANSWER, REQUESTS, RATE = 500, 60, 200, 5.0
+MOST_LATE = 0.01
+"""Share of what was due that may come 10 ms late before the clients' figures say more of this machine than of ours."""
+
+
+def a_replay(folder: Path) -> Path:
+    at = np.cumsum(np.random.default_rng(3).exponential(1 / RATE, REQUESTS))
+    lengths = np.full(REQUESTS, PROMPT), np.full(REQUESTS, ANSWER)
+    (folder / "replay.jsonl").write_text("".join(f"{line}\n" for line in mooncake.lines_of(at, *lengths)))
+    return folder / "replay.jsonl"
+
+
+@pytest.mark.parametrize("again", [1, 2])
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_reports_what_a_run_says(tmp_path: Path, name: str, again: int) -> None:
+    command, read = CLIENTS[name]
+    tokenizer = tmp_path / "bytes"
+    subprocess.run([str(ENVIRONMENT / "bin" / "python"), "-c", TOKENIZER, str(tokenizer)], check=True)
+    replay = a_replay(tmp_path)
+
+    async def work() -> tuple[RequestTable, Lag]:
+        async with standing(scenario(tmp_path), bytes_per_token=1.0) as up:
+            words = command(up.url, MODEL, tokenizer, replay, tmp_path)
+            client = await asyncio.create_subprocess_exec(*words, cwd=tmp_path, stdout=asyncio.subprocess.DEVNULL)
+            assert await client.wait() == 0
+            log = up.fleet.service.log
+            return log.table(len(log)), up.fleet.lag
+
+    served, lag = asyncio.run(work())
+    reported: Reported = read(tmp_path)
+    assert reported.answered == REQUESTS
+    columns = (served.arrived_at, served.prompt_tokens, served.output_tokens)
+    modelled = as_run(tmp_path, ONE_GPU, list(zip(*(column.tolist() for column in columns), strict=True)))
+    ttft_s = float(np.median(modelled.first_token_at - modelled.arrived_at))
+    tpot_s = float(np.median((modelled.last_token_at - modelled.first_token_at) / (modelled.output_tokens - 1)))
+    print(json.dumps({"client": name, "ttft_s": [reported.ttft_s, ttft_s], "tpot_s": [reported.tpot_s, tpot_s]}))
+    if lag.late > MOST_LATE * lag.noted:
+        pytest.skip(f"this machine was busy: {lag.late} of {lag.noted} came late, by up to {lag.worst_s:.3f} s")
+    assert reported.ttft_s == pytest.approx(ttft_s, rel=0.05, abs=0.003)
+    assert reported.tpot_s == pytest.approx(tpot_s, rel=0.05, abs=0.003)
