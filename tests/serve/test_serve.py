@@ -52,6 +52,8 @@ async def sent(up: Standing, requests: list[tuple[float, int, int]], speed: floa
         (ONE_GPU, 10.0, 20),
         ("fleet: {system: dgx-h100, systems: 1, replicas: 3}, router: shared_queue", 1.0, 40),
         ("fleet: {system: cs-3}", 1.0, 5),
+        (f"engine: sglang, {ONE_GPU}", 1.0, 30),
+        ("fleet: {system: dgx-h100, data_parallel: 4, replicas: 1}", 1.0, 40),
         (
             "fleet: {system: dgx-h100, replicas: 1},"
             " speculation: {draft: ngram, tokens: 3, acceptance: 0.6, mode: sampled}",

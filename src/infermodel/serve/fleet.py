@@ -77,7 +77,7 @@ class Fleet:
         self._callers = self.service.callers
         self._callers.on_end = self._on_end
         self._open: dict[int, Answer] = {}
-        self._steps = [0] * spec.replicas  # of each replica, at the last look
+        self._tokens = [0] * spec.replicas  # of each replica, at the last look
         self._due: list[tuple[float, int, int, Answer]] = []  # tokens on their way: when, order, how many then, whose
         self._puts = 0
         self._began = now()
@@ -159,10 +159,10 @@ class Fleet:
         now = max(self.now(), self._clock.now)
         self._clock.run_to(now)
         for replica in self._working():
-            steps = self.service.replicas[replica].steps_by(now)
-            if steps != self._steps[replica]:
-                self._steps[replica] = steps
-                self._look(replica, steps, now)
+            tokens = self.service.replicas[replica].tokens_by(now)
+            if tokens != self._tokens[replica]:
+                self._tokens[replica] = tokens
+                self._look(replica, now)
         while self._due and self._due[0][0] <= now:
             answer_at, _, tokens, answer = heappop(self._due)
             answer.sent, answer.sent_at = max(answer.sent, tokens), answer_at
@@ -191,23 +191,23 @@ class Fleet:
 
     # ---- tokens ---------------------------------------------------------------------------------------------------
 
-    def _look(self, replica: int, steps: int, now: float) -> None:
-        """A replica has done steps: those that decode there have further tokens."""
-        log, waited_for = self._callers.log, self._open
-        for number, offset in self.service.replicas[replica].running.decoding.offset.items():
-            answer = waited_for.get(number)
-            if answer is None:
-                continue
-            made = offset + steps - answer.prompt_tokens
-            if made <= answer.made:
-                continue
-            if answer.made == 0:
-                first_at = log.first_token_at[number]
-                answer.behind_s = max(0.0, first_at - now)
-                self._put(first_at, 1, answer)
-            for tokens in range(max(2, answer.made + 1), min(made, answer.output_tokens - 1) + 1):
-                self._put(now + answer.behind_s, tokens, answer)
-            answer.made = made
+    def _look(self, replica: int, now: float) -> None:
+        """A replica has given tokens: those that decode there may have further ones."""
+        for decoding, steps in self.service.replicas[replica].decoding_by(now):
+            for number, offset in decoding.offset.items():
+                answer = self._open.get(number)
+                if answer is not None and offset + steps - answer.prompt_tokens > answer.made:
+                    self._made(answer, offset + steps - answer.prompt_tokens, now)
+
+    def _made(self, answer: Answer, tokens: int, now: float) -> None:
+        """A replica has given so many tokens of an answer by now."""
+        if answer.made == 0:
+            first_at = self._callers.log.first_token_at[answer.number]
+            answer.behind_s = max(0.0, first_at - now)
+            self._put(first_at, 1, answer)
+        for token in range(max(2, answer.made + 1), min(tokens, answer.output_tokens - 1) + 1):
+            self._put(now + answer.behind_s, token, answer)
+        answer.made = tokens
 
     def _on_end(self, number: int, at: float) -> None:
         """A request has all its tokens, the last one at `at`."""

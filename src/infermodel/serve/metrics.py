@@ -86,10 +86,10 @@ class Metrics:
 
     def _lines(self) -> Iterator[str]:
         service, lag, labels = self._fleet.service, self._fleet.lag, self._labels
-        memory = [replica.running.memory for replica in service.replicas]
-        used = sum(each.used for each in memory) / sum(each.capacity for each in memory)
+        used = sum(each.kv_blocks_used for each in service.replicas) / sum(each.kv_blocks for each in service.replicas)
+        running = sum(len(each) for replica in service.replicas for each in replica.schedulers)
         for name, kind, value in (
-            ("vllm:num_requests_running", "gauge", sum(len(each.running) for each in service.replicas)),
+            ("vllm:num_requests_running", "gauge", running),
             ("vllm:num_requests_waiting", "gauge", service.waiting),
             ("vllm:kv_cache_usage_perc", "gauge", used),
             ("vllm:prompt_tokens_total", "counter", self._prompt),
