@@ -10,7 +10,7 @@ from typing import Any
 
 from infermodel.architecture import PRECISION_BYTES, LinearAttention, ModelArchitecture
 from infermodel.formats.hf.config import Config, configuration
-from infermodel.formats.hf.families import FAMILIES, unknown
+from infermodel.formats.hf.families import FAMILIES, UNTIED, unknown
 from infermodel.formats.hf.pieces import Body
 from infermodel.formats.hf.quantisation import DTYPES, Stored, stored
 from infermodel.formats.hf.towers import inside, towers
@@ -50,7 +50,7 @@ def architecture(
         hidden=hidden,
         vocabulary=vocabulary,
         layers=body.layers,
-        tied_embeddings=_tied(outer, config),
+        tied_embeddings=family not in UNTIED and _tied(outer, config),
         max_context=context,
         towers=towers(outer, config) if config is not outer else (),
         state_number_bytes=_state_bytes(config, body),

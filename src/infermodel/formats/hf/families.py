@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from infermodel.formats.hf.classic import CLASSIC
 from infermodel.formats.hf.config import Config, class_defaults
 from infermodel.formats.hf.dense import DENSE
+from infermodel.formats.hf.gated import GATED
 from infermodel.formats.hf.gemma import GEMMA
 from infermodel.formats.hf.hybrid import HYBRID
 from infermodel.formats.hf.latent import LATENT
@@ -17,8 +18,11 @@ from infermodel.formats.hf.pieces import Reader
 from infermodel.formats.hf.unusual import UNUSUAL
 from infermodel.formats.text import FormatError
 
-FAMILIES: Mapping[str, Reader] = {**DENSE, **CLASSIC, **MIXTURE, **LATENT, **HYBRID, **GEMMA, **UNUSUAL}
+FAMILIES: Mapping[str, Reader] = {**DENSE, **CLASSIC, **MIXTURE, **LATENT, **HYBRID, **GEMMA, **GATED, **UNUSUAL}
 """By the `model_type` of the text model."""
+
+UNTIED = frozenset({"bailing_hybrid", "kimi_linear", "nemotron_h", "xlstm"})
+"""Families whose classes have a head of their own whatever the file says."""
 
 MOST_NAMED = 6
 """Keys that a refusal names."""

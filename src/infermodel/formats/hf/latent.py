@@ -172,7 +172,7 @@ def _v4(config: Config) -> Body:
     layers, streams, hidden = config.layers(), config.whole("hc_mult"), config.whole("hidden_size")
     rows = (2 + streams) * streams
     around = 2 * (rows * (streams * hidden + 1) + 3)
-    found = experts(config, count="n_routed_experts", shared=shared_width(config))
+    found = experts(config, count="n_routed_experts", shared=config.whole("moe_intermediate_size"))
     bodies = tuple(Layer(_compressed(config, kind, rates), found, extra=around) for kind in kinds[:layers])
     return Body(bodies, streams * (streams * hidden + 1) + 1)
 
