@@ -55,21 +55,28 @@ def sizes(value: Any) -> bool:
     return value == "auto" or (bool(flat) and all(isinstance(each, int | float | bool) for each in flat))
 
 
-def parts(node: ast.expr) -> dict[str, str]:
-    """Of a wrapper the `model_type` of each part where the file names none, or `class `NAME of its class."""
-    found = {}
+def parts(node: ast.expr) -> dict[str, dict[str, Any]]:
+    """Of a wrapper each part that the file does not hold: its `model_type`, or the `class` of it, and its sizes."""
+    found: dict[str, dict[str, Any]] = {}
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(value, ast.Name):
-                found[str(key.value)] = f"class {value.id}"
+                found[str(key.value)] = {"class": value.id}
             if isinstance(key, ast.Constant) and isinstance(value, ast.Call):
                 said = {keyword.arg: keyword.value for keyword in value.keywords}
-                kind, model = said.get("config_class"), said.get("model_type")
+                kind, model, own = said.get("config_class"), said.get("model_type"), said.get("init_kwargs")
                 if isinstance(model, ast.Constant):
-                    found[str(key.value)] = str(model.value)
+                    found[str(key.value)] = {"model_type": str(model.value), **kwargs_of(own)}
                 elif isinstance(kind, ast.Name):
-                    found[str(key.value)] = f"class {kind.id}"
+                    found[str(key.value)] = {"class": kind.id, **kwargs_of(own)}
     return found
+
+
+def kwargs_of(node: ast.expr | None) -> dict[str, Any]:
+    """Sizes among the keys of a literal object; what it sets to null counts."""
+    said = constant(node) if node is not None else None
+    found = said if isinstance(said, dict) else {}
+    return {key: value for key, value in found.items() if value is None or (not BESIDE.search(key) and sizes(value))}
 
 
 def classes(wheel: Path) -> dict[str, dict[str, Any]]:
@@ -123,8 +130,9 @@ def main() -> None:
             continue
         kept = {key: fields[key] for key in ("renamed", "parts") if fields.get(key)}
         for part, said in kept.get("parts", {}).items():
-            if said.startswith("class "):
-                kept["parts"][part] = merged(said.removeprefix("class "), known).get("model_type", "")
+            if "class" in said:
+                own = {key: value for key, value in said.items() if key != "class"}
+                kept["parts"][part] = {"model_type": merged(said["class"], known).get("model_type", ""), **own}
         wanted_keys = [key for key in sorted(fields) if key in KEPT or (not BESIDE.search(key) and sizes(fields[key]))]
         kept.update({key: fields[key] for key in wanted_keys})
         rows[family] = kept

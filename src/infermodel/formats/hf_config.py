@@ -69,7 +69,7 @@ def _text(outer: Config) -> tuple[Config, object]:
     for name in TEXT_PARTS:
         inner = outer.mapping(name)
         if inner:
-            default = outer.mapping("parts").get(name) or outer.keys.get("model_type")
+            default = outer.mapping("parts").get(name, {}).get("model_type") or outer.keys.get("model_type")
             family = inner.get("model_type") or default
             part = configuration(outer.path, inner, str(family), f"{name}.")
             return _text(part) if part.mapping("text_config") else (part, family)

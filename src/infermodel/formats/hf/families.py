@@ -21,7 +21,7 @@ from infermodel.formats.text import FormatError
 FAMILIES: Mapping[str, Reader] = {**DENSE, **CLASSIC, **MIXTURE, **LATENT, **HYBRID, **GEMMA, **GATED, **UNUSUAL}
 """By the `model_type` of the text model."""
 
-UNTIED = frozenset({"bailing_hybrid", "kimi_linear", "nemotron_h", "xlstm"})
+UNTIED = frozenset({"bailing_hybrid", "inkling2_text", "kimi_linear", "molmo2_text", "nemotron_h", "xlstm"})
 """Families whose classes have a head of their own whatever the file says."""
 
 MOST_NAMED = 6

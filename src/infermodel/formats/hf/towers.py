@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from infermodel.architecture import Tower
 from infermodel.formats.hf.config import Config
@@ -26,15 +27,17 @@ def towers(outer: Config, config: Config) -> tuple[Tower, ...]:
     kind = str(outer.keys.get("model_type"))
     if kind not in WRAPPERS:
         raise outer.refused(f"model_type {kind!r} is no wrapper that is known; {_near(kind)}")
-    defaults: Mapping[str, str] = outer.mapping("parts")
+    defaults: Mapping[str, Mapping[str, Any]] = outer.mapping("parts")
     for name, title in PARTS.items():
-        said = name in outer.keys
-        if (said and not outer.mapping(name)) or (not said and name not in defaults):
+        own = defaults.get(name, {})
+        if name not in outer.keys and len(own) > 1:
+            raise outer.refused(f"key {name!r} is missing")  # its sizes are then neither the file's nor its class's
+        if not outer.mapping(name) and (name in outer.keys or not own or kind in BARE_BY_DEFAULT):
             continue
-        part, count = _encoder(outer, name, defaults.get(name, ""))
+        part, count = _encoder(outer, name, str(own.get("model_type", "")))
         found.append(Tower(title, count(part)))
-    if kind in PROJECTORS:
-        vision = outer.part("vision_config", defaults.get("vision_config", ""))
+    if kind in PROJECTORS and (found or kind == "fuyu"):
+        vision = outer.part("vision_config", str(defaults.get("vision_config", {}).get("model_type", "")))
         width = vision.whole("hidden_size", default=0)
         found.append(Tower("projector", PROJECTORS[kind](outer, width, config.whole("hidden_size"))))
     return tuple(tower for tower in found if tower.parameters)
@@ -239,6 +242,8 @@ PROJECTORS: Mapping[str, Projector] = {
     "lfm3_vl": _lfm3,
     "llama4": _llama4,
     "llava": two_layers,
+    "llava_next": lambda outer, width, hidden: two_layers(outer, width, hidden) + hidden,
+    "llava_next_video": lambda outer, width, hidden: two_layers(outer, width, hidden) + hidden,
     "llava_onevision": lambda outer, width, hidden: two_layers(outer, width, hidden) + hidden,
     "minicpm_ocr": _minicpm,
     "minicpmv4_6": _minicpm,
@@ -259,12 +264,15 @@ PROJECTORS: Mapping[str, Projector] = {
 
 BARE = frozenset(
     {
-        "dots3_note", "ernie4_5_vl_moe", "exaone4_5", "glm4v", "glm4v_moe", "glm5_next", "glm_ocr", "glmga",
+        "dots3_note", "ernie4_5_vl_moe", "exaone4_5", "glm4v", "glm4v_moe", "glm5_next", "glm46v", "glm_ocr", "glmga",
         "granite_docling", "inkling2", "qwen2_5_omni_thinker", "qwen2_5_vl", "qwen2_vl", "qwen3_5", "qwen3_5_moe",
         "qwen3_vl", "qwen3_vl_moe",
     }
 )  # fmt: skip
 """Wrappers whose encoders bring their output to the language model's width themselves."""
+
+BARE_BY_DEFAULT = frozenset({"gemma4", "gemma4_unified"})
+"""Wrappers that have no encoder where the file names none."""
 
 WRAPPERS = frozenset(PROJECTORS) | BARE | {"gemma4_unified"}
 """What is known to hold a language model."""
