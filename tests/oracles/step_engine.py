@@ -32,6 +32,7 @@ class Job:
     last: float = nan
     machine: int = -1
     preemptions: int = 0
+    turn: int = 0  # of its last admission
 
     @property
     def rest(self) -> int:
@@ -47,10 +48,15 @@ class Machine:
     queue: list[Job]
     filling: list[Job] = field(default_factory=list)
     decoding: list[Job] = field(default_factory=list)
+    leaving: list[Job] = field(default_factory=list)  # answered by the last step, but not before the next was composed
     began: float = inf
     ends: float = inf
     up: bool = True
     outstanding: int = 0
+
+    def held(self) -> list[Job]:
+        """Who has a seat and blocks."""
+        return self.decoding + self.filling + self.leaving
 
 
 @dataclass
@@ -70,6 +76,7 @@ class Fleet:
     reserves: bool = False  # nobody starts before all the blocks that he may need are left
     slots: Callable[[int, int], int] = lambda sequences, longest: 1 << 40
     outages: Sequence[tuple[float, float, Sequence[int]]] = ()  # (from, until, replicas)
+    turns: int = 0
 
     def held(self, tokens: int) -> int:
         return -(-tokens // self.block)
@@ -115,7 +122,7 @@ class Fleet:
                 for machine in (machines[number] for number in who):
                     machine.up, machine.ends = up, inf
                     lost += machine.decoding + machine.filling
-                    machine.decoding, machine.filling = [], []
+                    machine.decoding, machine.filling, machine.leaving = [], [], []
                     if machine.queue is not shared:
                         lost += machine.queue
                         machine.queue.clear()
@@ -144,42 +151,60 @@ class Fleet:
             job.first, job.last = (now if job.produced == 1 else job.first), now
         machine.outstanding -= sum(job.produced == job.output for job in got)
         machine.decoding = [job for job in got if job.produced < job.output]
+        machine.leaving = [job for job in got if job.produced == job.output and self.ahead]
         machine.ends = inf
 
     def start(self, machine: Machine, now: float) -> bool:
-        """Begin a step, if there is anything to do."""
-        preempted = False
-        while True:
-            left = self.room_for_prompts(machine)
-            free = self.blocks - sum(self.held(job.cached) for job in machine.decoding + machine.filling)
-            free -= sum(self.growth(job, 1) for job in machine.decoding)
-            for job in machine.filling:
+        """Begin a step, if there is anything to do: who leaves is in the way of one that was composed before."""
+        if machine.leaving:
+            if self.compose(machine, now):
+                machine.leaving = []
+                return True
+            machine.leaving = []
+        return self.compose(machine, now)
+
+    def compose(self, machine: Machine, now: float) -> bool:
+        preempted, free, left = False, self.blocks - sum(self.held(job.cached) for job in machine.held()), 0
+        step: list[Job] = []
+        for job in sorted(machine.decoding + machine.filling, key=lambda job: job.turn):
+            if job not in machine.held():
+                continue  # it gave way to one before it
+            job.chunk = 1
+            if job in machine.filling:
+                left = self.room_for_prompts(machine) - sum(each.chunk for each in step if each in machine.filling)
                 job.chunk = min(job.rest, left)
-                left -= job.chunk
+            while job in machine.held() and self.growth(job, job.chunk) > free:
+                urgency = (lambda job: (job.priority, job.number)) if self.queue == "priority" else lambda job: job.turn
+                victim, preempted = max(machine.held(), key=urgency), True
+                free += self.held(victim.cached + victim.chunk if victim in step else victim.cached)
+                step = [each for each in step if each is not victim]
+                for held in (machine.decoding, machine.filling, machine.leaving):
+                    if victim in held:
+                        held.remove(victim)
+                victim.cached, victim.preemptions = 0, victim.preemptions + 1
+                if victim.produced < victim.output:
+                    machine.queue.insert(0, victim)
+            if job in machine.held():
                 free -= self.growth(job, job.chunk)
-            if free >= 0:
+                step.append(job)
+        left = self.room_for_prompts(machine) - sum(job.chunk for job in machine.filling)
+        running = bool(machine.held())
+        while not preempted and left > 0 and len(machine.held()) < self.seats:
+            waiting = [job for job in machine.queue if not (self.ahead and running and job.came > machine.began)]
+            if not waiting:
                 break
-            held, preempted = machine.decoding + machine.filling, True
-            urgency = (lambda job: (job.priority, job.number)) if self.queue == "priority" else held.index
-            victim = max(held, key=urgency)
-            (machine.decoding if victim in machine.decoding else machine.filling).remove(victim)
-            victim.cached, victim.preemptions = 0, victim.preemptions + 1
-            machine.queue.insert(0, victim)
-        running = bool(machine.decoding or machine.filling)
-        while machine.queue and not preempted and left > 0 and len(machine.decoding + machine.filling) < self.seats:
-            job = machine.queue[0]
+            job = waiting[0]
             if self.queue == "priority":
-                job = min(machine.queue, key=lambda each: (each.priority, each.number))
-            if self.ahead and running and job.came > machine.began:
-                break
+                job = min(waiting, key=lambda each: (each.priority, each.number))
             job.chunk = min(job.rest, left)
-            whole = self.chunked or job.chunk == job.rest or not machine.decoding + machine.filling
+            whole = self.chunked or job.chunk == job.rest or not machine.held()
             if not whole or self.growth(job, job.chunk) > free:
                 break
-            if self.reserves and sum(map(self.most, [job, *machine.decoding, *machine.filling])) > self.blocks:
+            if self.reserves and sum(map(self.most, [job, *machine.held()])) > self.blocks:
                 break
             machine.queue.remove(job)
             machine.filling.append(job)
+            job.turn = self.turns = self.turns + 1
             job.machine = machine.number
             job.scheduled = now if job.scheduled != job.scheduled else job.scheduled
             left -= job.chunk

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from infermodel.simulation.replica import Stepping
 from infermodel.tables import RequestTable
 from infermodel.workload.lengths import Table
 from infermodel.workload.requests import Requests
-from infermodel.workload.traffic import ClosedTraffic, ThinkTime, TraceTraffic
+from infermodel.workload.traffic import ClosedTraffic, Prefix, Priorities, ThinkTime, TraceTraffic
 
 BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.0**-22
 """Times of the toy law: multiples of a power of two, so that sums are exact in any order."""
@@ -30,7 +31,7 @@ BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.
 AN_ANSWER_S = 128 * BASE
 """Time for most answers to be complete."""
 
-FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows", "ranks"})
+FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows", "ahead", "priority", "ranks"})
 """Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
 fleets are drawn from these.
 
@@ -133,6 +134,39 @@ def jobs_of(asked: Sequence[Question], most: int) -> list[Job]:
     return jobs
 
 
+def drawn_by(seed: int) -> tuple[Drawn, list[Question]]:
+    """A fleet and its open traffic, larger than what hypothesis draws: up to 120 requests, memories of which most hold
+    a few of them only.
+    """
+    draw = Random(seed)
+    blocks = draw.choice([40, 40, 40, 60, 300])
+    drawn = Drawn(
+        seats=draw.choice([1, 4, 8, 16, 16]),
+        budget=draw.choice([16, 24, 40, 80, 200]),
+        blocks=blocks,
+        policy=draw.choice(["fcfs", "priority"]),
+        whole=draw.random() < 0.6,
+        names=draw.random() < 0.7,
+        ahead=draw.random() < 0.6,
+        replicas=draw.choice([1, 1, 2, 3]),
+        ranks=draw.choice([1, 1, 2, 4]),
+    )
+    pause, longest, texts = draw.choice([0, 0, 1, 4, 16]), draw.choice([10, 40, 80]), draw.randint(1, 4)
+    asked = [
+        Question(
+            round(draw.expovariate(1) * pause) * BASE / 4,
+            draw.randrange(texts),
+            draw.choice([0, draw.randint(0, 60)]),
+            draw.randint(1, longest),
+            draw.choice([1, *[draw.randint(1, longest) for _ in range(3)]]),
+            draw.choice([0, 0, 1, 2]),
+            drawn.names and draw.random() < 0.1,
+        )
+        for _ in range(draw.randint(1, 120))
+    ]
+    return drawn, asked
+
+
 def reads_what_is_written(asked: Sequence[Question], jobs: Sequence[Job]) -> bool:
     """Whether some prompt goes on from an answer that was not complete when it was asked: no client can do that."""
     pairs = zip(asked[1:], jobs[1:], jobs, strict=False)
@@ -224,23 +258,39 @@ def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
 
 
 def looped(
-    drawn: Drawn, users: int, lengths: Sequence[tuple[int, int]], think_s: float, count: int
+    drawn: Drawn,
+    users: int,
+    lengths: Sequence[tuple[int, int]],
+    think_s: float,
+    count: int,
+    texts: int = 0,
+    stepping: Stepping = "leap",
 ) -> tuple[RequestTable, list[Job]]:
-    """A closed loop in both: `users` users, whose i-th question in order of sending has the i-th lengths that the
-    simulator drew.
+    """A closed loop in both: `users` users, whose i-th question in order of sending has the i-th lengths and priority
+    that the simulator drew, and one of so many texts in turn; without texts all have words of their own.
     """
     prompts, answers = (tuple(column) for column in zip(*lengths, strict=True))
-    traffic = ClosedTraffic(users, Table(prompts), Table(answers), ThinkTime(think_s), requests=count)
-    table = simulate([_spec(drawn, traffic)], 1, Horizon())[0].requests
+    traffic = ClosedTraffic(
+        users,
+        Table(prompts),
+        Table(answers),
+        ThinkTime(think_s),
+        Prefix(texts) if texts else None,
+        Priorities((0, 1, 2)),
+        requests=count,
+    )
+    table = simulate([_spec(drawn, traffic)], 1, Horizon(), stepping=stepping)[0].requests
     sent = 0
 
     def ask(at: float) -> list[Job]:
         nonlocal sent
         if sent == count:
             return []
-        prompt, answer = int(table.prompt_tokens[sent]), int(table.output_tokens[sent])
+        number, prompt, answer = sent, int(table.prompt_tokens[sent]), int(table.output_tokens[sent])
         sent += 1
-        return [Job(sent - 1, at, [("p", sent, i) for i in range(prompt)], [("a", sent, i) for i in range(answer)])]
+        text = number % texts if texts else users + number
+        words = [("text", text, i) for i in range(prompt)]
+        return [Job(number, at, words, [("answer", number, i) for i in range(answer)], int(table.priority[number]))]
 
     engine = Engine(cores(drawn), step_s, route=Fewest())
     first = [job for _ in range(users) for job in ask(0.0)]

@@ -138,7 +138,7 @@ class Scheduler:
             while not (fits := self._grow(job, new)):
                 victim = self.running[-1]
                 if self.policy == "priority":
-                    victim = max(self.running, key=lambda each: (each.priority, each.arrived))
+                    victim = max(self.running, key=lambda each: (each.priority, each.arrived, each.number))
                 if self.running.index(victim) < at:
                     at -= 1
                 self.running.remove(victim)

@@ -80,10 +80,18 @@ class SpeculativeModel:
         self._rings = _uniform(model, draft)
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
-        """Prompt tokens of a round beside the verified ones, shared out over the steps that it stands for."""
+        """Prompt tokens of a round beside the verified ones, shared out over the steps that it stands for.
+
+        Each sequence takes k + 1 tokens of what an engine does in a step (vLLM 0.33). Where they take all of it nothing
+        is left for prompts; in a ring, whose slots turn without end, always one.
+        """
         slots = self.model.prompt_tokens_per_step(sequences * self._each, longest_context)
+        if not sequences:
+            return slots
         room = min(slots, self._budget - sequences * self._each)
-        return max(1, floor(room / self._tokens)) if sequences else slots
+        if room <= 0 and not isinstance(self.model, Ring):
+            return 0
+        return max(1, floor(room / self._tokens))
 
     def step(self, batch: Batch) -> StepCost:
         """Cost of one step: a token for each sequence in expectation, a whole round where rounds are sampled."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class WaitingQueue(Protocol):
@@ -36,6 +36,14 @@ class WaitingQueue(Protocol):
         """The next request, removed."""
         ...
 
+    def pass_over(self) -> bool:
+        """The head came too late: leave it out until `bring_back`. False: everyone behind it came later still."""
+        ...
+
+    def bring_back(self) -> None:
+        """Who was passed over waits in his place again."""
+        ...
+
 
 class FirstComeQueue(deque[int]):
     """First come, first served."""
@@ -56,6 +64,13 @@ class FirstComeQueue(deque[int]):
     def head(self) -> int:
         """The request that has waited longest."""
         return self[0]
+
+    def pass_over(self) -> bool:
+        """Nobody can be passed over: who came later stands behind."""
+        return False
+
+    def bring_back(self) -> None:
+        """Nobody was."""
 
 
 class Columns(Protocol):
@@ -83,15 +98,42 @@ class Columns(Protocol):
         ...
 
 
-class PriorityQueue:
-    """The lowest priority number first; among equals the one that came first."""
+Entry = TypeVar("Entry", tuple[int, int], tuple[int, float, int])
 
-    def __init__(self, columns: Columns) -> None:
-        self._priority = columns.priority
-        self._heap: list[tuple[int, int]] = []
+
+class HeapQueue(Generic[Entry]):
+    """What queues have in common in which newcomers can overtake: the least entry is next; its last field is the
+    request.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._passed: list[Entry] = []
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def head(self) -> int:
+        """The request whose turn it is."""
+        return self._heap[0][-1]
+
+    def pass_over(self) -> bool:
+        """Leave the head out until `bring_back`; others may have come before it."""
+        self._passed.append(heappop(self._heap))
+        return True
+
+    def bring_back(self) -> None:
+        """Who was passed over waits in his place again."""
+        while self._passed:
+            heappush(self._heap, self._passed.pop())
+
+
+class PriorityQueue(HeapQueue[tuple[int, int]]):
+    """The lowest priority number first; among equals the one that came first."""
+
+    def __init__(self, columns: Columns) -> None:
+        super().__init__()
+        self._priority = columns.priority
 
     def push(self, request: int) -> None:
         """A request joins; requests are numbered in order of arrival."""
@@ -103,16 +145,12 @@ class PriorityQueue:
         """A preempted request returns; requests are numbered in order of arrival, which is their order."""
         self.push(request)
 
-    def head(self) -> int:
-        """The most urgent request."""
-        return self._heap[0][1]
-
     def take(self) -> int:
         """The most urgent request, removed."""
         return heappop(self._heap)[1]
 
 
-class FairQueue:
+class FairQueue(HeapQueue[tuple[int, float, int]]):
     """The lowest priority number first; among equals the key that has been served the least prompt tokens lately.
 
     Start-time fair queueing (Goyal, Vin, Cheng, 1996): a request's tag is where its key's last one ended in virtual
@@ -121,13 +159,10 @@ class FairQueue:
     """
 
     def __init__(self, columns: Columns) -> None:
+        super().__init__()
         self._columns = columns
-        self._heap: list[tuple[int, float, int]] = []
         self._now = 0.0
         self._ends: dict[int, float] = {}
-
-    def __len__(self) -> int:
-        return len(self._heap)
 
     def push(self, request: int) -> None:
         """A request joins."""
@@ -144,10 +179,6 @@ class FairQueue:
     def send_back(self, request: int, is_late: Callable[[int], bool]) -> None:
         """A preempted request returns; it has been charged before, so that its turn comes again."""
         self.give_back(request)
-
-    def head(self) -> int:
-        """The request whose turn it is."""
-        return self._heap[0][2]
 
     def take(self) -> int:
         """The request whose turn it is, removed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -26,6 +27,8 @@ class Members:
         decoding: the sequences that get a token in each step.
         prefills: prompts in progress, in order of admission.
         chunks: of them that the next steps take.
+        leaving: tokens in memory, and blocks in windows, of those who have all their tokens but keep seat and memory
+            for now: where steps are composed ahead, the one to come is composed before their last token is there.
         settled_at: end of the last step.
         held: those who decode wait in the planned steps, which read prompts only.
         waits: since when.
@@ -50,6 +53,7 @@ class Members:
         self.decoding = Decoding(step_model.windows, room.block_tokens, room.whole, room.windows)
         self.prefills: list[Prefill] = []
         self.chunks = NO_CHUNKS
+        self.leaving: dict[int, tuple[int, int]] = {}
         self.settled_at = 0.0
         self.held = False
         self.waits = Waits()
@@ -57,9 +61,9 @@ class Members:
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
         self._reserves = limits.reserves_output
-        # Requests that their prompts' step ended, their tokens in memory and their blocks in windows.
-        self._one_token: list[tuple[int, int, int]] = []
         self._ahead = limits.schedules_ahead
+        self._admissions = 0
+        self._just_read: list[int] = []  # requests whose prompts the last step completed
         self._steps_on = 0  # steps after those that are done, before the one that is being composed
 
     def __len__(self) -> int:
@@ -80,6 +84,7 @@ class Members:
         elif not len(self.waits):
             self.waits.join(self.settled_at, sequences)
         self.settled_at = end
+        self._just_read.clear()
         if not self.prefills:
             return produced, 0
         prompt_tokens, unfinished, complete = 0, [], []
@@ -139,9 +144,10 @@ class Members:
             self._recorder.single_gap(end - last_at)
         else:
             log.first_token_at[request] = log.last_token_at[request] = self._client.streams_from(request, end)
+        self._just_read.append(request)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
-            self._one_token.append((request, prefill.done, prefill.windowed))
+            self.leaving[request] = prefill.done, prefill.windowed
             self._end(request, end)
             return
         self.decoding.join(request, prefill.target + 1)
@@ -160,32 +166,38 @@ class Members:
         heapify(self._finishes)
 
     def finish_due(self, end: float) -> None:
-        """Let go of those whose last token came with the step that ended at `end`: who was admitted first gives blocks
-        back first, prompts that were answered with one token last."""
-        heap, decoding, memory = self._finishes, self.decoding, self.memory
+        """Those whose last token came with the step that ended at `end` are answered, and leave."""
+        heap, decoding = self._finishes, self.decoding
         due = []
         while heap and heap[0][0] <= decoding.step:
             due.append(heappop(heap)[1])
-        leaving = due
-        if memory.caches and len(due) > 1:
-            among = set(due)
-            leaving = [request for request in decoding.offset if request in among]
-        for request in leaving:
-            tokens = decoding.leave(request) - 1
-            memory.give_back(request, tokens, memory.held_in_windows(tokens), ended=True)
+        self._leave(due, end)
+
+    def _leave(self, due: list[int], end: float) -> None:
+        """Decoding requests have all their tokens; prompts answered with one token are leaving already."""
+        for request in due:
+            tokens = self.decoding.leave(request) - 1
+            self.leaving[request] = tokens, self.memory.held_in_windows(tokens)
         for request in due:
             self._end(request, end)
-        self._let_go_of_one_tokens()
+        if not self._ahead:
+            self.let_go()
 
-    def _let_go_of_one_tokens(self) -> None:
-        for request, tokens, windowed in self._one_token:
-            self.memory.give_back(request, tokens, windowed, ended=True)
-        self._one_token.clear()
+    def let_go(self) -> None:
+        """Who leaves gives back seat and memory, first who was admitted first."""
+        memory, leaving = self.memory, self.leaving
+        in_order: Iterable[int] = leaving
+        if memory.caches and len(leaving) > 1:
+            in_order = sorted(leaving, key=self._log.admission.__getitem__)
+        for request in in_order:
+            tokens, windowed = leaving[request]
+            memory.give_back(request, tokens, windowed, ended=True)
+            if self._reserves:
+                memory.reserve(-self._blocks_at_end(request))
+        leaving.clear()
 
     def _end(self, request: int, end: float) -> None:
         """A request has all its tokens."""
-        if self._reserves:
-            self.memory.reserve(-self._blocks_at_end(request))
         self._log.last_token_at[request] = out_at = self._client.streams_until(request, end)
         self._client.on_finished(request, out_at)
 
@@ -200,8 +212,8 @@ class Members:
 
     # ---- losing memory --------------------------------------------------------------------------------------------
 
-    def _evict(self, request: int) -> None:
-        """Stop a decoding request; it can go on from the tokens it has."""
+    def _stop_decoding(self, request: int) -> None:
+        """A decoding request gives way; it can go on from the tokens it has."""
         last_at = self.settled_at
         if len(self.waits):
             position = next(i for i, each in enumerate(self.decoding.offset) if each == request)
@@ -212,14 +224,16 @@ class Members:
         self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]
         self._resumed[request] = (produced, last_at)
-        self.memory.give_back(request, context - 1, self.memory.held_in_windows(context - 1))
 
     def lose_memory(self) -> list[int]:
         """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
         sequences = list(self.decoding.offset)
         lost = [*sequences, *(prefill.request for prefill in self.prefills)]
+        self.let_go()
         for request in sequences:
-            self._evict(request)
+            tokens = self._computed(request)
+            self._stop_decoding(request)
+            self.memory.give_back(request, tokens, self.memory.held_in_windows(tokens))
         for prefill in self.prefills:
             self.memory.give_back(prefill.request, prefill.done, prefill.windowed)
         self.prefills.clear()
@@ -234,6 +248,8 @@ class Members:
         offset = self.decoding.offset.get(request)
         if offset is not None:
             return offset + self.decoding.step + self._steps_on - 1
+        if request in self.leaving:
+            return self.leaving[request][0]
         prefill = next(each for each in self.prefills if each.request == request)
         return min(prefill.target, prefill.done + prefill.chunk * self._steps_on)
 

@@ -34,7 +34,7 @@ class PromptsFirst(Running):
         """As `Running.plan`."""
         self.held = False
         most = super().plan(now)
-        if most == 0 and self._gate is not None:
+        if most == 0 and self._gate is not None and not self.queue:
             self._gate.rest()
         return most
 
@@ -69,7 +69,7 @@ class PromptsFirst(Running):
             self._hold_up()
             return self._preempted or self._deferred or (self._mixes and gate is not None)
         while decoding.growth(self.lookahead) > memory.free:
-            self._preempt()
+            self._preempt_one()
         if self._preempted and gate is not None:
             self._reckon_anew(gate)
         return self._preempted or self._deferred
@@ -81,7 +81,7 @@ class PromptsFirst(Running):
             most = min(most, int(gate.left()))  # with nothing left it takes all of the step: it has to end some time
         left, taken = assign_chunks(prefills, budget, memory.block_tokens, most, memory.groups)
         while taken > memory.free:
-            self._preempt()
+            self._preempt_one()
             left, taken = assign_chunks(prefills, budget, memory.block_tokens, most, memory.groups)
         if gate is not None:
             for prefill in prefills:
@@ -137,9 +137,9 @@ class PromptsFirst(Running):
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
         return not (self._gate is not None and self._gate.full) and super().admits_newcomers()
 
-    def head_fits(self, steps: int) -> bool:
-        """Whether the head of the queue could join when this batch has done `steps` steps: composing tells."""
-        return bool(self.queue) if self._first else super().head_fits(steps)
+    def _fits(self, head: int, steps: int) -> bool:
+        """Whether a request could join when this batch has done `steps` steps: composing tells."""
+        return self._first or super()._fits(head, steps)
 
     # ---- giving way -----------------------------------------------------------------------------------------------
 
@@ -149,8 +149,8 @@ class PromptsFirst(Running):
             return super()._victim(admitted)
         offset, step, prompts = self.decoding.offset, self.decoding.step, self._log.prompt_tokens
         produced = [(offset[each] + step - prompts[each], -prompts[each]) for each in self.decoding.offset]
-        at = min(range(len(produced)), key=lambda i: (produced[i], -i), default=-1)
-        return admitted[at]
+        at = min(range(len(produced)), key=lambda i: (produced[i], -i), default=0)
+        return list(offset)[at] if produced else admitted[-1]
 
     def _send_back(self, request: int) -> None:
         """Behind everybody whom the scheduler knows of."""
@@ -159,8 +159,8 @@ class PromptsFirst(Running):
         else:
             self.queue.send_back(request, lambda other: self._came_at(other) > self.joins_until)
 
-    def _preempt(self) -> None:
-        super()._preempt()
+    def _preempt(self, victim: int, new: int, taken: int) -> None:
+        super()._preempt(victim, new, taken)
         if self._gate is not None:
             self._gate.full = False
 
@@ -172,8 +172,8 @@ class PromptsFirst(Running):
         asked = sum([self._asked(request) for request in decoding.offset])
         gate.gave_way(contexts - prompts, asked, decoding.sequences)
 
-    def _evict(self, request: int) -> None:
-        super()._evict(request)
+    def _stop_decoding(self, request: int) -> None:
+        super()._stop_decoding(request)
         if self._gate is not None:
             self._gate.to_come.leave(request)
 
@@ -201,6 +201,11 @@ class PromptsFirst(Running):
 
     def _end(self, request: int, end: float) -> None:
         if self._gate is not None:
-            self._gate.full = False
             self._gate.to_come.leave(request)
         super()._end(request, end)
+
+    def let_go(self) -> None:
+        """As `Members.let_go`; the gate looks again at who waits."""
+        if self._gate is not None and self.leaving:
+            self._gate.full = False
+        super().let_go()

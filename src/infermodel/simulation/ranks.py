@@ -77,6 +77,11 @@ class Lockstep(Replica):
             if not self._knocked:
                 self._knock(later=False)
 
+    def let_go(self) -> None:
+        """No further step is composed: who has all its tokens leaves."""
+        for rank in self.ranks:
+            rank.let_go()
+
     def drain(self) -> list[int]:
         """Take everybody out of its queues."""
         return [rank.queue.take() for rank in self.ranks for _ in range(len(rank.queue))]
@@ -96,7 +101,19 @@ class Lockstep(Replica):
     # ---- the routine ----------------------------------------------------------------------------------------------
 
     def _plan(self, now: float) -> int:
-        """Every rank composes its next steps; returns for how many of them no batch changes."""
+        """Every rank composes its next steps; returns for how many of them no batch changes.
+
+        A rank that finds nothing to do beside those who leave runs along, and composes anew at the end of that step;
+        only if none finds anything, all do so at once.
+        """
+        self._knocking = []
+        left = any(rank.leaving for rank in self.ranks)
+        most = self._plan_all(now) or (self._plan_all(now) if left else 0)
+        if most and any(rank.queue and not len(rank) for rank in self.ranks):
+            return 1
+        return most
+
+    def _plan_all(self, now: float) -> int:
         most, busy = ENDLESS, []
         for rank in self.ranks:
             steps = rank.plan(now)
@@ -104,7 +121,7 @@ class Lockstep(Replica):
                 busy.append(rank)
                 if steps < most:
                     most = steps
-        self._busy, self._knocking = busy, []
+        self._busy = busy
         return most if busy else 0
 
     def _ask(self, most: int) -> int:
@@ -125,10 +142,11 @@ class Lockstep(Replica):
         """Whether a newcomer joins its rank after `steps` steps; those who came too late for that knock on."""
         known_until, knocking, late = self._known_until(steps), self._knocking, []
         for rank in knocking:
-            if self._looks_back and len(rank) and rank.head_is_late(known_until):
-                late.append(rank)
-            elif rank.head_fits(steps):
+            fits, came_late = rank.next_one_joins(steps, known_until if self._looks_back and len(rank) else inf)
+            if fits:
                 return True
+            if came_late:
+                late.append(rank)
         self._knocking, self._knocked = late, bool(late)
         return False
 

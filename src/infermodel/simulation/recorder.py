@@ -90,6 +90,7 @@ class RequestLog:
         self.replica = array("i")
         self.preemptions = array("i")
         self.cached_tokens = array("l")
+        self.admission = array("q")  # number of its last admission, among those of its replica
         self.holding = array("i")  # of what a request holds in its replica's memory and others may find; -1: nothing
         self.finished = bytearray()
         self.rejected: list[int] = []
@@ -120,6 +121,7 @@ class RequestLog:
         self.replica.extend(array("i", [-1]) * count)
         self.preemptions.extend(array("i", [0]) * count)
         self.cached_tokens.extend(array("l", [0]) * count)
+        self.admission.extend(array("q", [0]) * count)
         self.holding.extend(array("i", [-1]) * count)
         if block.block_hashes is not None:
             self.block_hashes.update(enumerate(block.block_hashes, first))

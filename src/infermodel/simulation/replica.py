@@ -88,6 +88,10 @@ class Replica:
         self.running.queue.push(request)
         self.notice()
 
+    def let_go(self) -> None:
+        """No further step is composed: who has all its tokens leaves."""
+        self.running.let_go()
+
     def drain(self) -> list[int]:
         """Take everybody out of its queue."""
         queue = self.running.queue
@@ -226,8 +230,9 @@ class Replica:
                 now = clock.now
 
     def _plan(self, now: float) -> int:
-        """Compose the next steps; returns how many, 0 if there is nothing to do."""
-        return self.running.plan(now)
+        """Compose the next steps; returns how many, 0 if there is nothing to do, even when all who leave have left."""
+        left = bool(self.running.leaving)
+        return self.running.plan(now) or (self.running.plan(now) if left else 0)
 
     def _start_leap(self, now: float, most: int) -> None:
         """Set out on the planned steps, at most so many, and know when the last of them ends."""
@@ -269,9 +274,10 @@ class Replica:
         return False
 
     def _lets_in(self, steps: int) -> bool:
-        """Whether the head of the queue joins after `steps` steps; where it came too late for that, it knocks on."""
-        self._knocked = self._looks_back and self.running.head_is_late(self._known_until(steps))
-        return not self._knocked and self.running.head_fits(steps)
+        """Whether a newcomer joins after `steps` steps; one who came too late for that knocks on."""
+        known_until = self._known_until(steps) if self._looks_back else inf
+        fits, self._knocked = self.running.next_one_joins(steps, known_until)
+        return fits
 
     def _boundary(self, steps: int) -> float:
         """When `steps` steps of the leap are done."""

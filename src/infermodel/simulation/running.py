@@ -9,12 +9,15 @@ from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.batching import Discipline, WaitingQueue
 from infermodel.simulation.chunks import ENDLESS, LongPrompts, Prefill, assign_chunks, pieces
 from infermodel.simulation.members import NO_CHUNKS, Members
+from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.owner import Owner
 from infermodel.simulation.recorder import BLOCKS, BUDGET, NOTHING, SEATS, RequestLog, StepRecorder
 from infermodel.simulation.spec import Limits
 
 NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
+
+NOBODY: Final = -1
 
 NOT_ASKED: Final = -1
 """Budget left by a batch that nobody has asked about yet."""
@@ -70,6 +73,8 @@ class Running(Members):
             repeats_not = self._compose(now)
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
+        if self.leaving:
+            repeats_not = self._see_off() or repeats_not
         sequences, most = decoding.sequences, ENDLESS
         if prefills:
             self.chunks, self._finishing, most = pieces(prefills)
@@ -87,6 +92,16 @@ class Running(Members):
                 most = decoding.steps_that_fit(most, memory.free) or 1
         return 1 if repeats_not else most
 
+    def _see_off(self) -> bool:
+        """The next step is composed: who leaves makes room for the one after it. Returns whether that one must be
+        composed anew.
+        """
+        if self._budget_left == NOT_ASKED:
+            self.memory.make_room(self.decoding.growth(self.lookahead))
+        self.let_go()
+        bounded = bool(self.prefills) and self._long.most < ENDLESS  # and perhaps alone by now
+        return bounded or (bool(self.queue) and self._budget_left > 0)
+
     def batch(self) -> Batch:
         """What the next step works on, as planned."""
         decoding = self.decoding
@@ -101,25 +116,26 @@ class Running(Members):
         """
         memory, decoding, prefills = self.memory, self.decoding, self.prefills
         self._long.compose(self._known())
-        while True:
-            budget = self._budget()
-            needed = decoding.growth(self.lookahead)
-            if prefills:
-                budget, chunk_blocks = assign_chunks(
-                    prefills, budget, memory.block_tokens, self._long.most, memory.groups
-                )
-                needed += chunk_blocks
-            if needed <= memory.free:
-                break
-            self._preempt()
         self._deferred = False
-        if self.queue and not self._preempted:  # as vLLM: nobody is admitted in a step that had to preempt
-            memory.make_room(needed)  # whoever is admitted does not find what those before him write over
+        budget, needed = self._budget(), decoding.growth(self.lookahead)
+        if prefills:
+            budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens, self._long.most, memory.groups)
+            needed += chunk_blocks
+        if needed > memory.free:
+            self._share_memory()
+            self._budget_left = 0
+            if self.queue:
+                self.short_of = BLOCKS
+            return True  # as vLLM: nobody is admitted in a step that had to preempt
+        memory.make_room(needed)  # whoever is admitted does not find what those before him write over
+        if self.queue:
             budget = self._admit(now, budget, memory.free - needed)
-        elif self.queue:
-            self.short_of = BLOCKS
         self._budget_left = budget
-        return self._preempted or self._deferred
+        return self._deferred
+
+    def _seated(self) -> int:
+        """Seats that are taken, also by those who leave."""
+        return len(self) + len(self.leaving)
 
     def _budget(self) -> int:
         """Prompt tokens that the next step may take."""
@@ -132,7 +148,7 @@ class Running(Members):
     def _admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits; returns the budget left."""
         queue, log, prefills, memory = self.queue, self._log, self.prefills, self.memory
-        occupied = self.decoding.sequences + len(prefills)
+        occupied = self._seated()
         seats = self._limits.max_sequences - occupied
         joins_until = self.joins_until if occupied else inf
         spoken_for, moved = memory.free - room, False
@@ -140,6 +156,8 @@ class Running(Members):
             request = queue.head()
             if joins_until < inf and self._came_at(request) > joins_until:
                 self._deferred = True
+                if queue.pass_over():
+                    continue
                 break
             target, chunk, found, cost, free = self._first_chunk(request, budget)
             fits = chunk > 0 and free <= room
@@ -154,6 +172,7 @@ class Running(Members):
             if self._reserves:
                 memory.reserve(self._blocks_at_end(request))
             memory.take(request, found)
+            self._admissions = log.admission[request] = self._admissions + 1
             prefills.append(Prefill(request, target, found.tokens, chunk))
             spoken_for += cost - found.blocks
             memory.make_room(spoken_for)
@@ -164,6 +183,7 @@ class Running(Members):
             budget -= chunk
             room -= cost
             seats -= 1
+        queue.bring_back()
         if queue and not (self.short_of or self._deferred):
             self.short_of = self._budget_short if seats > 0 else SEATS
         if moved:
@@ -180,7 +200,7 @@ class Running(Members):
         chunk = min(target - found.tokens, self._long.most)
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
-            chunk = budget if self._limits.chunked_prefill or not len(self) else 0
+            chunk = budget if self._limits.chunked_prefill or not self._seated() else 0
         cost = self.memory.cost(found, found.tokens + chunk)
         charged = max(cost, self.memory.charge(found, target)) if self._limits.whole_prompt else cost
         return target, chunk, found, cost, charged
@@ -201,23 +221,46 @@ class Running(Members):
             self._budget_left = self._budget()
         return self._budget_left > 0
 
+    def _next_by(self, known_until: float) -> tuple[int, bool]:
+        """The next one of those who had come by then, `NOBODY` if nobody had, and whether the queue has one before it
+        who came later, and so misses the step composed since.
+        """
+        queue, found, late = self.queue, NOBODY, False
+        while queue and found == NOBODY:
+            if self._came_at(queue.head()) <= known_until:
+                found = queue.head()
+            else:
+                late = True
+                if not queue.pass_over():
+                    break
+        queue.bring_back()
+        return found, late
+
     def head_is_late(self, known_until: float) -> bool:
-        """Whether the head of the queue came after that moment, and so misses the step composed since."""
-        return bool(self.queue) and self._came_at(self.queue.head()) > known_until
+        """Whether somebody waits, and all came after that moment."""
+        found, late = self._next_by(known_until)
+        return late and found == NOBODY
 
     def _known(self) -> int:
         """Running and waiting requests, those not counted that all came too late for this step."""
-        running = len(self)
+        running = self._seated()
         return running if running and self.head_is_late(self.joins_until) else running + len(self.queue)
 
     def _came_at(self, request: int) -> float:
         return self._log.routed_again_at.get(request, self._log.admitted_at[request])
 
-    def head_fits(self, steps: int) -> bool:
-        """Whether the head of the queue could join when this batch has done `steps` steps."""
-        if not self.queue or self._long.alone:
-            return bool(self.queue)
-        memory, prefills, head = self.memory, self.prefills, self.queue.head()
+    def next_one_joins(self, steps: int, known_until: float) -> tuple[bool, bool]:
+        """Whether the next one of those who had come by then could join when this batch has done `steps` steps, and
+        whether somebody before it in the queue came later.
+        """
+        request, late = self._next_by(known_until)
+        return request != NOBODY and self._fits(request, steps), late
+
+    def _fits(self, head: int, steps: int) -> bool:
+        """Whether a request could join when this batch has done `steps` steps."""
+        if self._long.alone:
+            return True
+        memory, prefills = self.memory, self.prefills
         self._steps_on = steps
         _, chunk, found, _, needed = self._first_chunk(head, self._budget_left)
         self._steps_on = 0
@@ -237,24 +280,82 @@ class Running(Members):
 
     # ---- giving way -----------------------------------------------------------------------------------------------
 
-    def _preempt(self) -> None:
-        """Take the KV memory of one running request; it will compute its tokens again."""
-        admitted = [*self.decoding.offset, *(prefill.request for prefill in self.prefills)]
-        victim = self._victim(admitted)
-        if len(admitted) == 1:
+    def _share_memory(self) -> None:
+        """Compose a step for which memory does not suffice: in order of admission each takes its blocks, and where none
+        are left for one, the discipline's victims give theirs back, perhaps he himself. What a victim was to do in this
+        step is left to those after him (vLLM).
+        """
+        memory, gone, members = self.memory, set[int](), self._in_order_of_admission()
+        reading = {prefill.request: prefill for prefill in self.prefills}
+        shares: dict[int, tuple[int, int]] = {}  # of those in the step: tokens and blocks
+        taken = 0
+        for request in members.copy():
+            if request in gone or request in self.leaving:
+                continue
+            had, new, prefill = self._computed(request), self.lookahead, reading.get(request)
+            if prefill is None:
+                need = memory.held(had + new) - memory.held(had)
+            else:
+                left = self._budget() - sum([shares[other][0] for other in shares if other in reading])
+                new = prefill.chunk = min(prefill.target - had, left, self._long.most)
+                need = memory.groups * (blocks(had + new, memory.block_tokens) - blocks(had, memory.block_tokens))
+            while taken + need > memory.free and request not in gone:
+                victim = self._victim(members)
+                members.remove(victim)
+                gone.add(victim)
+                share = shares.pop(victim, (0, 0))
+                taken -= share[1]
+                self._preempt(victim, *share)
+            if request not in gone:
+                shares[request] = new, need
+                taken += need
+                memory.make_room(taken)
+
+    def _in_order_of_admission(self) -> list[int]:
+        members = [*self.decoding.offset, *self.leaving, *(prefill.request for prefill in self.prefills)]
+        members.sort(key=self._log.admission.__getitem__)
+        return members
+
+    def _preempt_one(self) -> None:
+        """Somebody gives way who has no share of this step yet."""
+        self._preempt(self._victim(self._in_order_of_admission()), 0, 0)
+
+    def _preempt(self, victim: int, new: int, taken: int) -> None:
+        """Take the KV memory of one running request, which has taken blocks for new tokens of this step already; it
+        will compute its tokens again.
+        """
+        if self._seated() == 1:
             raise RuntimeError(f"request {victim} alone outgrows the KV memory of its replica")
-        if victim in self.decoding.offset:
-            self._evict(victim)
+        memory, log, had = self.memory, self._log, self._computed(victim)
+        named_tokens, windowed = self._named(victim, had, new), memory.held_in_windows(had)
+        ended = victim in self.leaving
+        if ended:
+            windowed = self.leaving.pop(victim)[1]
+        elif victim in self.decoding.offset:
+            self._stop_decoding(victim)
         else:
-            position = next(i for i, prefill in enumerate(self.prefills) if prefill.request == victim)
-            prefill = self.prefills.pop(position)
-            self.memory.give_back(victim, prefill.done, prefill.windowed)
+            prefill = next(each for each in self.prefills if each.request == victim)
+            named_tokens, windowed = had + new, prefill.windowed
+            self.prefills.remove(prefill)
+        memory.grow(taken)
+        new_places = blocks(had + new, memory.block_tokens) - blocks(had, memory.block_tokens)
+        windowed += taken - memory.whole * new_places
+        memory.give_back(victim, had + new, windowed, named_tokens=named_tokens, ended=ended)
         self._preempted = True
         if self._reserves:
-            self.memory.reserve(-self._blocks_at_end(victim))
-        self._log.preemptions[victim] += 1
-        self._send_back(victim)
-        self._client.on_given_back(self._replica)
+            memory.reserve(-self._blocks_at_end(victim))
+        log.preemptions[victim] += 1
+        if not ended:
+            self._send_back(victim)
+            self._client.on_given_back(self._replica)
+
+    def _named(self, request: int, had: int, new: int) -> int:
+        """Tokens in memory of a decoding request that were known when its last step was composed: their blocks have
+        names.
+        """
+        if not self._ahead:
+            return had + min(new, 1)
+        return had if new or request in self._just_read else had - 1
 
     def _victim(self, admitted: list[int]) -> int:
         """Who gives way of the running requests, given in order of admission."""

@@ -351,6 +351,8 @@ class Service:
         recorder, model = self._recorder, self._spec.step_model
         sent, ended_at = self._tally.sent, self._tally.ended_at
         recorder.fold()
+        for replica in self.replicas:
+            replica.let_go()
         table = self._log.table(sent)
         memory = model.kv_memory
         preemptions = np.bincount(np.maximum(table.replica, 0), weights=table.preemptions, minlength=len(self.replicas))

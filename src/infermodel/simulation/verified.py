@@ -61,11 +61,7 @@ class VerifiedRunning(PromptsFirst):
         """Let go of the requests that have all their tokens."""
         step = self.decoding.step
         done = [r for r, offset in self.decoding.offset.items() if offset + step == self._context_at_end(r)]
-        for request in done:
-            tokens = self.decoding.leave(request) - 1
-            self.memory.give_back(request, tokens, self.memory.held_in_windows(tokens), ended=True)
-            self._end(request, end)
-        self._let_go_of_one_tokens()
+        self._leave(done, end)
 
     def _expect_end(self, request: int, steps: int) -> None:
         """Nobody knows."""

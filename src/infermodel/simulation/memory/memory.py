@@ -178,29 +178,34 @@ class Memory(Ledger):
         held = self._holdings[number]
         held.runs, held.found = runs, count
 
-    def give_back(self, request: int, tokens: int, windowed: int = 0, *, ended: bool = False) -> None:
+    def give_back(
+        self, request: int, tokens: int, windowed: int = 0, *, named_tokens: int | None = None, ended: bool = False
+    ) -> None:
         """A request that has `tokens` here ends or gives way; what it wrote may still be found.
 
         Args:
             request: which.
             tokens: of it.
             windowed: blocks that it has in windows.
+            named_tokens: of its tokens, those whose blocks have names, since they were known; None: all.
             ended: it does not come back.
         """
         block, whole = self.block_tokens, self.whole
         own = -(-tokens // block)
+        if named_tokens is None:
+            named_tokens = tokens
         if not self.caches:
             self.grow(-own * whole - windowed)
             return
         if windowed:
             self.slide(windowed)
         if ended and self._is_nameless(request):
-            named = tokens // block if self._answers else 0
+            named = named_tokens // block if self._answers else 0
             self._tree().leave_nameless(named)
             self.free += own * whole
             self.cached += named * whole
         else:
-            self.grow((self._leave(request, tokens, ended=ended) - own) * whole)
+            self.grow((self._leave(request, named_tokens, ended=ended) - own) * whole)
 
     def lose(self) -> None:
         """Everything is gone; the requests have given back what they held."""
