@@ -25,7 +25,7 @@ NAMES = {
         --speculative-algorithm --speculative-draft-model-path --speculative-num-steps
         --speculative-eagle-topk --speculative-num-draft-tokens --nnodes --node-rank
         --dist-init-addr --enable-mixed-chunk --scheduler-recv-interval --cuda-graph-backend-decode
-        --cuda-graph-backend-prefill""",
+        --cuda-graph-backend-prefill --disable-decode-cuda-graph --disable-prefill-cuda-graph""",
     "tensorrt-llm": """--host --port --tp_size --pp_size --ep_size --max_batch_size --max_num_tokens --max_seq_len
         --kv_cache_free_gpu_memory_fraction --enable_chunked_prefill --gpus_per_node
         --extra_llm_api_options""",
@@ -64,11 +64,10 @@ def _added(tree: ast.AST) -> Iterator[str]:
 def _fields(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            yield from (
-                each.target.id
-                for each in node.body
-                if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
-            )
+            for each in node.body:
+                named = isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+                if named and "no_cli=True" not in ast.unparse(each):
+                    yield each.target.id
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:

@@ -19,6 +19,13 @@ from infermodel.scenario.resolved import ResolvedService
 
 ENGINES = Path(os.environ.get("INFERMODEL_ENGINES", ""))
 
+SETTINGS = {
+    "vllm": "{admission: first_chunk, long_prompt_tokens: 2048, cuda_graphs: false}",
+    "sglang": "{mixes_prompts: true, receive_interval: 4, cuda_graphs: false}",
+    "tensorrt-llm": "{}",
+}
+"""How an engine is started, of what its entry knows."""
+
 HEAD = """
 title: Everything that a command may say
 requests: 10
@@ -48,6 +55,7 @@ SERVICES = {
     " cuda_graphs: false}, fleet: {system: dgx-h100}}",
     "mixed": "{model: qwen3-8b, engine_settings: {mixes_prompts: true, receive_interval: 4, admission: whole_prompt,"
     " cuda_graphs: false}, fleet: {system: dgx-h100}}",
+    "started": "{model: qwen3-8b, fleet: {system: dgx-h100}}",
     "AMD": "{model: qwen3-32b, fleet: {system: mi300x-8}}",
 }
 
@@ -56,7 +64,10 @@ ONLY = {"bounded": "vllm", "mixed": "sglang"}
 
 
 def scenario(folder: Path, *services: str, engine: str = "vllm") -> ResolvedScenario:
-    entries = [f"  - {{name: '{each}', engine: {engine}, {SERVICES[each][1:]}" for each in services]
+    started = (
+        f"engine: {engine}, engine_settings: {SETTINGS[engine]}," if "started" in services else f"engine: {engine},"
+    )
+    entries = [f"  - {{name: '{each}', {started} {SERVICES[each][1:]}" for each in services]
     path = folder / "deployed.yaml"
     path.write_text(HEAD + "\n".join(entries) + "\n")
     return resolve(load(path))

@@ -10,6 +10,7 @@ import yaml
 
 from infermodel import catalog
 from infermodel.deploy.command import INDEX, LEADER, PORT, Command, Flag, Nodes
+from infermodel.engine import Engine
 from infermodel.scenario.resolved import ResolvedService
 
 CHECKED: Mapping[str, str] = {"vllm": "vLLM 0.33.0", "sglang": "SGLang 0.5.23", "tensorrt-llm": "TensorRT-LLM 1.2"}
@@ -116,6 +117,14 @@ def vllm(asked: Asked) -> Command:
         *_when(_has_no_graphs(service), "--enforce-eager"),
         *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
     ]
+    engine, usual = service.engine, _usual(service)
+    flags += [
+        *_when(engine.long_prompt_tokens > 0, "--long-prefill-token-threshold", str(engine.long_prompt_tokens)),
+        *_when(_no_graphs(engine, usual), "--enforce-eager"),
+    ]
+    if engine.admission != usual.admission:
+        reserves = engine.admission == "whole_prompt"
+        flags.append(("--scheduler-reserve-full-isl" if reserves else "--no-scheduler-reserve-full-isl", ""))
     if service.speculation is not None:
         drafted = {"num_speculative_tokens": service.speculation.drafted}
         draft = service.speculation.draft
@@ -165,6 +174,13 @@ def sglang(asked: Asked) -> Command:
         *_when(service.api_servers is not None, "--tokenizer-worker-num", str(service.api_servers)),
         *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
     ]
+    engine = service.engine
+    flags += [
+        *_when(engine.mixes_prompts, "--enable-mixed-chunk"),
+        *_when(engine.receive_interval > 1, "--scheduler-recv-interval", str(engine.receive_interval)),
+    ]
+    if _no_graphs(engine, _usual(service)):
+        flags += [("--disable-decode-cuda-graph", ""), ("--disable-prefill-cuda-graph", "")]
     if service.speculation is not None:
         drafted, draft = service.speculation.drafted, service.speculation.draft
         if draft is None:
@@ -231,6 +247,17 @@ def tensorrt_llm(asked: Asked) -> Command:
 
 
 LAUNCHED: Mapping[str, Callable[[Asked], Command]] = {"vllm": vllm, "sglang": sglang, "tensorrt-llm": tensorrt_llm}
+
+
+def _usual(service: ResolvedService) -> Engine:
+    """The service's engine as it comes, or as it is where the catalog does not have it."""
+    name = service.engine.name
+    return catalog.load_engine(name).on(service.system.device) if name in catalog.names("engines") else service.engine
+
+
+def _no_graphs(engine: Engine, usual: Engine) -> bool:
+    """Whether an engine that captures steps is started without."""
+    return bool(usual.graph_sizes) and not engine.graph_sizes
 
 
 def _degrees(*degrees: tuple[str, int]) -> list[Flag]:
