@@ -120,10 +120,34 @@ def guess(path: Path) -> Names:
         found[role] = next((folded[name.casefold()] for name in usual if name.casefold() in folded), "")
     for role in ("arrived", "prompt", "output"):
         if not found[role]:
-            listed = ", ".join(there[:20])
-            problem = f"no column with a usual name for {role}; name it with `columns`. There are: {listed}"
-            raise FormatError(path, problem)
+            raise FormatError(path, _no_name(role, there))
     return Names(**found)
+
+
+def _no_name(role: str, there: Sequence[str]) -> str:
+    """Why no column of a log is known to hold something: what a person may have done, else what there is."""
+    if not any(there):
+        return "is empty: expected a line with names of columns, and one for each request"
+    if len(there) == 1 and (mark := next((each for each in ";\t|" if each in there[0]), "")):
+        named = "a tab" if mark == "\t" else f"'{mark}'"
+        return f"columns stand apart by {named}: write it with commas"
+    if there[0].lstrip().startswith("["):
+        return "is one JSON array: write one object a line (jq -c '.[]')"
+    if not any(character.isalpha() for name in there[1:] for character in name) and any(map(_holds, there)):
+        return f"its first line holds values ({', '.join(there[:3])}), no names: write a line with names before it"
+    listed = ", ".join(there[:20])
+    near = [name for usual in USUAL[role] for name in difflib.get_close_matches(usual, there, 1, 0.7)]
+    hint = f" (perhaps {near[0]!r})" if near else ""
+    return f"no column with a usual name for {role}; name it with `columns`{hint}. There are: {listed}"
+
+
+def _holds(name: str) -> bool:
+    """Whether what should be a name is a number or a time."""
+    try:
+        float(name)
+    except ValueError:
+        return name[:4].isdecimal() and name[4:5] == "-"
+    return True
 
 
 def columns(path: Path) -> list[str]:
