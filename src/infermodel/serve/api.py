@@ -24,6 +24,8 @@ LAG = "X-Infermodel-Lag"
 WORDS = (" the", " and", " for", " you", " all", " but", " one", " out")
 """What answers are made of: words of four bytes, each one token to the tokenizers of today's models."""
 
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
 DRAWN_AT_ONCE = 256
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -110,7 +112,7 @@ class Api:
 
     async def show_metrics(self, request: web.Request) -> web.StreamResponse:
         """For Prometheus."""
-        return web.Response(text=self.metrics.text(), content_type="text/plain", charset="utf-8")
+        return web.Response(body=self.metrics.text().encode(), headers={"Content-Type": PROMETHEUS})
 
     async def health(self, request: web.Request) -> web.StreamResponse:
         """Whether requests are taken."""
