@@ -1,0 +1,77 @@
+"""Scenarios of one replica where memory for keys and values decides how much it holds, each a member of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SCENARIO = """
+title: {title}
+requests: 400
+seed: 3
+traffic:
+  arrivals: {{kind: poisson, rate: 13 /min}}
+  prompt_tokens: {prompt}
+  output_tokens: {output}
+objectives: {objectives}
+services:
+  - name: server
+    model: {model}
+    precision: {{weights: fp8}}
+    fleet: {fleet}
+    limits: {limits}
+    price: {{rental: 3 USD/h}}
+"""
+
+MEMORY_BOUND: Mapping[str, str] = {
+    title: SCENARIO.format(title=title, **parts)
+    for title, parts in {
+        "long prompts on a nearly full cache": {
+            "prompt": "{kind: lognormal, mean: 20000, cv: 0.5, max: 40000}",
+            "output": "{kind: lognormal, mean: 500, cv: 0.5, max: 1500}",
+            "objectives": "{ttft_p95: 20 s, tpot_p95: 100 ms}",
+            "model": "llama-3.1-70b",
+            "fleet": "{system: dgx-h100, tensor_parallel: 2, replicas: 1}",
+            "limits": "{max_context: 65536, max_batched_tokens: 8192, memory_utilisation: 0.90}",
+        },
+        "the same prompts, answers of 60": {
+            "prompt": "{kind: lognormal, mean: 20000, cv: 0.5, max: 40000}",
+            "output": "{kind: uniform, low: 20, high: 100}",
+            "objectives": "{ttft_p95: 30 s}",
+            "model": "llama-3.1-70b",
+            "fleet": "{system: dgx-h100, tensor_parallel: 2, replicas: 1}",
+            "limits": "{max_context: 65536, max_batched_tokens: 8192, memory_utilisation: 0.78}",
+        },
+        "few long prompts among short ones": {
+            "prompt": "{kind: table, tokens: [1000, 30000], weights: [4, 1]}",
+            "output": "{kind: uniform, low: 50, high: 350}",
+            "objectives": "{ttft_p95: 20 s}",
+            "model": "llama-3.1-70b",
+            "fleet": "{system: dgx-h100, tensor_parallel: 2, replicas: 1}",
+            "limits": "{max_context: 40000, max_batched_tokens: 2048, memory_utilisation: 0.70}",
+        },
+        "answers that outgrow the memory": {
+            "prompt": "{kind: uniform, low: 200, high: 1800}",
+            "output": "{kind: uniform, low: 500, high: 2500}",
+            "objectives": "{ttft_p95: 30 s}",
+            "model": "llama-3.1-8b",
+            "fleet": "{system: rtx-4090-8, replicas: 1}",
+            "limits": "{max_context: 8192, memory_utilisation: 0.55}",
+        },
+        "prompts of one length that fit twice": {
+            "prompt": "{kind: fixed, tokens: 16000}",
+            "output": "{kind: uniform, low: 50, high: 250}",
+            "objectives": "{ttft_p95: 40 s}",
+            "model": "llama-3.1-8b",
+            "fleet": "{system: rtx-4090-8, replicas: 1}",
+            "limits": "{max_context: 17000, max_batched_tokens: 4096, memory_utilisation: 0.62}",
+        },
+        "urgent requests of a queue with priorities": {
+            "prompt": "{kind: lognormal, mean: 8000, cv: 0.7, max: 30000}",
+            "output": "{kind: uniform, low: 50, high: 350}",
+            "objectives": "{ttft_p90: 15 s}",
+            "model": "qwen3-32b",
+            "fleet": "{system: dgx-h100, replicas: 1}",
+            "limits": "{max_context: 32768, max_batched_tokens: 4096, memory_utilisation: 0.60}",
+        },
+    }.items()
+}
