@@ -57,6 +57,21 @@ services:
     fleet: {system: dgx-h100, tensor_parallel: 2, replicas: 1}
     price: {rental: 2.5 USD/h}
 """
+SOME_TOO_LONG = """
+title: Some requests larger than the memory for keys and values
+requests: 300
+traffic:
+  arrivals: {kind: poisson, rate: 0.5 /s}
+  prompt_tokens: {kind: table, tokens: [500, 60000], weights: [99, 1]}
+  output_tokens: {kind: fixed, tokens: 100}
+capacity: false
+services:
+  - name: server
+    model: llama-3.1-8b
+    fleet: {system: rtx-4090-8, replicas: 1}
+    limits: {max_context: 45152}
+    price: {rental: 0.4 USD/h}
+"""
 TINY_ANSWERS = """
 title: Tiny answers at a high rate
 requests: 4000
@@ -148,6 +163,19 @@ def test_the_front_end_is_named_where_it_binds(tmp_path: Path) -> None:
     found = find_capacity(asked, asked.services[0], width=0.2)
     assert found.binding_resource == "front end"
     assert 100 <= found.low <= found.high <= 900  # requests a second of one process
+
+
+def test_what_is_too_long_is_told_before_and_counted_after(tmp_path: Path) -> None:
+    # 24 GB hold 45,152 tokens beside 8B; one prompt of a hundred has 60,000. A server of that context turns them away.
+    asked = scenario(SOME_TOO_LONG, tmp_path)
+    (note,) = (note for note in asked.notes if "rejected" in note)
+    assert "up to 60,100 tokens" in note
+    (found,) = run(asked).services
+    requests = found.record.requests
+    too_long, early = requests.prompt_tokens == 60_000, requests.arrived_at < 500
+    assert 0 < too_long.sum() < 10
+    assert np.isnan(requests.first_token_at[too_long]).all()
+    assert not np.isnan(requests.first_token_at[~too_long & early]).any()
 
 
 def test_engines_hold_alike_where_memory_binds(tmp_path: Path) -> None:

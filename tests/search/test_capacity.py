@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from search_cases import one_server
+from search_cases import ConstantModel, one_server
 
+from infermodel.cost.step import KvMemory
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.capacity import (
@@ -290,6 +291,29 @@ def test_bursts_take_longer_runs(tmp_path: Path, arrivals: str, times: float) ->
     (service,) = one_server(tmp_path, 0.01, objectives="{queue_time_p90: 1 s}", arrivals=arrivals).services
     assert burstiness(service) == times
     assert requests_needed(service, 3.0, COARSE) == 2000 * times
+
+
+@dataclass(frozen=True)
+class ScarceModel(ConstantModel):
+    """Room for four answers of 100 tokens."""
+
+    @property
+    def kv_memory(self) -> KvMemory:
+        return KvMemory(16 * 4 * 7, 16, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(("limit", "measured"), [("3 s", 8000), ("60 s", 1600)])
+def test_lines_for_memory_take_longer_runs(tmp_path: Path, limit: str, measured: int) -> None:
+    """Four at a time, a second each, at 3.4 a second: some wait for memory, one of twenty two seconds. Where the limit
+    is near that, the window holds 8,000 requests; where it is far, 1,600.
+    """
+    asked = one_server(tmp_path, 0.01, objectives=f"{{ttft_p95: {limit}}}", output="{kind: fixed, tokens: 100}")
+    (service,) = asked.services
+    limits = replace(service.limits, max_sequences=64, max_batched_tokens=512, reserves_output=True)
+    service = replace(service, step_model=ScarceModel(0.01), limits=limits)
+    summary = judge(replace(asked, services=(service,)), service, 3.4, COARSE).summary
+    assert summary.short_of_blocks_share > 0.05
+    assert summary.arrived == pytest.approx(measured, rel=0.05)
 
 
 def test_narrow_brackets_take_longer_runs() -> None:
