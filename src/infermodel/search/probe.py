@@ -10,6 +10,7 @@ from math import ceil, isfinite, isnan
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import CapacityPoint
 from infermodel.experiment.run import replicate, spec_of
+from infermodel.hardware import GpuDevice
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.objectives import PER_REQUEST, Objective
 from infermodel.metrics.replications import combine
@@ -35,8 +36,8 @@ MOST_REQUESTS = 200_000
 
 FULL_MEMORY = 8_000
 """Requests of a window at a load at which some wait for memory and an objective is near its limit: what a line for
-memory was is forgotten after hundreds of requests only, and windows of 400 and 1,600 say a p95 of TTFT a third and a
-sixth too low (`docs/capacity.md`)."""
+memory was is forgotten after hundreds of requests only, and windows of 320 and 1,600 say a p95 of TTFT a quarter and
+a sixth too low (`docs/capacity.md`)."""
 
 SHORT_OF_MEMORY = 0.05
 """Share of the replicas' time in which requests wait for memory, from which on memory is what they wait for."""
@@ -202,8 +203,13 @@ def steady(traffic: Traffic) -> Traffic:
 
 
 def lines_for_memory(summary: Summary, service: ResolvedService) -> bool:
-    """Whether requests wait for memory at an open load, and an objective comes near its limit."""
-    if isinstance(service.traffic, ClosedTraffic) or summary.short_of_blocks_share <= SHORT_OF_MEMORY:
+    """Whether requests wait for the memory of GPUs at an open load, and an objective comes near its limit.
+
+    Pipelines of layers have not been looked at: nothing says how long windows must be there.
+    """
+    if isinstance(service.traffic, ClosedTraffic) or not isinstance(service.system.device, GpuDevice):
+        return False
+    if summary.short_of_blocks_share <= SHORT_OF_MEMORY:
         return False
     values = [(each.value, each.objective.limit) for each in summary.verdicts]
     return any(limit / NEAR < value < limit * NEAR for value, limit in values)
