@@ -45,6 +45,8 @@ LATENCY = "tests/metrics/test_latency.py"
 CIW = "tests/oracles/test_another_program.py"
 RUN_LAWS = "tests/simulation/test_laws_on_every_run.py"
 WORK = "tests/cost/test_cost_work.py"
+LAYERS = "tests/cost/test_cost_layers.py"
+KINDS = "tests/formats/test_hf_kinds.py"
 
 
 RANKS = "tests/simulation/test_ranks.py"
@@ -250,6 +252,20 @@ MUTANTS = (
     Mutant("KV heads are divided below one", "cost/work.py",
            "return max(1.0, attention.kv_heads / shard.tensor_parallel) * (attention",
            "return attention.kv_heads / shard.tensor_parallel * (attention", WORK),
+    Mutant("a block is a little too small for a state", "cost/block_pool.py",
+           "max(1, ceil(state_bytes / (block_tokens * token_bytes)))",
+           "max(1, int(state_bytes / (block_tokens * token_bytes)))", LAYERS),
+    Mutant("a state is read and not written back", "cost/states.py",
+           "moved = 2.0 * state", "moved = 1.0 * state", LAYERS),
+    Mutant("an indexer's picks are scored alone", "architecture/attention.py",
+           "return self.kv_heads * (self.head_dim + self.value_head_dim) + index",
+           "return self.kv_heads * (self.head_dim + self.value_head_dim)", KINDS),
+    Mutant("the class's defaults overrule the file", "formats/hf/config.py",
+           "{**_both(defaults, renamed), **_both(keys, renamed)}",
+           "{**_both(keys, renamed), **_both(defaults, renamed)}", KINDS),
+    Mutant("a list of what stays in 16 bits is not read", "formats/hf/quantisation.py",
+           "if module.group not in groups or any(matches(entry, module) for entry in ignored):",
+           "if module.group not in groups:", KINDS),
     Mutant("a prompt's tokens do not see themselves", "cost/work.py",
            "return new * before + new * (new + 1) / 2", "return new * before + new * (new - 1) / 2", WORK),
     Mutant("every token visits experts of its own", "cost/work.py",
