@@ -123,7 +123,8 @@ def calibration(
     found = Calibration(fit_devices(folder / "kernels") if kernels else (), {})
     yield found
     for entry in (name for name in FITTED if name in entries):
-        fit = fit_engine(entry, fitted_to(rows), folder, devices=device_values(found), jobs=jobs)
+        starts = from_catalog(FITTED[entry], known_of(entry, rows_of(entry, rows)))
+        fit = fit_engine(entry, fitted_to(rows), folder, devices=device_values(found), parameters=starts, jobs=jobs)
         found = replace(found, engines={**found.engines, entry: fit})
         yield found
     for device, (entry, parameters) in SERVED.items():
@@ -131,11 +132,27 @@ def calibration(
         if not rows_of(entry, told):
             continue
         given = found.engines[entry].fit.constants if entry in found.engines else {}
-        fit = fit_engine(
-            entry, told, folder, devices=device_values(found), given=given, parameters=parameters, jobs=jobs
-        )
+        starts = from_catalog(parameters, known_of(entry, told))
+        fit = fit_engine(entry, told, folder, devices=device_values(found), given=given, parameters=starts, jobs=jobs)
         found = replace(found, served={**found.served, device: fit})
         yield found
+
+
+def known_of(entry: str, rows: Sequence[Row]) -> dict[str, float]:
+    """Constants that the catalog holds of an engine and of the first row's device."""
+    engine, device = catalog.load_engine(entry), catalog.load_device(rows[0].gpu)
+    fields = {name: float(getattr(engine, name)) for name in ("host_step_s", "host_sequence_s", "ingress_s")}
+    return fields | dict(engine.constants) | (dict(device.constants) if isinstance(device, GpuDevice) else {})
+
+
+def from_catalog(parameters: Sequence[Parameter], known: Mapping[str, float]) -> tuple[Parameter, ...]:
+    """Parameters that start where the last calibration ended, since every look at them plays all rows; those that the
+    catalog does not hold, or holds at zero, where they say.
+
+    >>> [each.start for each in from_catalog((CONVERTED, SINKS), {CONVERTED.name: 0.2, SINKS.name: 0.0})]
+    [0.2, 0.4]
+    """
+    return tuple(replace(each, start=known.get(each.name) or each.start) for each in parameters)
 
 
 def fitted_to(rows: Sequence[Row]) -> Sequence[Row]:

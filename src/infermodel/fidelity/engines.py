@@ -33,8 +33,8 @@ HOST = (
     Parameter("host_sequence_s", 10e-6, 0.0, 100e-6),
 )
 INGRESS = Parameter("ingress_s", 8e-3, 0.0, 0.3)
-SLOW_INGRESS = Parameter("ingress_s", 0.15, 0.0, 0.5)
-"""A start near what a quarter of a second of TTFT leaves: from milliseconds the fit ends in a worse optimum."""
+SLOW_LAUNCH = Parameter("launch_s", 40e-6, 0.0, 100e-6)
+"""A start where prompts of SGLang wait for the host: where they do not, no small step of it moves anything."""
 LAUNCH = Parameter("launch_s", 20e-6, 0.0, 100e-6)
 NARROW = Parameter("narrow_cache_efficiency", 0.6, 0.1, 1.5)
 TOKENISE = Parameter("tokenise_s", 3e-6, 0.0, 50e-6)
@@ -44,19 +44,22 @@ SINKS = Parameter("sink_attention_efficiency", 0.4, 0.05, 1.5)
 SHARING = Parameter("link_sharing", 0.1, 0.0, 2.0)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
-    "sglang": (SLOW_INGRESS, LAUNCH, GROUPED),
+    "sglang": (SLOW_LAUNCH, GROUPED),
     "vllm-0.14": (HOST[0], INGRESS, TOKENISE, CONVERTED),
     "vllm-0.10": (HOST[0], INGRESS, NARROW),
     "tensorrt-llm": (*HOST, INGRESS),
     "tensorrt-llm-0.17": (*HOST, INGRESS, LAUNCH),
 }
 """Catalog entry: what is fitted to its rows. SGLang's rows are of one model and one server; the times of a step and of
-a sequence it takes from the family. vLLM's rows tell the time of a prompt's token, which the others take from it, since
-all use the same tokenisers; the time of a sequence they do not tell from none. The efficiencies of grouped
-multiplications are the device's: SGLang's rows of DeepSeek R1 in fp8 tell the one, vLLM's of gpt-oss in mxfp4, which
-Hopper has no units for, the other."""
+a sequence it takes from the family, its ingress from medians that others published of the same server: a mean of ten
+requests a user holds the first one's wait for kernels that are still made (`cold_start_s`). vLLM's rows tell the time
+of a prompt's token, which the others take from it, since all use the same tokenisers; the time of a sequence they do
+not tell from none. The efficiencies of grouped multiplications are the device's: SGLang's rows of DeepSeek R1 in fp8
+tell the one, vLLM's of gpt-oss in mxfp4, which Hopper has no units for, the other."""
 
-FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name)
+COLD_START = "cold_start_s"
+
+FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name, COLD_START)
 
 DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name, SINKS.name, SHARING.name)
 
@@ -123,6 +126,14 @@ def play_with(
 def reaching(row: Row, values: Mapping[str, float]) -> dict[str, float]:
     """Of constants those that a row's figures can depend on: inside the engine's process nobody is in front of it."""
     return {name: value for name, value in values.items() if row.load not in INSIDE or name not in IN_FRONT}
+
+
+def witnesses(rows: Sequence[Row]) -> NDArray[Any]:
+    """Labels of rows that are one witness to standard errors: servers, or loads of a server where there are fewer than
+    three, since one server alone does not tell how servers differ.
+    """
+    servers = np.array([str(row.configuration[:8]) for row in rows])
+    return servers if len(set(servers)) > 2 else np.array([str(row.configuration) for row in rows])
 
 
 def lineage(entry: str) -> Iterator[str]:
@@ -213,7 +224,7 @@ def fit_engine(
             played = play(dict(zip(names, (float(value) for value in x), strict=True)))
             return np.array([each.weight * np.log(played[each.row][each.metric] / each.measured) for each in seen])
 
-        groups: NDArray[Any] = np.array([str(own[each.row].configuration[:8]) for each in seen])
+        groups = witnesses([own[each.row] for each in seen])
         fit = significant_fit(
             parameters, residuals, groups, iterations=iterations, step=STEP, tolerance=TOLERANCE, worth=TOLERANCE
         )

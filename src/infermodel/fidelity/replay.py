@@ -41,6 +41,9 @@ SERVER_CONSTANTS = ("tokenise_s", "front_end_request_s", "front_end_token_s")
 IN_FRONT = ("ingress_s", "egress_s", "host_sequence_s", *SERVER_CONSTANTS)
 """Everything that rows of such benchmarks do not see."""
 
+FEW_REQUESTS = 10
+"""Requests of each user in a benchmark that does not warm up."""
+
 TIGHT_TOKENS, TIGHT_SEQUENCES = 2048, 256
 """Limits of a server that has hardly any memory beside its weights."""
 
@@ -219,11 +222,24 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     predicted = metrics_of(record, measured)
     if not predicted:
         raise Skipped(f"no request fits into the KV cache of {model.kv_memory.tokens} tokens")
+    for metric in ("ttft_mean_ms", "e2e_mean_ms"):
+        if metric in predicted:
+            predicted[metric] += cold_wave_ms(row, engine)
     return Replayed(
         predicted,
         bound_by(record),
         zero_load_ttft_ms(record, model, engine, deployment.max_batched_tokens),
     )
+
+
+def cold_wave_ms(row: Row, engine: Engine) -> float:
+    """What the first request of every user adds to a mean, on an engine that then still makes its kernels.
+
+    Of benchmarks with few requests a user; longer ones begin with a warm-up, as do servers that people use.
+    """
+    if row.load != "closed" or not row.requests <= FEW_REQUESTS * row.concurrency:
+        return 0.0
+    return engine.constants.get("cold_start_s", 0.0) * row.concurrency / row.requests * 1e3
 
 
 def metrics_of(record: ServiceRecord, count: int) -> dict[str, float]:
