@@ -46,6 +46,8 @@ class Limits:
 
 
 SEATS = Limits(seats=12, budget=2048, room=100_000)
+BUDGET = Limits(seats=64, budget=48, room=100_000)
+ROOM = Limits(seats=64, budget=2048, room=15_000)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def at(path: Path, users: int, limits: Limits) -> Summary:
     low, high = 0.3, 0.6
     share = low + (high - low) * (limits.room - room(low)) / (room(high) - room(low))
     scenario = resolved(path, users, limits, share)
-    assert scenario.services[0].step_model.kv_memory.of_rank.tokens == pytest.approx(limits.room, abs=32)
+    assert scenario.services[0].step_model.kv_memory.of_rank.tokens == pytest.approx(limits.room, abs=64)
     return run(scenario).services[0].summary
 
 
@@ -84,6 +86,8 @@ def more(limits: Limits, which: str) -> Limits:
     ("limits", "which", "named", "holds", "too_many", "then"),
     [
         (SEATS, "seats", "seats (max_sequences)", 700, 1000, 1000),
+        (BUDGET, "budget", "token budget (max_batched_tokens)", 400, 1000, 1000),
+        (ROOM, "room", "KV memory", 500, 1000, 1000),
     ],
 )
 def test_what_binds_is_named_and_only_raising_it_by_half_helps(
