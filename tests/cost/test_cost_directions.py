@@ -52,7 +52,7 @@ def test_more_work_never_takes_less_time_anywhere(seed: int) -> None:
 
 MULTIPLIED_IN_16_BITS = {
     "mxfp4": (
-        ("h100-sxm", "h200-sxm", "gh200", "a100-sxm-80gb", "a100-pcie-80gb"),
+        ("h100-sxm", "h200-sxm", "gh200", "h100-pcie", "h100-nvl", "a100-sxm-80gb", "a100-pcie-80gb"),
         "gpt-oss-120b on vLLM: inferencex on H100 and H200, gpustack_lab on A100",
     ),
 }
