@@ -15,10 +15,8 @@ from infermodel.architecture import (
     GroupedAttention,
     Indexer,
     Layer,
-    LinearAttention,
     Mamba,
     Mamba2,
-    ShortConvolution,
 )
 from infermodel.formats.hf.config import MOST_LAYERS, Config
 from infermodel.formats.hf.latent import indexer_kinds, latent
@@ -41,6 +39,7 @@ from infermodel.formats.hf.pieces import (
     network,
     stack,
 )
+from infermodel.formats.hf.recurrences import convolution, delta_net, kimi_delta, lightning, mamba, mamba2, olmo_delta
 
 
 def alternating(
@@ -74,83 +73,10 @@ def interval(config: Config, index: int) -> bool:
     return (index + 1) % (config.whole("full_attention_interval", default=4) or 4) == 0
 
 
-def delta_net(config: Config) -> LinearAttention:
-    """A gated delta net (Qwen3-Next)."""
-    return LinearAttention(
-        config.whole("linear_num_key_heads"),
-        config.whole("linear_num_value_heads"),
-        config.whole("linear_key_head_dim"),
-        config.whole("linear_value_head_dim"),
-        config.whole("linear_conv_kernel_dim"),
-    )
-
-
 def _gated(config: Config, index: int) -> Attention:
     plain = grouped(config, qk_norm=True)
     bias = config.flag("attention_bias")
     return replace(plain, gate_columns=plain.heads * plain.head_dim, qkv_bias=bias, output_bias=bias)
-
-
-def kimi_delta(heads: str, width: str, kernel: str, *, low_rank: bool) -> Callable[[Config], LinearAttention]:
-    """Kimi's delta attention: a decay for each channel, its projection and the gate's of low rank or not."""
-
-    def found(config: Config) -> LinearAttention:
-        given = config.mapping("linear_attn_config")
-        sizes = {
-            name: given.get(other) if type(given.get(other)) is int else config.whole(name)
-            for name, other in ((heads, "num_heads"), (width, "head_dim"), (kernel, "short_conv_kernel_size"))
-        }
-        count, dim, taps = (int(value or 0) for value in sizes.values())
-        return LinearAttention(count, count, dim, dim, taps, "channel", dim if low_rank else 0)
-
-    return found
-
-
-def _lightning(config: Config) -> LinearAttention:
-    heads = config.whole("num_attention_heads")
-    width = config.whole("head_dim", default=config.whole("hidden_size") // heads)
-    return LinearAttention(heads, heads, width, width, 0, "fixed")
-
-
-def _olmo_delta(config: Config) -> LinearAttention:
-    heads = config.whole("num_attention_heads")
-    keys = config.whole("linear_num_key_heads", default=heads)
-    width = config.whole("linear_key_head_dim", default=int(0.75 * config.whole("hidden_size") / keys))
-    return LinearAttention(
-        keys,
-        config.whole("linear_num_value_heads", default=heads),
-        width,
-        config.whole("linear_value_head_dim", default=2 * width),
-        config.whole("linear_conv_kernel_dim"),
-    )
-
-
-def mamba2(config: Config, inner: int | None = None, *, norm: bool = True, bias: bool | None = None) -> Mamba2:
-    """Mamba-2 under the names that Bamba, Granite 4 and Falcon-H1 use."""
-    return Mamba2(
-        config.whole("mamba_expand") * config.whole("hidden_size") if inner is None else inner,
-        config.whole("mamba_n_heads"),
-        config.whole("mamba_n_groups"),
-        config.whole("mamba_d_state"),
-        config.whole("mamba_d_conv"),
-        config.flag("mamba_conv_bias", True),
-        config.flag("mamba_proj_bias") if bias is None else bias,
-        norm,
-    )
-
-
-def mamba(config: Config, inner_norms: bool = False) -> Mamba:
-    """Mamba under the names that Jamba uses."""
-    hidden, rank = config.whole("hidden_size"), config.keys.get("mamba_dt_rank")
-    return Mamba(
-        config.whole("mamba_expand") * hidden,
-        config.whole("mamba_d_state"),
-        rank if type(rank) is int else ceil(hidden / 16),
-        config.whole("mamba_d_conv"),
-        config.flag("mamba_conv_bias", True),
-        config.flag("mamba_proj_bias"),
-        inner_norms,
-    )
 
 
 def _plain(config: Config, index: int) -> Attention:
@@ -193,11 +119,6 @@ def _falcon_h1(config: Config) -> Body:
     both = (_plain(config, 0), recurrence)
     extra = config.whole("hidden_size") * (config.flag("projectors_bias") - config.flag("mamba_proj_bias"))
     return stack(lambda _: [both] * config.layers(), dense(bias="mlp_bias"), each=lambda _: extra)(config)
-
-
-def convolution(config: Config) -> ShortConvolution:
-    """The short convolution of LFM2."""
-    return ShortConvolution(config.whole("hidden_size"), config.whole("conv_L_cache"), config.flag("conv_bias"))
 
 
 def _lfm2_width(config: Config) -> list[FeedForward]:
@@ -382,13 +303,13 @@ HYBRID: Mapping[str, Reader] = {
     "olmo_hybrid": stack(
         alternating(
             lambda config, _: grouped(config, wide_qk_norm=True, qkv_bias=config.flag("attention_bias")),
-            _olmo_delta,
+            olmo_delta,
             lambda config, index: index % 4 == 3 or (config.layers() < 4 and index == config.layers() - 1),
         ),
         dense(),
     ),
     "minimax": stack(
-        alternating(lambda config, _: grouped(config), _lightning, lambda _, index: index % 2 == 0),
+        alternating(lambda config, _: grouped(config), lightning, lambda _, index: index % 2 == 0),
         mixture(routed(width="intermediate_size"), everywhere),
     ),
     "bailing_hybrid": _bailing,

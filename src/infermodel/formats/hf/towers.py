@@ -8,7 +8,8 @@ from typing import Any
 
 from infermodel.architecture import Tower
 from infermodel.formats.hf.config import Config
-from infermodel.formats.hf.encoders import ENCODERS, linear, neck
+from infermodel.formats.hf.encoder_pieces import linear
+from infermodel.formats.hf.encoders import ENCODERS, neck
 
 PARTS: Mapping[str, str] = {"vision_config": "vision", "audio_config": "sound", "high_res_vision_config": "fine vision"}
 """Where a wrapper keeps its encoders, and what to call them."""

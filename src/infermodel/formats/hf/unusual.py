@@ -8,8 +8,8 @@ from math import ceil
 
 from infermodel.architecture import DenseFeedForward, ExpertFeedForward, GroupedAttention, Layer, LinearAttention
 from infermodel.formats.hf.config import LARGEST, MOST_LAYERS, Config
-from infermodel.formats.hf.hybrid import mamba
 from infermodel.formats.hf.pieces import Body, Reader, experts, grouped, known, network
+from infermodel.formats.hf.recurrences import mamba
 
 
 def _hrm(config: Config) -> Body:
