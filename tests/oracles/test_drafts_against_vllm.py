@@ -7,6 +7,7 @@ from itertools import accumulate
 from random import Random
 
 import numpy as np
+import pytest
 from toy_models import AffineModel
 from vllm_blocks import Memory
 from vllm_engine import Engine
@@ -55,12 +56,15 @@ def seed_of_draws(name: str) -> int:
     return int(named_streams(1, "replication 0")(name).integers(2**63))
 
 
-def test_each_sequence_takes_its_drafts_of_the_budget() -> None:
+@pytest.mark.parametrize(
+    ("cases", "least_played", "least_crowded"), [(40, 24, 2), pytest.param(150, 90, 10, marks=pytest.mark.slow)]
+)
+def test_each_sequence_takes_its_drafts_of_the_budget(cases: int, least_played: int, least_crowded: int) -> None:
     """Whoever is admitted, and what its prompt takes, depends on k + 1 tokens of every sequence. Left out are cases in
     which sequences found no place in a step that were running: the simulation lets all of them have it.
     """
     played = crowded = 0
-    for seed in range(150):
+    for seed in range(cases):
         case = drawn(seed)
         chances = tuple(accumulate([0.75] * case.drafts, lambda p, q: p * q))
         draws = seed_of_draws("acceptance")
@@ -92,8 +96,8 @@ def test_each_sequence_takes_its_drafts_of_the_budget() -> None:
         assert table.first_scheduled_at.tolist() == [job.begun for job in jobs], seed
         assert table.first_token_at.tolist() == [job.first for job in jobs], seed
         assert table.finished_at.tolist() == [job.last for job in jobs], seed
-    assert played >= 90
-    assert crowded >= 10
+    assert played >= least_played
+    assert crowded >= least_crowded
 
 
 def starved(engine: Engine) -> bool:

@@ -265,7 +265,7 @@ def test_two_hundred_points_keep_two_processes_busy(tmp_path: Path) -> None:
 
 def test_capacities_have_paired_intervals_too(tmp_path: Path) -> None:
     file = sweep_file(tmp_path)
-    base = (tmp_path / "base.yaml").read_text() + "objectives: {ttft_p50: 200 ms}\n"
+    base = (tmp_path / "base.yaml").read_text() + "objectives: {ttft_p50: 300 ms}\n"
     (tmp_path / "base.yaml").write_text(base)
     file.write_text(
         "title: wider\nbase: base.yaml\nask: capacity\nwidth: 5 %\nreplications: 3\nfewest: 100\naxes:\n"
