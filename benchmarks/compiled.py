@@ -32,6 +32,7 @@ HOT = (
     "cost/gpu.py",
     "cost/kernels.py",
     "cost/ranks.py",
+    "cost/record.py",
     "cost/step.py",
     "cost/work.py",
 )  # fmt: skip

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from infermodel.cost.attention import AttentionRate, PromptLoad, prompt_load, steps_to_window
-from infermodel.cost.step import FOREVER, Batch, Chunk, Record
+from infermodel.cost.record import Record
+from infermodel.cost.step import FOREVER, Batch, Chunk
 
 
 class Load(Record):

@@ -8,6 +8,7 @@ from math import inf
 from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
 from infermodel.cost.block_pool import WindowGroups
+from infermodel.cost.record import Record
 
 Bound = Literal["compute", "memory", "network", "latency", "host"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "network", "latency", "host")
@@ -15,26 +16,6 @@ BOUNDS: tuple[Bound, ...] = ("compute", "memory", "network", "latency", "host")
 
 FOREVER: Final = 1 << 40
 """Steps of a straight line that nothing ends."""
-
-
-class Record:
-    """A plain object with slots, which costs less to make and to read than a tuple, and compiled much less; equal and
-    shown by what its constructor takes, in that order, as `__match_args__` says.
-    """
-
-    __slots__ = ()
-    __match_args__: ClassVar[tuple[str, ...]] = ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and all(
-            getattr(self, name) == getattr(other, name) for name in type(self).__match_args__
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__match_args__)
-        return f"{type(self).__name__}({fields})"
 
 
 class Chunk(Record):

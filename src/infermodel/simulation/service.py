@@ -25,10 +25,10 @@ from infermodel.simulation.router import RANK_ROUTERS, ROUTERS, SHARED_QUEUE, Lo
 from infermodel.simulation.running import Running
 from infermodel.simulation.spec import Horizon, ServiceSpec, longest_in_memory
 from infermodel.simulation.streams import Streams
-from infermodel.simulation.system import SystemProcess
+from infermodel.simulation.system import SystemProcess, with_outages
 from infermodel.simulation.tally import Tally
 from infermodel.simulation.verified import VerifiedRunning
-from infermodel.tables import ServiceRecord, Timeline
+from infermodel.tables import ServiceRecord
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import ClosedTraffic, Traffic
@@ -359,14 +359,14 @@ class Service:
         totals = {
             **recorder.totals,
             "preemptions": preemptions,
-            "up_s": np.array([ended_at - self._systems[s].down_s(ended_at) for s in self._system_of]),
+            "up_s": np.array([ended_at - system.down_s(ended_at) for system in self._systems for _ in system.replicas]),
             "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
         }
         return ServiceRecord(
             name=self._spec.name,
             requests=table,
             gaps=recorder.gap_histogram(sum(each.waited_s() for each in self.replicas)),
-            timeline=self._with_outages(recorder.timeline(ended_at)),
+            timeline=with_outages(recorder.timeline(ended_at), self._systems, ended_at),
             replicas=len(self.replicas),
             replica_totals=totals,
             idle_w=model.idle_w,
@@ -384,20 +384,3 @@ class Service:
             front_end_processes=sum(each.processes for each in dict.fromkeys(self._front_ends)),
             texts=self._log.texts(sent),
         )
-
-    def _with_outages(self, timeline: Timeline) -> Timeline:
-        """The timeline with its column of replica-seconds up, where any system was down."""
-        ended_at = self._tally.ended_at
-        if not any(system.down_s(ended_at) for system in self._systems):
-            return timeline
-        edges_s = np.minimum(timeline.edges_s, ended_at)
-        up_s = np.zeros(len(edges_s) - 1)
-        for system in self._systems:
-            down_s = np.array([system.down_s(float(edge)) for edge in edges_s])
-            up_s += len(system.replicas) * np.diff(edges_s - down_s)
-        return Timeline(timeline.edges_s, {**timeline.columns, "up_s": up_s})
-
-    @property
-    def _system_of(self) -> list[int]:
-        """System of each replica."""
-        return [system.number for system in self._systems for _ in system.replicas]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from infermodel.simulation.alarm import ARRIVE, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.tally import Tally
+from infermodel.tables import Timeline
 
 
 class Fleet(Protocol):
@@ -62,3 +65,15 @@ class SystemProcess:
             free_from = start + outage.for_s
             seconds += max(0.0, min(free_from, until_s) - start)
         return seconds
+
+
+def with_outages(timeline: Timeline, systems: Sequence[SystemProcess], ended_at: float) -> Timeline:
+    """The timeline with its column of replica-seconds up, where any system was down."""
+    if not any(system.down_s(ended_at) for system in systems):
+        return timeline
+    edges_s = np.minimum(timeline.edges_s, ended_at)
+    up_s = np.zeros(len(edges_s) - 1)
+    for system in systems:
+        down_s = np.array([system.down_s(float(edge)) for edge in edges_s])
+        up_s += len(system.replicas) * np.diff(edges_s - down_s)
+    return Timeline(timeline.edges_s, {**timeline.columns, "up_s": up_s})
