@@ -1,6 +1,7 @@
 """`infermodel import`: what a result is, for people, for programs, and as requests to play."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,24 @@ def test_lengths_beyond_the_context_are_warned_of(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("arrived_at_s,prompt_tokens,output_tokens\n0,5,5\n1,131072,5\n")
     assert "warning: 1 requests are longer than the 131,072 tokens" in call(path, "-o", tmp_path / "my.yaml").stdout
+
+
+TRACES = Path(os.environ.get("INFERMODEL_TRACES", "nowhere"))
+
+
+@pytest.mark.skipif(not TRACES.is_dir(), reason="INFERMODEL_TRACES points to no traces")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("AzureLLMInferenceTrace_code_2023.csv", ("azure", 8819, 2.566, 2048, 28)),
+        ("AzureLLMInferenceTrace_conv_2023.csv", ("azure", 19366, 5.53, 1155, 211)),
+        ("mooncake_fast25_conversation.jsonl.gz", ("mooncake", 12031, 3.401, 12035, 343)),
+        ("mooncake_fast25_synthetic.jsonl.gz", ("mooncake", 3993, 3.906, 15325, 149)),
+    ],
+)
+def test_real_traces_are_named_with_their_content(name: str, told: tuple[str, int, float, int, int]) -> None:
+    """As the publishers' pages say: requests, requests a second, mean tokens of prompts and answers."""
+    (log,) = json.loads(call(TRACES / name, "--json").stdout)["tables"]["logs"]
+    said = (log["format"], log["requests"], log["rate_per_s"], log["prompt"][0], log["output"][0])
+    assert said[:2] == told[:2]
+    assert said[2:] == pytest.approx(told[2:], rel=0.02)
