@@ -21,8 +21,8 @@ HOT = (
         f"simulation/{name}.py"
         for name in (
             "alarm", "answer_share", "callers", "chunks", "clients", "decoding", "gate", "members", "memory/ledger",
-            "memory/memory", "memory/prefixes", "prompts_first", "questions", "ranks", "recorder", "replica", "router",
-            "running", "service", "system", "tally", "verified", "waits",
+            "memory/memory", "memory/pieces", "memory/prefixes", "prompts_first", "questions", "ranks", "recorder",
+            "replica", "router", "running", "service", "system", "tally", "verified", "waits",
         )
     ),
     "cost/attention.py",

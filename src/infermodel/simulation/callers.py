@@ -78,10 +78,7 @@ class Callers:
         number = log.extend(request)
         log.arrived_at[number] = now
         if self.gate is not None:
-            log.keys[number] = key
-            priority = self.gate.tenant_of(key).priority
-            if priority is not None:
-                log.priority[number] = priority
+            self.gate.note_key(number, key)
         self._tally.count_in(number)
         at = now + self._spec.way_s(log.prompt_tokens[number])
         self._clock.call_at(at, self._order, partial(self._dispatch, number))

@@ -55,7 +55,11 @@ class Service:
         self._log = log = RequestLog()
         self._tally = Tally(clock, horizon, log, self._end)
         self._recorder = StepRecorder(spec.replicas)
-        self._gate = Gate(spec.rate_limits, streams) if spec.rate_limits else None
+        self._gate = (
+            Gate(spec.rate_limits, self._dispatch, self._reject, self._tally, clock, self._order, streams)
+            if spec.rate_limits
+            else None
+        )
         self._route = ROUTERS.get(spec.router)
         self._load_matters = self._route is not None and spec.replicas > 1
         discipline = QUEUES[spec.queue]
@@ -152,7 +156,7 @@ class Service:
         if log.prompt_tokens[request] + log.output_tokens[request] > self.most_tokens:
             self._reject(request)
         elif self._gate is not None:
-            self._pass(self._gate, request)
+            self._gate.come(request)
         else:
             self._dispatch(request)
 
@@ -184,31 +188,6 @@ class Service:
         self._tally.count_out(request)
         if self._clients is not None:
             self._clients.on_answered(request, at)
-
-    def _pass(self, gate: Gate, request: int) -> None:
-        """A request comes to the gate, behind those of its key that were refused and wait at the client."""
-        key, tenant = gate.key(request), gate.tenant(request)
-        self._log.keys[request] = key
-        if tenant.priority is not None:
-            self._log.priority[request] = tenant.priority
-        gate.lines[key].append(request)
-        if len(gate.lines[key]) == 1:
-            self._try(gate, key)
-
-    def _try(self, gate: Gate, key: int) -> None:
-        """Send what waits in a key's line until one is refused; that one tries again when it was told to."""
-        line, now, log = gate.lines[key], self._clock.now, self._log
-        while line and not self._tally.ended:
-            request = line[0]
-            again = gate.ask(key, now, gate.tokens(log.prompt_tokens[request], log.output_tokens[request]))
-            if now < again < inf:
-                self._clock.call_at(again, self._order, lambda: self._try(gate, key))
-                return
-            line.popleft()
-            if again == inf:
-                self._reject(request)
-            else:
-                self._dispatch(request)
 
     def _dispatch(self, request: int) -> None:
         """Choose a replica for a request, which enters its server."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from infermodel.simulation.memory.unheld import NOBODY, Piece, Unheld
+from infermodel.simulation.memory.pieces import NOBODY, Node, Piece
+from infermodel.simulation.memory.unheld import Unheld
 
 
 class Text(NamedTuple):
@@ -33,20 +34,6 @@ class Text(NamedTuple):
     def laid(self) -> int:
         """Blocks that can be found by somebody."""
         return self.named if self.own is None else self.blocks
-
-
-class Node:
-    """A run of names: blocks `first` to `end` of all texts that go through it, and the pieces that hold them."""
-
-    __slots__ = ("children", "end", "first", "names", "parent", "pieces")
-
-    def __init__(self, names: Sequence[int], first: int, end: int, parent: Node | None) -> None:
-        self.names = names
-        self.first = first
-        self.end = end
-        self.parent = parent
-        self.children: dict[int, Node] = {}
-        self.pieces: list[Piece] = []  # the oldest first
 
 
 Held = tuple[tuple[Piece, int], ...]

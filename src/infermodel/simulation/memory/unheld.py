@@ -1,39 +1,8 @@
-"""Runs of blocks as they lie in KV memory, and the line in which those that nobody holds wait to be used again."""
+"""The line in which runs of blocks that nobody holds wait to be used again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from infermodel.simulation.memory.prefixes import Node
-
-NOBODY: Final = -1
-
-
-class Piece:
-    """A run of blocks that one request wrote, one after the other; all of it has the same holders.
-
-    Attributes:
-        node: what the blocks are called; None: names that nobody looks for.
-        first: place of the first block in the context of whoever holds it.
-        end: place after the last one; while `writer` writes, as far as it may come.
-        holders: requests that hold it.
-        writer: the request that writes it, `NOBODY` when that is over.
-        upper: the piece that its writer wrote after it, where it was cut in two or goes on under other names.
-    """
-
-    __slots__ = ("after", "before", "end", "first", "holders", "node", "upper", "writer")
-
-    before: Piece
-    after: Piece
-
-    def __init__(self, node: Node | None, first: int, end: int, holders: int, writer: int = NOBODY) -> None:
-        self.node = node
-        self.first = first
-        self.end = end
-        self.holders = holders
-        self.writer = writer
-        self.upper: Piece | None = None
+from infermodel.simulation.memory.pieces import Piece
 
 
 class Unheld:
