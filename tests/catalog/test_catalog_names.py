@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infermodel import catalog
-from infermodel.catalog import CatalogError, build
+from infermodel.catalog import CatalogError, build, repositories
 
 USED = {
     "devices": "wse-3 a100-sxm-80gb a100-pcie-80gb h100-sxm h200-sxm b200 gb200 mi300x l40s gh200 rtx-pro-6000 "
@@ -81,3 +81,41 @@ def test_all_that_is_missing_is_named() -> None:
         build.device("mine", {k: v for k, v in GPU.items() if k not in ("power_idle", "memory_bandwidth")}, "here")
     with pytest.raises(CatalogError, match="here: title missing"):
         build.device("mine", {k: v for k, v in GPU.items() if k != "title"}, "here")
+
+
+@pytest.mark.parametrize(
+    ("asked", "model", "repository"),
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("DEEPSEEK-AI/deepseek-r1-0528", "deepseek-r1", "deepseek-ai/DeepSeek-R1-0528"),
+        ("llama-3.1-8b", "llama-3.1-8b", "meta-llama/Llama-3.1-8B"),
+    ],
+)
+def test_a_model_may_be_named_by_its_repository(asked: str, model: str, repository: str) -> None:
+    found = catalog.load_model(asked)
+    assert (found.name, found.repository) == (model, repository)
+    assert found.layers == catalog.load_model(model).layers
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("meta-llama/Llama-3.1-9B-Instruct", "; did you mean 'meta-llama/Llama-3.1-8B-Instruct'?"),
+        ("someone/gpt-oss-120b", "; did you mean 'openai/gpt-oss-120b'?"),
+        ("nobody/nothing-like-it", ""),
+    ],
+)
+def test_a_repository_that_is_not_held_has_the_nearest_named(asked: str, hint: str) -> None:
+    with pytest.raises(CatalogError) as error:
+        catalog.load_model(asked)
+    assert str(error.value) == f"no model named {asked!r}{hint}"
+
+
+def test_every_model_names_where_its_weights_are() -> None:
+    assert set(catalog.repository_ids().values()) == set(catalog.names("models"))
+
+
+@pytest.mark.parametrize("also", [{"repositories": ["a/b"]}, {"repositories": "a/b", "source": "a card"}])
+def test_other_repositories_have_a_source(also: dict[str, object]) -> None:
+    with pytest.raises(CatalogError, match="here: also: expected repositories"):
+        repositories.also({"also": also}, "here")

@@ -122,6 +122,21 @@ def test_defaults_come_from_hardware_engine_and_model(file: Path) -> None:
     assert [each.name for each in gpus.objectives] == ["tpot_p95"]
 
 
+def test_a_model_may_be_named_by_its_repository(file: Path) -> None:
+    plain = resolved(file).services[0]
+    named = resolved(file, "services.0.model=Meta-Llama/Llama-3.1-8B-Instruct").services[0]
+    assert named.architecture.repository == "meta-llama/Llama-3.1-8B-Instruct"
+    assert (named.architecture.name, named.prices, named.architecture.layers) == (
+        "llama-3.1-8b",
+        plain.prices,
+        plain.architecture.layers,
+    )
+    (error,) = refused(file, "services.0.model=meta-llama/Llama-3.1-9B-Instruct")
+    assert (
+        "no model named 'meta-llama/Llama-3.1-9B-Instruct'; did you mean 'meta-llama/Llama-3.1-8B-Instruct'?" in error
+    )
+
+
 def test_services_share_one_traffic_unless_they_have_their_own(file: Path) -> None:
     own = "services.1.traffic={arrivals: {kind: closed, users: 4, think_time: 2 s}, prompt_tokens: {kind: uniform, " \
         "low: 1, high: 9}, output_tokens: {kind: table, tokens: [1, 2]}}"  # fmt: skip

@@ -30,6 +30,8 @@ class ModelArchitecture:
         stored_bytes: of the weights as published, where not all of them are in `default_precision`.
         formats: of them, by what they are part of (attention, recurrence, dense, shared, experts), where they differ.
         state_number_bytes: of a number of a recurrence's matrices; pasts of convolutions have 2.
+        repository: where its weights are published, as engines take it; empty where nobody says.
+        bytes_of_counted: what a checkpoint's own files take, over what is counted from its configuration.
     """
 
     name: str
@@ -47,6 +49,8 @@ class ModelArchitecture:
     stored_bytes: float | None = None
     formats: tuple[tuple[str, str], ...] = ()
     state_number_bytes: float = 2.0
+    repository: str = ""
+    bytes_of_counted: float = 1.0
 
     @cached_property
     def distinct_layers(self) -> tuple[tuple[Layer, int], ...]:

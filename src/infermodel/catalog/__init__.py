@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 
 from infermodel.architecture import ModelArchitecture
-from infermodel.catalog import build, prices, shapes, versions
+from infermodel.catalog import build, prices, repositories, shapes, versions
 from infermodel.catalog.documents import CatalogError, names, read
 from infermodel.catalog.prices import Price, TokenPrice
+from infermodel.catalog.repositories import repository_ids
 from infermodel.engine import Engine
 from infermodel.hardware import Device, System
 
@@ -25,9 +27,9 @@ __all__ = [
     "load_engine_version",
     "load_model",
     "load_price",
-    "load_repository",
     "load_system",
     "names",
+    "repository_ids",
     "systems_with",
 ]
 
@@ -66,18 +68,14 @@ def systems_with(words: str) -> tuple[str, ...]:
 
 @cache
 def load_model(name: str) -> ModelArchitecture:
-    """A model's architecture, such as `llama-3.1-8b`."""
-    return shapes.architecture(name, read("models", name), f"models/{name}.yaml")
+    """A model's architecture, by its name, or by a repository on Hugging Face that its file holds.
 
-
-@cache
-def load_repository(name: str) -> str:
-    """Where a model's weights are published, as engines take it; empty where its file does not say.
-
-    >>> load_repository("qwen3-8b")
-    'Qwen/Qwen3-8B'
+    >>> load_model("llama-3.1-8b").repository, load_model("meta-llama/Llama-3.1-8B-Instruct").name
+    ('meta-llama/Llama-3.1-8B', 'llama-3.1-8b')
     """
-    return str(read("models", name).get("repository", ""))
+    model, asked = repositories.model_named(name)
+    found = shapes.architecture(model, read("models", model), f"models/{model}.yaml")
+    return replace(found, repository=asked) if asked else found
 
 
 @cache

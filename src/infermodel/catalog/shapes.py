@@ -75,7 +75,8 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     check_keys(
         content,
         (
-            *("title", "repository", "shape", "layers", "tied_embeddings", "default_precision", "published_parameters"),
+            *("title", "repository", "also", "shape", "layers", "tied_embeddings"),
+            *("default_precision", "published_parameters"),
             *dimensions,
         ),
         where,
@@ -108,4 +109,5 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
         published_parameters=None if published is None else published.value,
         default_precision=str(precision),
         provenance=provenance,
+        repository=str(content.get("repository", "")),
     )

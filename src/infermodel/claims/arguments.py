@@ -70,7 +70,11 @@ def catalogued(word: str, kind: str, value: Any, services: Collection[str]) -> l
     return [] if value in known else [Slip((), f"no {word} named {named(value)}", did_you_mean(str(value), known))]
 
 
-model = partial(catalogued, "model", "models")
+def model(value: Any, services: Collection[str]) -> list[Slip]:
+    """A model of the catalog, by its name or its repository."""
+    return [] if value in catalog.repository_ids() else catalogued("model", "models", value, services)
+
+
 system = partial(catalogued, "system", "systems")
 device = partial(catalogued, "device", "devices")
 price_list = partial(catalogued, "price", "prices")

@@ -49,8 +49,8 @@ KINDS: Mapping[str, Callable[[str], Sourced]] = {
 def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
     """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures.
 
-    A name alone is looked for in every kind. A model may also be the path of a config.json or of a checkpoint's folder:
-    what was understood of it, kind by kind.
+    A name alone is looked for in every kind. A model may also be a repository on Hugging Face, or the path of
+    a config.json or of a checkpoint's folder: what was understood of it, kind by kind.
     """
     told = Told("catalog", as_json=as_json)
     if kind is None:
@@ -58,6 +58,8 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
         told.table("catalog", [{"kind": each, "name": entry} for each in KINDS for entry in known.names(each)])
         told.end()
         return
+    if name is None and kind.count("/") == 1 and kind not in known.names("models") and not Path(kind).exists():
+        kind, name = "models", kind
     plural = kind if kind in KINDS else f"{kind}s"
     if plural not in KINDS and name is None:
         kinds = [each for each in KINDS if kind in known.names(each)]
@@ -77,14 +79,15 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
         told.cells(plural, [("name", "title"), *titles])
         told.end()
         return
-    if plural == "models" and (name in known.names(plural) or Path(name).exists()):
-        click.echo(of_model(name))
-        return
-    if name not in known.names(plural):
+    if plural == "models":
+        shown, text = of_model(name)
+    elif name in known.names(plural):
+        shown = KINDS[plural](name)
+        text = figures(shown)
+    else:
         said = f"no {plural.removesuffix('s')} named {name!r}"
         raise click.UsageError("; ".join(filter(None, (said, did_you_mean(name, known.names(plural))))))
-    shown = KINDS[plural](name)
-    told.text(figures(shown))
+    told.text(text)
     tell_figures(told, shown)
     told.end()
 
@@ -96,22 +99,31 @@ def tell_figures(told: Told, shown: Sourced) -> None:
     told.table("rules", ({"rule": each, **plain(rule)} for each, rule in rules.items()))
 
 
-def of_model(name: str) -> str:
-    """A model's figures and its layers, of the catalog or of a file.
+def of_model(name: str) -> tuple[Sourced, str]:
+    """A model and its figures and layers, of the catalog or of a file.
 
     Raises:
-        UsageError: a file that is not understood; the message says why.
+        UsageError: no model of that name, or a file that is not understood; the message says why.
     """
-    if name in known.names("models"):
-        model = known.load_model(name)
-        return f"{figures(model)}\n\n{kinds(model)}"
     path = Path(name)
+    if name in known.names("models") or not path.exists():
+        try:
+            model = known.load_model(name)
+        except known.CatalogError as error:
+            raise click.UsageError(str(error)) from None
+        return model, f"{figures(model)}\n\n{weights_of(model.name)}\n\n{kinds(model)}"
     try:
         model = read_hf_config(path)
-        tensors = read_headers(path if path.is_dir() else path.parent)
+        tensors = read_headers(path if path.is_dir() else path.parent, len(model.layers))
     except (FormatError, OSError) as error:
         raise click.UsageError(str(error)) from None
-    return f"{model.title}\n\n{kinds(model, tensors)}"
+    return model, f"{model.title}\n\n{kinds(model, tensors)}"
+
+
+def weights_of(model: str) -> str:
+    """The repositories of a model's weights."""
+    ids = [each for each, name in known.repository_ids().items() if name == model]
+    return f"weights: {', '.join(ids)}" if ids else "weights: not published"
 
 
 def figures(shown: Sourced) -> str:

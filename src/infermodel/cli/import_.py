@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from infermodel.catalog import repository_ids
 from infermodel.cli.run import refusal
 from infermodel.cli.table import aligned
 from infermodel.cli.told import Told, json_option
@@ -148,7 +149,7 @@ def page(run: Measured) -> str:
     lines = [
         files,
         f"{run.tool} {run.version}",
-        f"model     {run.model or 'not told'}",
+        f"model     {run.model or 'not told'}{_known(run.model)}",
         f"load      {run.load}",
         f"requests  {run.requests}, {run.failed} failed{took}" if run.requests else "requests  not told",
         f"prompts   {_tokens(run.prompt)}",
@@ -161,6 +162,12 @@ def page(run: Measured) -> str:
         *(f"note: {note}" for note in run.notes),
     ]
     return "\n".join(lines)
+
+
+def _known(model: str) -> str:
+    """The name in the catalog of a model that is called by its repository."""
+    known = repository_ids().get(model)
+    return f" ({known} in the catalog)" if known else ""
 
 
 def _meanings(name: str, run: Measured) -> list[str]:

@@ -68,4 +68,6 @@ def totals_of(model: ModelArchitecture, tensors: Tensors | None) -> Iterator[tup
         yield "bytes of weights", f"{model.weights_bytes / 1e9:,.2f} GB"
     if tensors is not None:
         by_type = ", ".join(f"{name} {size / 1e9:,.2f}" for name, size in sorted(tensors.by_type.items()))
+        if tensors.drafts:
+            yield "of them to draft", f"{tensors.drafts / 1e9:,.2f} GB"
         yield "bytes in the files", f"{tensors.bytes / 1e9:,.2f} GB in {tensors.tensors:,} tensors ({by_type})"

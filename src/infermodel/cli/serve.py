@@ -59,15 +59,13 @@ def serve(
         from infermodel.serve import api
     except ModuleNotFoundError as missing:
         raise click.UsageError(f"needs {missing.name}: install infermodel[serve]") from None
-    from infermodel.catalog import load_repository, names
     from infermodel.serve.fleet import Fleet
     from infermodel.serve.keys import Keys
     from infermodel.simulation.streams import named_streams
 
     seed = resolved.seed if seed is None else seed
     fleet = Fleet(service, seed=seed, speed=speed, background=others(service, background))
-    model = service.architecture.name
-    repository = load_repository(model) if model in names("models") else ""
+    model, repository = service.architecture.name, service.architecture.repository
     served = api.Served(
         names=tuple(dict.fromkeys(filter(None, (repository, model)))),
         context=fleet.service.most_tokens,

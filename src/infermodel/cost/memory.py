@@ -59,9 +59,12 @@ def formats_of(architecture: ModelArchitecture, deployment: Deployment) -> Forma
 def weights_bytes(
     layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment, tile: int = 1
 ) -> float:
-    """Bytes of the layers' weights on one GPU, experts kept in 4-bit blocks padded to multiples of `tile`."""
+    """Bytes of the layers' weights on one GPU, experts kept in 4-bit blocks padded to multiples of `tile`; what a
+    checkpoint's files take, where they were looked at and are served as they are.
+    """
     shard, precision = shard_of(deployment), deployment.precision.weights
-    return sum(
+    as_published = precision == architecture.default_precision
+    return (architecture.bytes_of_counted if as_published else 1.0) * sum(
         count
         * (
             layer_bytes(layer, architecture.hidden, shard, precision, formats_of(architecture, deployment))

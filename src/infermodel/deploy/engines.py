@@ -59,9 +59,7 @@ def command_of(service: ResolvedService) -> Command | None:
 
 def repository_of(service: ResolvedService) -> str:
     """Where the weights are; a model of a file of one's own has a place to fill in."""
-    name = service.architecture.name
-    found = catalog.load_repository(name) if name in catalog.names("models") else ""
-    return found or f"./{name}"
+    return service.architecture.repository or f"./{service.architecture.name}"
 
 
 def notes_of(asked: Asked, engine: str) -> list[str]:
@@ -128,7 +126,7 @@ def vllm(asked: Asked) -> Command:
     if service.speculation is not None:
         drafted = {"num_speculative_tokens": service.speculation.drafted}
         draft = service.speculation.draft
-        by = {"method": "ngram"} if draft is None else {"method": "draft_model", "model": _weights_of(draft.name)}
+        by = {"method": "ngram"} if draft is None else {"method": "draft_model", "model": draft.repository}
         flags.append(("--speculative-config", json.dumps({**by, **drafted})))
     notes = []
     if deployment.expert_parallel not in (1, asked.of_stage):
@@ -188,7 +186,7 @@ def sglang(asked: Asked) -> Command:
         else:
             flags += [
                 ("--speculative-algorithm", "STANDALONE"),
-                ("--speculative-draft-model-path", _weights_of(draft.name)),
+                ("--speculative-draft-model-path", draft.repository),
                 ("--speculative-num-steps", str(drafted)),
                 ("--speculative-eagle-topk", "1"),
                 ("--speculative-num-draft-tokens", str(drafted + 1)),
@@ -284,10 +282,6 @@ def _to_8_bits(asked: Asked) -> bool:
     """Whether weights published in 16 bits are made 8 bits wide as they are loaded."""
     published = asked.service.architecture.default_precision
     return asked.service.deployment.precision.weights == "fp8" and published in ("bf16", "fp16")
-
-
-def _weights_of(draft: str) -> str:
-    return catalog.load_repository(draft)
 
 
 def _of_node(asked: Asked) -> int:

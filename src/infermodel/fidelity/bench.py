@@ -138,7 +138,8 @@ def _asks_for(run: Measured, server: Row, asked_as: Collection[str]) -> bool:
 
 
 def same_model(asked: str, model: str) -> bool:
-    """Whether the name that a client asked for is that of a model of the catalog, however it was tuned or packed.
+    """Whether the name that a client asked for is that of a model of the catalog, however it was tuned or packed. A
+    repository that the catalog holds is one model's and no other's.
 
     >>> same_model("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"), same_model("llama-3.1-70b", "llama-3.1-8b")
     (True, False)
@@ -147,6 +148,8 @@ def same_model(asked: str, model: str) -> bool:
     >>> same_model("deepseek-ai/DeepSeek-V3.1", "deepseek-v3")
     False
     """
+    if asked in catalog.repository_ids():
+        return catalog.repository_ids()[asked] == model
     words = re.split(r"[^a-z0-9]+", asked.rstrip("/").rpartition("/")[2].lower())
     known = re.split(r"[^a-z0-9]+", model.lower())
     for word in known:
@@ -223,6 +226,7 @@ def served_by(
 ) -> Row:
     """A row that says what served a folder of runs, and nothing of the runs themselves."""
     nothing = math.nan
+    model = catalog.repository_ids().get(model, model)
     return Row(
         id="",
         source_set="own",

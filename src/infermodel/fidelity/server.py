@@ -85,12 +85,14 @@ def server_of(row: Row) -> Server:
         Skipped: the catalog lacks one of them.
     """
     entry = engine_entry(row.engine, row.engine_version)
-    model = row.model.lower()
-    for kind, name, known in (("model", row.model, model), ("engine", row.engine, entry)):
-        if known not in catalog.names(f"{kind}s"):
-            raise Skipped(f"the catalog has no {kind} {name!r}")
+    try:
+        model = catalog.load_model(row.model.lower())
+    except catalog.CatalogError:
+        raise Skipped(f"the catalog has no model {row.model!r}") from None
+    if entry not in catalog.names("engines"):
+        raise Skipped(f"the catalog has no engine {row.engine!r}")
     system = system_of(row.gpu.lower())
-    return Server(catalog.load_model(model), system, catalog.load_engine(entry).on(system.device))
+    return Server(model, system, catalog.load_engine(entry).on(system.device))
 
 
 OTHER_FORMATS: Mapping[str, str] = {

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,16 @@ def _named_files(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]
             yield block["model"], "config"
 
 
+UNCOUNTED = ("provenance", "title", "rules", "repository")
+"""Where figures come from, which says nothing of what is played."""
+
+
+def _default(part: Any, field: Field[Any]) -> bool:
+    """Whether a field is as it comes: one that dataclasses gain later leaves the digests of before alone."""
+    value = getattr(part, field.name)
+    return field.default is not MISSING and type(value) is type(field.default) and bool(value == field.default)
+
+
 def plain(part: Any) -> Any:
     """Dict, list and scalars of anything that a scenario is made of; arrays become the hash of their bytes.
 
@@ -88,8 +98,10 @@ def plain(part: Any) -> Any:
     if isinstance(part, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
     if is_dataclass(part):
-        kept = (f.name for f in fields(part) if f.name not in ("provenance", "title", "rules"))
-        return {"": type(part).__name__} | {name: plain(getattr(part, name)) for name in kept}
+        kept = {
+            f.name: getattr(part, f.name) for f in fields(part) if f.name not in UNCOUNTED and not _default(part, f)
+        }
+        return {"": type(part).__name__} | {name: plain(value) for name, value in kept.items()}
     if isinstance(part, Mapping):
         return {str(key): plain(value) for key, value in part.items()}
     if isinstance(part, tuple | list):

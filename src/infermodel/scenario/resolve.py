@@ -13,7 +13,7 @@ from infermodel.architecture import ModelArchitecture
 from infermodel.catalog import CatalogError
 from infermodel.catalog.versions import version_of
 from infermodel.engine import Engine
-from infermodel.formats.hf_config import read_hf_config
+from infermodel.formats.checkpoint import read_checkpoint
 from infermodel.formats.text import FormatError
 from infermodel.hardware import System
 from infermodel.scenario.canonical import canonical_tree, digest
@@ -202,7 +202,7 @@ class _Finder:
         if isinstance(model, str):
             return catalog.load_model(model)
         beside = self.folder / model.config
-        return read_hf_config(beside if beside.exists() else Path(model.config))
+        return read_checkpoint(beside if beside.exists() else Path(model.config))
 
     def traffic(self, path: KeyPath) -> Traffic | None:
         """The traffic at a path, the scenario's own only once, so that services share it."""

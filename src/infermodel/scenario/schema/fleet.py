@@ -9,6 +9,7 @@ from pydantic import Field
 from infermodel.engine import Admission
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema.types import (
+    MODEL,
     SYSTEM,
     Degree,
     Flag,
@@ -19,7 +20,6 @@ from infermodel.scenario.schema.types import (
     PrecisionName,
     Seconds,
     Tokens,
-    catalogued,
 )
 from infermodel.scenario.schema.values import Block, Choice, Kind, Whole, refuse
 
@@ -31,7 +31,9 @@ Systems = Annotated[int, Whole(at_most=1_000_000)]
 class ModelConfig(Block):
     """A model that is not in the catalog."""
 
-    config: Name = Field(description="path of a Hugging Face `config.json`, beside the scenario or from here")
+    config: Name = Field(
+        description="path of a Hugging Face `config.json` or of a checkpoint's folder, beside the scenario or from here"
+    )
 
 
 class ModelKind(Kind):
@@ -43,7 +45,7 @@ class ModelKind(Kind):
             return ModelConfig.model_validate(value)
         if not isinstance(value, str):
             refuse(f"expected the name of a model or {{config: path}}, got {named(value)}")
-        return catalogued("model", "models").read(value)
+        return MODEL.read(value)
 
     def write(self, value: str | ModelConfig) -> Any:
         """The name or the file as a tree."""
@@ -51,7 +53,7 @@ class ModelKind(Kind):
 
     def unit(self) -> str:
         """For the reference table."""
-        return "model of the catalog, or `{config: path/to/config.json}`"
+        return "model of the catalog or its repository on Hugging Face, or `{config: path}`"
 
 
 class Fleet(Block):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from infermodel import catalog
 from infermodel.architecture import PRECISION_BYTES
-from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole
+from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole, refuse
 
 LONGEST_S = 10 * 365 * 86400.0
 MOST_TOKENS = 10**9
@@ -65,10 +65,20 @@ class SystemChoice(Choice):
         return f"did you mean {found}?" if found else super().suggestion(unknown)
 
 
+class ModelChoice(Choice):
+    """A model of the catalog, by its name or by a repository of its weights on Hugging Face."""
+
+    def read(self, value: Any) -> str:
+        """The name as the catalog spells it."""
+        if not isinstance(value, str) or "/" not in value:
+            return super().read(value)
+        try:
+            return catalog.load_model(value).repository
+        except catalog.CatalogError as error:
+            message, _, suggestion = str(error).partition("; ")
+            refuse(message, suggestion)
+
+
+MODEL = ModelChoice("model", lambda: catalog.names("models"))
 SYSTEM = SystemChoice("system", lambda: catalog.names("systems"))
 ENGINE = EngineChoice("engine", lambda: catalog.names("engines"))
-
-
-def catalogued(word: str, kind: str) -> Choice:
-    """The names of one kind of the catalog, asked for when a scenario is read."""
-    return Choice(word, lambda: catalog.names(kind))
