@@ -20,9 +20,10 @@ HOT = (
     *(
         f"simulation/{name}.py"
         for name in (
-            "alarm", "answer_share", "callers", "chunks", "clients", "decoding", "gate", "members", "memory/ledger",
-            "memory/memory", "memory/pieces", "memory/prefixes", "prompts_first", "questions", "ranks", "recorder",
-            "replica", "router", "running", "service", "system", "tally", "verified", "waits",
+            "alarm", "answer_share", "callers", "chunks", "clients", "decoding", "gate", "members", "prompts_first",
+            "questions", "ranks", "replica", "router", "running", "service", "system", "tally", "verified", "waits",
+            *(f"memory/{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
+            *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
         )
     ),
     "cost/attention.py",

@@ -13,7 +13,7 @@ from infermodel.engine import Findable
 from infermodel.simulation import Limits
 from infermodel.simulation.memory.ledger import BrokenLedger
 from infermodel.simulation.memory.memory import HERE, NOTHING, Memory
-from infermodel.simulation.recorder import RequestLog
+from infermodel.simulation.records.log import RequestLog
 from infermodel.workload.requests import Requests
 
 

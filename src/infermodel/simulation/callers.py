@@ -9,7 +9,7 @@ from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clients import Door
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
-from infermodel.simulation.recorder import RequestLog
+from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally

@@ -12,7 +12,8 @@ from infermodel.simulation.decoding import Decoding
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Memory
 from infermodel.simulation.owner import Owner
-from infermodel.simulation.recorder import RequestLog, StepRecorder
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.spec import Limits
 from infermodel.simulation.waits import Waits
 
@@ -39,7 +40,7 @@ class Members:
         step_model: StepModel,
         limits: Limits,
         log: RequestLog,
-        recorder: StepRecorder,
+        recorder: Recorder,
         client: Owner,
     ) -> None:
         room = step_model.kv_memory
@@ -141,7 +142,7 @@ class Members:
         if self._resumed and request in self._resumed:
             had, last_at = self._resumed.pop(request)
             produced += had
-            self._recorder.single_gap(end - last_at)
+            self._recorder.gaps.single(end - last_at)
         else:
             log.first_token_at[request] = log.last_token_at[request] = self._client.streams_from(request, end)
         self._just_read.append(request)
@@ -219,7 +220,7 @@ class Members:
             position = next(i for i, each in enumerate(self.decoding.offset) if each == request)
             last_at = self.waits.since(position)
             self.waits.leave(position)
-            self._recorder.open_gaps_s += self.settled_at - last_at
+            self._recorder.gaps.open_s += self.settled_at - last_at
         context = self.decoding.leave(request)  # its next token would have attended to so many
         self._expect_no_end(request, context)
         produced = context - self._log.prompt_tokens[request]

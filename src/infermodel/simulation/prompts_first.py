@@ -11,7 +11,7 @@ from infermodel.cost.step import Batch, Chunk, Windowed
 from infermodel.simulation.answer_share import Gate
 from infermodel.simulation.chunks import Prefill, assign_chunks
 from infermodel.simulation.memory.memory import Found
-from infermodel.simulation.recorder import BLOCKS, SEATS
+from infermodel.simulation.records.totals import BLOCKS, SEATS
 from infermodel.simulation.running import Running
 
 

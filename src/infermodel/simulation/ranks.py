@@ -13,7 +13,7 @@ from math import inf
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.chunks import ENDLESS
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.recorder import StepRecorder
+from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import RankRouter
 from infermodel.simulation.running import Running
@@ -34,7 +34,7 @@ class Lockstep(Replica):
         step_model: StepModel,
         ranks: Sequence[Running],
         route: RankRouter,
-        recorder: StepRecorder,
+        recorder: Recorder,
         stepping: Stepping = "leap",
         schedules_ahead: bool = False,
         receive_interval: int = 1,
@@ -162,11 +162,11 @@ class Lockstep(Replica):
         blocks = 0.0
         for rank in self._busy:
             if rank.short_of:
-                self._recorder.waited(self.index, rank.short_of, (end - self._anchor_s) / len(self.ranks))
+                self._totals.waited(self.index, rank.short_of, (end - self._anchor_s) / len(self.ranks))
             memory, active = rank.memory, rank.active
             waiting += rank.decoding.sequences - active
             if len(rank.waits) and not rank.held:
-                rank.waits.end(self._anchor_s, self._first_s, self._recorder)
+                rank.waits.end(self._anchor_s, self._first_s, self._gaps)
             free = memory.free
             rank_produced, rank_read = rank.advance(steps, end)
             blocks += memory.capacity - (free + memory.free) / 2
@@ -176,7 +176,7 @@ class Lockstep(Replica):
         before = (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = produced - before, end
-        self._recorder.record_ramp(
+        self._leaps.record_ramp(
             self.index, self._anchor_s, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
         )
         for rank in self._busy:

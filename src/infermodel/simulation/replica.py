@@ -10,7 +10,7 @@ from infermodel.cost.step import DecodeLine, Ramp, StepModel
 from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.decoding import Decoding
-from infermodel.simulation.recorder import StepRecorder
+from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.running import Running
 
 Stepping = Literal["leap", "every"]
@@ -39,7 +39,7 @@ class Replica:
         service: int,
         step_model: StepModel,
         running: Running,
-        recorder: StepRecorder,
+        recorder: Recorder,
         stepping: Stepping = "leap",
         schedules_ahead: bool = False,
         receive_interval: int = 1,
@@ -48,7 +48,8 @@ class Replica:
         self.running = running
         self.up = True
         self.idle = False
-        self._clock, self._recorder = clock, recorder
+        self._clock = clock
+        self._leaps, self._gaps, self._totals = recorder.leaps, recorder.gaps, recorder.totals
         self._line_of, self._ramp_of = step_model.decode_line, step_model.ramp
         self._completes = order_of(COMPLETE, service, index)
         self._starts = order_of(START, service, index)
@@ -326,10 +327,10 @@ class Replica:
             running.joins_until = self._known_until(steps)
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
         if running.short_of:
-            self._recorder.waited(self.index, running.short_of, end - self._anchor_s)
+            self._totals.waited(self.index, running.short_of, end - self._anchor_s)
         sequences, waiting, memory = running.active, running.decoding.sequences - running.active, running.memory
         if len(running.waits) and not running.held:
-            running.waits.end(self._anchor_s, self._first_s, self._recorder)
+            running.waits.end(self._anchor_s, self._first_s, self._gaps)
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = 0, end
@@ -337,9 +338,9 @@ class Replica:
         self._latest_tokens = produced - before
         blocks, line, begin = memory.capacity - (free + memory.free) / 2, self._line, self._anchor_s
         if line is not None:
-            self._recorder.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
+            self._leaps.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
         else:
-            self._recorder.record_ramp(
+            self._leaps.record_ramp(
                 self.index, begin, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
             )
         running.finish_due(end)

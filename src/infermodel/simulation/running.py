@@ -12,7 +12,9 @@ from infermodel.simulation.members import NO_CHUNKS, Members
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.owner import Owner
-from infermodel.simulation.recorder import BLOCKS, BUDGET, NOTHING, SEATS, RequestLog, StepRecorder
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.records.totals import BLOCKS, BUDGET, NOTHING, SEATS
 from infermodel.simulation.spec import Limits
 
 NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
@@ -32,7 +34,7 @@ class Running(Members):
         joins_until: requests that came by then can be in the next step.
         lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
         held_up: the head of the queue does not fit, and no newcomer overtakes it.
-        short_of: what it waits for in the next steps, as `recorder.SHORT_OF` counts.
+        short_of: what it waits for in the next steps, as `records.totals.SHORT_OF` counts.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Running(Members):
         discipline: Discipline,
         queue: WaitingQueue,
         log: RequestLog,
-        recorder: StepRecorder,
+        recorder: Recorder,
         client: Owner,
     ) -> None:
         super().__init__(step_model, limits, log, recorder, client)

@@ -8,6 +8,7 @@ from functools import partial
 from math import inf, isnan
 
 import numpy as np
+from numpy.typing import NDArray
 from simpy.events import Event
 
 from infermodel.simulation.alarm import ARRIVE, Alarm, order_of
@@ -19,13 +20,15 @@ from infermodel.simulation.front_end import FrontEnd, front_ends
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.prompts_first import PromptsFirst
 from infermodel.simulation.ranks import Lockstep
-from infermodel.simulation.recorder import RequestLog, StepRecorder
+from infermodel.simulation.records.availability import Availability
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica import Replica, Stepping
 from infermodel.simulation.router import RANK_ROUTERS, ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.running import Running
 from infermodel.simulation.spec import Horizon, ServiceSpec, longest_in_memory
 from infermodel.simulation.streams import Streams
-from infermodel.simulation.system import SystemProcess, with_outages
+from infermodel.simulation.system import spread, start_outages
 from infermodel.simulation.tally import Tally
 from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord
@@ -54,7 +57,7 @@ class Service:
         self._clock, self._order = clock, order_of(ARRIVE, index)
         self._log = log = RequestLog()
         self._tally = Tally(clock, horizon, log, self._end)
-        self._recorder = StepRecorder(spec.replicas)
+        self._recorder = Recorder(spec.replicas)
         self._gate = (
             Gate(spec.rate_limits, self._dispatch, self._reject, self._tally, clock, self._order, streams)
             if spec.rate_limits
@@ -84,7 +87,9 @@ class Service:
         self._turn = 0
         self._clients: Users | Askers | Callers | None = None  # those who wait for answers
         self.callers: Callers | None = None  # those outside of the simulation
-        self._systems = [SystemProcess(clock, number, spec, self, self._tally) for number in range(spec.systems)]
+        self._systems = spread(spec.replicas, spec.systems)
+        self._availability = Availability([len(replicas) for replicas in self._systems])
+        start_outages(spec.outages, self._systems, self, clock, self._tally)
         self._front_ends = self._in_front()
         self._first_waited_s: dict[int, float] = {}  # what the front end kept first tokens of running answers waiting
         self._stretch_s = 0.0  # by how much that made finished answers longer from first to last token, together
@@ -99,7 +104,7 @@ class Service:
             servers = len(self._systems) if spec.of_system else self._spec.replicas
             every = replace(spec, processes=spec.processes * servers)
             return [FrontEnd(every, self.replicas)] * self._spec.replicas
-        return front_ends(spec, self.replicas, [system.replicas for system in self._systems])
+        return front_ends(spec, self.replicas, self._systems)
 
     def _start_clients(
         self, traffic: Traffic | SessionTraffic | LiveTraffic, streams: Streams, duration_s: float
@@ -294,8 +299,10 @@ class Service:
         """Share of a replica's KV memory in use."""
         return self.replicas[replica].kv_blocks_used / self.replicas[replica].kv_blocks
 
-    def take_down(self, replicas: Sequence[int]) -> None:
-        """These replicas fail now; what they held goes to the others."""
+    def take_down(self, system: int) -> None:
+        """A system fails now; what its replicas held goes to the others."""
+        replicas = self._systems[system]
+        self._availability.goes_down(system, self._clock.now)
         self.up = [number for number in self.up if number not in replicas]
         lost: list[int] = []
         for number in replicas:
@@ -309,8 +316,10 @@ class Service:
             lost += mine
         self._dispatch_again(sorted(lost))
 
-    def bring_up(self, replicas: Sequence[int]) -> None:
-        """These replicas work again, empty."""
+    def bring_up(self, system: int) -> None:
+        """A system works again, its replicas empty."""
+        replicas = self._systems[system]
+        self._availability.comes_up(system, self._clock.now)
         self.up = sorted({*self.up, *replicas})
         for number in replicas:
             self.load.set_up(number, up=True)
@@ -329,23 +338,23 @@ class Service:
         """Everything that is known at the end."""
         recorder, model = self._recorder, self._spec.step_model
         sent, ended_at = self._tally.sent, self._tally.ended_at
-        recorder.fold()
+        recorder.leaps.empty()
         for replica in self.replicas:
             replica.let_go()
         table = self._log.table(sent)
         memory = model.kv_memory
         preemptions = np.bincount(np.maximum(table.replica, 0), weights=table.preemptions, minlength=len(self.replicas))
-        totals = {
-            **recorder.totals,
+        totals: dict[str, NDArray[np.float64]] = {
+            **recorder.totals.columns,
             "preemptions": preemptions,
-            "up_s": np.array([ended_at - system.down_s(ended_at) for system in self._systems for _ in system.replicas]),
+            "up_s": self._availability.up_s(ended_at),
             "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
         }
         return ServiceRecord(
             name=self._spec.name,
             requests=table,
-            gaps=recorder.gap_histogram(sum(each.waited_s() for each in self.replicas)),
-            timeline=with_outages(recorder.timeline(ended_at), self._systems, ended_at),
+            gaps=recorder.gaps.histogram(sum(each.waited_s() for each in self.replicas)),
+            timeline=self._availability.over_time(recorder.over_time.table(ended_at), ended_at),
             replicas=len(self.replicas),
             replica_totals=totals,
             idle_w=model.idle_w,

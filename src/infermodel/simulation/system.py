@@ -5,75 +5,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
 from infermodel.simulation.alarm import ARRIVE, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.spec import ServiceSpec
+from infermodel.simulation.spec import Outage
 from infermodel.simulation.tally import Tally
-from infermodel.tables import Timeline
 
 
 class Fleet(Protocol):
-    """What an outage may do to a fleet of replicas."""
+    """What plans may do to the systems of a pool, by number."""
 
-    def take_down(self, replicas: Sequence[int], /) -> None:
-        """These replicas fail now; what they held goes to the others."""
+    def take_down(self, system: int, /) -> None:
+        """A system fails now; what its replicas held goes to others."""
         ...
 
-    def bring_up(self, replicas: Sequence[int], /) -> None:
-        """These replicas work again, empty."""
+    def bring_up(self, system: int, /) -> None:
+        """A system works again, its replicas empty."""
         ...
 
 
-class SystemProcess:
-    """A GPU node, a CS-3 or a rack. When it goes down, its replicas lose their memory and its power is off."""
+def spread(replicas: int, systems: int) -> list[range]:
+    """Numbers of the replicas on each system: evenly, more of them on the first.
 
-    def __init__(self, clock: Clock, number: int, spec: ServiceSpec, fleet: Fleet, tally: Tally) -> None:
-        share, extra = divmod(spec.replicas, spec.systems)
-        first = number * share + min(number, extra)
-        self.number = number
-        self.replicas: Sequence[int] = range(first, first + share + (number < extra))
-        self._clock, self._fleet, self._tally = clock, fleet, tally
-        self._outages = sorted(
-            (outage for outage in spec.outages if outage.system == number), key=lambda outage: outage.at_s
-        )
-        if self._outages and self.replicas:
+    >>> spread(5, 3)
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    share, extra = divmod(replicas, systems)
+    return [
+        range(number * share + min(number, extra), (number + 1) * share + min(number + 1, extra))
+        for number in range(systems)
+    ]
+
+
+def planned(alarm: Alarm, outages: Sequence[Outage], fleet: Fleet, clock: Clock, tally: Tally) -> Routine:
+    """A GPU node, a CS-3 or a rack goes down and comes back as planned.
+
+    Its replicas lose their memory meanwhile, and its power is off.
+
+    Args:
+        alarm: of this routine.
+        outages: of one system, in order of time; one that would begin during another begins at its end.
+    """
+    for outage in outages:
+        alarm.set(max(outage.at_s, clock.now), order_of(ARRIVE))
+        yield alarm
+        if tally.ended:
+            return
+        fleet.take_down(outage.system)
+        alarm.set(clock.now + outage.for_s, order_of(ARRIVE))
+        yield alarm
+        if tally.ended:
+            return
+        fleet.bring_up(outage.system)
+
+
+def start_outages(
+    outages: Sequence[Outage], systems: Sequence[Sequence[int]], fleet: Fleet, clock: Clock, tally: Tally
+) -> None:
+    """A routine for each system that has replicas and outages."""
+    for system, replicas in enumerate(systems):
+        own = sorted((outage for outage in outages if outage.system == system), key=lambda outage: outage.at_s)
+        if own and replicas:
             alarm = Alarm(clock.agenda)
-            alarm.start(self.live(alarm))
-
-    def live(self, alarm: Alarm) -> Routine:
-        """Go down and come back as planned."""
-        clock = self._clock
-        for outage in self._outages:
-            alarm.set(max(outage.at_s, clock.now), order_of(ARRIVE))
-            yield alarm
-            if self._tally.ended:
-                return
-            self._fleet.take_down(self.replicas)
-            alarm.set(clock.now + outage.for_s, order_of(ARRIVE))
-            yield alarm
-            if self._tally.ended:
-                return
-            self._fleet.bring_up(self.replicas)
-
-    def down_s(self, until_s: float) -> float:
-        """Seconds out of service before `until_s`."""
-        seconds, free_from = 0.0, 0.0
-        for outage in self._outages:
-            start = max(outage.at_s, free_from)
-            free_from = start + outage.for_s
-            seconds += max(0.0, min(free_from, until_s) - start)
-        return seconds
-
-
-def with_outages(timeline: Timeline, systems: Sequence[SystemProcess], ended_at: float) -> Timeline:
-    """The timeline with its column of replica-seconds up, where any system was down."""
-    if not any(system.down_s(ended_at) for system in systems):
-        return timeline
-    edges_s = np.minimum(timeline.edges_s, ended_at)
-    up_s = np.zeros(len(edges_s) - 1)
-    for system in systems:
-        down_s = np.array([system.down_s(float(edge)) for edge in edges_s])
-        up_s += len(system.replicas) * np.diff(edges_s - down_s)
-    return Timeline(timeline.edges_s, {**timeline.columns, "up_s": up_s})
+            alarm.start(planned(alarm, own, fleet, clock, tally))

@@ -7,7 +7,7 @@ from math import inf, isnan, nan
 
 from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.recorder import RequestLog
+from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import LONGEST_RUN, Horizon
 
 LONGEST_DRAIN_S = 86400.0

@@ -54,7 +54,7 @@ class VerifiedRunning(PromptsFirst):
                 if self._gate is not None:
                     self._gate.to_come.hurry(request, more, step)
                 extra += more
-        self._recorder.gaps_of_nothing(extra)
+        self._recorder.gaps.of_nothing(extra)
         return produced + extra, prompt_tokens
 
     def finish_due(self, end: float) -> None:

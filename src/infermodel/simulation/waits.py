@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infermodel.simulation.recorder import StepRecorder
+from infermodel.simulation.records.gaps import Gaps
 
 
 class Waits:
@@ -42,9 +42,9 @@ class Waits:
         """Seconds since their last tokens, all together."""
         return sum([sequences * (now - since) for since, sequences in self._runs])
 
-    def end(self, at: float, step_s: float, recorder: StepRecorder) -> None:
+    def end(self, at: float, step_s: float, gaps: Gaps) -> None:
         """A step of `step_s` that began at `at` has given all of them a token: their gaps were longer than the step."""
         for since, sequences in self._runs:
             if sequences and at > since:
-                recorder.lengthen_gaps(sequences, step_s, at - since)
+                gaps.lengthen(sequences, step_s, at - since)
         self._runs.clear()

@@ -11,7 +11,7 @@ from typing import Final
 from infermodel.cost.step import KvMemory
 from infermodel.simulation.memory.ledger import Ledger
 from infermodel.simulation.memory.prefixes import Held, Prefixes, Text, own_names
-from infermodel.simulation.recorder import RequestLog
+from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import Limits
 
 HERE: Final = 0.0

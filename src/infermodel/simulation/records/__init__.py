@@ -1,0 +1,1 @@
+"""What a run leaves behind; nobody asks it anything while it runs."""

@@ -1,0 +1,101 @@
+"""Columns of a service's requests: what is asked, and when what became of them."""
+
+from __future__ import annotations
+
+from array import array
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infermodel.tables import FINISHED, REJECTED, UNFINISHED, RequestTable, Texts
+from infermodel.workload.requests import Requests
+
+
+class RequestLog:
+    """Columns of a service's requests, in order of arrival; replicas write primitive times into them."""
+
+    def __init__(self) -> None:
+        self.arrived_at: array[float] = array("d")
+        self.prompt_tokens = array("q")
+        self.output_tokens = array("q")
+        self.priority = array("q")
+        self.prompt_id = array("q")
+        self.admitted_at = array("d")
+        self.first_scheduled_at = array("d")
+        self.first_token_at = array("d")
+        self.last_token_at = array("d")
+        self.replica = array("i")
+        self.preemptions = array("i")
+        self.cached_tokens = array("l")
+        self.admission = array("q")  # number of its last admission, among those of its replica
+        self.holding = array("i")  # of what a request holds in its replica's memory and others may find; -1: nothing
+        self.finished = bytearray()
+        self.rejected: list[int] = []
+        self.resumed: dict[int, tuple[int, float]] = {}  # preempted or lost: tokens given so far, time of the last
+        self.routed_again_at: dict[int, float] = {}  # those that an outage sent to another replica, or held up
+        self.keys: dict[int, int] = {}  # of an API with rate limits
+        self.block_hashes: dict[int, tuple[int, ...]] = {}
+        self.hash_block_tokens = 0
+
+    def __len__(self) -> int:
+        return len(self.arrived_at)
+
+    def extend(self, block: Requests) -> int:
+        """Append requests; returns the number of the first."""
+        first, count = len(self), len(block)
+        self.arrived_at.frombytes(np.ascontiguousarray(block.arrived_at, np.float64).tobytes())
+        for column, values in (
+            (self.prompt_tokens, block.prompt_tokens),
+            (self.output_tokens, block.output_tokens),
+            (self.priority, block.priority),
+            (self.prompt_id, block.prompt_id),
+        ):
+            column.frombytes(np.ascontiguousarray(values, np.int64).tobytes())
+        never = array("d", [nan]) * count
+        for times in (self.admitted_at, self.first_scheduled_at, self.first_token_at, self.last_token_at):
+            times.extend(never)
+        self.finished.extend(bytes(count))
+        self.replica.extend(array("i", [-1]) * count)
+        self.preemptions.extend(array("i", [0]) * count)
+        self.cached_tokens.extend(array("l", [0]) * count)
+        self.admission.extend(array("q", [0]) * count)
+        self.holding.extend(array("i", [-1]) * count)
+        if block.block_hashes is not None:
+            self.block_hashes.update(enumerate(block.block_hashes, first))
+            self.hash_block_tokens = block.hash_block_tokens
+        return first
+
+    def table(self, count: int) -> RequestTable:
+        """The first `count` requests, most columns without a copy: no requests can be added as long as it lives."""
+        status = np.where(np.frombuffer(bytes(self.finished), np.uint8) == 1, FINISHED, UNFINISHED).astype(np.int64)
+        status[self.rejected] = REJECTED
+        status = status[:count]
+
+        def times(column: array[float]) -> NDArray[np.float64]:
+            return np.asarray(memoryview(column)[:count])
+
+        def integers(column: array[int]) -> NDArray[np.int64]:
+            return np.asarray(memoryview(column)[:count]).astype(np.int64, copy=False)
+
+        last = times(self.last_token_at)
+        return RequestTable(
+            arrived_at=times(self.arrived_at),
+            prompt_tokens=integers(self.prompt_tokens),
+            output_tokens=integers(self.output_tokens),
+            cached_tokens=integers(self.cached_tokens),
+            admitted_at=times(self.admitted_at),
+            first_scheduled_at=times(self.first_scheduled_at),
+            first_token_at=times(self.first_token_at),
+            last_token_at=last,
+            finished_at=np.where(status == FINISHED, last, np.nan),
+            replica=integers(self.replica),
+            preemptions=integers(self.preemptions),
+            priority=integers(self.priority),
+            status=status,
+        )
+
+    def texts(self, count: int) -> Texts:
+        """What the prompts of the first `count` requests have in common; views, as in `table`."""
+        prompt_id = np.asarray(memoryview(self.prompt_id)[:count]).astype(np.int64, copy=False)
+        return Texts(prompt_id, self.block_hashes, self.hash_block_tokens)
