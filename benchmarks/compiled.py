@@ -20,10 +20,15 @@ HOT = (
     *(
         f"simulation/{name}.py"
         for name in (
-            "alarm", "answer_share", "callers", "chunks", "clients", "decoding", "gate", "members", "prompts_first",
-            "questions", "ranks", "replica", "router", "running", "service", "system", "tally", "verified", "waits",
+            "alarm", "gate", "service", "tally",
+            *(f"clients/{name}" for name in ("askers", "callers", "open", "questions", "users", "way")),
             *(f"memory/{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
+            *(f"pool/{name}" for name in ("outages", "router")),
             *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
+            *(f"replica/{name}" for name in (
+                "answer_share", "decoding", "drafts", "members", "prompts", "prompts_first", "rank_router", "ranks",
+                "replica", "scheduler", "waits",
+            )),
         )
     ),
     "cost/attention.py",

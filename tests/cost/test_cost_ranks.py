@@ -10,7 +10,7 @@ from infermodel import catalog
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.step import Batch, Chunk, Ramp
-from infermodel.simulation.ranks import together
+from infermodel.simulation.replica.ranks import together
 
 R1, NVL72 = catalog.load_model("deepseek-r1"), catalog.load_system("gb200-nvl72")
 ENGINE = catalog.load_engine("vllm").on(NVL72.device)

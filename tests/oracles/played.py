@@ -10,7 +10,7 @@ from step_engine import Fleet, Job
 
 from infermodel.cost.step import StepModel
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import RequestTable
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import TraceTraffic

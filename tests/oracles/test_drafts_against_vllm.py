@@ -16,8 +16,8 @@ from vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.speculative import Speculation, SpeculativeModel, accepted
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation.replica.drafts import even_draw
 from infermodel.simulation.streams import named_streams
-from infermodel.simulation.verified import even_draw
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import TraceTraffic
 

@@ -12,7 +12,7 @@ from sglang_scheduler import Engine, Job
 from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.spec import AnswerShare
 from infermodel.tables import GAP_EDGES_S, ServiceRecord
 from infermodel.workload.quotas import RateLimits, Tenant

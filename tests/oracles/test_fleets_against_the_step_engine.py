@@ -16,7 +16,7 @@ from step_engine import Fleet, Job
 from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import REJECTED
 from infermodel.workload.lengths import Fixed, Table
 from infermodel.workload.traffic import ClosedTraffic, ThinkTime

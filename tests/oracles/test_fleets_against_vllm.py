@@ -22,7 +22,7 @@ from vllm_fleets import (
     simulated,
 )
 
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 
 MOST_TOKENS = 160
 """Of a request beside windows: the smallest memory holds it."""

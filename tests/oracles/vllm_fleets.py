@@ -19,7 +19,7 @@ from vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.block_pool import WindowGroups
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import RequestTable
 from infermodel.workload.lengths import Table
 from infermodel.workload.requests import Requests

@@ -20,10 +20,11 @@ from hashlib import sha256
 import numpy as np
 sys.path.insert(0, "benchmarks")
 from cases import CASES, poisson
-from infermodel.simulation import Horizon, running, simulate
+from infermodel.simulation import Horizon, simulate
+from infermodel.simulation.replica import scheduler
 from infermodel.workload.lengths import Uniform
 from infermodel.workload.traffic import ClosedTraffic, ThinkTime
-print("compiled" if running.__file__.endswith(".so") else "plain", file=sys.stderr)
+print("compiled" if scheduler.__file__.endswith(".so") else "plain", file=sys.stderr)
 users = ClosedTraffic(40, Uniform(100, 2000), Uniform(1, 300), ThinkTime(0.2))
 for case in ("W1_10k", "W4_1M", "W5_100k"):
     spec = CASES[case].service()

@@ -10,7 +10,7 @@ from toy_models import AffineModel
 
 from infermodel.cost.deployment import Deployment
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.front_end import FrontEnd
+from infermodel.simulation.pool.front_end import FrontEnd
 from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline, Poisson

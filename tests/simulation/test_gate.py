@@ -14,7 +14,7 @@ from toy_models import AffineModel
 from infermodel.metrics.steady import Window
 from infermodel.metrics.tenants import tenant_summaries
 from infermodel.simulation import Horizon, ServiceSpec, simulate
-from infermodel.simulation.batching import FairQueue
+from infermodel.simulation.replica.queues import FairQueue
 from infermodel.simulation.spec import Limits
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Constant, Offline, Poisson

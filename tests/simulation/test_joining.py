@@ -9,7 +9,7 @@ import pytest
 from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.joining import joining_s
+from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic, ThinkTime

@@ -14,8 +14,9 @@ from toy_models import AffineModel
 
 from infermodel.engine import Findable, Preempted
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
-from infermodel.simulation.batching import QUEUES
-from infermodel.simulation.router import RANK_ROUTERS, ROUTER_NAMES, SHARED_QUEUE
+from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
+from infermodel.simulation.replica.queues import QUEUES
+from infermodel.simulation.replica.rank_router import RANK_ROUTERS
 from infermodel.simulation.spec import AnswerShare, FrontEndSpec
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson

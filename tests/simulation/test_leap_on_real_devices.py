@@ -19,7 +19,7 @@ from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.step import StepModel
 from infermodel.metrics.laws import LAWS, check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.router import ROUTER_NAMES
+from infermodel.simulation.pool.router import ROUTER_NAMES
 from infermodel.workload.arrivals import Gamma, Poisson
 from infermodel.workload.lengths import Uniform
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime

@@ -12,8 +12,8 @@ from test_queueing_recursions import draws, requests
 from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.batching import QUEUES
-from infermodel.simulation.router import ROUTERS, LoadIndex
+from infermodel.simulation.pool.router import ROUTERS, LoadIndex
+from infermodel.simulation.replica.queues import QUEUES
 from infermodel.tables import RequestTable
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Uniform

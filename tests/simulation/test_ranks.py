@@ -10,7 +10,7 @@ from toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
-from infermodel.simulation.router import in_flight, in_turn, weighted
+from infermodel.simulation.replica.rank_router import in_flight, in_turn, weighted
 from infermodel.tables import RequestTable, ServiceRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Uniform

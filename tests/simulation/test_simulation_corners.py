@@ -13,7 +13,7 @@ from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
 from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.memory.ledger import BrokenLedger, Ledger
-from infermodel.simulation.router import LoadIndex
+from infermodel.simulation.pool.router import LoadIndex
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
 from infermodel.workload.quotas import Buckets, RateLimit

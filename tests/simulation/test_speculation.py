@@ -18,7 +18,7 @@ from infermodel.cost.speculative import Speculation, SpeculativeModel, accepted,
 from infermodel.cost.step import Batch, DoesNotFit
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.verified import even_draw
+from infermodel.simulation.replica.drafts import even_draw
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline, Poisson
 from infermodel.workload.lengths import Fixed, Uniform

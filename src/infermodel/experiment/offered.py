@@ -20,7 +20,7 @@ from infermodel.metrics.summary import NOT_ASKED, Longer
 from infermodel.metrics.unfinished import answer_s
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, simulate
-from infermodel.simulation.clients import PAUSE_AFTER_REJECTION_S
+from infermodel.simulation.clients.users import PAUSE_AFTER_REJECTION_S
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Profile
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic

@@ -20,7 +20,7 @@ from infermodel.metrics.summary import NOT_ASKED, Summary, summarise
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
-from infermodel.simulation.joining import joining_s
+from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.spec import front_end_of
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline

@@ -21,7 +21,7 @@ from infermodel.scenario.schema import speculation as schema
 from infermodel.scenario.schema.fleet import MOST_REPLICAS, Fleet, Limits, Outage, Precision
 from infermodel.scenario.schema.scenario import Service
 from infermodel.simulation import spec
-from infermodel.simulation.router import SHARED_QUEUE
+from infermodel.simulation.pool.router import SHARED_QUEUE
 from infermodel.simulation.spec import limits_of
 
 ENGINES: Mapping[str, tuple[str, str]] = {

@@ -17,7 +17,7 @@ from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
-from infermodel.simulation.joining import cycle_s
+from infermodel.simulation.clients.joining import cycle_s
 from infermodel.workload.arrivals import Gamma, Poisson, Profile
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
 from infermodel.workload.typical_calls import typical_calls

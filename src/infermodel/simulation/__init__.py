@@ -4,7 +4,7 @@ Of SimPy the environment, its heap and its events for the ends of services are u
 routines of our own with alarms on that heap (`alarm.py`, `clock.py`).
 """
 
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.simulate import simulate
 from infermodel.simulation.spec import Horizon, Limits, Outage, ServiceSpec
 

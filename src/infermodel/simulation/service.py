@@ -5,36 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from math import inf, isnan
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event
 
-from infermodel.simulation.alarm import ARRIVE, Alarm, order_of
-from infermodel.simulation.batching import QUEUES, Discipline, WaitingQueue
-from infermodel.simulation.callers import Callers
-from infermodel.simulation.clients import Askers, Users, arrivals
+from infermodel.simulation.alarm import ARRIVE, order_of
+from infermodel.simulation.clients.askers import Askers
+from infermodel.simulation.clients.callers import Callers
+from infermodel.simulation.clients.start import Clients, start_clients
+from infermodel.simulation.clients.way import Way
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.front_end import FrontEnd, front_ends
 from infermodel.simulation.gate import Gate
-from infermodel.simulation.prompts_first import PromptsFirst
-from infermodel.simulation.ranks import Lockstep
+from infermodel.simulation.pool.front_end import FrontEnd, front_ends
+from infermodel.simulation.pool.outages import spread, start_outages
+from infermodel.simulation.pool.router import ROUTERS, SHARED_QUEUE, LoadIndex
 from infermodel.simulation.records.availability import Availability
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.recorder import Recorder
-from infermodel.simulation.replica import Replica, Stepping
-from infermodel.simulation.router import RANK_ROUTERS, ROUTERS, SHARED_QUEUE, LoadIndex
-from infermodel.simulation.running import Running
+from infermodel.simulation.replica.drafts import Drafting
+from infermodel.simulation.replica.prompts_first import PromptsFirst
+from infermodel.simulation.replica.queues import QUEUES, Discipline, WaitingQueue
+from infermodel.simulation.replica.rank_router import RANK_ROUTERS
+from infermodel.simulation.replica.ranks import Lockstep
+from infermodel.simulation.replica.replica import Replica, Stepping
+from infermodel.simulation.replica.scheduler import Scheduler
 from infermodel.simulation.spec import Horizon, ServiceSpec, longest_in_memory
 from infermodel.simulation.streams import Streams
-from infermodel.simulation.system import spread, start_outages
 from infermodel.simulation.tally import Tally
-from infermodel.simulation.verified import VerifiedRunning
 from infermodel.tables import ServiceRecord
-from infermodel.workload.live import LiveTraffic
-from infermodel.workload.sessions import SessionTraffic
-from infermodel.workload.traffic import ClosedTraffic, Traffic
 
 
 class Service:
@@ -85,15 +85,16 @@ class Service:
         self._held_up: set[int] = set()  # replicas that the head of the shared queue did not fit into
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._turn = 0
-        self._clients: Users | Askers | Callers | None = None  # those who wait for answers
-        self.callers: Callers | None = None  # those outside of the simulation
+        self._clients: Clients | None = None  # those who wait for answers
         self._systems = spread(spec.replicas, spec.systems)
         self._availability = Availability([len(replicas) for replicas in self._systems])
         start_outages(spec.outages, self._systems, self, clock, self._tally)
         self._front_ends = self._in_front()
         self._first_waited_s: dict[int, float] = {}  # what the front end kept first tokens of running answers waiting
         self._stretch_s = 0.0  # by how much that made finished answers longer from first to last token, together
-        self._start_clients(spec.traffic, streams, horizon.duration_s)
+        way = Way(spec, self._tally, self.admit, clock, self._order)
+        self._clients = start_clients(spec, way, self._dispatch, self._gate, streams)
+        self.callers = self._clients if isinstance(self._clients, Callers) else None
 
     def _in_front(self) -> list[FrontEnd]:
         """The front end of each replica; none where requests and tokens wait for none."""
@@ -106,35 +107,13 @@ class Service:
             return [FrontEnd(every, self.replicas)] * self._spec.replicas
         return front_ends(spec, self.replicas, self._systems)
 
-    def _start_clients(
-        self, traffic: Traffic | SessionTraffic | LiveTraffic, streams: Streams, duration_s: float
-    ) -> None:
-        clock, order, tally = self._clock, self._order, self._tally
-        if isinstance(traffic, LiveTraffic):
-            self.callers = self._clients = Callers(
-                traffic, self._spec, tally, self.admit, self._dispatch, self._gate, clock, order, streams
-            )
-            self.callers.start()
-            return
-        if not isinstance(traffic, (ClosedTraffic, SessionTraffic)):
-            alarm = Alarm(clock.agenda)
-            alarm.start(arrivals(traffic.blocks(streams), self._spec, tally, self.admit, clock, order, alarm))
-            return
-        if isinstance(traffic, ClosedTraffic):
-            self._clients = Users(traffic, self._spec, tally, self.admit, clock, order, streams)
-        else:
-            self._clients = Askers(traffic, self._spec, tally, self.admit, clock, order, streams)
-        self._clients.start()
-        if duration_s < inf:
-            tally.close_after(duration_s)
-
-    def _running(self, number: int, discipline: Discipline, queue: WaitingQueue, streams: Streams) -> Running:
+    def _running(self, number: int, discipline: Discipline, queue: WaitingQueue, streams: Streams) -> Scheduler:
         """The running requests of a replica, those of one that draws what drafts yield where that is asked for."""
         spec, speculation = self._spec, self._spec.speculation
         sampled = speculation is not None and speculation.sampled
         limits = spec.limits
         apart = not limits.mixes_prompts or limits.answer_share is not None or limits.preempted != "latest"
-        kind = VerifiedRunning if sampled else PromptsFirst if apart else Running
+        kind = Drafting if sampled else PromptsFirst if apart else Scheduler
         running = kind(
             number,
             spec.step_model,
@@ -149,7 +128,7 @@ class Service:
             running.lookahead = speculation.drafted + 1
         if isinstance(running, PromptsFirst):
             running.follow_limits(spec.rate_limits.requested_output if spec.rate_limits else None)
-        if isinstance(running, VerifiedRunning) and speculation is not None:
+        if isinstance(running, Drafting) and speculation is not None:
             running.draw_with(speculation, int(streams("acceptance").integers(2**63)))
         return running
 
@@ -343,10 +322,11 @@ class Service:
             replica.let_go()
         table = self._log.table(sent)
         memory = model.kv_memory
-        preemptions = np.bincount(np.maximum(table.replica, 0), weights=table.preemptions, minlength=len(self.replicas))
+        served_by, replicas = np.maximum(table.replica, 0), len(self.replicas)
+        preemptions = np.bincount(served_by, weights=table.preemptions, minlength=replicas)
         totals: dict[str, NDArray[np.float64]] = {
             **recorder.totals.columns,
-            "preemptions": preemptions,
+            "preemptions": preemptions.astype(np.float64),
             "up_s": self._availability.up_s(ended_at),
             "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
         }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from simpy.events import AllOf
 
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.replica import Stepping
+from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.service import Service
 from infermodel.simulation.spec import Horizon, ServiceSpec
 from infermodel.simulation.streams import named_streams

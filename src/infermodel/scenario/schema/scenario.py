@@ -49,8 +49,8 @@ from infermodel.scenario.schema.values import (
     refuse,
     refuse_below,
 )
-from infermodel.simulation.batching import QUEUES
-from infermodel.simulation.router import ROUTER_NAMES
+from infermodel.simulation.pool.router import ROUTER_NAMES
+from infermodel.simulation.replica.queues import QUEUES
 
 
 class Service(Block):

@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from infermodel.simulation.alarm import Alarm, Routine
-from infermodel.simulation.clients import Door
-from infermodel.simulation.clock import Clock
+from infermodel.simulation.clients.way import Door, Way
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.records.log import RequestLog
-from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
-from infermodel.simulation.tally import Tally
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.requests import Requests
 
@@ -28,60 +25,53 @@ class Callers:
         log: columns of the requests, the background's among them.
         gate: quotas of keys; None: there are none.
         on_end: called with a request and the time at which its client has the whole answer.
+
+    Args:
+        traffic: the load beside them.
+        way: of all requests.
+        streams: the load is drawn.
+        let_in: where requests come to whose quotas are settled.
     """
 
-    def __init__(
-        self,
-        traffic: LiveTraffic,
-        spec: ServiceSpec,
-        tally: Tally,
-        admit: Door,
-        dispatch: Door,
-        gate: Gate | None,
-        clock: Clock,
-        order: int,
-        streams: Streams,
-    ) -> None:
-        self.log: RequestLog = tally.log
+    def __init__(self, traffic: LiveTraffic, way: Way, streams: Streams, let_in: Door, gate: Gate | None) -> None:
+        self.log: RequestLog = way.log
         self.gate = gate
         self.on_end: Callable[[int, float], None] = nobody_listens
-        self._background, self._streams = traffic.background, streams
-        self._spec, self._tally, self._clock, self._order = spec, tally, clock, order
-        self._admit, self._dispatch = admit, dispatch
+        self._way, self._let_in = way, let_in
+        self._background = None if traffic.background is None else traffic.background.blocks(streams)
 
     def start(self) -> None:
         """The background begins."""
         if self._background is not None:
-            alarm = Alarm(self._clock.agenda)
-            alarm.start(self.background(alarm, self._background.blocks(self._streams)))
+            self._way.start(partial(self.background, requests=self._background))
 
     def background(self, alarm: Alarm, requests: Iterator[Requests]) -> Routine:
         """Send requests of others; the run goes on when there are no more."""
+        way, clock = self._way, self._way.clock
         for block in requests:
             number = self.log.extend(block)
             for arrived_at, prompt in zip(block.arrived_at.tolist(), block.prompt_tokens.tolist(), strict=True):
-                at = arrived_at + self._spec.way_s(prompt)
-                if at > self._clock.now:
-                    alarm.set(at, self._order)
+                at = arrived_at + (way.ingress_s + way.tokenise_s * prompt)
+                if at > clock.now:
+                    alarm.set(at, way.order)
                     yield alarm
-                self._tally.count_in(number)
-                self._admit(number)
+                way.tally.count_in(number)
+                way.door(number)
                 number += 1
 
     def ask(self, key: int, tokens: int) -> float:
         """Take a request and its tokens from a key's quotas: now, or when it is worth trying again; perhaps never."""
-        return self._clock.now if self.gate is None else self.gate.take(key, self._clock.now, tokens)
+        now = self._way.clock.now
+        return now if self.gate is None else self.gate.take(key, now, tokens)
 
     def offer(self, request: Requests, key: int = 0) -> int:
         """A client sends a request now, whose quotas are settled; returns its number."""
-        log, now = self.log, self._clock.now
+        log = self.log
         number = log.extend(request)
-        log.arrived_at[number] = now
+        log.arrived_at[number] = self._way.clock.now
         if self.gate is not None:
             self.gate.note_key(number, key)
-        self._tally.count_in(number)
-        at = now + self._spec.way_s(log.prompt_tokens[number])
-        self._clock.call_at(at, self._order, partial(self._dispatch, number))
+        self._way.send(number, self._let_in)
         return number
 
     def on_answered(self, request: int, at: float) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from math import inf
 
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
-from infermodel.simulation.chunks import ENDLESS
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
-from infermodel.simulation.replica import Replica, Stepping
-from infermodel.simulation.router import RankRouter
-from infermodel.simulation.running import Running
+from infermodel.simulation.replica.prompts import ENDLESS
+from infermodel.simulation.replica.rank_router import RankRouter
+from infermodel.simulation.replica.replica import Replica, Stepping
+from infermodel.simulation.replica.scheduler import Scheduler
 
 
 class Lockstep(Replica):
@@ -32,7 +32,7 @@ class Lockstep(Replica):
         index: int,
         service: int,
         step_model: StepModel,
-        ranks: Sequence[Running],
+        ranks: Sequence[Scheduler],
         route: RankRouter,
         recorder: Recorder,
         stepping: Stepping = "leap",
@@ -41,8 +41,8 @@ class Lockstep(Replica):
     ) -> None:
         self.ranks = list(ranks)
         self._route, self._turn = route, 0
-        self._busy: list[Running] = []  # ranks that have work in the steps under way
-        self._knocking: list[Running] = []  # ranks with a newcomer who looks in at the end of the step under way
+        self._busy: list[Scheduler] = []  # ranks that have work in the steps under way
+        self._knocking: list[Scheduler] = []  # ranks with a newcomer who looks in at the end of the step under way
         super().__init__(
             clock, index, service, step_model, ranks[0], recorder, stepping, schedules_ahead, receive_interval
         )
@@ -60,7 +60,7 @@ class Lockstep(Replica):
         return sum([rank.memory.used for rank in self.ranks])
 
     @property
-    def schedulers(self) -> Sequence[Running]:
+    def schedulers(self) -> Sequence[Scheduler]:
         """Those of all ranks."""
         return self.ranks
 

@@ -7,15 +7,15 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from infermodel.cost.step import Chunk, StepModel
-from infermodel.simulation.chunks import Prefill
-from infermodel.simulation.decoding import Decoding
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Memory
-from infermodel.simulation.owner import Owner
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.replica.decoding import Decoding
+from infermodel.simulation.replica.owner import Owner
+from infermodel.simulation.replica.prompts import Prefill
+from infermodel.simulation.replica.waits import Waits
 from infermodel.simulation.spec import Limits
-from infermodel.simulation.waits import Waits
 
 NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
 

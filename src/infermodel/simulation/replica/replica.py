@@ -9,9 +9,9 @@ from typing import Literal
 from infermodel.cost.step import DecodeLine, Ramp, StepModel
 from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.decoding import Decoding
 from infermodel.simulation.records.recorder import Recorder
-from infermodel.simulation.running import Running
+from infermodel.simulation.replica.decoding import Decoding
+from infermodel.simulation.replica.scheduler import Scheduler
 
 Stepping = Literal["leap", "every"]
 
@@ -38,7 +38,7 @@ class Replica:
         index: int,
         service: int,
         step_model: StepModel,
-        running: Running,
+        running: Scheduler,
         recorder: Recorder,
         stepping: Stepping = "leap",
         schedules_ahead: bool = False,
@@ -139,7 +139,7 @@ class Replica:
         return self.running.active
 
     @property
-    def schedulers(self) -> Sequence[Running]:
+    def schedulers(self) -> Sequence[Scheduler]:
         """Each with a queue and a memory."""
         return (self.running,)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
-from infermodel.simulation.chunks import ENDLESS
-from infermodel.simulation.prompts_first import PromptsFirst
+from infermodel.simulation.replica.prompts import ENDLESS
+from infermodel.simulation.replica.prompts_first import PromptsFirst
 
 _MASK = (1 << 64) - 1
 
@@ -24,7 +24,7 @@ def even_draw(seed: int, request: int, context: int) -> float:
     return (mixed >> 11) * 2.0**-53
 
 
-class VerifiedRunning(PromptsFirst):
+class Drafting(PromptsFirst):
     """Every sequence gets one token a round, and as many more as drafts were accepted.
 
     What a round yields is drawn by request and context, so it depends neither on the order of events nor on who else

@@ -6,15 +6,15 @@ from math import inf, isnan
 from typing import Final
 
 from infermodel.cost.step import FOREVER, Batch, Chunk, StepModel, Windowed
-from infermodel.simulation.batching import Discipline, WaitingQueue
-from infermodel.simulation.chunks import ENDLESS, LongPrompts, Prefill, assign_chunks, pieces
-from infermodel.simulation.members import NO_CHUNKS, Members
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Found
-from infermodel.simulation.owner import Owner
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.records.totals import BLOCKS, BUDGET, NOTHING, SEATS
+from infermodel.simulation.replica.members import NO_CHUNKS, Members
+from infermodel.simulation.replica.owner import Owner
+from infermodel.simulation.replica.prompts import ENDLESS, LongPrompts, Prefill, assign_chunks, pieces
+from infermodel.simulation.replica.queues import Discipline, WaitingQueue
 from infermodel.simulation.spec import Limits
 
 NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
@@ -25,7 +25,7 @@ NOT_ASKED: Final = -1
 """Budget left by a batch that nobody has asked about yet."""
 
 
-class Running(Members):
+class Scheduler(Members):
     """Continuous batching with chunked prefill: in each step every running sequence gets a token, and prompts get the
     rest of the budget, those in progress first, then the waiting queue.
 

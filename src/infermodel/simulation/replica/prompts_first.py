@@ -8,15 +8,15 @@ mix, come along if memory is left for them. Only a step of decoding alone takes 
 from __future__ import annotations
 
 from infermodel.cost.step import Batch, Chunk, Windowed
-from infermodel.simulation.answer_share import Gate
-from infermodel.simulation.chunks import Prefill, assign_chunks
 from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.records.totals import BLOCKS, SEATS
-from infermodel.simulation.running import Running
+from infermodel.simulation.replica.answer_share import Gate
+from infermodel.simulation.replica.prompts import Prefill, assign_chunks
+from infermodel.simulation.replica.scheduler import Scheduler
 
 
-class PromptsFirst(Running):
-    """Running requests under an engine's rules as its limits say them: without any that is of this module, `Running`.
+class PromptsFirst(Scheduler):
+    """Running requests under an engine's rules as its limits say them: without any that is of this module, `Scheduler`.
 
     Attributes:
         requested_output: tokens that each request asks for at least, all that the scheduler knows of its answer.
@@ -31,7 +31,7 @@ class PromptsFirst(Running):
         self._first = self._gate is not None or not self._mixes
 
     def plan(self, now: float) -> int:
-        """As `Running.plan`."""
+        """As `Scheduler.plan`."""
         self.held = False
         most = super().plan(now)
         if most == 0 and self._gate is not None and not self.queue:

@@ -1,0 +1,50 @@
+"""The way of requests from their clients to the door of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from infermodel.simulation.alarm import Alarm, Routine
+from infermodel.simulation.clock import Clock
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.spec import ServiceSpec
+from infermodel.simulation.tally import Tally
+
+Door = Callable[[int], None]
+"""Where requests enter the service: called with a request's number when it comes there."""
+
+
+class Way:
+    """Requests leave their clients and come to the door a little later.
+
+    Attributes:
+        tally: where they are counted, with their columns.
+        door: where they come to.
+        clock: of the simulation.
+        order: place of what clients do within an instant.
+        ingress_s, tokenise_s: time that a request takes, and further time for each token of its prompt.
+    """
+
+    def __init__(self, spec: ServiceSpec, tally: Tally, door: Door, clock: Clock, order: int) -> None:
+        self.tally, self.door, self.clock, self.order = tally, door, clock, order
+        self.ingress_s, self.tokenise_s = spec.to_the_door_s
+
+    @property
+    def log(self) -> RequestLog:
+        """Columns of the requests."""
+        return self.tally.log
+
+    def start(self, routine: Callable[[Alarm], Routine]) -> None:
+        """A client begins: its routine waits for an alarm of its own."""
+        alarm = Alarm(self.clock.agenda)
+        alarm.start(routine(alarm))
+
+    def comes_at(self, request: int) -> float:
+        """When a request that leaves its client now comes to the door."""
+        return self.clock.now + (self.ingress_s + self.tokenise_s * self.tally.log.prompt_tokens[request])
+
+    def send(self, request: int, door: Door | None = None) -> None:
+        """A request leaves its client now, for this door or another one."""
+        self.tally.count_in(request)
+        self.clock.call_at(self.comes_at(request), self.order, partial(door or self.door, request))

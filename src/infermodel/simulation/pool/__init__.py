@@ -1,0 +1,1 @@
+"""Alike replicas behind one router, and what befalls them."""

@@ -1,0 +1,1 @@
+"""One scheduled copy of a model: time, batch and queue."""
