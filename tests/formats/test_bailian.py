@@ -44,10 +44,10 @@ def test_another_size_of_blocks_is_proved_by_their_number(tmp_path: Path) -> Non
     assert trace.notes == ("trace.jsonl: hash_ids have one id for each 64 tokens, by their number",)
 
 
-def test_delays_after_an_answer_are_no_times(tmp_path: Path) -> None:
+def test_a_delay_needs_an_answer_to_follow(tmp_path: Path) -> None:
     turn = {"session_id": "a", "delay": 500, "input_length": 40, "output_length": 1}
-    with pytest.raises(FormatError, match="2:21: has a delay after the answer before it and no timestamp"):
-        mooncake.read(written(tmp_path, {**turn, "timestamp": 0}, turn))
+    with pytest.raises(FormatError, match="2:21: has a delay and no timestamp, and no line above it of the same"):
+        mooncake.read(written(tmp_path, {**turn, "timestamp": 0, "session_id": "b"}, turn))
 
 
 def test_a_grid_of_times_and_sessions_are_noted(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def page_of_log(path: Path, known: str | Names, log: TraceColumns) -> str:
     """What a log is, for a terminal."""
     told = facts(log)
     rate = "at once" if math.isnan(told.rate_per_s) else f"{told.rate_per_s:.4g}/s, gaps of cv {told.gap_cv:.2f}"
+    begun = "" if told.begun == told.requests else f", {told.begun:,} with times of their own,"
     if isinstance(known, Names):
         named = ", ".join(f"{role} {name}" for role, name in vars(known).items() if name)
         kind = f"a log of your own: {named}"
@@ -48,7 +49,7 @@ def page_of_log(path: Path, known: str | Names, log: TraceColumns) -> str:
     lines = [
         str(path),
         kind,
-        f"requests  {told.requests:,} in {told.span_s:,.4g} s, {rate}",
+        f"requests  {told.requests:,}{begun} in {told.span_s:,.4g} s, {rate}",
         *([] if math.isnan(told.reused) else [f"prefixes  {100 * told.reused:.1f} % of blocks came before"]),
         "",
         aligned([("tokens", "mean", "p50", "p99", "max"), _row("prompt", told.prompt), _row("output", told.output)]),
@@ -106,6 +107,8 @@ def _played(path: Path, known: str | Names) -> dict[str, Any]:
 def _laws(log: TraceColumns) -> dict[str, Any]:
     """Gaps of the gamma law and lognormal lengths, each with the log's mean and spread."""
     told = facts(log)
+    if log.after is not None:
+        raise ValueError("calls that follow answers have no law that is fitted here; leave --laws out")
     if math.isnan(told.rate_per_s) or not told.gap_cv > 0:
         raise ValueError("arrivals all at once or all evenly spaced have no law to fit; leave --laws out")
 

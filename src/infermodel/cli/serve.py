@@ -143,6 +143,8 @@ def others(service: ResolvedService, share: float | None) -> OpenTraffic | Trace
     traffic = service.traffic
     if service.sessions is not None or not isinstance(traffic, OpenTraffic | TraceTraffic):
         raise click.UsageError("--background plays arrivals of a law or a trace, not users or questions")
+    if isinstance(traffic, TraceTraffic) and traffic.requests.after is not None:
+        raise click.UsageError("--background plays no trace whose requests follow answers")
     return traffic if share == 1 else traffic.at_rate(share * traffic.mean_rate_per_s)
 
 

@@ -41,7 +41,8 @@ def offered_of(
     """What the load asks for in the window.
 
     A law says its rate and its lengths. A log that is played whole has its requests over its span; one that is cut
-    short those of the window over theirs. Of questions the law gives the rate, and those asked the calls of each.
+    short, or whose requests follow answers, those of the window over theirs. Of questions the law gives the rate, and
+    those asked the calls of each.
 
     Args:
         ends: whether nobody comes after the measured requests.
@@ -54,7 +55,7 @@ def offered_of(
         refused_s = pause.mean_at_least_s(PAUSE_AFTER_REJECTION_S)
         return Offered(nan, traffic.users, pause.mean_s, refused_s, prompt, joined_s=joined_s, ends=ends)
     if isinstance(traffic, TraceTraffic):
-        whole = ends and window.holds(record.requests.arrived_at).all()
+        whole = ends and traffic.requests.after is None and window.holds(record.requests.arrived_at).all()
         rate = traffic.mean_rate_per_s if whole else rate_of(record.requests.arrived_at, window)
         return Offered(rate, ends=ends)
     if sessions is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infermodel.formats.block_log import block_size, read_log, session_notes
-from infermodel.formats.columns import TraceColumns, trace_columns
+from infermodel.formats.block_log import log_columns, read_log
+from infermodel.formats.columns import TraceColumns
 
 BLOCK_TOKENS = 16
 
@@ -21,14 +21,4 @@ def read(path: Path) -> TraceColumns:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    log = read_log(path, "seconds")
-    tokens, notes = block_size(path, log, BLOCK_TOKENS)
-    return trace_columns(
-        path,
-        log.times,
-        log.prompts,
-        log.outputs,
-        hash_ids=log.hashes,
-        hash_block_tokens=tokens,
-        notes=[*notes, *session_notes(path, log)],
-    )
+    return log_columns(path, read_log(path, "seconds"), 1.0, BLOCK_TOKENS)

@@ -1,7 +1,8 @@
 """Logs of JSON lines whose requests carry ids of their prompts' blocks, as Mooncake's, Qwen-Bailian's and vLLM's do.
 
 They share the keys timestamp, input_length, output_length and hash_ids, and differ in the unit of times and in the size
-of blocks, which no line says.
+of blocks, which no line says. A line without a timestamp follows the line before it of its session_id, `delay` after
+that one's answer, as aiperf 0.13.0 and Dynamo's replay 1.4.0 take it (both milliseconds).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.formats.columns import MOST_TOKENS
+from infermodel.formats import turns
+from infermodel.formats.columns import MOST_TOKENS, TraceColumns, trace_columns
 from infermodel.formats.text import FormatError, read_lines, shortened
 
 OTHER_BLOCKS = (1024, 256, 128, 64, 32, 16, 8, 4, 2, 1)
@@ -38,6 +40,8 @@ class BlockLog:
         hashes: ids of each prompt's blocks; None where the log has none.
         parents: requests that say which one came before them.
         sessions: distinct sessions that are named.
+        after: place of the request after whose answer one is sent; -1: it comes at its time.
+        waits: from that answer until it is sent, milliseconds.
     """
 
     numbers: tuple[int, ...]
@@ -47,6 +51,8 @@ class BlockLog:
     hashes: tuple[tuple[int, ...], ...] | None
     parents: int
     sessions: int
+    after: NDArray[np.int64]
+    waits: NDArray[np.float64]
 
 
 def read_log(path: Path, unit: str) -> BlockLog:
@@ -63,16 +69,29 @@ def read_log(path: Path, unit: str) -> BlockLog:
     prompts: list[int] = []
     outputs: list[int] = []
     hashes: list[tuple[int, ...]] = []
+    after: list[int] = []
+    waits: list[float] = []
     parents = 0
-    sessions: set[str] = set()
+    latest: dict[str, int] = {}  # of each session, the place of its last line
     for number, text in enumerate(read_lines(path), start=1):
         if not text.strip():
             continue
         entry = _object(path, number, text)
-        if "timestamp" not in entry and "delay" in entry:
-            raise _dependent(path, number, text)
+        session = str(entry["session_id"]) if isinstance(entry.get("session_id"), (str, int)) else ""
+        timed = "timestamp" in entry
+        follows = -1 if timed else latest.get(session, -1)
+        if follows < 0 and not timed and "delay" in entry:
+            raise _orphan(path, number, text)
+        if follows < 0:
+            times.append(_value(path, number, text, entry, "timestamp", f"{unit}, 0 or later"))
+        else:
+            times.append(times[follows])
+        waiting = follows >= 0 and entry.get("delay") is not None
+        waits.append(_value(path, number, text, entry, "delay", "milliseconds, 0 or more") if waiting else 0.0)
+        after.append(follows)
+        if session:
+            latest[session] = len(numbers)
         numbers.append(number)
-        times.append(_value(path, number, text, entry, "timestamp", f"{unit}, 0 or later"))
         prompts.append(_count(path, number, text, entry, "input_length"))
         outputs.append(_count(path, number, text, entry, "output_length"))
         if "hash_ids" in entry:
@@ -82,7 +101,6 @@ def read_log(path: Path, unit: str) -> BlockLog:
             raise FormatError(path, problem, line=number, column=1, text=text, width=len(text))
         parent = entry.get("parent_chat_id")
         parents += type(parent) is int and parent >= 0
-        sessions |= {str(entry["session_id"])} if isinstance(entry.get("session_id"), (str, int)) else set()
     return BlockLog(
         tuple(numbers),
         np.array(times, dtype=np.float64),
@@ -90,7 +108,9 @@ def read_log(path: Path, unit: str) -> BlockLog:
         np.array(outputs, dtype=np.int64),
         tuple(hashes) if hashes else None,
         parents,
-        len(sessions),
+        len(latest),
+        np.array(after, dtype=np.int64),
+        np.array(waits, dtype=np.float64),
     )
 
 
@@ -127,17 +147,55 @@ def _too_many(prompts: NDArray[np.int64], hashes: Sequence[tuple[int, ...]], tok
     return [int(each) for each in np.flatnonzero(counts > -(-prompts // tokens))]
 
 
-def session_notes(path: Path, log: BlockLog) -> list[str]:
-    """Notes on turns of sessions, which are played when they came, whatever the answers before them take."""
+def log_columns(path: Path, log: BlockLog, second: float, block_tokens: int) -> TraceColumns:
+    """The requests of a log; turns that follow an answer have their whole prompts, whichever way these are told.
+
+    Args:
+        second: in the file's unit of times.
+        block_tokens: the format's own.
+
+    Raises:
+        FormatError: see `block_size`.
+    """
+    tokens, notes = block_size(path, log, block_tokens)
+    prompts, hashes = log.prompts, log.hashes
+    follows = log.after >= 0
+    answers = False
+    if follows.any():
+        count = int(follows.sum())
+        known = turns.whole(prompts, log.outputs, log.after)
+        how = "are of whole prompts" if known else "are of what is new in a turn, the text before it comes on top"
+        notes.append(f"{path.name}: {count:,} calls follow an answer of their session; by their lengths these {how}")
+        prompts = prompts if known else turns.accumulated(prompts, log.outputs, log.after)
+        if hashes is None or not known:
+            tokens, rows = tokens or turns.BLOCK_TOKENS, np.arange(len(prompts))
+            hashes = turns.text_ids(prompts, log.outputs, log.after, rows, hashes, tokens)
+            answers = True
+    return trace_columns(
+        path,
+        log.times / second,
+        prompts,
+        log.outputs,
+        hash_ids=hashes,
+        hash_block_tokens=tokens,
+        notes=[*notes, *_session_notes(path, log)],
+        hash_answers=answers,
+        after=log.after if follows.any() else None,
+        wait_s=log.waits / 1e3 if follows.any() else None,
+    )
+
+
+def _session_notes(path: Path, log: BlockLog) -> list[str]:
+    """Notes on turns with times of their own, played when they came, whatever the answers before them take."""
     if log.parents:
         return [f"{path.name}: {log.parents:,} requests follow another of their chat; played at the times they came"]
-    if 1 < log.sessions < len(log.prompts):
+    if 1 < log.sessions < int((log.after < 0).sum()):
         return [f"{path.name}: {log.sessions:,} sessions; turns are played at the times they came"]
     return []
 
 
-def _dependent(path: Path, number: int, text: str) -> FormatError:
-    problem = "has a delay after the answer before it and no timestamp: a trace plays requests at times of their own"
+def _orphan(path: Path, number: int, text: str) -> FormatError:
+    problem = "has a delay and no timestamp, and no line above it of the same session_id to follow"
     return FormatError(path, problem, line=number, column=text.find('"delay"') + 1, text=text, width=len("delay") + 2)
 
 

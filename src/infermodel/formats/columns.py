@@ -197,6 +197,10 @@ class TraceColumns:
             block is equal; None where the log has none.
         hash_block_tokens: tokens of such a block; the last block of a prompt may be shorter.
         notes: what was changed on reading, in sentences for a person.
+        hash_answers: whether ids go on over the answers; then all are of full blocks.
+        after: the request after whose answer one is sent, by its place in the log; -1: it comes at its time. None:
+            all do. One that follows has the time at which its conversation began.
+        wait_s: from that answer until it is sent.
     """
 
     arrived_at_s: NDArray[np.float64]
@@ -206,6 +210,9 @@ class TraceColumns:
     hash_ids: tuple[tuple[int, ...], ...] | None = None
     hash_block_tokens: int = 0
     notes: tuple[str, ...] = ()
+    hash_answers: bool = False
+    after: NDArray[np.int64] | None = None
+    wait_s: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.arrived_at_s)
@@ -240,6 +247,9 @@ def trace_columns(
     hash_ids: Sequence[tuple[int, ...]] | None = None,
     hash_block_tokens: int = 0,
     notes: Sequence[str] = (),
+    hash_answers: bool = False,
+    after: NDArray[np.int64] | None = None,
+    wait_s: NDArray[np.float64] | None = None,
 ) -> TraceColumns:
     """A log that a simulation can take: sorted by arrival, no request without a token, each change noted.
 
@@ -255,8 +265,9 @@ def trace_columns(
     earlier = int((np.diff(arrived_at_s) < 0).sum())
     if earlier:
         told.append(f"{path.name}: {earlier} rows arrive before the row above them; sorted by arrival")
-    if step := grid_s(np.sort(arrived_at_s)):
-        batch = len(arrived_at_s) / len(np.unique(arrived_at_s))
+    timed = arrived_at_s if after is None else arrived_at_s[after < 0]
+    if step := grid_s(np.sort(timed)):
+        batch = len(timed) / len(np.unique(timed))
         told.append(f"{path.name}: times lie on a grid of {step:g} s, {batch:.1f} requests at once on average")
     for name, tokens in (("prompt", prompt_tokens), ("output", output_tokens)):
         empty = int((tokens == 0).sum())
@@ -271,4 +282,14 @@ def trace_columns(
         None if hash_ids is None else tuple(hash_ids[i] for i in order.tolist()),
         hash_block_tokens,
         tuple(told),
+        hash_answers,
+        None if after is None else _in_order(after, order),
+        None if wait_s is None else wait_s[order],
     )
+
+
+def _in_order(after: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows that name rows, both moved."""
+    place = np.empty(len(order) + 1, dtype=np.int64)
+    place[order], place[-1] = np.arange(len(order)), -1
+    return place[after[order]]

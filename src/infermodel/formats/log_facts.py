@@ -16,17 +16,21 @@ class LogFacts:
 
     Attributes:
         requests: how many.
+        begun: those with times of their own; the others follow answers.
         span_s: from the first to the last.
-        rate_per_s: mean; NaN where all come at once.
+        rate_per_s: mean of these; NaN where all come at once.
         gap_cv: standard deviation of the gaps between arrivals over their mean; 1 for Poisson arrivals.
         prompt: mean, median, 99th percentile and largest number of tokens.
         output: the same of answers.
         reused: share of prompt blocks whose text an earlier request had; NaN where the log has no hashes.
         duplicates: requests that are like the one before them in time and both lengths.
         at_once: largest number of requests at one time.
+
+    Times and gaps are of requests with times of their own, not of those that follow an answer.
     """
 
     requests: int
+    begun: int
     span_s: float
     rate_per_s: float
     gap_cv: float
@@ -39,14 +43,16 @@ class LogFacts:
 
 def facts(log: TraceColumns) -> LogFacts:
     """The figures of a log."""
-    times = log.arrived_at_s
+    timed = np.full(len(log), fill_value=True) if log.after is None else log.after < 0
+    times = log.arrived_at_s[timed]
     gaps = np.diff(times)
     span = float(times[-1] - times[0])
-    same = (gaps == 0) & (np.diff(log.prompt_tokens) == 0) & (np.diff(log.output_tokens) == 0)
+    same = (gaps == 0) & (np.diff(log.prompt_tokens[timed]) == 0) & (np.diff(log.output_tokens[timed]) == 0)
     return LogFacts(
         requests=len(log),
+        begun=len(times),
         span_s=span,
-        rate_per_s=(len(log) - 1) / span if span > 0 else np.nan,
+        rate_per_s=(len(times) - 1) / span if span > 0 else np.nan,
         gap_cv=float(gaps.std() / gaps.mean()) if span > 0 else np.nan,
         prompt=_lengths(log.prompt_tokens),
         output=_lengths(log.output_tokens),
@@ -91,7 +97,8 @@ def _reused(log: TraceColumns) -> float:
         return float("nan")
     seen: set[int] = set()
     blocks = hits = 0
-    for ids in log.hash_ids:
+    for text, prompt in zip(log.hash_ids, log.prompt_tokens.tolist(), strict=True):
+        ids = text[: prompt // log.hash_block_tokens] if log.hash_answers else text
         blocks += len(ids)
         hits += sum(block in seen for block in ids)
         seen.update(ids)

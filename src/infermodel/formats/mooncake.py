@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.formats.block_log import BlockLog, block_size, read_log, session_notes
-from infermodel.formats.columns import TraceColumns, trace_columns
+from infermodel.formats.block_log import BlockLog, log_columns, read_log
+from infermodel.formats.columns import TraceColumns
 from infermodel.formats.text import FormatError
 from infermodel.tables import Texts
 
@@ -34,16 +34,7 @@ def read(path: Path, block_tokens: int = BLOCK_TOKENS) -> TraceColumns:
     log = read_log(path, "milliseconds")
     if why := _seconds(log):
         raise FormatError(path, f"{why}; Mooncake's are milliseconds. `format: bailian` reads seconds")
-    tokens, notes = block_size(path, log, block_tokens)
-    return trace_columns(
-        path,
-        log.times / 1e3,
-        log.prompts,
-        log.outputs,
-        hash_ids=log.hashes,
-        hash_block_tokens=tokens,
-        notes=[*notes, *session_notes(path, log)],
-    )
+    return log_columns(path, log, 1e3, block_tokens)
 
 
 def lines_of(

@@ -70,8 +70,8 @@ class Promise:
 def drawn(scenario: ResolvedScenario, replication: int) -> Demand | None:
     """The requests of a replication of a scenario of one service; None where the fleet decides who is measured.
 
-    That is so in closed loops, in offline batches and where MSER-5 looks for the warm-up. Requests in the outermost
-    bins of the timeline are left out, since windows are moved inward to bins.
+    That is so in closed loops, where requests follow answers, in offline batches and where MSER-5 looks for the
+    warm-up. Requests in the outermost bins of the timeline are left out, since windows are moved inward to bins.
     """
     (service,) = scenario.services
     traffic = service.traffic
@@ -80,6 +80,8 @@ def drawn(scenario: ResolvedScenario, replication: int) -> Demand | None:
     if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline):
         return None
     replays = isinstance(traffic, TraceTraffic)
+    if isinstance(traffic, TraceTraffic) and traffic.requests.after is not None:
+        return None
     cut_short = scenario.duration_s is not None or scenario.requests is not None
     if scenario.warm_up_s is None and not replays:
         return None

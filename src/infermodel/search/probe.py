@@ -154,6 +154,8 @@ def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, r
     if isinstance(traffic, ClosedTraffic):
         return users_at_load(scenario, replace(service, traffic=traffic.with_users(int(load))), cold, requests)
     loaded: Traffic = traffic.at_rate(load)
+    if isinstance(loaded, TraceTraffic) and loaded.requests.after is not None:  # they take as long at any rate
+        loaded = replace(loaded, repeat=ceil((cold + requests) / loaded.requests_of_a_window) + 1)
     filling_s = (cold + requests * (1 - 1 / WARM_UP)) / load
     if sessions is not None and isinstance(loaded, OpenTraffic):
         calls = typical_calls(sessions).calls
@@ -238,6 +240,9 @@ def held(service: ResolvedService, load: float) -> float:
     """
     if isinstance(service.traffic, ClosedTraffic):
         return load
+    if isinstance(service.traffic, TraceTraffic):
+        calls, waits_s = service.traffic.in_a_row
+        return calls * in_flight(service, load) + load * waits_s
     if service.sessions is None:
         return in_flight(service, load)
     typical = typical_calls(service.sessions)

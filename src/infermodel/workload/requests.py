@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ class Requests:
         block_hashes: per request the hashes of its prompt's leading full blocks, or None where there are none. They may
             go on over the output, where a later prompt begins with it.
         hash_block_tokens: tokens of a hashed block.
+        after: number, among all requests of the traffic, of the one after whose answer a request is sent; -1: it comes
+            at its time. None: all do. The time of one that follows is that at which its conversation began.
+        wait_s: from that answer until it is sent.
     """
 
     arrived_at: NDArray[np.float64]
@@ -30,6 +33,23 @@ class Requests:
     prompt_id: NDArray[np.int64]
     block_hashes: tuple[tuple[int, ...], ...] | None = None
     hash_block_tokens: int = 0
+    after: NDArray[np.int64] | None = None
+    wait_s: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
+
+    def only(self, at: int) -> Requests:
+        """One of them, as a block of its own."""
+        part = slice(at, at + 1)
+        return replace(
+            self,
+            arrived_at=self.arrived_at[part],
+            prompt_tokens=self.prompt_tokens[part],
+            output_tokens=self.output_tokens[part],
+            priority=self.priority[part],
+            prompt_id=self.prompt_id[part],
+            block_hashes=self.block_hashes and self.block_hashes[part],
+            after=None,
+            wait_s=None,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -56,14 +56,15 @@ FORMATS: Mapping[str, TraceFormat] = {
     ),
 }
 
-KEYS: Mapping[str, frozenset[str]] = {
-    "azure": frozenset(("TIMESTAMP", "ContextTokens", "GeneratedTokens")),
-    "bailian": frozenset(("parent_chat_id", "timestamp", "input_length", "output_length")),
-    "burstgpt": frozenset(("Timestamp", "Request tokens", "Response tokens")),
-    "mooncake": frozenset(("timestamp", "input_length", "output_length", "hash_ids")),
-    "requests": frozenset(("arrived_at_s", "prompt_tokens", "output_tokens")),
-}
-"""Columns by which a file of each format is known; the first whose are all there."""
+KEYS: Sequence[tuple[str, frozenset[str]]] = (
+    ("azure", frozenset(("TIMESTAMP", "ContextTokens", "GeneratedTokens"))),
+    ("bailian", frozenset(("parent_chat_id", "timestamp", "input_length", "output_length"))),
+    ("burstgpt", frozenset(("Timestamp", "Request tokens", "Response tokens"))),
+    ("mooncake", frozenset(("timestamp", "input_length", "output_length", "hash_ids"))),
+    ("mooncake", frozenset(("session_id", "delay", "input_length", "output_length"))),
+    ("requests", frozenset(("arrived_at_s", "prompt_tokens", "output_tokens"))),
+)
+"""Columns by which a file of a format is known; the first whose are all there."""
 
 # The dataset's pages name the files without the year.
 PUBLISHED_AS: Mapping[str, str] = {
@@ -117,13 +118,15 @@ def requests_of(columns: TraceColumns) -> Requests:
         prompt_id=np.full(count, -1, dtype=np.int64),
         block_hashes=full_blocks(columns),
         hash_block_tokens=columns.hash_block_tokens,
+        after=columns.after,
+        wait_s=columns.wait_s,
     )
 
 
 def full_blocks(columns: TraceColumns) -> tuple[tuple[int, ...], ...] | None:
     """The hashes of a log's prompts without those of blocks that a prompt does not fill."""
-    if columns.hash_ids is None:
-        return None
+    if columns.hash_ids is None or columns.hash_answers:
+        return columns.hash_ids
     whole = (columns.prompt_tokens // columns.hash_block_tokens).tolist()
     return tuple(ids if len(ids) <= count else ids[:count] for ids, count in zip(columns.hash_ids, whole, strict=True))
 
@@ -144,7 +147,7 @@ def recognised(path: Path) -> str | Names:
         FormatError: neither; the message lists its columns.
     """
     there = set(own_log.columns(path))
-    return next((name for name, keys in KEYS.items() if keys <= there), None) or own_log.guess(path)
+    return next((name for name, keys in KEYS if keys <= there), None) or own_log.guess(path)
 
 
 def load(name: str, trace_format: str | Names, scenario_folder: Path) -> tuple[Requests, tuple[str, ...]]:

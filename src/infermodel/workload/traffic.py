@@ -205,6 +205,9 @@ class TraceTraffic:
     follow each other at the window's length; without `to_s` one mean gap after the last request. Each repetition has
     prompts of its own: replaying the same texts would turn every repeated prompt into a cache hit.
 
+    Requests that follow an answer are where their conversation began, in a window and at a rate; how long after that
+    answer they are sent stays as it is.
+
     Attributes:
         requests: the log in order of arrival.
         rate_scale: 2 halves every time, so twice the rate.
@@ -247,10 +250,27 @@ class TraceTraffic:
         return (float(arrived_at[last - 1]) - self.from_s + mean_gap) / self.rate_scale
 
     @property
+    def requests_of_a_window(self) -> int:
+        """Requests of one repetition."""
+        first, last = self._bounds()
+        return last - first
+
+    @property
     def total_requests(self) -> int:
         """Requests of all repetitions."""
+        return self.requests_of_a_window * self.repeat
+
+    @property
+    def in_a_row(self) -> tuple[float, float]:
+        """Mean calls of a conversation, one after the other, and seconds between their answers and the next ones in
+        all; 1 and 0 where none follows an answer.
+        """
+        log = self.requests
+        if log.after is None or log.wait_s is None:
+            return 1.0, 0.0
         first, last = self._bounds()
-        return (last - first) * self.repeat
+        begun = int((log.after[first:last] < 0).sum())
+        return (last - first) / begun, float(log.wait_s[first:last].sum()) / begun
 
     @property
     def mean_rate_per_s(self) -> float:
@@ -279,7 +299,8 @@ class TraceTraffic:
         first, last = self._bounds()
         log = self.requests
         if self.prompt is not None:  # other lengths are other texts
-            log = replace(log, prompt_id=np.full(len(log), -1, dtype=np.int64), block_hashes=None, hash_block_tokens=0)
+            nobody = np.full(len(log), -1, dtype=np.int64)
+            log = replace(log, prompt_id=nobody, block_hashes=None, hash_block_tokens=0)
         prompt_tokens = drawn_or_logged(self.prompt, log.prompt_tokens, "prompt_tokens", streams)
         output_tokens = drawn_or_logged(self.output, log.output_tokens, "output_tokens", streams)
         ids = int(log.prompt_id.max()) + 1
@@ -295,7 +316,17 @@ class TraceTraffic:
                     prompt_id=np.where(log.prompt_id[part] < 0, -1, log.prompt_id[part] + turn * ids),
                     block_hashes=shifted(log.block_hashes, part, turn * hashes),
                     hash_block_tokens=log.hash_block_tokens,
+                    after=self._after(part, turn),
+                    wait_s=None if log.wait_s is None else log.wait_s[part],
                 )
+
+    def _after(self, part: slice, turn: int) -> NDArray[np.int64] | None:
+        """Whom requests of a part follow, by their numbers among all that are sent."""
+        first, last = self._bounds()
+        after = self.requests.after
+        if after is None:
+            return None
+        return np.where(after[part] < 0, -1, after[part] - first + turn * (last - first))
 
     def _bounds(self) -> tuple[int, int]:
         """First request of the window and the first after it."""

@@ -8,6 +8,7 @@ from infermodel.simulation.clients.askers import Askers
 from infermodel.simulation.clients.callers import Callers
 from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.clients.open import arrivals
+from infermodel.simulation.clients.turns import Turns
 from infermodel.simulation.clients.users import Users
 from infermodel.simulation.clients.way import Door, Way
 from infermodel.simulation.gate import Gate
@@ -15,9 +16,9 @@ from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.sessions import SessionTraffic
-from infermodel.workload.traffic import ClosedTraffic
+from infermodel.workload.traffic import ClosedTraffic, TraceTraffic
 
-Clients = Users | Askers | Callers
+Clients = Users | Askers | Turns | Callers
 """Those who wait for answers."""
 
 
@@ -36,15 +37,17 @@ def start_clients(spec: ServiceSpec, way: Way, let_in: Door, gate: Gate | None, 
         callers = Callers(traffic, way, streams, let_in, gate)
         callers.start()
         return callers
-    if not isinstance(traffic, (ClosedTraffic, SessionTraffic)):
+    clients: Users | Askers | Turns
+    if isinstance(traffic, ClosedTraffic):
+        clients = Users(traffic, way, streams, joining_s(spec))
+    elif isinstance(traffic, SessionTraffic):
+        clients = Askers(traffic, way, streams)
+    elif isinstance(traffic, TraceTraffic) and traffic.requests.after is not None:
+        clients = Turns(traffic, way, streams)
+    else:
         blocks = traffic.blocks(streams)
         way.start(lambda alarm: arrivals(blocks, way, alarm))
         return None
-    clients = (
-        Users(traffic, way, streams, joining_s(spec))
-        if isinstance(traffic, ClosedTraffic)
-        else Askers(traffic, way, streams)
-    )
     clients.start()
     if way.tally.horizon.duration_s < inf:
         way.tally.close_after(way.tally.horizon.duration_s)
