@@ -14,7 +14,7 @@ from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.step import StepModel
-from infermodel.simulation import Horizon, Limits, ServiceSpec
+from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool
 from infermodel.simulation.streams import named_streams
 from infermodel.workload import trace
 from infermodel.workload.arrivals import Poisson
@@ -48,12 +48,12 @@ def llama_8b(system: str, engine: str, sequences: int) -> tuple[StepModel, Limit
 
 def h100(traffic: Traffic, replicas: int = 1) -> ServiceSpec:
     model, limits = llama_8b("dgx-h100", "vllm", sequences=128)
-    return ServiceSpec("h100", model, traffic, limits, replicas=replicas)
+    return one_pool("h100", model, traffic, limits, replicas=replicas)
 
 
 def cs3(traffic: Traffic) -> ServiceSpec:
     model, limits = llama_8b("cs-3", "cerebras", sequences=128)
-    return ServiceSpec("cs-3", model, traffic, limits)
+    return one_pool("cs-3", model, traffic, limits)
 
 
 def poisson(rate_per_s: float, prompt: Lengths, output: Lengths) -> OpenTraffic:

@@ -23,7 +23,8 @@ HOT = (
             "alarm", "gate", "service", "tally",
             *(f"clients/{name}" for name in ("askers", "callers", "open", "questions", "users", "way")),
             *(f"memory/{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
-            *(f"pool/{name}" for name in ("outages", "router")),
+            *(f"pool/{name}" for name in ("api_servers", "load", "outages", "pool", "replicas")),
+            *(f"pool/{name}" for name in ("router", "shared_queue")),
             *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (
                 "answer_share", "decoding", "drafts", "members", "prompts", "prompts_first", "rank_router", "ranks",

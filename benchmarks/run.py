@@ -60,12 +60,15 @@ def heap_loop_s(spec: ServiceSpec, record: ServiceRecord) -> float:
     arrived_at, prompt, output = (
         column.tolist() for column in (requests.arrived_at, requests.prompt_tokens, requests.output_tokens)
     )
-    limits = spec.limits
+    limits = spec.pool.limits
     table = cost_table(
-        spec.step_model, limits.max_sequences, limits.max_batched_tokens, round(float(requests.prompt_tokens.mean()))
+        spec.pool.step_model,
+        limits.max_sequences,
+        limits.max_batched_tokens,
+        round(float(requests.prompt_tokens.mean())),
     )
     begin = process_time()
-    finished_at = heap_loop(table, arrived_at, prompt, output, replicas=spec.replicas, seats=limits.max_sequences)
+    finished_at = heap_loop(table, arrived_at, prompt, output, replicas=spec.pool.replicas, seats=limits.max_sequences)
     seconds = process_time() - begin
     done = np.isfinite(requests.finished_at)
     ours, floors = (

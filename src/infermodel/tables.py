@@ -141,28 +141,21 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class ServiceRecord:
-    """All that a simulation says of one service.
+class PoolRecord:
+    """All that a simulation says of alike replicas.
 
     Attributes:
-        replicas: how many replicas the service has.
-        replica_totals: per replica, over the whole run: `steps`, `busy_s`, `joules`, `output_tokens`, `prompt_tokens`,
+        replicas: how many there are.
+        replica_totals: of each, over the whole run: `steps`, `busy_s`, `joules`, `output_tokens`, `prompt_tokens`,
             `preemptions`, `up_s`, `peak_w`.
         idle_w: power of one idle replica.
         peak_flops, peak_bandwidth: of one replica.
         kv_blocks, kv_block_tokens: room of one replica, and the block's size.
         kv_groups: blocks that a sequence takes for each block of its tokens: of layers that see everything, and of all.
-        ended_at: when the simulation of this service stopped.
-        events: entries on the agenda that the whole run took, superseded ones included.
-        tenants: of an API with rate limits.
-        questions: where requests are calls of questions.
         front_end_stretch_s: by how much waiting for API servers made answers longer from first to last token, together.
         front_end_busy_s: process-seconds of work of the API servers; `front_end_processes`: how many they are.
-        texts: what prompts have in common; None where nobody says.
     """
 
-    name: str
-    requests: RequestTable
     gaps: GapHistogram
     timeline: Timeline
     replicas: int
@@ -172,12 +165,106 @@ class ServiceRecord:
     peak_bandwidth: float
     kv_blocks: int
     kv_block_tokens: int
+    kv_groups: tuple[int, int] = (1, 1)
+    front_end_stretch_s: float = 0.0
+    front_end_busy_s: float = 0.0
+    front_end_processes: int = 0
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """All that a simulation says of one service. What is said of a pool can be asked of the service if it has one only.
+
+    Attributes:
+        pools: that requests went through, in order.
+        ended_at: when the simulation of this service stopped.
+        events: entries on the agenda that the whole run took, superseded ones included.
+        tenants: of an API with rate limits.
+        questions: where requests are calls of questions.
+        texts: what prompts have in common; None where nobody says.
+    """
+
+    name: str
+    requests: RequestTable
+    pools: tuple[PoolRecord, ...]
     ended_at: float
     events: int
     tenants: tuple[TenantRecord, ...] = ()
     questions: QuestionTable | None = None
-    front_end_stretch_s: float = 0.0
-    kv_groups: tuple[int, int] = (1, 1)
-    front_end_busy_s: float = 0.0
-    front_end_processes: int = 0
     texts: Texts | None = None
+
+    @property
+    def pool(self) -> PoolRecord:
+        """Its only pool.
+
+        Raises:
+            ValueError: it has several.
+        """
+        if len(self.pools) != 1:
+            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
+        return self.pools[0]
+
+    @property
+    def gaps(self) -> GapHistogram:
+        """Of its only pool."""
+        return self.pool.gaps
+
+    @property
+    def timeline(self) -> Timeline:
+        """Of its only pool."""
+        return self.pool.timeline
+
+    @property
+    def replicas(self) -> int:
+        """Of its only pool."""
+        return self.pool.replicas
+
+    @property
+    def replica_totals(self) -> Mapping[str, NDArray[np.float64]]:
+        """Of its only pool."""
+        return self.pool.replica_totals
+
+    @property
+    def idle_w(self) -> float:
+        """Of its only pool."""
+        return self.pool.idle_w
+
+    @property
+    def peak_flops(self) -> float:
+        """Of its only pool."""
+        return self.pool.peak_flops
+
+    @property
+    def peak_bandwidth(self) -> float:
+        """Of its only pool."""
+        return self.pool.peak_bandwidth
+
+    @property
+    def kv_blocks(self) -> int:
+        """Of its only pool."""
+        return self.pool.kv_blocks
+
+    @property
+    def kv_block_tokens(self) -> int:
+        """Of its only pool."""
+        return self.pool.kv_block_tokens
+
+    @property
+    def kv_groups(self) -> tuple[int, int]:
+        """Of its only pool."""
+        return self.pool.kv_groups
+
+    @property
+    def front_end_stretch_s(self) -> float:
+        """Of its only pool."""
+        return self.pool.front_end_stretch_s
+
+    @property
+    def front_end_busy_s(self) -> float:
+        """Of its only pool."""
+        return self.pool.front_end_busy_s
+
+    @property
+    def front_end_processes(self) -> int:
+        """Of its only pool."""
+        return self.pool.front_end_processes

@@ -29,7 +29,7 @@ from infermodel.cost.layers import layer_bytes, layer_operators
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.step import Batch, DoesNotFit, Windowed
 from infermodel.cost.work import Shard, looks
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Uniform
@@ -178,7 +178,7 @@ def test_images_are_not_looked_at() -> None:
 def test_leaps_over_such_layers_are_exact(name: str, caching: bool) -> None:
     steps = step_model(ALL[name], node(H100), DEPLOYMENT, replace(ENGINE, prefix_caching=caching))
     traffic = OpenTraffic(Poisson(40.0), Uniform(100, 3000), Uniform(1, 700))
-    spec = ServiceSpec("s", steps, traffic, Limits(32, 2048, 4096, prefix_caching=caching))
+    spec = one_pool("s", steps, traffic, Limits(32, 2048, 4096, prefix_caching=caching))
     records = [simulate([spec], 3, Horizon(requests=60), stepping=how)[0] for how in ("leap", "every")]
 
     def tokens_at(record: ServiceRecord) -> list[bytes]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.tables import FINISHED, GapHistogram, RequestTable, ServiceRecord, Timeline
+from infermodel.tables import FINISHED, GapHistogram, PoolRecord, RequestTable, ServiceRecord, Timeline
 
 PROMPT_TOKENS, PREFILL_S, TOKEN_S = 100, 1.0, 0.5
 IDLE_W, BUSY_W = 100.0, 300.0
@@ -80,16 +82,7 @@ def one_at_a_time(
         "bound_latency_s": 0 * busy_s,
         "bound_host_s": 0 * busy_s,
     }
-    return ServiceRecord(
-        name="by hand",
-        requests=request_table(
-            arrived_at=arrived,
-            output_tokens=tokens,
-            first_scheduled_at=start,
-            first_token_at=first,
-            last_token_at=last,
-            finished_at=last,
-        ),
+    pool = PoolRecord(
         gaps=GapHistogram(np.array([0.4, 0.6]), np.array([gaps]), gaps * TOKEN_S, gaps),
         timeline=Timeline(edges, columns),
         replicas=1,
@@ -108,6 +101,23 @@ def one_at_a_time(
         peak_bandwidth=8.0,
         kv_blocks=20,
         kv_block_tokens=BLOCK_TOKENS,
+    )
+    return ServiceRecord(
+        name="by hand",
+        requests=request_table(
+            arrived_at=arrived,
+            output_tokens=tokens,
+            first_scheduled_at=start,
+            first_token_at=first,
+            last_token_at=last,
+            finished_at=last,
+        ),
+        pools=(pool,),
         ended_at=ended_at,
         events=len(arrived),
     )
+
+
+def in_pool(record: ServiceRecord, **changes: Any) -> ServiceRecord:
+    """The record with something else said of its only pool."""
+    return replace(record, pools=(replace(record.pool, **changes),))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time
+from hand_records import in_pool, one_at_a_time
 
 from infermodel.metrics.laws import LAWS, TOLERANCE, BrokenLaw, check_laws, parts_sum_to, waited_through
 from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord, Timeline
@@ -31,11 +31,11 @@ def column(record: ServiceRecord, name: str, change: Callable[[np.ndarray], np.n
     if hasattr(record.requests, name):
         return replace(record, requests=replace(record.requests, **{name: change(getattr(record.requests, name))}))
     columns = {**record.timeline.columns, name: change(record.timeline.columns[name])}
-    return replace(record, timeline=Timeline(record.timeline.edges_s, columns))
+    return in_pool(record, timeline=Timeline(record.timeline.edges_s, columns))
 
 
 def total(record: ServiceRecord, name: str, value: float) -> ServiceRecord:
-    return replace(record, replica_totals={**record.replica_totals, name: np.array([value])})
+    return in_pool(record, replica_totals={**record.replica_totals, name: np.array([value])})
 
 
 def at(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -63,15 +63,15 @@ BREAKS: list[tuple[str, Break]] = [
     ("prompt tokens conserved", lambda r: column(r, "prompt_tokens", at(0, 101))),
     ("prompt tokens conserved", lambda r: column(r, "cached_tokens", at(0, 16))),
     ("prompt tokens conserved", lambda r: total(r, "prompt_tokens", 2100.0)),
-    ("ttft + gaps = last token", lambda r: replace(r, gaps=replace(r.gaps, total_s=r.gaps.total_s + 0.5))),
-    ("ttft + gaps = last token", lambda r: replace(r, gaps=replace(r.gaps, gaps=r.gaps.gaps - 1))),
-    ("ttft + gaps = last token", lambda r: replace(r, gaps=replace(r.gaps, counts=r.gaps.counts + 1))),
+    ("ttft + gaps = last token", lambda r: in_pool(r, gaps=replace(r.gaps, total_s=r.gaps.total_s + 0.5))),
+    ("ttft + gaps = last token", lambda r: in_pool(r, gaps=replace(r.gaps, gaps=r.gaps.gaps - 1))),
+    ("ttft + gaps = last token", lambda r: in_pool(r, gaps=replace(r.gaps, counts=r.gaps.counts + 1))),
     ("ttft + gaps = last token", lambda r: column(r, "first_token_at", lambda a: a - 0.01)),
     ("Little's law for sequences", lambda r: column(r, "sequence_s", lambda a: 1.01 * a)),
     ("Little's law for sequences", lambda r: column(r, "sequence_s", lambda a: 0.99 * a)),
     ("Little's law for KV blocks", lambda r: column(r, "kv_block_s", lambda a: 2 * a)),
     ("Little's law for KV blocks", lambda r: column(r, "kv_block_s", lambda a: a / 2)),
-    ("KV blocks within memory", lambda r: replace(r, kv_blocks=6)),
+    ("KV blocks within memory", lambda r: in_pool(r, kv_blocks=6)),
     ("KV blocks within memory", lambda r: total(r, "kv_blocks_left", 1.0)),
     ("busy time = sum of steps", lambda r: total(r, "step_sum_s", 100.0)),
     ("busy time = sum of steps", lambda r: total(r, "busy_s", 100.0)),
@@ -116,7 +116,7 @@ def test_down_time_is_no_idle_power() -> None:
     up_s = np.diff(edges)
     up_s[-2] -= 3.0
     columns = {**record.timeline.columns, "up_s": up_s}
-    assert check_laws(replace(down, timeline=Timeline(record.timeline.edges_s, columns)))
+    assert check_laws(in_pool(down, timeline=Timeline(record.timeline.edges_s, columns)))
 
 
 def test_unfinished_requests_may_have_got_any_of_their_tokens() -> None:
@@ -131,7 +131,7 @@ def test_unfinished_requests_may_have_got_any_of_their_tokens() -> None:
 def test_recomputation_costs_more_prompt_tokens_never_fewer() -> None:
     record = column(sound(), "preemptions", at(2, 1))
     more = column(record, "prompt_tokens", at(0, 100))
-    twice = replace(
+    twice = in_pool(
         more,
         timeline=Timeline(
             more.timeline.edges_s,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time, request_table
+from hand_records import in_pool, one_at_a_time, request_table
 
 from infermodel.metrics.objectives import evaluate, judged_columns, meets_all, objective, objectives
 from infermodel.metrics.steady import Window, whole_run
@@ -113,7 +113,7 @@ def test_only_arrivals_of_the_window_are_judged() -> None:
 
 def test_gaps_are_judged_per_token() -> None:
     record = one_at_a_time([0.0, 0.0], [3, 3])
-    record = replace(record, gaps=GapHistogram(np.array([0.1, 0.2, 0.4, 0.8]), np.array([2, 1, 1]), 1.2, 4))
+    record = in_pool(record, gaps=GapHistogram(np.array([0.1, 0.2, 0.4, 0.8]), np.array([2, 1, 1]), 1.2, 4))
     met, missed = evaluate(record, whole_run(record), objectives({"itl_p75": 0.4, "itl_p99": 0.4}))
     assert met.value == pytest.approx(0.4)
     assert met.met

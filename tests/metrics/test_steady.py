@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time, request_table
+from hand_records import in_pool, one_at_a_time, request_table
 
 from infermodel.metrics.steady import (
     Cut,
@@ -78,7 +78,7 @@ def test_window_starts_at_the_latest_cut_on_an_edge() -> None:
 
 def test_window_lies_on_the_edges_of_the_coarsest_timeline() -> None:
     fine = one_at_a_time(np.arange(110.0) * 3, [1] * 110, bin_s=5.0)
-    coarse = replace(fine, timeline=Timeline(np.arange(0.0, 400.0, 40.0), fine.timeline.columns))
+    coarse = in_pool(fine, timeline=Timeline(np.arange(0.0, 400.0, 40.0), fine.timeline.columns))
     assert common_window([fine, coarse], 300.0, start_s=5.0) == Window(40.0, 280.0)
 
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from hand_records import BUSY_W, IDLE_W, one_at_a_time, request_table
+from hand_records import BUSY_W, IDLE_W, in_pool, one_at_a_time, request_table
 
 from infermodel.metrics.steady import Window, whole_run
 from infermodel.metrics.throughput import Balance, balance, bin_joules, load, overlap, throughput
@@ -76,7 +74,7 @@ def test_a_service_is_idle_after_its_last_answer() -> None:
 def test_replicas_that_are_down_draw_nothing() -> None:
     record = one_at_a_time([0.0], [19])  # busy 0 to 10
     columns = {**record.timeline.columns, "up_s": record.timeline.columns["busy_s"] + 1.0}
-    down = replace(record, timeline=Timeline(record.timeline.edges_s, columns), replicas=4)
+    down = in_pool(record, timeline=Timeline(record.timeline.edges_s, columns), replicas=4)
     assert bin_joules(down)[0] == pytest.approx(10 * 300 + 1 * 100)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time
+from hand_records import in_pool, one_at_a_time
 
 from infermodel.metrics.unfinished import answer_s, window_too_short
 from infermodel.tables import FINISHED, UNFINISHED, GapHistogram, ServiceRecord
@@ -28,7 +28,7 @@ def test_an_answer_takes_its_gaps() -> None:
 def test_nobody_is_left_or_nothing_is_known() -> None:
     assert answer_s(DONE) == 0.0
     nothing = GapHistogram(np.array([0.4, 0.6]), np.array([0]), 0.0, 0)
-    assert answer_s(replace(left(DONE, 1), gaps=nothing)) == 0.0
+    assert answer_s(in_pool(left(DONE, 1), gaps=nothing)) == 0.0
 
 
 def test_only_a_window_shorter_than_an_answer_is_too_short() -> None:

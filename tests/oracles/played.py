@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from step_engine import Fleet, Job
 
 from infermodel.cost.step import StepModel
-from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import RequestTable
 from infermodel.workload.requests import Requests
@@ -58,7 +58,7 @@ def simulated(
         schedules_ahead=fleet.ahead,
         reserves_output=fleet.reserves,
     )
-    spec = ServiceSpec(
+    spec = one_pool(
         "service",
         model,
         TraceTraffic(requests(rows)),

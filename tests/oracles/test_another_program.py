@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import RequestTable
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.requests import Requests
@@ -83,7 +83,7 @@ def played(rows: list[Row], **more: object) -> list[tuple[float, float, float]]:
     arrived, ticks, priority = (np.array(column) for column in zip(*rows, strict=True))
     trace = Requests(arrived, ticks, np.ones(len(rows), np.int64), priority, np.full(len(rows), -1))
     model = AffineModel(0.0, per_prompt_token_s=TICK_S)
-    spec = ServiceSpec("queue", model, TraceTraffic(trace), ONE_AT_A_TIME, **more)
+    spec = one_pool("queue", model, TraceTraffic(trace), ONE_AT_A_TIME, **more)
     return times(simulate([spec], 1, Horizon())[0].requests)
 
 
@@ -178,7 +178,7 @@ def test_users_who_wait_for_their_answers(users: int, seed: int) -> None:
         if record.node == 1
     )
     traffic = ClosedTraffic(users, InTurn(tuple(ticks.tolist())), Fixed(1), InTurn(tuple(pauses.tolist())))
-    spec = ServiceSpec("loop", AffineModel(0.0, per_prompt_token_s=TICK_S), traffic, ONE_AT_A_TIME)
+    spec = one_pool("loop", AffineModel(0.0, per_prompt_token_s=TICK_S), traffic, ONE_AT_A_TIME)
     measured = count - users
     ours = times(simulate([spec], 1, Horizon(requests=measured))[0].requests)
     assert len(theirs) >= measured

@@ -15,7 +15,7 @@ from vllm_fleets import BASE, CONTEXT, PAIR, SEQUENCE, TOKEN, step_s
 from vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.speculative import Speculation, SpeculativeModel, accepted
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.replica.drafts import even_draw
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.requests import Requests
@@ -91,7 +91,7 @@ def test_each_sequence_takes_its_drafts_of_the_budget(cases: int, least_played: 
         nothing = np.zeros(len(at), np.int64)
         traffic = TraceTraffic(Requests(at, prompts, answers, nothing, nothing - 1))
         limits = Limits(case.seats, case.budget, 1 << 30)
-        spec = ServiceSpec("service", model, traffic, limits, speculation=speculation)
+        spec = one_pool("service", model, traffic, limits, speculation=speculation)
         table = simulate([spec], 1, Horizon())[0].requests
         assert table.first_scheduled_at.tolist() == [job.begun for job in jobs], seed
         assert table.first_token_at.tolist() == [job.first for job in jobs], seed

@@ -11,7 +11,7 @@ import pytest
 from sglang_scheduler import Engine, Job
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.spec import AnswerShare
 from infermodel.tables import GAP_EDGES_S, ServiceRecord
@@ -84,7 +84,7 @@ def simulated(rows: Sequence[Row], drawn: Drawn, stepping: Stepping) -> ServiceR
     )
     model = AffineModel(BASE, SEQUENCE, CONTEXT, TOKEN, PAIR, kv_tokens=drawn.tokens, block_tokens=1)
     asks = RateLimits((Tenant("all"),), requested_output=drawn.asked) if drawn.asked else None
-    spec = ServiceSpec("service", model, TraceTraffic(requests), limits, rate_limits=asks)
+    spec = one_pool("service", model, TraceTraffic(requests), limits, rate_limits=asks)
     return simulate([spec], 1, Horizon(), stepping=stepping)[0]
 
 

@@ -15,7 +15,7 @@ from played import Row, assert_same, jobs, rows_of, simulated
 from step_engine import Fleet, Job
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import REJECTED
 from infermodel.workload.lengths import Fixed, Table
@@ -158,7 +158,7 @@ def test_a_refused_user_comes_back() -> None:
     pauses for a second and tries the next request.
     """
     traffic = ClosedTraffic(2, Table((10, 30)), Fixed(1), ThinkTime(0.0))
-    spec = ServiceSpec("service", AffineModel(BASE), traffic, Limits(4, 64, 20))
+    spec = one_pool("service", AffineModel(BASE), traffic, Limits(4, 64, 20))
     (record,) = simulate([spec], 3, Horizon(requests=300))
     table = record.requests
     assert len(table) >= 300

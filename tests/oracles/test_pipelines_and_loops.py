@@ -11,7 +11,7 @@ from step_engine import Fleet
 from toy_models import AffineModel
 
 from infermodel.cost.dataflow import Stage
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic
 
@@ -41,7 +41,7 @@ def test_a_closed_loop_runs_at_users_over_cycle(users: int, prompt: int, output:
     """N users without pauses stay in step: T(N) = a prefill step of N prompts and output - 1 decode steps of N."""
     sequence_s, token_s = 2.0**-10, 2.0**-14
     model = AffineModel(BASE, sequence_s, per_prompt_token_s=token_s)
-    spec = ServiceSpec("s", model, ClosedTraffic(users, Fixed(prompt), Fixed(output)), Limits(64, 4096, 4096))
+    spec = one_pool("s", model, ClosedTraffic(users, Fixed(prompt), Fixed(output)), Limits(64, 4096, 4096))
     (record,) = simulate([spec], 1, Horizon(requests=users * cycles))
     cycle_s = BASE + users * prompt * token_s + (output - 1) * (BASE + users * sequence_s)
     finished = record.requests.finished_at[: users * cycles]

@@ -12,7 +12,7 @@ from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
 from infermodel.engine import Engine
 from infermodel.hardware import System
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import OpenTraffic
@@ -26,7 +26,7 @@ def alone(system: System, engine: Engine, deployment: Deployment, prompt: int, o
     traffic = OpenTraffic(Offline(1), Fixed(prompt), Fixed(output))
     limits = Limits(engine.max_sequences, engine.max_batched_tokens, 16_384)
     edges = {"ingress_s": INGRESS_S, "tokenise_s": TOKENISE_S, "egress_s": EGRESS_S}
-    spec = ServiceSpec("one", model, traffic, limits, **edges)
+    spec = one_pool("one", model, traffic, limits, **edges)
     (record,) = simulate([spec], 1, Horizon())
     table = record.requests
     return float(table.first_token_at[0]), float(table.last_token_at[0] - table.first_token_at[0]) / (output - 1)

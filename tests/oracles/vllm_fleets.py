@@ -18,7 +18,7 @@ from vllm_engine import Engine, Fewest
 from vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.block_pool import WindowGroups
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import RequestTable
 from infermodel.workload.lengths import Table
@@ -252,7 +252,7 @@ def _spec(drawn: Drawn, traffic: TraceTraffic | ClosedTraffic) -> ServiceSpec:
         whole_prompt=drawn.whole,
         long_prompt_tokens=drawn.long_prompt,
     )
-    return ServiceSpec(
+    return one_pool(
         "service", model_of(drawn), traffic, limits, drawn.replicas, queue=drawn.policy, router="round_robin"
     )
 

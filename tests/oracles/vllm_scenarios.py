@@ -54,20 +54,20 @@ def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **s
     """
     spec, traffic = spec_of(service), service.traffic
     assert isinstance(traffic, OpenTraffic)
-    assert spec.replicas == 1
+    assert spec.pool.replicas == 1
     jobs = list(islice(_jobs(spec, traffic.at_rate(rate_per_s), seed), count))
-    memory = spec.step_model.kv_memory
+    memory = spec.pool.step_model.kv_memory
     core = Scheduler(
         Memory(memory.tokens // memory.block_tokens, memory.block_tokens),
         **{  # type: ignore[arg-type]
-            "seats": spec.limits.max_sequences,
-            "budget": spec.limits.max_batched_tokens,
-            "policy": spec.queue,
+            "seats": spec.pool.limits.max_sequences,
+            "budget": spec.pool.limits.max_batched_tokens,
+            "policy": spec.pool.queue,
             "ahead": True,
             **settings,
         },
     )
-    Engine([core], seconds_of(spec.step_model)).play(jobs)
+    Engine([core], seconds_of(spec.pool.step_model)).play(jobs)
     measured = jobs[count // 8 :]
     return Latencies(
         [

@@ -9,14 +9,14 @@ import pytest
 from test_queueing_recursions import ONE_AT_A_TIME, requests
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, ServiceSpec, simulate
+from infermodel.simulation import Horizon, one_pool, simulate
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.traffic import TraceTraffic
 
 
 def run(output_tokens: int, seats: int, stepping: str = "leap") -> ServiceRecord:
     traffic = TraceTraffic(requests([float(second) for second in range(200)], [8] * 200, [output_tokens] * 200))
-    spec = ServiceSpec("s", AffineModel(1.0), traffic, replace(ONE_AT_A_TIME, max_sequences=seats))
+    spec = one_pool("s", AffineModel(1.0), traffic, replace(ONE_AT_A_TIME, max_sequences=seats))
     (record,) = simulate([spec], 1, Horizon(duration_s=4.0), stepping="every" if stepping == "every" else "leap")
     return record
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.lengths import Fixed
@@ -20,7 +20,7 @@ STEADY = AffineModel(base_s=1.0)
 
 
 def play(traffic, limits: Limits, model: AffineModel = STEADY) -> ServiceRecord:
-    (record,) = simulate([ServiceSpec("service", model, traffic, limits)], 1, Horizon())
+    (record,) = simulate([one_pool("service", model, traffic, limits)], 1, Horizon())
     return record
 
 
@@ -83,11 +83,11 @@ def test_prompts_are_tokenised_on_their_way_and_none_overtakes_another() -> None
         np.full(2, -1, np.int64),
     )
     traffic = TraceTraffic(Requests(*columns))
-    (record,) = simulate([ServiceSpec("service", STEADY, traffic, LIMITS, tokenise_s=1e-3)], 1, Horizon())
+    (record,) = simulate([one_pool("service", STEADY, traffic, LIMITS, tokenise_s=1e-3)], 1, Horizon())
     assert record.requests.first_token_at.tolist() == [1.5, 1.5]
     # One user, two requests of 100 tokens in and 2 out: 0.1 s and two steps each.
     users = ClosedTraffic(1, Fixed(100), Fixed(2), requests=2)
-    (record,) = simulate([ServiceSpec("service", STEADY, users, LIMITS, tokenise_s=1e-3)], 1, Horizon())
+    (record,) = simulate([one_pool("service", STEADY, users, LIMITS, tokenise_s=1e-3)], 1, Horizon())
     assert record.requests.first_token_at == pytest.approx([1.1, 3.2])
 
 

@@ -9,7 +9,7 @@ import pytest
 from toy_models import AffineModel
 
 from infermodel.cost.deployment import Deployment
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.pool.front_end import FrontEnd
 from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import ServiceRecord
@@ -23,7 +23,7 @@ QUICK = AffineModel(base_s=1e-9, kv_tokens=1 << 24)
 
 
 def play(traffic, front_end: FrontEndSpec | None, model: AffineModel = QUICK, **options) -> ServiceRecord:
-    spec = ServiceSpec("service", model, traffic, WIDE, front_end=front_end, **options)
+    spec = one_pool("service", model, traffic, WIDE, front_end=front_end, **options)
     (record,) = simulate([spec], 1, Horizon(requests=2000))
     return record
 
@@ -46,7 +46,7 @@ def test_requests_wait_as_in_a_queue_with_so_many_servers(processes: int) -> Non
 
 def test_poisson_arrivals_at_one_process_wait_as_pollaczek_and_khinchine_say() -> None:
     # M/D/1 at a load of 0.8: mean wait 0.8 / (2 x 0.2) x 10 ms = 20 ms. Of 40,000 requests the mean is within 10 %.
-    spec = ServiceSpec(
+    spec = one_pool(
         "service", QUICK, OpenTraffic(Poisson(80.0), Fixed(10), Fixed(1)), WIDE, front_end=FrontEndSpec(1, 0.01, 0, 0)
     )
     (record,) = simulate([spec], 2, Horizon(requests=40_000))

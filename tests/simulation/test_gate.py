@@ -13,7 +13,7 @@ from toy_models import AffineModel
 
 from infermodel.metrics.steady import Window
 from infermodel.metrics.tenants import tenant_summaries
-from infermodel.simulation import Horizon, ServiceSpec, simulate
+from infermodel.simulation import Horizon, one_pool, simulate
 from infermodel.simulation.replica.queues import FairQueue
 from infermodel.simulation.spec import Limits
 from infermodel.tables import FINISHED, REJECTED, ServiceRecord
@@ -28,7 +28,7 @@ FREE = (RateLimit(60, 30, 60_000), RateLimit(3600, 900, 1_000_000), RateLimit(86
 def served(traffic: Traffic, rate_limits: RateLimits, horizon: Horizon) -> ServiceRecord:
     """A fast replica behind a gate."""
     limits = Limits(64, 8192, 100_000)
-    spec = ServiceSpec("api", AffineModel(base_s=0.001), traffic, limits, rate_limits=rate_limits)
+    spec = one_pool("api", AffineModel(base_s=0.001), traffic, limits, rate_limits=rate_limits)
     (record,) = simulate([spec], 7, horizon)
     return record
 
@@ -97,7 +97,7 @@ def test_users_of_a_closed_loop_wait_for_their_key() -> None:
 def test_tokens_are_conserved_and_no_key_exceeds_its_limits(seed: int, free: int, paid: int) -> None:
     limits = (RateLimit(1, 4, 500), RateLimit(10, 20, 3000))
     rate_limits = RateLimits((Tenant("free", free, 3, limits), Tenant("paid", paid, 1, (RateLimit(1, 40, 9000),))))
-    spec = ServiceSpec(
+    spec = one_pool(
         "api",
         AffineModel(base_s=0.01),
         OpenTraffic(Poisson(12.0), Uniform(1, 200), Uniform(1, 20)),
@@ -120,7 +120,7 @@ def test_tokens_are_conserved_and_no_key_exceeds_its_limits(seed: int, free: int
 
 def test_leaps_and_single_steps_agree_behind_a_gate() -> None:
     traffic = OpenTraffic(Poisson(3.0), Uniform(1, 300), Uniform(1, 200))
-    spec = ServiceSpec(
+    spec = one_pool(
         "api",
         AffineModel(base_s=0.01, per_context_s=1e-6),
         traffic,
@@ -160,7 +160,7 @@ def test_a_key_that_was_away_is_owed_nothing() -> None:
 def test_urgent_tenants_go_first() -> None:
     # One request at a time, all at once: the paying tenant's are all answered before any other is.
     tenants = (Tenant("free", 2, 1, (), 1), Tenant("paid", 1, 1, (), 0))
-    spec = ServiceSpec(
+    spec = one_pool(
         "api",
         AffineModel(base_s=0.01),
         OpenTraffic(Offline(40), Fixed(10), Fixed(5)),

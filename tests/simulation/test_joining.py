@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.lengths import Fixed
@@ -20,7 +20,7 @@ USERS = ClosedTraffic(4, Fixed(100), Fixed(50), start="spread")
 
 def spec(traffic: ClosedTraffic, seats: int = 64, replicas: int = 1) -> ServiceSpec:
     """A service of the toy model."""
-    return ServiceSpec("s", MODEL, traffic, Limits(seats, 8192, 8192), replicas=replicas)
+    return one_pool("s", MODEL, traffic, Limits(seats, 8192, 8192), replicas=replicas)
 
 
 def test_users_come_over_a_mean_answer() -> None:
@@ -44,7 +44,7 @@ def test_users_who_wait_for_seats_come_over_their_waits_too() -> None:
 def test_long_prompts_take_steps_of_their_own_budget() -> None:
     # Prompts of 10,000 in pieces of 1,000 - 4: as many seconds a token, whatever the pieces.
     long = replace(USERS, prompt=Fixed(10_000))
-    limited = replace(spec(long), limits=Limits(64, 1000, 20_000))
+    limited = one_pool("s", MODEL, long, Limits(64, 1000, 20_000))
     assert joining_s(limited) == pytest.approx(50 * (0.014 + 4 / 50 * 1.0))
 
 
@@ -69,7 +69,7 @@ def test_a_start_together_is_a_queue_of_prompts_that_never_comes_again() -> None
     limits = Limits(64, 100, 8192)  # one prompt a step
     worst = {}
     for start in ("together", "spread"):
-        service = ServiceSpec("s", slow, replace(loop, start=start), limits)
+        service = one_pool("s", slow, replace(loop, start=start), limits)
         (record,) = simulate([service], 1, Horizon(requests=10))
         requests = record.requests
         worst[start] = float((requests.first_token_at - requests.arrived_at)[:10].max())

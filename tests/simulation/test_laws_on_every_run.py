@@ -10,7 +10,7 @@ from toy_models import AffineModel
 
 from infermodel.metrics.laws import LAWS, check_laws
 from infermodel.metrics.throughput import bin_joules
-from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Uniform
 from infermodel.workload.traffic import OpenTraffic
@@ -26,7 +26,7 @@ def test_every_run_obeys_every_law(spec: ServiceSpec, requests: int, seed: int) 
 
 def test_a_system_that_is_down_draws_no_power() -> None:
     # two systems of one replica, 100 W idle; the first is down from 4 to 7 s: 100 W less for 3 s
-    spec = ServiceSpec(
+    spec = one_pool(
         "service",
         AffineModel(),
         OpenTraffic(Poisson(2.0), Uniform(5, 20), Uniform(5, 20)),

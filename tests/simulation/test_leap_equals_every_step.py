@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_models import AffineModel
 
 from infermodel.engine import Findable, Preempted
-from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
 from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
@@ -72,7 +72,7 @@ limits = st.builds(
     reserves_output=st.booleans(),
 )
 specs = st.builds(
-    ServiceSpec,
+    one_pool,
     st.just("service"),
     models,
     open_traffic | closed_traffic,
@@ -95,7 +95,7 @@ specs = st.builds(
         of_system=st.booleans(),
     ),
     rank_router=st.sampled_from(list(RANK_ROUTERS)),
-).filter(lambda spec: spec.step_model.kv_memory.ranks == 1 or spec.router != SHARED_QUEUE)
+).filter(lambda spec: spec.pool.step_model.kv_memory.ranks == 1 or spec.pool.router != SHARED_QUEUE)
 
 
 def columns(record: ServiceRecord) -> dict[str, bytes]:
@@ -125,11 +125,11 @@ def check_laws(spec: ServiceSpec, record: ServiceRecord) -> None:
         spans = table.last_token_at - table.first_token_at
         between_s = record.gaps.total_s + record.front_end_stretch_s
         assert math.isclose(between_s, spans.sum(), rel_tol=1e-9, abs_tol=1e-9)
-        if not spec.limits.prefix_caching:
+        if not spec.pool.limits.prefix_caching:
             assert (record.replica_totals["kv_blocks_left"] == 0).all()
             computed = record.replica_totals["prompt_tokens"].sum()
             assert computed >= table.prompt_tokens.sum()
-            if table.preemptions.sum() == 0 and not spec.outages:
+            if table.preemptions.sum() == 0 and not spec.pool.outages:
                 assert computed == table.prompt_tokens.sum()
     busy, steps_sum = record.replica_totals["busy_s"], record.replica_totals["step_sum_s"]
     assert np.allclose(busy, steps_sum, rtol=1e-9)
@@ -151,8 +151,8 @@ def test_both_modes_agree_to_the_bit_and_all_laws_hold(spec: ServiceSpec, reques
 def test_services_with_the_same_traffic_get_the_same_requests() -> None:
     traffic: Traffic = OpenTraffic(Poisson(5.0), Uniform(1, 50), Uniform(1, 50))
     limits = Limits(4, 64, 200)
-    fast = ServiceSpec("fast", AffineModel(0.001), traffic, limits)
-    slow = ServiceSpec("slow", AffineModel(0.004), traffic, limits)
+    fast = one_pool("fast", AffineModel(0.001), traffic, limits)
+    slow = one_pool("slow", AffineModel(0.004), traffic, limits)
     first, second = simulate([fast, slow], 3, Horizon(requests=50))
     (alone,) = simulate([fast], 3, Horizon(requests=50))
     assert first.requests.arrived_at[:50].tolist() == second.requests.arrived_at[:50].tolist()

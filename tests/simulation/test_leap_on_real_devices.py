@@ -18,7 +18,7 @@ from infermodel.cost.deployment import Deployment
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.step import StepModel
 from infermodel.metrics.laws import LAWS, check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.simulation.pool.router import ROUTER_NAMES
 from infermodel.workload.arrivals import Gamma, Poisson
 from infermodel.workload.lengths import Uniform
@@ -66,7 +66,7 @@ closed_traffic = st.builds(
     ClosedTraffic, st.integers(1, 24), lengths, outputs, st.builds(ThinkTime, st.sampled_from([0.0, 0.3]))
 )
 specs = st.builds(
-    lambda deployed, blocks, *rest: ServiceSpec("service", real_model(*deployed, blocks), *rest),
+    lambda deployed, blocks, *rest: one_pool("service", real_model(*deployed, blocks), *rest),
     st.sampled_from(DEPLOYED),
     st.none() | st.integers(12, 40) | st.integers(40, 160),
     open_traffic | closed_traffic,
@@ -98,12 +98,12 @@ def both_modes_agree(examples: int, rarest: int) -> None:
         assert [each.law for each in check_laws(leap)] == list(LAWS)
         assert columns(leap) == columns(every)
         seen["scenarios"] += 1
-        seen["on wafers"] += isinstance(spec.step_model, Ring)
-        seen["on GPUs"] += isinstance(spec.step_model, GpuStepModel)
+        seen["on wafers"] += isinstance(spec.pool.step_model, Ring)
+        seen["on GPUs"] += isinstance(spec.pool.step_model, GpuStepModel)
         seen["preempted"] += bool(leap.requests.preemptions.any())
         longest = int(leap.requests.prompt_tokens.max())
-        seen["prompts in chunks"] += longest > spec.limits.max_batched_tokens
-        seen["several replicas"] += spec.replicas > 1
+        seen["prompts in chunks"] += longest > spec.pool.limits.max_batched_tokens
+        seen["several replicas"] += spec.pool.replicas > 1
         seen["closed loops"] += isinstance(spec.traffic, ClosedTraffic)
         seen["found in the prefix cache"] += bool(leap.requests.cached_tokens.any())
 
@@ -138,6 +138,7 @@ class WithoutLines:
 @given(specs, st.integers(1, 40), st.integers(0, 1000))
 def test_leaps_on_lines_are_recorded_as_leaps_on_ramps(spec: ServiceSpec, requests: int, seed: int) -> None:
     (on_lines,) = simulate([spec], seed, Horizon(requests=requests))
-    on_ramps_only = dataclasses.replace(spec, step_model=WithoutLines(spec.step_model))
+    pool = dataclasses.replace(spec.pool, step_model=WithoutLines(spec.pool.step_model))
+    on_ramps_only = dataclasses.replace(spec, pools=(pool,))
     (on_ramps,) = simulate([on_ramps_only], seed, Horizon(requests=requests))
     assert columns(on_lines) == columns(on_ramps)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from test_queueing_recursions import draws, requests
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
-from infermodel.simulation.pool.router import ROUTERS, LoadIndex
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
+from infermodel.simulation.pool.load import LoadIndex
+from infermodel.simulation.pool.router import ROUTERS
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.tables import RequestTable
 from infermodel.workload.arrivals import Poisson
@@ -28,7 +29,7 @@ TIMES = ("arrived_at", "admitted_at", "first_scheduled_at", "first_token_at", "l
 
 def played(trace: Requests, scale: float = 1.0, replicas: int = 2) -> RequestTable:
     model = AffineModel(*(scale * cost for cost in COSTS), kv_tokens=16 * 20)
-    spec = ServiceSpec("s", model, TraceTraffic(trace), SCARCE, replicas=replicas)
+    spec = one_pool("s", model, TraceTraffic(trace), SCARCE, replicas=replicas)
     return simulate([spec], 1, Horizon())[0].requests
 
 
@@ -52,7 +53,7 @@ def test_half_the_second_gives_twice_the_numbers_bit_for_bit(drawn: Drawn) -> No
 @example(454, 26.0)
 def test_a_run_replayed_from_its_own_requests_is_the_same_run(seed: int, rate: float) -> None:
     traffic = OpenTraffic(Poisson(rate), Uniform(1, 60), Uniform(1, 60))
-    spec = ServiceSpec("s", AffineModel(*COSTS, kv_tokens=16 * 20), traffic, SCARCE, replicas=2)
+    spec = one_pool("s", AffineModel(*COSTS, kv_tokens=16 * 20), traffic, SCARCE, replicas=2)
     # A run waits for its measured requests only so long, a trace as long as it takes: here both wait for all.
     first = simulate([spec], seed, Horizon(requests=40, drain_s=1e6))[0].requests
     again = played(requests(first.arrived_at.tolist(), first.prompt_tokens.tolist(), first.output_tokens.tolist()))
@@ -66,8 +67,8 @@ def test_a_run_replayed_from_its_own_requests_is_the_same_run(seed: int, rate: f
 @given(draws, draws)
 def test_a_service_beside_another_changes_nothing(drawn: Drawn, beside: Drawn) -> None:
     ours, theirs = TraceTraffic(requests(*drawn)), TraceTraffic(requests(*beside))
-    spec = ServiceSpec("ours", AffineModel(*COSTS), ours, SCARCE)
-    other = ServiceSpec("theirs", AffineModel(*COSTS), theirs, SCARCE)
+    spec = one_pool("ours", AffineModel(*COSTS), ours, SCARCE)
+    other = one_pool("theirs", AffineModel(*COSTS), theirs, SCARCE)
     (alone,) = simulate([spec], 1, Horizon())
     _, together = simulate([other, spec], 1, Horizon())
     assert columns(alone.requests) == columns(together.requests)
@@ -84,7 +85,7 @@ def test_a_trace_split_where_nobody_is_there_is_two_runs(early: Drawn, late: Dra
 
     def part(trace: Requests, from_s: float, to_s: float | None) -> RequestTable:
         traffic = TraceTraffic(trace, from_s=from_s, to_s=to_s)
-        return simulate([ServiceSpec("s", model, traffic, SCARCE, replicas=2, router=router)], 1, Horizon())[0].requests
+        return simulate([one_pool("s", model, traffic, SCARCE, replicas=2, router=router)], 1, Horizon())[0].requests
 
     first = requests(on_grid(early[0]), *early[1:])
     ended = part(first, 0.0, None).finished_at.max()
@@ -124,5 +125,7 @@ def test_queues_and_routers_are_shown_no_length_of_an_answer() -> None:
         queue.give_back(1)
         assert queue.head() == 1
         assert discipline.victim([0, 1], columns.priority) == 1
-    fleet = SimpleNamespace(load=LoadIndex(1), random=np.random.default_rng(1), up=range(1), kv_used=lambda _: 0.5)
-    assert [router(7, fleet) for router in ROUTERS.values()] == [0] * len(ROUTERS)
+    view = SimpleNamespace(
+        load=LoadIndex(1), random=np.random.default_rng(1), turn=7, up=range(1), columns=columns, kv_used=lambda _: 0.5
+    )
+    assert [router(1, view) for router in ROUTERS.values()] == [0] * len(ROUTERS)

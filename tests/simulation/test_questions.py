@@ -11,7 +11,7 @@ from toy_models import AffineModel
 from infermodel.metrics.laws import check_laws
 from infermodel.metrics.questions import question_summary
 from infermodel.metrics.steady import Window
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Constant, Offline, Poisson
 from infermodel.workload.lengths import Fixed, Uniform
@@ -26,7 +26,7 @@ def asked(pattern: Pattern, count: int = 1, **changes: object) -> ServiceRecord:
     """Questions of 100 tokens, all at once, on a replica whose steps take 10 ms whatever is in them."""
     traffic = SessionTraffic(Offline(count), Fixed(100), pattern)
     options = {"ingress_s": 0.004, "egress_s": 0.002, **changes}
-    spec = ServiceSpec("s", AffineModel(), traffic, Limits(64, 100_000, 8192, prefix_caching=True), **options)
+    spec = one_pool("s", AffineModel(), traffic, Limits(64, 100_000, 8192, prefix_caching=True), **options)
     (record,) = simulate([spec], 1, Horizon())
     check_laws(record)
     return record
@@ -97,7 +97,7 @@ def test_every_measured_question_is_answered_and_leaps_equal_steps(
 ) -> None:
     traffic = SessionTraffic(Poisson(rate), Uniform(1, 50), pattern)
     limits = Limits(seats, 64, 1000, prefix_caching=caching)
-    spec = ServiceSpec("s", AffineModel(per_context_s=1e-6), traffic, limits, replicas=2, ingress_s=0.004)
+    spec = one_pool("s", AffineModel(per_context_s=1e-6), traffic, limits, replicas=2, ingress_s=0.004)
     horizon = Horizon(duration_s=5.0, drain_s=1e6)
     one, other = (simulate([spec], seed, horizon, stepping=each)[0] for each in ("leap", "every"))
     check_laws(one)
@@ -124,7 +124,7 @@ def test_rates_and_times_of_a_summary() -> None:
 
 def test_a_run_of_so_many_requests_counts_calls() -> None:
     """A question every 10 s, four calls within seven seconds each: ten are two questions and half of one."""
-    spec = ServiceSpec("s", AffineModel(0.001), SessionTraffic(Constant(0.1), Fixed(100), CHAIN), Limits(8, 512, 1000))
+    spec = one_pool("s", AffineModel(0.001), SessionTraffic(Constant(0.1), Fixed(100), CHAIN), Limits(8, 512, 1000))
     (record,) = simulate([spec], 1, Horizon(requests=10))
     table = record.questions
     assert table is not None

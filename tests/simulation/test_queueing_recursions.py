@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.tables import RequestTable
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import TraceTraffic
@@ -63,7 +63,7 @@ def service_times(outputs: Sequence[int], step_s: float) -> list[float]:
 @given(draws)
 def test_one_replica_with_batch_one_is_a_queue(drawn: tuple[list[float], list[int], list[int]]) -> None:
     arrivals, prompts, outputs = drawn
-    spec = ServiceSpec("one", AffineModel(0.01), TraceTraffic(requests(arrivals, prompts, outputs)), ONE_AT_A_TIME)
+    spec = one_pool("one", AffineModel(0.01), TraceTraffic(requests(arrivals, prompts, outputs)), ONE_AT_A_TIME)
     table = run(spec)
     waits = lindley(arrivals, service_times(outputs, 0.01))
     assert table.first_scheduled_at - table.arrived_at == pytest.approx(waits, abs=1e-9)
@@ -76,7 +76,7 @@ def test_replicas_behind_one_queue_are_a_queue_with_several_servers(
 ) -> None:
     arrivals, prompts, outputs = drawn
     trace = TraceTraffic(requests(arrivals, prompts, outputs))
-    spec = ServiceSpec("many", AffineModel(0.01), trace, ONE_AT_A_TIME, replicas=servers, router="shared_queue")
+    spec = one_pool("many", AffineModel(0.01), trace, ONE_AT_A_TIME, replicas=servers, router="shared_queue")
     table = run(spec)
     waits = kiefer_wolfowitz(arrivals, service_times(outputs, 0.01), servers)
     assert table.first_scheduled_at - table.arrived_at == pytest.approx(waits, abs=1e-9)
@@ -126,7 +126,7 @@ def test_continuous_batching_is_the_recursion(
 ) -> None:
     arrivals, prompts, outputs = drawn
     law = AffineModel(0.01, 1e-3, 1e-6, 1e-5, 1e-7)
-    spec = ServiceSpec("b", law, TraceTraffic(requests(arrivals, prompts, outputs)), Limits(seats, budget, 10_000))
+    spec = one_pool("b", law, TraceTraffic(requests(arrivals, prompts, outputs)), Limits(seats, budget, 10_000))
     first, last = batch_recursion(arrivals, prompts, outputs, seats, budget, law)
     for stepping in ("leap", "every"):
         table = run(spec, stepping)

@@ -19,7 +19,7 @@ from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Lognormal, Uniform
@@ -52,7 +52,7 @@ def test_ten_million_requests() -> None:
     arrivals = Watched(100.0)
     law = AffineModel(0.01, 1e-4, 1e-7, 1e-6, 1e-9, kv_tokens=16 * 20_000)
     traffic = OpenTraffic(arrivals, Uniform(1, 200), Uniform(1, 10))
-    (record,) = simulate([ServiceSpec("s", law, traffic, Limits(256, 8192, 1024))], 1, Horizon(requests=10 * MILLION))
+    (record,) = simulate([one_pool("s", law, traffic, Limits(256, 8192, 1024))], 1, Horizon(requests=10 * MILLION))
     held, seconds = np.diff(np.array(arrivals.notes[:11]), axis=0).T
     print(f"\nbytes a request, by million: {(held / MILLION).round().tolist()}")
     print(f"requests/s, by million: {(MILLION / seconds).round().tolist()}; {len(record.requests):,} requests")
@@ -68,7 +68,7 @@ def llama_on_h100(replicas: int, rate_per_s: float, hours: float) -> ServiceReco
     deployment = Deployment(devices=1, max_context=8192, max_sequences=256)
     model = step_model(load_model("llama-3.1-8b"), load_system("dgx-h100"), deployment, load_engine("vllm"))
     traffic = OpenTraffic(Poisson(rate_per_s), Lognormal(1000, 0.8, 16, 6000), Lognormal(500, 0.8, 1, 2000))
-    spec = ServiceSpec("fleet", model, traffic, Limits(256, 8192, 8192), replicas=replicas)
+    spec = one_pool("fleet", model, traffic, Limits(256, 8192, 8192), replicas=replicas)
     started = time.process_time()
     (record,) = simulate([spec], 1, Horizon(duration_s=3600 * hours))
     spent = time.process_time() - started

@@ -9,11 +9,11 @@ import pytest
 from test_metamorphic import columns
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.memory.ledger import BrokenLedger, Ledger
-from infermodel.simulation.pool.router import LoadIndex
+from infermodel.simulation.pool.load import LoadIndex
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
 from infermodel.workload.quotas import Buckets, RateLimit
@@ -35,10 +35,11 @@ CHAIN = Chain(Fixed(2), Fixed(10), Fixed(5), ThinkTime(0.5))
 def test_a_service_that_has_ended_is_not_touched_by_one_that_goes_on(traffic: Traffic | SessionTraffic) -> None:
     """Outages come while the other goes on: one begins then, another ends then."""
     limits = Limits(8, 256, 4096)
-    alone = ServiceSpec("s", AffineModel(0.001), traffic, limits, replicas=2, systems=2)
-    slow = replace(alone, name="slow", step_model=AffineModel(0.05), replicas=2)
+    alone = one_pool("s", AffineModel(0.001), traffic, limits, replicas=2, systems=2)
+    slow = replace(alone, name="slow", pools=(replace(alone.pool, step_model=AffineModel(0.05)),))
     (before,) = simulate([alone], 3, Horizon(requests=40))
-    fails = replace(alone, outages=(Outage(0, before.ended_at + 0.01, 1.0), Outage(1, before.ended_at - 0.01, 9.0)))
+    outages = Outage(0, before.ended_at + 0.01, 1.0), Outage(1, before.ended_at - 0.01, 9.0)
+    fails = replace(alone, pools=(replace(alone.pool, outages=outages),))
     (ours,) = simulate([fails], 3, Horizon(requests=40))
     beside, other = simulate([fails, slow], 3, Horizon(requests=40))
     assert other.ended_at > ours.ended_at + 0.02
@@ -60,7 +61,7 @@ def test_a_fleet_of_forty_thousand_replicas() -> None:
     count = 40_000
     one = np.ones(count, np.int64)
     trace = TraceTraffic(Requests(np.zeros(count), 10 * one, 3 * one, 0 * one, -one))
-    spec = ServiceSpec("wide", AffineModel(0.01), trace, Limits(8, 256, 4096), replicas=count)
+    spec = one_pool("wide", AffineModel(0.01), trace, Limits(8, 256, 4096), replicas=count)
     (record,) = simulate([spec], 1, Horizon())
     assert record.requests.replica.tolist() == list(range(count))
     assert record.requests.last_token_at.tolist() == [0.01 + 2 * 0.01] * count

@@ -17,7 +17,7 @@ from infermodel.cost.speculation import expected_tokens, round_s
 from infermodel.cost.speculative import Speculation, SpeculativeModel, accepted, speculative_model
 from infermodel.cost.step import Batch, DoesNotFit
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.replica.drafts import even_draw
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline, Poisson
@@ -40,7 +40,7 @@ def on(place: str, speculation: Speculation | None) -> SpeculativeModel:
 def decode_s(model: SpeculativeModel, speculation: Speculation | None, output: int = 101) -> float:
     """Seconds from the first to the last token of a request alone, after a prompt of 1,000."""
     traffic = OpenTraffic(Offline(1), Fixed(1000), Fixed(output))
-    spec = ServiceSpec("alone", model, traffic, Limits(8, 8192, 8192), speculation=speculation)
+    spec = one_pool("alone", model, traffic, Limits(8, 8192, 8192), speculation=speculation)
     (record,) = simulate([spec], 1, Horizon())
     check_laws(record)
     return float(record.requests.last_token_at[0] - record.requests.first_token_at[0])
@@ -100,7 +100,7 @@ def test_sampled_rounds_yield_the_closed_form_on_average() -> None:
     # Rounds of 10 ms whatever is in them; a request of 4,001 tokens needs 4,000 / yield of them.
     speculation = Speculation((0.7,) * 5, None, sampled=True)
     traffic = OpenTraffic(Offline(20), Fixed(10), Fixed(4001))
-    spec = ServiceSpec("s", toy(speculation), traffic, Limits(64, 8192, 8192), speculation=speculation)
+    spec = one_pool("s", toy(speculation), traffic, Limits(64, 8192, 8192), speculation=speculation)
     (record,) = simulate([spec], 3, Horizon())
     table = record.requests
     rounds = np.round((table.last_token_at - table.first_token_at) / 0.01)
@@ -123,7 +123,7 @@ def test_yields_depend_on_request_and_context_alone() -> None:
     counts = []
     for rate in (0.5, 3.0):
         traffic = OpenTraffic(Poisson(rate), Uniform(5, 50), Uniform(50, 100))
-        spec = ServiceSpec("s", toy(speculation), traffic, Limits(64, 8192, 8192), speculation=speculation)
+        spec = one_pool("s", toy(speculation), traffic, Limits(64, 8192, 8192), speculation=speculation)
         (record,) = simulate([spec], 5, Horizon(requests=40))
         seconds = (record.requests.last_token_at - record.requests.first_token_at)[:40]
         counts.append(np.round(seconds / 0.01))
@@ -168,7 +168,7 @@ def test_leaps_equal_single_steps_and_laws_hold(
     speculation = Speculation((acceptance,) * drafted, None, sampled)
     model = toy(speculation, per_context_s=1.1e-6, kv_tokens=16 * blocks, windows=windows)
     traffic = OpenTraffic(Poisson(rate), Uniform(1, 60), Uniform(1, 60))
-    spec = ServiceSpec("s", model, traffic, Limits(8, 64, 200), replicas=2, queue=queue, speculation=speculation)
+    spec = one_pool("s", model, traffic, Limits(8, 64, 200), replicas=2, queue=queue, speculation=speculation)
     one, other = (simulate([spec], seed, Horizon(requests=60), stepping=each)[0] for each in ("leap", "every"))
     check_laws(one)
     assert parts(one) == parts(other)

@@ -7,7 +7,7 @@ import pytest
 from test_queueing_recursions import ONE_AT_A_TIME, requests
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, ServiceSpec, simulate
+from infermodel.simulation import Horizon, one_pool, simulate
 from infermodel.tables import Timeline
 from infermodel.workload.traffic import TraceTraffic
 
@@ -16,7 +16,7 @@ def timeline(arrivals: list[float], prompts: list[int], outputs: list[int]) -> T
     """Steps of 1 s, and 1/8 s for each token of a prompt; twice as many joules as seconds. Blocks of 16 tokens."""
     traffic = TraceTraffic(requests(arrivals, prompts, outputs))
     model = AffineModel(1.0, per_prompt_token_s=1 / 8)
-    return simulate([ServiceSpec("s", model, traffic, ONE_AT_A_TIME)], 1, Horizon())[0].timeline
+    return simulate([one_pool("s", model, traffic, ONE_AT_A_TIME)], 1, Horizon())[0].timeline
 
 
 def test_a_long_step_is_spread_evenly_over_its_bins() -> None:
@@ -55,7 +55,7 @@ def test_steps_that_others_completed_before_the_end_count() -> None:
     """
     traffic = TraceTraffic(requests([0.0, 0.5], [8, 8], [3, 10]))
     model = AffineModel(1.0, per_prompt_token_s=1 / 8)
-    spec = ServiceSpec("s", model, traffic, ONE_AT_A_TIME, replicas=2, router="round_robin")
+    spec = one_pool("s", model, traffic, ONE_AT_A_TIME, replicas=2, router="round_robin")
     for stepping in ("leap", "every"):
         (record,) = simulate([spec], 1, Horizon(requests=1, drain_s=100.0), stepping=stepping)
         assert record.ended_at == 4.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_models import AffineModel
 
 from infermodel.engine import Findable
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.memory.unheld import Unheld
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Offline
@@ -28,7 +28,7 @@ LIMITS = Limits(64, 40_000, 1 << 20, prefix_caching=True)
 
 def asked(pattern: Pattern, question: int, arrivals: Arrivals, limits: Limits = LIMITS) -> ServiceRecord:
     traffic = SessionTraffic(arrivals, Fixed(question), pattern)
-    return simulate([ServiceSpec("s", AffineModel(), traffic, limits)], 1, Horizon())[0]
+    return simulate([one_pool("s", AffineModel(), traffic, limits)], 1, Horizon())[0]
 
 
 def cached_share(record: ServiceRecord) -> float:
@@ -74,7 +74,7 @@ def test_answers_push_prompts_out() -> None:
     """
     prompts = np.random.default_rng(5).integers(20, size=1500).tolist()
     model = AffineModel(kv_tokens=60_000)
-    spec = ServiceSpec("s", model, repeated(prompts, 100.0, 2000, 1000), LIMITS)
+    spec = one_pool("s", model, repeated(prompts, 100.0, 2000, 1000), LIMITS)
     record = simulate([spec], 1, Horizon())[0]
     line: list[tuple[int, int]] = []  # of free blocks with a name (prompt or -1, block), the next to go first
     expected = []
@@ -143,7 +143,7 @@ def test_leaps_equal_steps_by_every_rule(
 ) -> None:
     model = AffineModel(BASE, 2.0**-10, 2.0**-20, 2.0**-14, kv_tokens=blocks * 4, block_tokens=4)
     traffic = TraceTraffic(requests_of(drawn, name_tokens))
-    spec = ServiceSpec("s", model, traffic, limits, replicas)
+    spec = one_pool("s", model, traffic, limits, replicas)
     leap, every = (simulate([spec], 1, Horizon(), stepping=stepping)[0] for stepping in ("leap", "every"))
     for column in dataclasses.fields(leap.requests):
         np.testing.assert_array_equal(getattr(leap.requests, column.name), getattr(every.requests, column.name))
@@ -161,7 +161,7 @@ def test_prompts_that_share_nothing_cost_what_they_cost_without_a_cache(
     model = AffineModel(BASE, 2.0**-10, 2.0**-20, 2.0**-14, kv_tokens=blocks * 16, block_tokens=4)
     requests = dataclasses.replace(requests_of(drawn, 4), block_hashes=None, hash_block_tokens=0)
     records = [
-        simulate([ServiceSpec("s", model, TraceTraffic(requests), each)], 1, Horizon())[0]
+        simulate([one_pool("s", model, TraceTraffic(requests), each)], 1, Horizon())[0]
         for each in (limits, dataclasses.replace(limits, prefix_caching=False))
     ]
     if not records[1].requests.preemptions.any():

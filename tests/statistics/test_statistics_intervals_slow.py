@@ -17,7 +17,7 @@ from infermodel.metrics.confidence import Interval, batch_means
 from infermodel.metrics.replications import combine, difference
 from infermodel.metrics.steady import common_window, mser5
 from infermodel.metrics.summary import Summary, summarise
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import OpenTraffic
@@ -34,7 +34,7 @@ WAIT = "queue_time_mean_s"
 def summaries(requests: int, seed: int, *services_s: float, replication: int = 0) -> list[Summary]:
     """Of services that take so long for a request, all with the same arrivals."""
     traffic = OpenTraffic(Poisson(LOAD), Fixed(1), Fixed(1))
-    specs = [ServiceSpec(f"{seconds} s", AffineModel(seconds), traffic, ONE_AT_A_TIME) for seconds in services_s]
+    specs = [one_pool(f"{seconds} s", AffineModel(seconds), traffic, ONE_AT_A_TIME) for seconds in services_s]
     end_s = WARM_UP_S + requests / LOAD
     records = simulate(specs, seed, Horizon(duration_s=end_s), replication=replication)
     window = common_window(records, end_s, start_s=WARM_UP_S)
@@ -61,7 +61,7 @@ def test_a_run_reports_the_batch_means_of_its_recursion(seed: int) -> None:
     """So that intervals of one run can be judged on recursions, which take a thousandth of the time."""
     traffic = OpenTraffic(Poisson(LOAD), Fixed(1), Fixed(1))
     end_s = WARM_UP_S + 4_000 / LOAD
-    (record,) = simulate([ServiceSpec("s", AffineModel(1.0), traffic, ONE_AT_A_TIME)], seed, Horizon(duration_s=end_s))
+    (record,) = simulate([one_pool("s", AffineModel(1.0), traffic, ONE_AT_A_TIME)], seed, Horizon(duration_s=end_s))
     window = common_window([record], end_s, start_s=WARM_UP_S)
     arrived = record.requests.arrived_at[record.requests.arrived_at < end_s]
     walk = np.concatenate([[0.0], np.cumsum(1.0 - np.diff(arrived))])

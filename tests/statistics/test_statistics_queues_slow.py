@@ -32,7 +32,7 @@ from queueing_theory import (
 from scipy import stats
 from toy_models import AffineModel
 
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import RequestTable
 from infermodel.workload.arrivals import Gamma, Poisson
 from infermodel.workload.lengths import Fixed, Lengths, Lognormal, Table, Tokens, Uniform
@@ -84,7 +84,7 @@ LAWS: dict[str, tuple[Lengths, float]] = {
 def run(
     traffic: Traffic, seed: int, servers: int = 1, router: str = "shared_queue", queue: str = "fcfs"
 ) -> RequestTable:
-    spec = ServiceSpec("queue", ONE_STEP, traffic, ONE_AT_A_TIME, servers, router=router, queue=queue)
+    spec = one_pool("queue", ONE_STEP, traffic, ONE_AT_A_TIME, servers, router=router, queue=queue)
     return simulate([spec], seed, Horizon(requests=WARM_UP + COUNT))[0].requests
 
 
@@ -236,9 +236,7 @@ def test_a_shared_step_is_processor_sharing(law: str) -> None:
         "two lengths": Table((tokens // 2, 3 * tokens), (4, 1)),
     }[law]
     model = AffineModel(0.0, per_sequence_s=1 / tokens, per_prompt_token_s=1 / tokens, kv_tokens=1 << 50)
-    spec = ServiceSpec(
-        "shared", model, OpenTraffic(Poisson(load), Fixed(1), service), Limits(1 << 30, 1 << 40, 1 << 40)
-    )
+    spec = one_pool("shared", model, OpenTraffic(Poisson(load), Fixed(1), service), Limits(1 << 30, 1 << 40, 1 << 40))
     stays: dict[int, list[float]] = {}
     for seed in range(RUNS):
         table = simulate([spec], seed, Horizon(requests=WARM_UP + COUNT))[0].requests

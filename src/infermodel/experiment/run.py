@@ -19,7 +19,7 @@ from infermodel.metrics.steady import Window, common_window, whole_run
 from infermodel.metrics.summary import NOT_ASKED, Summary, summarise
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.simulation import Horizon, ServiceSpec, Stepping, simulate
+from infermodel.simulation import Horizon, ServiceSpec, Stepping, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.spec import front_end_of
 from infermodel.tables import ServiceRecord
@@ -117,7 +117,7 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
 
 def spec_of(service: ResolvedService) -> ServiceSpec:
     """What the simulation needs of a service."""
-    return ServiceSpec(
+    return one_pool(
         name=service.name,
         step_model=service.step_model,
         traffic=service.sessions or service.traffic,

@@ -20,7 +20,7 @@ from infermodel.formats.columns import SECONDS, TOKENS, read_columns
 from infermodel.formats.text import FormatError
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, ServiceSpec, simulate
+from infermodel.simulation import Horizon, one_pool, simulate
 from infermodel.simulation.spec import front_end_of, limits_of
 from infermodel.simulation.streams import named_streams
 from infermodel.tables import FINISHED, ServiceRecord
@@ -204,7 +204,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     # A row says whether prompts repeat. Where they do not, the engine still has its cache, in which whoever had to give
     # way finds its own blocks again.
     limits = limits_of(deployment, engine, prefix_caching=row.prefix_caching or None)
-    spec = ServiceSpec(
+    spec = one_pool(
         row.id,
         model,
         traffic_of(row, folder),

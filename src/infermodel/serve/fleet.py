@@ -77,7 +77,7 @@ class Fleet:
         self._callers = self.service.callers
         self._callers.on_end = self._on_end
         self._open: dict[int, Answer] = {}
-        self._tokens = [0] * spec.replicas  # of each replica, at the last look
+        self._tokens = [0] * spec.pool.replicas  # of each replica, at the last look
         self._due: list[tuple[float, int, int, Answer]] = []  # tokens on their way: when, order, how many then, whose
         self._puts = 0
         self._began = now()
@@ -144,7 +144,9 @@ class Fleet:
     @property
     def block_tokens(self) -> int:
         """Tokens of a block that has an id."""
-        return self._callers.log.hash_block_tokens or max(16, self.service.replicas[0].running.memory.block_tokens)
+        return self._callers.log.hash_block_tokens or max(
+            16, self.service.pools[0].replicas[0].running.memory.block_tokens
+        )
 
     # ---- time -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ class Fleet:
         now = max(self.now(), self._clock.now)
         self._clock.run_to(now)
         for replica in self._working():
-            tokens = self.service.replicas[replica].tokens_by(now)
+            tokens = self.service.pools[0].replicas[replica].tokens_by(now)
             if tokens != self._tokens[replica]:
                 self._tokens[replica] = tokens
                 self._look(replica, now)
@@ -175,7 +177,7 @@ class Fleet:
         if self._due:
             due = min(due, self._due[0][0])
         for replica in self._working():
-            due = min(due, self.service.replicas[replica].next_step_at(now))
+            due = min(due, self.service.pools[0].replicas[replica].next_step_at(now))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -193,7 +195,7 @@ class Fleet:
 
     def _look(self, replica: int, now: float) -> None:
         """A replica has given tokens: those that decode there may have further ones."""
-        for decoding, steps in self.service.replicas[replica].decoding_by(now):
+        for decoding, steps in self.service.pools[0].replicas[replica].decoding_by(now):
             for number, offset in decoding.offset.items():
                 answer = self._open.get(number)
                 if answer is not None and offset + steps - answer.prompt_tokens > answer.made:
@@ -229,7 +231,8 @@ class Fleet:
 def warm_up(spec: ServiceSpec) -> None:
     """Play a request on a fleet of its own, so that what the step model keeps for later is there."""
     clock = Clock()
-    lone = replace(spec, traffic=LiveTraffic(), replicas=1, systems=1, outages=(), rate_limits=None)
+    pool = replace(spec.pool, replicas=1, systems=1, outages=())
+    lone = replace(spec, traffic=LiveTraffic(), pools=(pool,), rate_limits=None)
     service = Service(clock, 0, lone, named_streams(0), Horizon(), "leap")
     one = np.ones(1, np.int64)
     assert service.callers is not None

@@ -86,11 +86,12 @@ class Metrics:
 
     def _lines(self) -> Iterator[str]:
         service, lag, labels = self._fleet.service, self._fleet.lag, self._labels
-        used = sum(each.kv_blocks_used for each in service.replicas) / sum(each.kv_blocks for each in service.replicas)
-        running = sum(len(each) for replica in service.replicas for each in replica.schedulers)
+        pool = service.pools[0]
+        used = sum(each.kv_blocks_used for each in pool.replicas) / sum(each.kv_blocks for each in pool.replicas)
+        running = sum(len(each) for replica in pool.replicas for each in replica.schedulers)
         for name, kind, value in (
             ("vllm:num_requests_running", "gauge", running),
-            ("vllm:num_requests_waiting", "gauge", service.waiting),
+            ("vllm:num_requests_waiting", "gauge", pool.waiting),
             ("vllm:kv_cache_usage_perc", "gauge", used),
             ("vllm:prompt_tokens_total", "counter", self._prompt),
             ("vllm:generation_tokens_total", "counter", self._generated),

@@ -6,6 +6,6 @@ routines of our own with alarms on that heap (`alarm.py`, `clock.py`).
 
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.simulate import simulate
-from infermodel.simulation.spec import Horizon, Limits, Outage, ServiceSpec
+from infermodel.simulation.spec import Horizon, Limits, Outage, PoolSpec, ServiceSpec, one_pool
 
-__all__ = ["Horizon", "Limits", "Outage", "ServiceSpec", "Stepping", "simulate"]
+__all__ = ["Horizon", "Limits", "Outage", "PoolSpec", "ServiceSpec", "Stepping", "one_pool", "simulate"]

@@ -216,48 +216,109 @@ class Horizon:
 
 
 @dataclass(frozen=True)
-class ServiceSpec:
-    """A service, ready to simulate.
+class PoolSpec:
+    """Alike replicas, ready to simulate.
 
     Attributes:
         systems: machines; replicas are spread over them evenly, the first ones first.
-        ingress_s: from the client until the scheduler sees a lone request, the front end's own seconds included.
-        tokenise_s: further time on that way for each token of its prompt, likewise.
-        egress_s: from the end of a step until the client sees its tokens.
-        rate_limits: what each key may send; None: no keys and no limits.
+        queue: discipline of those who wait, a name from `queues.QUEUES`.
+        router: which replica gets a request, a name from `router.ROUTER_NAMES`.
         speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
         front_end: API server processes; None: none that anybody waits for.
-        rank_router: which rank of data-parallel attention gets a request, a name from `router.RANK_ROUTERS`.
+        rank_router: which rank of data-parallel attention gets a request, a name from `rank_router.RANK_ROUTERS`.
     """
 
-    name: str
     step_model: StepModel
-    traffic: Traffic | SessionTraffic | LiveTraffic
     limits: Limits
     replicas: int = 1
     systems: int = 1
     queue: str = "fcfs"
     router: str = "least_outstanding"
     outages: tuple[Outage, ...] = ()
+    speculation: Speculation | None = None
+    front_end: FrontEndSpec | None = None
+    rank_router: RankRouting = "in_flight"
+
+    @property
+    def most_tokens(self) -> int:
+        """Prompt and answer of the longest request that it serves."""
+        drafted = self.speculation.drafted if self.speculation is not None else 0
+        return min(self.limits.max_context, longest_in_memory(self.step_model.kv_memory, self.limits, drafted))
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """A service, ready to simulate.
+
+    Attributes:
+        pools: that a request goes through, in order; one as yet, see `one_pool`.
+        ingress_s: from the client until the scheduler sees a lone request, the front end's own seconds included.
+        tokenise_s: further time on that way for each token of its prompt, likewise.
+        egress_s: from the end of a step until the client sees its tokens.
+        rate_limits: what each key may send; None: no keys and no limits.
+
+    Raises:
+        ValueError: there is not one pool.
+    """
+
+    name: str
+    traffic: Traffic | SessionTraffic | LiveTraffic
+    pools: tuple[PoolSpec, ...]
     ingress_s: float = 0.0
     tokenise_s: float = 0.0
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
-    speculation: Speculation | None = None
-    front_end: FrontEndSpec | None = None
-    rank_router: RankRouting = "in_flight"
+
+    def __post_init__(self) -> None:
+        if len(self.pools) != 1:
+            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools; requests go through one")
+
+    @property
+    def pool(self) -> PoolSpec:
+        """Its only pool."""
+        (pool,) = self.pools
+        return pool
+
+    @property
+    def most_tokens(self) -> int:
+        """Prompt and answer of the longest request that it serves."""
+        return min(pool.most_tokens for pool in self.pools)
 
     @property
     def to_the_door_s(self) -> tuple[float, float]:
         """From the client to the front end, or where there is none to the scheduler: seconds of a request, and of each
         token of its prompt. What the front end charges for a lone request is taken out of `ingress_s`.
         """
-        if self.front_end is None:
+        front_end = self.pools[0].front_end
+        if front_end is None:
             return self.ingress_s, self.tokenise_s
-        left = self.front_end.request_s, self.front_end.tokenise_s
-        return max(0.0, self.ingress_s - left[0]), max(0.0, self.tokenise_s - left[1])
+        return max(0.0, self.ingress_s - front_end.request_s), max(0.0, self.tokenise_s - front_end.tokenise_s)
 
     def way_s(self, prompt_tokens: int) -> float:
         """From the client until the front end or the scheduler sees a request with such a prompt."""
         ingress_s, tokenise_s = self.to_the_door_s
         return ingress_s + tokenise_s * prompt_tokens
+
+
+def one_pool(
+    name: str,
+    step_model: StepModel,
+    traffic: Traffic | SessionTraffic | LiveTraffic,
+    limits: Limits,
+    replicas: int = 1,
+    *,
+    systems: int = 1,
+    queue: str = "fcfs",
+    router: str = "least_outstanding",
+    outages: tuple[Outage, ...] = (),
+    ingress_s: float = 0.0,
+    tokenise_s: float = 0.0,
+    egress_s: float = 0.0,
+    rate_limits: RateLimits | None = None,
+    speculation: Speculation | None = None,
+    front_end: FrontEndSpec | None = None,
+    rank_router: RankRouting = "in_flight",
+) -> ServiceSpec:
+    """A service of one pool: what `PoolSpec` and `ServiceSpec` say, in one call."""
+    pool = PoolSpec(step_model, limits, replicas, systems, queue, router, outages, speculation, front_end, rank_router)
+    return ServiceSpec(name, traffic, (pool,), ingress_s, tokenise_s, egress_s, rate_limits)

@@ -28,10 +28,10 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
     The cycle is Little's for mean lengths: n of u users at a time are answered, `n (T(n) + pause) = u T(n)`, T(n) being
     the time of an answer beside n - 1 others; where fewer fit than are there, the others wait.
     """
-    pause_s, users = traffic.think_time.mean_s, traffic.users / spec.replicas
+    pause_s, users = traffic.think_time.mean_s, traffic.users / spec.pool.replicas
     prompt, output = traffic.mean_prompt_tokens, max(1.0, traffic.mean_output_tokens)
-    memory = spec.step_model.kv_memory
-    seats, fit = spec.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))
+    memory = spec.pool.step_model.kv_memory
+    seats, fit = spec.pool.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))
     low, high = 1, max(1, min(seats, fit, ceil(users)))
     while low < high:
         middle = (low + high) // 2
@@ -45,19 +45,23 @@ def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) ->
     """Seconds of a mean answer in a replica that always holds so many sequences: steps of their decoding, and for each
     of them a share of the prompts that replace what finishes, computed beside it or in steps of their own.
     """
-    context, model = int(prompt + output / 2), spec.step_model
+    context, model = int(prompt + output / 2), spec.pool.step_model
     windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
     replaced = sequences / output  # prompts a step
-    budget = spec.limits.max_batched_tokens * model.kv_memory.ranks
+    budget = spec.pool.limits.max_batched_tokens * model.kv_memory.ranks
     chunk = round(min(prompt * max(1.0, replaced), max(1, budget - sequences)))
     contexts = (sequences, sequences * context, context, windows)
     decode_s = model.step(Batch(*contexts)).latency_s
     chunks = (Chunk(max(1, chunk), 0),)
-    if spec.limits.mixes_prompts:
+    if spec.pool.limits.mixes_prompts:
         chunk_s = model.step(Batch(*contexts, chunks=chunks, finishing_chunks=1)).latency_s - decode_s
     else:
         nobody = tuple(Windowed(0, 0) for _ in windows)
         chunk_s = model.step(Batch(0, 0, 0, nobody, chunks=chunks, finishing_chunks=1)).latency_s
     prefill_s = chunk_s * replaced * prompt / max(1, chunk)
-    each = spec.speculation.tokens_per_round if spec.speculation is not None and spec.speculation.sampled else 1.0
+    each = (
+        spec.pool.speculation.tokens_per_round
+        if spec.pool.speculation is not None and spec.pool.speculation.sampled
+        else 1.0
+    )
     return spec.way_s(round(prompt)) + spec.egress_s + output * (decode_s / each + prefill_s)

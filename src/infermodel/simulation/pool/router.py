@@ -1,4 +1,4 @@
-"""Which replica gets a request: pure policies over an index of the replicas' load."""
+"""Which replica gets a request: pure policies over what a router may see of requests and replicas."""
 
 from __future__ import annotations
 
@@ -7,93 +7,60 @@ from typing import Protocol
 
 import numpy as np
 
+from infermodel.simulation.pool.load import LoadIndex
+from infermodel.simulation.replica.queues import Columns
 
-class LoadIndex:
-    """Unfinished requests of each replica, and at any time the replica with the fewest.
 
-    Replicas with the same count share a bit mask; the lowest bit of the lowest non-empty mask is the answer. Counts
-    move by one, so the lowest count is never searched for: O(1) a request, whatever the number of replicas.
+class PoolView(Protocol):
+    """What a router may see: load and memory of the replicas, never how long an answer will be.
+
+    Attributes:
+        load: unfinished requests of each replica.
+        random: a stream of the router's own.
+        turn: how many requests were routed before.
     """
-
-    def __init__(self, replicas: int) -> None:
-        self.counts = [0] * replicas
-        self._masks = {0: (1 << replicas) - 1}
-        self._lowest = 0
-        self._up = (1 << replicas) - 1
-
-    def add(self, replica: int, change: int) -> None:
-        """`replica` got (1) or finished (-1) a request."""
-        count = self.counts[replica]
-        self.counts[replica] = count + change
-        if not self._up >> replica & 1:
-            return
-        bit = 1 << replica
-        self._masks[count] ^= bit
-        if not self._masks[count]:
-            del self._masks[count]
-        self._masks[count + change] = self._masks.get(count + change, 0) | bit
-        if count + change < self._lowest:
-            self._lowest = count + change
-        elif count == self._lowest and count not in self._masks:
-            self._lowest = min(self._masks)
-
-    def set_up(self, replica: int, up: bool) -> None:
-        """Take a replica out of the choice, or put it back."""
-        bit, count = 1 << replica, self.counts[replica]
-        if up == bool(self._up & bit):
-            return
-        self._up ^= bit
-        mask = self._masks.get(count, 0) ^ bit
-        if mask:
-            self._masks[count] = mask
-        else:
-            del self._masks[count]
-        self._lowest = min(self._masks, default=0)
-
-    def lightest(self) -> int:
-        """The replica with the fewest unfinished requests, the lowest number of equals."""
-        mask = self._masks[self._lowest]
-        return (mask & -mask).bit_length() - 1
-
-
-class FleetView(Protocol):
-    """What a router may see: load and memory of the replicas, never how long an answer will be."""
 
     load: LoadIndex
     random: np.random.Generator
+    turn: int
 
     @property
     def up(self) -> Sequence[int]:
         """Replicas that are up, ascending; never empty when a router is asked."""
         ...
 
-    def kv_used(self, replica: int) -> float:
+    @property
+    def columns(self) -> Columns:
+        """What may be known of requests, by number."""
+        ...
+
+    def kv_used(self, replica: int, /) -> float:
         """Share of the replica's KV memory in use or spoken for."""
         ...
 
 
-Router = Callable[[int, FleetView], int]
-"""From (how many requests were routed before, view) to a replica."""
+Router = Callable[[int, PoolView], int]
+"""From (request, what it may see) to a replica."""
 
 
-def round_robin(turn: int, fleet: FleetView) -> int:
+def round_robin(request: int, pool: PoolView) -> int:
     """Each replica in turn."""
-    return fleet.up[turn % len(fleet.up)]
+    return pool.up[pool.turn % len(pool.up)]
 
 
-def uniform_random(turn: int, fleet: FleetView) -> int:
+def uniform_random(request: int, pool: PoolView) -> int:
     """Any replica with the same probability."""
-    return fleet.up[int(fleet.random.integers(len(fleet.up)))]
+    return pool.up[int(pool.random.integers(len(pool.up)))]
 
 
-def least_outstanding(turn: int, fleet: FleetView) -> int:
+def least_outstanding(request: int, pool: PoolView) -> int:
     """The replica with the fewest unfinished requests; the lowest number of equals."""
-    return fleet.load.lightest()
+    return pool.load.lightest()
 
 
-def least_kv_used(turn: int, fleet: FleetView) -> int:
+def least_kv_used(request: int, pool: PoolView) -> int:
     """The replica with the smallest share of KV memory in use; the lowest number of equals. O(replicas)."""
-    return min(fleet.up, key=lambda replica: (fleet.kv_used(replica), replica))
+    return min(pool.up, key=lambda replica: (pool.kv_used(replica), replica))
 
 
 SHARED_QUEUE = "shared_queue"

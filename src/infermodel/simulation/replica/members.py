@@ -41,7 +41,7 @@ class Members:
         limits: Limits,
         log: RequestLog,
         recorder: Recorder,
-        client: Owner,
+        owner: Owner,
     ) -> None:
         room = step_model.kv_memory
         self.memory = Memory(
@@ -58,7 +58,7 @@ class Members:
         self.settled_at = 0.0
         self.held = False
         self.waits = Waits()
-        self._log, self._recorder, self._client = log, recorder, client
+        self._log, self._recorder, self._owner = log, recorder, owner
         self._finishes: list[tuple[int, int]] = []  # heap of (decode step after which a request ends, request)
         self._resumed = log.resumed
         self._reserves = limits.reserves_output
@@ -144,7 +144,7 @@ class Members:
             produced += had
             self._recorder.gaps.single(end - last_at)
         else:
-            log.first_token_at[request] = log.last_token_at[request] = self._client.streams_from(request, end)
+            log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, end)
         self._just_read.append(request)
         to_come = log.output_tokens[request] - produced
         if to_come == 0:
@@ -199,8 +199,8 @@ class Members:
 
     def _end(self, request: int, end: float) -> None:
         """A request has all its tokens."""
-        self._log.last_token_at[request] = out_at = self._client.streams_until(request, end)
-        self._client.on_finished(request, out_at)
+        self._log.last_token_at[request] = out_at = self._owner.streams_until(request, end)
+        self._owner.on_finished(request, out_at)
 
     @property
     def active(self) -> int:

@@ -1,4 +1,4 @@
-"""Whom a replica tells about requests: the protocol stands below the replica, whoever owns it above."""
+"""Whom a replica tells about requests: the protocols stand below the replica, whoever owns it above."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Owner(Protocol):
-    """Whom a replica tells about requests."""
+    """Whom a replica tells about requests and their tokens."""
 
     def on_finished(self, request: int, at: float, /) -> None:
         """The client of `request` has its last token at `at`."""
@@ -20,6 +20,10 @@ class Owner(Protocol):
         """When the client has its last token, of the step that ended at `end`."""
         ...
 
+
+class Sharers(Protocol):
+    """Whom a replica tells what it does to its queue, from which others may take as well."""
+
     def on_held_up(self, replica: int, /) -> None:
         """The head of the queue does not fit into `replica` now; it may fit into another one."""
         ...
@@ -31,3 +35,16 @@ class Owner(Protocol):
     def on_given_back(self, replica: int, /) -> None:
         """`replica` has put a preempted request back into the queue."""
         ...
+
+
+class NobodyElse:
+    """Those who take from a queue that is a replica's own."""
+
+    def on_held_up(self, replica: int) -> None:
+        """Nobody minds."""
+
+    def on_queue_moved(self, replica: int) -> None:
+        """Nobody minds."""
+
+    def on_given_back(self, replica: int) -> None:
+        """Nobody minds."""

@@ -12,7 +12,7 @@ from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.records.totals import BLOCKS, BUDGET, NOTHING, SEATS
 from infermodel.simulation.replica.members import NO_CHUNKS, Members
-from infermodel.simulation.replica.owner import Owner
+from infermodel.simulation.replica.owner import Owner, Sharers
 from infermodel.simulation.replica.prompts import ENDLESS, LongPrompts, Prefill, assign_chunks, pieces
 from infermodel.simulation.replica.queues import Discipline, WaitingQueue
 from infermodel.simulation.spec import Limits
@@ -46,9 +46,11 @@ class Scheduler(Members):
         queue: WaitingQueue,
         log: RequestLog,
         recorder: Recorder,
-        client: Owner,
+        owner: Owner,
+        sharers: Sharers,
     ) -> None:
-        super().__init__(step_model, limits, log, recorder, client)
+        super().__init__(step_model, limits, log, recorder, owner)
+        self._sharers = sharers
         self.queue = queue
         self.joins_until = inf
         self.lookahead = 1
@@ -167,7 +169,7 @@ class Scheduler(Members):
             if not (fits and self._is_let_in(request, target, chunk, found)):
                 self.held_up = not self._discipline.overtakes
                 self.short_of = BLOCKS if chunk else self._budget_short
-                self._client.on_held_up(self._replica)
+                self._sharers.on_held_up(self._replica)
                 break
             queue.take()
             moved = True
@@ -189,7 +191,7 @@ class Scheduler(Members):
         if queue and not (self.short_of or self._deferred):
             self.short_of = self._budget_short if seats > 0 else SEATS
         if moved:
-            self._client.on_queue_moved(self._replica)
+            self._sharers.on_queue_moved(self._replica)
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int, int]:
@@ -277,7 +279,7 @@ class Scheduler(Members):
         if not fits and found.blocks and taken > memory.free - memory.cached:
             return True  # what it finds may be gone by then: composing the step tells
         if not fits:
-            self._client.on_held_up(self._replica)
+            self._sharers.on_held_up(self._replica)
         return fits
 
     # ---- giving way -----------------------------------------------------------------------------------------------
@@ -349,7 +351,7 @@ class Scheduler(Members):
         log.preemptions[victim] += 1
         if not ended:
             self._send_back(victim)
-            self._client.on_given_back(self._replica)
+            self._sharers.on_given_back(self._replica)
 
     def _named(self, request: int, had: int, new: int) -> int:
         """Tokens in memory of a decoding request that were known when its last step was composed: their blocks have

@@ -1,0 +1,214 @@
+"""Alike replicas behind one router, or before one queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isnan
+
+import numpy as np
+
+from infermodel.simulation.alarm import ARRIVE, order_of
+from infermodel.simulation.clock import Clock
+from infermodel.simulation.pool.api_servers import ApiServers, servers_of
+from infermodel.simulation.pool.load import LoadIndex
+from infermodel.simulation.pool.outages import spread, start_outages
+from infermodel.simulation.pool.replicas import Builder
+from infermodel.simulation.pool.router import ROUTERS, SHARED_QUEUE
+from infermodel.simulation.pool.shared_queue import SharedQueue
+from infermodel.simulation.records.availability import Availability
+from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.replica.queues import QUEUES
+from infermodel.simulation.replica.replica import Replica, Stepping
+from infermodel.simulation.spec import PoolSpec, ServiceSpec
+from infermodel.simulation.streams import Streams
+from infermodel.simulation.tally import Tally
+from infermodel.tables import PoolRecord, RequestTable
+
+
+class Pool:
+    """Sends each request to a replica, and to another one when its system fails.
+
+    Attributes:
+        replicas: by number.
+        up: those that are up, ascending.
+        load: unfinished requests of each.
+        random: what the router draws.
+        turn: how many requests it has routed.
+        columns: of the requests.
+    """
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        service: ServiceSpec,
+        index: int,
+        tally: Tally,
+        on_finished: Callable[[int, float], None],
+        clock: Clock,
+        streams: Streams,
+        stepping: Stepping,
+    ) -> None:
+        self.load, self.random, self.turn = LoadIndex(spec.replicas), streams("router"), 0
+        self.columns = self._log = log = tally.log
+        self._spec, self._tally, self._tell_service, self._clock = spec, tally, on_finished, clock
+        self._egress_s = service.egress_s
+        self._recorder = Recorder(spec.replicas)
+        self.replicas: list[Replica] = []
+        self.up: Sequence[int] = range(spec.replicas)
+        self._route = ROUTERS.get(spec.router)
+        self._load_matters = self._route is not None and spec.replicas > 1
+        one_queue = spec.router == SHARED_QUEUE
+        self._shared = SharedQueue(QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
+        asked = service.rate_limits.requested_output if service.rate_limits else None
+        builder = Builder(spec, index, self, self._shared, log, self._recorder, asked, clock, streams, stepping)
+        for number in range(spec.replicas):
+            self.replicas.append(builder.replica(number))
+        self._stranded: list[int] = []  # requests that came while no replica was up
+        self._systems = spread(spec.replicas, spec.systems)
+        self._availability = Availability([len(replicas) for replicas in self._systems])
+        start_outages(spec.outages, self._systems, self, clock, tally)
+        self._servers: ApiServers | None = None
+        if spec.front_end is not None:
+            servers = servers_of(spec.front_end, self.replicas, self._systems, one_queue=one_queue)
+            self._servers = ApiServers(servers, self._enqueue, log, clock, order_of(ARRIVE, index))
+
+    # ---- from the door to a replica -------------------------------------------------------------------------------
+
+    def offer(self, request: int) -> None:
+        """A request comes: it goes to a replica, through a server where there are any."""
+        if not self.up:
+            self._stranded.append(request)
+            return
+        number = self.up[0]
+        if self._load_matters and self._route is not None:
+            number = self._route(request, self)
+            self.turn += 1
+            self.load.add(number, 1)
+        if self._servers is not None:
+            self._servers.take(request, number)
+        else:
+            self._enqueue(request, number)
+
+    def _enqueue(self, request: int, number: int) -> None:
+        """The scheduler of replica `number`, or of all, sees the request."""
+        now, log = self._clock.now, self._log
+        if self._tally.ended:
+            return
+        if self._shared is None and not self.replicas[number].up:  # it failed meanwhile
+            if self._load_matters:
+                self.load.add(number, -1)
+            self._offer_again([request])
+            return
+        if request in log.routed_again_at:
+            log.routed_again_at[request] = now
+        else:
+            log.admitted_at[request] = now
+        if self._shared is not None:
+            self._shared.push(request)
+        else:
+            log.replica[request] = number
+            self.replicas[number].take(request)
+
+    def _offer_again(self, requests: Sequence[int]) -> None:
+        for request in requests:
+            if not isnan(self._log.admitted_at[request]):
+                self._log.routed_again_at[request] = self._clock.now
+            self.offer(request)
+
+    # ---- what replicas tell ---------------------------------------------------------------------------------------
+
+    def streams_from(self, request: int, end: float) -> float:
+        """When the client has its first token, of the step that ended at `end`."""
+        out_at = end + self._egress_s
+        return out_at if self._servers is None else out_at + self._servers.first_token_waits_s(request)
+
+    def streams_until(self, request: int, end: float) -> float:
+        """When the client has its last token, of the step that ended at `end`."""
+        out_at = end + self._egress_s
+        if self._servers is None:
+            return out_at
+        out_at += self._servers.last_token_waits_s(request)
+        return max(out_at, self._log.first_token_at[request])  # both may wait for one moment, rounded apart
+
+    def on_finished(self, request: int, at: float) -> None:
+        """The client of `request` has its last token at `at`."""
+        if self._load_matters:
+            self.load.add(self._log.replica[request], -1)
+        self._tell_service(request, at)
+
+    # ---- what befalls its systems ---------------------------------------------------------------------------------
+
+    def take_down(self, system: int) -> None:
+        """A system fails now; what its replicas held goes to others."""
+        replicas = self._systems[system]
+        self._availability.goes_down(system, self._clock.now)
+        self.up = [number for number in self.up if number not in replicas]
+        lost: list[int] = []
+        for number in replicas:
+            self.load.set_up(number, up=False)
+            mine = self.replicas[number].fail()
+            if self._shared is None:
+                mine += self.replicas[number].drain()
+                if self._load_matters:
+                    for _ in mine:
+                        self.load.add(number, -1)
+            lost += mine
+        self._offer_again(sorted(lost))
+
+    def bring_up(self, system: int) -> None:
+        """A system works again, its replicas empty."""
+        replicas = self._systems[system]
+        self._availability.comes_up(system, self._clock.now)
+        self.up = sorted({*self.up, *replicas})
+        for number in replicas:
+            self.load.set_up(number, up=True)
+            self.replicas[number].repair()
+        stranded, self._stranded = self._stranded, []
+        self._offer_again(stranded)
+
+    def halt(self) -> None:
+        """Nothing more is of interest."""
+        for replica in self.replicas:
+            replica.halt()
+
+    # ---- what others may see --------------------------------------------------------------------------------------
+
+    def kv_used(self, replica: int) -> float:
+        """Share of a replica's KV memory in use."""
+        return self.replicas[replica].kv_blocks_used / self.replicas[replica].kv_blocks
+
+    @property
+    def waiting(self) -> int:
+        """Requests in its queues."""
+        if self._shared is not None:
+            return len(self._shared.queue)
+        return sum([len(each.queue) for replica in self.replicas for each in replica.schedulers])
+
+    def record(self, requests: RequestTable, ended_at: float) -> PoolRecord:
+        """Everything that is known at the end."""
+        recorder, model, count, servers = self._recorder, self._spec.step_model, len(self.replicas), self._servers
+        recorder.leaps.empty()
+        for replica in self.replicas:
+            replica.let_go()
+        served_by = np.maximum(requests.replica, 0)
+        preemptions = np.bincount(served_by, weights=requests.preemptions, minlength=count)
+        return PoolRecord(
+            gaps=recorder.gaps.histogram(sum(each.waited_s() for each in self.replicas)),
+            timeline=self._availability.over_time(recorder.over_time.table(ended_at), ended_at),
+            replicas=count,
+            replica_totals={
+                **recorder.totals.columns,
+                "preemptions": preemptions.astype(np.float64),
+                "up_s": self._availability.up_s(ended_at),
+                "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
+            },
+            idle_w=model.idle_w,
+            peak_flops=model.peak_flops,
+            peak_bandwidth=model.peak_bandwidth,
+            kv_blocks=self.replicas[0].kv_blocks,
+            kv_block_tokens=model.kv_memory.block_tokens,
+            kv_groups=(model.kv_memory.whole, model.kv_memory.groups),
+            front_end_stretch_s=0.0 if servers is None else servers.stretch_s,
+            front_end_busy_s=0.0 if servers is None else servers.busy_s,
+            front_end_processes=0 if servers is None else servers.processes,
+        )

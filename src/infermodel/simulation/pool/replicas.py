@@ -1,0 +1,88 @@
+"""The replicas of a pool, put together as its spec says."""
+
+from __future__ import annotations
+
+from infermodel.simulation.clock import Clock
+from infermodel.simulation.pool.shared_queue import SharedQueue
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.replica.drafts import Drafting
+from infermodel.simulation.replica.owner import NobodyElse, Owner
+from infermodel.simulation.replica.prompts_first import PromptsFirst
+from infermodel.simulation.replica.queues import QUEUES, WaitingQueue
+from infermodel.simulation.replica.rank_router import RANK_ROUTERS
+from infermodel.simulation.replica.ranks import Lockstep
+from infermodel.simulation.replica.replica import Replica, Stepping
+from infermodel.simulation.replica.scheduler import Scheduler
+from infermodel.simulation.spec import PoolSpec
+from infermodel.simulation.streams import Streams
+
+
+class Builder:
+    """Makes replicas of a pool.
+
+    Args:
+        spec: of the pool.
+        service: number of its service.
+        owner: whom replicas tell about requests.
+        shared: the queue of all, None: each has its own.
+        log: columns of the requests.
+        recorder: of their steps.
+        requested_output: tokens that each request asks for at least, where clients say so.
+        clock: of the simulation.
+        streams: what drafts yield is drawn.
+        stepping: whether they leap.
+    """
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        service: int,
+        owner: Owner,
+        shared: SharedQueue | None,
+        log: RequestLog,
+        recorder: Recorder,
+        requested_output: int | None,
+        clock: Clock,
+        streams: Streams,
+        stepping: Stepping,
+    ) -> None:
+        self._spec, self._service, self._owner, self._shared = spec, service, owner, shared
+        self._log, self._recorder, self._requested_output = log, recorder, requested_output
+        self._clock, self._streams, self._stepping = clock, streams, stepping
+
+    def replica(self, number: int) -> Replica:
+        """One with this number, whose ranks each have a queue and a memory."""
+        spec, limits, clock, index = self._spec, self._spec.limits, self._clock, self._service
+        ranks = [self._scheduler(number) for _ in range(spec.step_model.kv_memory.ranks)]
+        settings = self._recorder, self._stepping, limits.schedules_ahead, limits.receive_interval
+        if len(ranks) == 1:
+            return Replica(clock, number, index, spec.step_model, ranks[0], *settings)
+        return Lockstep(clock, number, index, spec.step_model, ranks, RANK_ROUTERS[spec.rank_router], *settings)
+
+    def _scheduler(self, number: int) -> Scheduler:
+        """Who composes steps, by the rules that the limits ask for."""
+        spec, limits, speculation, shared = self._spec, self._spec.limits, self._spec.speculation, self._shared
+        discipline = QUEUES[spec.queue]
+        queue: WaitingQueue = discipline.queue(self._log) if shared is None else shared.queue
+        sampled = speculation is not None and speculation.sampled
+        apart = not limits.mixes_prompts or limits.answer_share is not None or limits.preempted != "latest"
+        kind = Drafting if sampled else PromptsFirst if apart else Scheduler
+        scheduler = kind(
+            number,
+            spec.step_model,
+            limits,
+            discipline,
+            queue,
+            self._log,
+            self._recorder,
+            self._owner,
+            NobodyElse() if shared is None else shared,
+        )
+        if speculation is not None:
+            scheduler.lookahead = speculation.drafted + 1
+        if isinstance(scheduler, PromptsFirst):
+            scheduler.follow_limits(self._requested_output)
+        if isinstance(scheduler, Drafting) and speculation is not None:
+            scheduler.draw_with(speculation, int(self._streams("acceptance").integers(2**63)))
+        return scheduler

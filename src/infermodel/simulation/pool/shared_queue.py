@@ -1,0 +1,52 @@
+"""One queue from which all replicas of a pool take, each when it has room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infermodel.simulation.replica.queues import WaitingQueue
+from infermodel.simulation.replica.replica import Replica
+
+
+class SharedQueue:
+    """The queue, and who looks at its head.
+
+    Attributes:
+        queue: where requests wait.
+        replicas: of the pool.
+    """
+
+    def __init__(self, queue: WaitingQueue, replicas: Sequence[Replica]) -> None:
+        self.queue, self.replicas = queue, replicas
+        self._held_up: set[int] = set()  # replicas that the head did not fit into
+
+    def push(self, request: int) -> None:
+        """A request comes."""
+        self.queue.push(request)
+        for replica in self._takers():
+            replica.notice()
+
+    def _takers(self) -> list[Replica]:
+        """Who may take the next request: an idle replica, or else whoever has room first."""
+        up = [replica for replica in self.replicas if replica.up]
+        return next(([replica] for replica in up if replica.idle), up)
+
+    def on_held_up(self, replica: int) -> None:
+        """The head of the queue does not fit into `replica` now."""
+        self._held_up.add(replica)
+
+    def on_queue_moved(self, replica: int) -> None:
+        """Replicas that the old head held up look at the new one."""
+        if self._held_up:
+            held_up, self._held_up = sorted(self._held_up - {replica}), set()
+            self._show_head([self.replicas[number] for number in held_up], replica)
+
+    def on_given_back(self, replica: int) -> None:
+        """Another replica may have room for what this one has preempted."""
+        self._show_head([taker for taker in self._takers() if taker.index != replica], replica)
+
+    def _show_head(self, replicas: Sequence[Replica], since: int) -> None:
+        """Replica `since` has changed the head, when those before it had started their steps."""
+        for replica in replicas:
+            replica.running.held_up = False
+            replica.notice(later=replica.index < since)
