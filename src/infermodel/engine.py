@@ -113,6 +113,7 @@ class Engine:
             captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
             decoding alone do (`graph_sequences_wide`: on four GPUs and more); `tokenise_s`, of the server to
             turn text into a token of a prompt; `fused_kernels`, of a layer done within its all-reduces;
+            `expert_layer_s` and `latent_layer_s`, of the small kernels of a layer with experts or latent attention;
             `narrow_cache_efficiency`, at which share of the device's own rate its kernels read keys and values of 8
             bits, on GPUs before Blackwell. Of `admission: answer_share`: `answer_share` of the answers still to come
             that is kept free at first, `answer_share_least` to which it sinks in even steps over `answer_share_steps`

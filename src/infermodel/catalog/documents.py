@@ -95,7 +95,8 @@ def extended(kind: str, content: Mapping[str, Any], where: str, below: tuple[str
 
 
 def _over(base: Mapping[str, Any], own: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a file says over what its base says, tables of figures joined; a figure of the base's says whose it is.
+    """What a file says over what its base says, tables of figures joined, what holds on some devices behind the base's;
+    a figure of the base's says whose it is.
 
     >>> _over({"a": {"value": 1}, "b": {"value": 2}}, {"extends": "old", "b": {"value": 3}}, "old")
     {'a': {'inherited': 'old', 'value': 1}, 'b': {'value': 3}, 'extends': 'old'}
@@ -104,6 +105,8 @@ def _over(base: Mapping[str, Any], own: Mapping[str, Any], name: str) -> dict[st
     for key, entry in own.items():
         joined = isinstance(entry, dict) and "value" not in entry and isinstance(content.get(key), dict)
         content[key] = content[key] | entry if joined else entry
+    if "on_devices" in base and "on_devices" in own:
+        content["on_devices"] = [*_inherited(base["on_devices"], name), *own["on_devices"]]
     return content
 
 

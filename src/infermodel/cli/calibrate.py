@@ -28,7 +28,7 @@ from infermodel.cli.told import Told, json_option
 @click.option(
     "--further",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Rows beside them that tell constants of devices only.",
+    help="Rows beside them that tell constants of devices, and of engines on some devices.",
 )
 @click.option("--kernels/--no-kernels", default=True, help="Fit devices to the folder `kernels` beside the rows.")
 @click.option("--write", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Catalog folder to renew.")
@@ -108,15 +108,18 @@ def calibrate(
         if ablate:
             with progress(f"leaving out each constant of {entry}", quiet=quiet):
                 show("ablated", ablation(found.engines[entry], entry, folder, jobs=jobs))
-    with progress("fitting what served rows tell of devices", quiet=quiet):
+    with progress("fitting what served rows tell of devices, and of engines on some", quiet=quiet):
         *_, found = (found, *fits)
     if found.served:
         show("served", figures.engine_rows({device: fitted.fit for device, fitted in found.served.items()}))
+    if found.on_some:
+        show("on_some", figures.engine_rows({some.title: fitted.fit for some, fitted in found.on_some.items()}))
     if write is not None:
         paths = figures.write_catalog(
             write,
             figures.device_figures(found),
             figures.engine_figures({entry: fitted.fit for entry, fitted in found.engines.items()}),
+            figures.on_some_figures(found),
         )
         told.text(f"{len(paths)} files of {write} renewed")
         for path in paths:

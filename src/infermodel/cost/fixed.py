@@ -23,10 +23,15 @@ SMALL_KERNELS = 4
 """Of a layer besides multiplications and attention: two norms, rotation with the cache write, activation."""
 
 SMALL_KERNELS_EXPERTS = 12
-"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, scales, weighing, sum."""
+"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, scales, weighing, sum. How
+long they take is the engine's `expert_layer_s` where that is known."""
 
 SMALL_KERNELS_LATENT = 6
-"""Further ones of latent attention: two norms, splitting and joining, and the absorbed projections' layouts."""
+"""Further ones of latent attention: two norms, splitting and joining, and the absorbed projections' layouts. How long
+they take is the engine's `latent_layer_s` where that is known."""
+
+SAMPLING_KERNELS = 4
+"""Of a step: from logits to tokens."""
 
 
 SMALL_KERNELS_STATE = 3
@@ -212,7 +217,12 @@ def head_kernels(replica: GpuReplica, sampled: int) -> tuple[KernelTime, KernelT
     device, constants = replica.device, replica.constants
     operator = head_operator(replica.architecture, replica.shard)
     head = gemm(operator, sampled, device, constants, weight_bytes=2.0, compute=replica.half)
-    return head, elementwise(4, sampled * replica.architecture.vocabulary * 8.0, device, constants)
+    return head, elementwise(
+        SAMPLING_KERNELS * constants.elementwise_floor_s,
+        sampled * replica.architecture.vocabulary * 8.0,
+        device,
+        constants,
+    )
 
 
 def _padded_rows(
@@ -302,8 +312,7 @@ def layer_kernels(
         for operator in operators
         if operator.name == "experts_down"
     )
-    small = small_kernels(layer) - fused_kernels(replica) if side != "experts" else 0.0
-    kernels.append(elementwise(small, passed, device, constants))
+    kernels.append(elementwise(floors_s(replica, layer) if side != "experts" else 0.0, passed, device, constants))
     return tuple(kernels)
 
 
@@ -313,6 +322,19 @@ def small_kernels(layer: Layer) -> int:
     latent = SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention | CompressedAttention)
     states = SMALL_KERNELS_STATE * (layer.recurrence is not None)
     return SMALL_KERNELS * blocks(layer) // 2 + experts + latent + states
+
+
+def floors_s(replica: GpuReplica, layer: Layer) -> float:
+    """Seconds that small kernels of a layer take however little they move: so many floors, and what the engine's
+    kernels for experts and latents take on this device where served rows tell it."""
+    engine, floor_s = replica.engine.constants, replica.constants.elementwise_floor_s
+    count = small_kernels(layer) - fused_kernels(replica)
+    told_s = 0.0
+    if isinstance(layer.feed_forward, ExpertFeedForward) and "expert_layer_s" in engine:
+        count, told_s = count - SMALL_KERNELS_EXPERTS, told_s + engine["expert_layer_s"]
+    if isinstance(layer.attention, LatentAttention | CompressedAttention) and "latent_layer_s" in engine:
+        count, told_s = count - SMALL_KERNELS_LATENT, told_s + engine["latent_layer_s"]
+    return count * floor_s + told_s
 
 
 def fused_kernels(replica: GpuReplica) -> float:

@@ -117,10 +117,10 @@ def gemm(
     return KernelTime(0.0, work_s, constants.gemm_floor_s, flops, moved)
 
 
-def elementwise(count: float, moved: float, device: GpuDevice, constants: KernelConstants) -> KernelTime:
-    """`count` small kernels that move `moved` bytes in all: count x floor + bytes / bandwidth."""
+def elementwise(floors_s: float, moved: float, device: GpuDevice, constants: KernelConstants) -> KernelTime:
+    """Small kernels that take `floors_s` whatever they move, and move `moved` bytes in all."""
     seconds = moved / (device.memory_bandwidth * constants.gemm_memory_efficiency)
-    return KernelTime(0.0, seconds, count * constants.elementwise_floor_s, 0.0, moved)
+    return KernelTime(0.0, seconds, floors_s, 0.0, moved)
 
 
 def all_reduce_s(payload: float, gpus: int, bandwidth: float, latency_s: float, constants: KernelConstants) -> float:

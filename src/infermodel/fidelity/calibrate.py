@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infermodel import catalog
 from infermodel.fidelity import published
+from infermodel.fidelity.by_device import ON_SOME, OnSome
 from infermodel.fidelity.devices import DeviceFit, fit_device
 from infermodel.fidelity.engines import (
     CONVERTED,
@@ -94,11 +95,13 @@ class Calibration:
 
     Attributes:
         served: by device, what rows told of it that are in `SERVED`.
+        on_some: what rows told of engines on some devices.
     """
 
     devices: tuple[DeviceFit, ...]
     engines: Mapping[str, EngineFit]
     served: Mapping[str, EngineFit] = field(default_factory=dict)
+    on_some: Mapping[OnSome, EngineFit] = field(default_factory=dict)
 
 
 def calibration(
@@ -111,10 +114,10 @@ def calibration(
     jobs: int = 1,
 ) -> Iterator[Calibration]:
     """What is known after each fit: all devices with kernel tables first, then engine by engine as `FITTED` lists them,
-    then device by device as `SERVED` does.
+    then device by device as `SERVED` does, and engines on some devices as `ON_SOME` does.
 
     Args:
-        further: rows that tell constants of devices only.
+        further: rows that tell constants of devices, and of engines on some devices.
         folder: of the measurement file; tables lie in `kernels` below it.
         entries: engines to fit.
         kernels: whether to fit devices; else the catalog's constants stand.
@@ -136,11 +139,31 @@ def calibration(
         fit = fit_engine(entry, told, folder, devices=device_values(found), given=given, parameters=starts, jobs=jobs)
         found = replace(found, served={**found.served, device: fit})
         yield found
+    for some in ON_SOME:
+        tell = some.told_by((*rows, *further))
+        if further and some.entry in entries and tell:
+            given = given_to(some, found)
+            starts = from_catalog(some.parameters, known_of(some.entry, tell))
+            fit = fit_engine(
+                some.entry, tell, folder, devices=device_values(found), given=given, parameters=starts, jobs=jobs
+            )
+            found = replace(found, on_some={**found.on_some, some: fit})
+            yield found
+
+
+def given_to(some: OnSome, found: Calibration) -> dict[str, float]:
+    """Constants of its engine that this calibration has found, as they hold on its first GPU."""
+    given = dict(found.engines[some.entry].fit.constants) if some.entry in found.engines else {}
+    for other, fit in found.on_some.items():
+        if other.entry == some.entry and some.gpus[0].startswith(other.named or ("",)):
+            given |= fit.fit.constants
+    return {name: value for name, value in given.items() if name not in {each.name for each in some.parameters}}
 
 
 def known_of(entry: str, rows: Sequence[Row]) -> dict[str, float]:
     """Constants that the catalog holds of an engine and of the first row's device."""
-    engine, device = catalog.load_engine(entry), catalog.load_device(rows[0].gpu)
+    device = catalog.load_device(rows[0].gpu)
+    engine = catalog.load_engine(entry).on(device)
     fields = {name: float(getattr(engine, name)) for name in ("host_step_s", "host_sequence_s", "ingress_s")}
     return fields | dict(engine.constants) | (dict(device.constants) if isinstance(device, GpuDevice) else {})
 

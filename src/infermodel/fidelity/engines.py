@@ -42,6 +42,8 @@ GROUPED = Parameter("grouped_efficiency", 0.35, 0.05, 1.0)
 CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
 SINKS = Parameter("sink_attention_efficiency", 0.4, 0.05, 1.5)
 SHARING = Parameter("link_sharing", 0.1, 0.0, 2.0)
+EXPERT_LAYER = Parameter("expert_layer_s", 24e-6, 0.0, 400e-6)
+LATENT_LAYER = Parameter("latent_layer_s", 12e-6, 0.0, 200e-6)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
     "sglang": (SLOW_LAUNCH, GROUPED),
@@ -59,7 +61,7 @@ tell the one, vLLM's of gpt-oss in mxfp4, which Hopper has no units for, the oth
 
 COLD_START = "cold_start_s"
 
-FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name, COLD_START)
+FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name, COLD_START, EXPERT_LAYER.name, LATENT_LAYER.name)
 
 DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name, SINKS.name, SHARING.name)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from infermodel import catalog
 from infermodel.fidelity import published, yaml_text
+from infermodel.fidelity.by_device import OnSome
 from infermodel.fidelity.calibrate import (
     HOPPER,
     KERNEL_FIT,
@@ -112,6 +114,11 @@ def engine_figures(fits: Mapping[str, Fitted]) -> dict[str, dict[str, str]]:
     }
 
 
+def on_some_figures(found: Calibration) -> dict[OnSome, dict[str, str]]:
+    """Lines of what engines have on some devices."""
+    return {some: engine_figures({some.entry: fit.fit})[some.entry] for some, fit in found.on_some.items()}
+
+
 def device_rows(fits: Sequence[DeviceFit]) -> list[tuple[str, ...]]:
     """A table of constants with their standard errors, a column a device, and how well each kind of kernel fits."""
     names = list(dict.fromkeys(name for fit in fits for name in (*fit.values, *fit.dropped)))
@@ -154,7 +161,10 @@ def _with_error(
 
 
 def write_catalog(
-    folder: Path, devices: Mapping[str, Mapping[str, str]], engines: Mapping[str, Mapping[str, str]]
+    folder: Path,
+    devices: Mapping[str, Mapping[str, str]],
+    engines: Mapping[str, Mapping[str, str]],
+    on_some: Mapping[OnSome, Mapping[str, str]] = MappingProxyType({}),
 ) -> tuple[Path, ...]:
     """Put the figures into the files of a catalog folder; returns the files written."""
     paths = []
@@ -166,4 +176,10 @@ def write_catalog(
         path = folder / "engines" / f"{name}.yaml"
         write_whole(path, yaml_text.with_engine_figures(read_plain(path), lines))
         paths.append(path)
-    return tuple(paths)
+    for some, lines in on_some.items():
+        path = folder / "engines" / f"{some.entry}.yaml"
+        text = read_plain(path)
+        told = yaml_text.with_figures_on(text, some.named, lines) if some.named else None
+        write_whole(path, told or yaml_text.with_engine_figures(text, lines))
+        paths.append(path)
+    return tuple(dict.fromkeys(paths))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ENGINE_KEYS: Mapping[str, str] = {
     "host_step_s": "host_step",
@@ -86,3 +86,24 @@ def with_engine_figures(text: str, lines: Mapping[str, str]) -> str:
             text = f"{text.rstrip()}\n{key}: {lines[name]}\n"
     constants = {name: figure for name, figure in lines.items() if name not in ENGINE_KEYS}
     return with_constants(text, constants) if constants else text
+
+
+def with_figures_on(text: str, named: Sequence[str], lines: Mapping[str, str]) -> str:
+    """An engine's file with these constants on devices whose names begin so, behind what else it has on some devices.
+
+    >>> print(with_figures_on("engine: x\\nconstants: {}\\n", ("h100", "h200"), {"a": "{value: 1}"}), end="")
+    engine: x
+    on_devices:
+      - named: [h100, h200]
+        constants:
+          a: {value: 1}
+    constants: {}
+    """
+    head = f"  - named: [{', '.join(named)}]\n    constants:\n"
+    block = head + "".join(f"      {name}: {figure}\n" for name, figure in lines.items())
+    if found := re.search(re.escape(head) + r"(?:      .*\n)*", text):
+        return text.replace(found.group(), block)
+    if found := re.search(r"^on_devices:\n(?:[ ]+.*\n)*", text, re.MULTILINE):
+        return text.replace(found.group(), found.group() + block)
+    before, constants, after = text.partition("constants:" if text.startswith("constants:") else "\nconstants:")
+    return f"{before}\non_devices:\n{block.rstrip()}{constants}{after}"
