@@ -57,7 +57,7 @@ def seed_of_draws(name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("cases", "least_played", "least_crowded"), [(40, 24, 2), pytest.param(150, 90, 10, marks=pytest.mark.slow)]
+    ("cases", "least_played", "least_crowded"), [(14, 8, 1), pytest.param(150, 90, 10, marks=pytest.mark.slow)]
 )
 def test_each_sequence_takes_its_drafts_of_the_budget(cases: int, least_played: int, least_crowded: int) -> None:
     """Whoever is admitted, and what its prompt takes, depends on k + 1 tokens of every sequence. Left out are cases in

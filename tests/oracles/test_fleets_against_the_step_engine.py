@@ -70,7 +70,7 @@ def check(rows: list[Row], fleet: Fleet, stepping: Stepping = "leap", **more: ob
     return served
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rows_of(gaps, 40, priorities=2), tight_fleets, st.sampled_from(["leap", "every"]))
 def test_preemption_by_recomputation(rows: list[Row], fleet: Fleet, stepping: Stepping) -> None:
     check(rows, fleet, stepping)
@@ -83,7 +83,7 @@ def test_the_draws_do_preempt() -> None:
     assert sum(job.preemptions for job in served) >= 8
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows_of(gaps, 40, priorities=2),
     tight_fleets,
@@ -95,7 +95,7 @@ def test_several_replicas(rows: list[Row], fleet: Fleet, replicas: int, router: 
     check(rows, replace(fleet, replicas=replicas, router=router), stepping)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows_of(gaps, 40, priorities=2),
     tight_fleets,

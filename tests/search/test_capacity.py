@@ -61,6 +61,7 @@ def test_constant_service_times_are_an_m_d_1_queue(tmp_path: Path) -> None:
     assert found.summary.tpm_per_replica == pytest.approx(360 * found.low, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_nearly_exponential_service_times_are_an_m_g_1_queue(tmp_path: Path) -> None:
     tokens = np.arange(1, 161)
     weights = 0.95 ** (tokens - 1)
@@ -102,6 +103,7 @@ def test_closed_loops_count_users(tmp_path: Path) -> None:
     assert (found.unit, found.low, found.high) == ("users", 5.0, 6.0)
 
 
+@pytest.mark.slow
 def test_users_who_start_together_do_not_decide_a_capacity(tmp_path: Path) -> None:
     # Steps of 0.1 s, answers of 10 tokens, three seats, users who pause for 9 s: three of ten seconds are work, so
     # thirty users would fill all three seats. All at once, the last of thirty waits for nine before it, 9 s.
@@ -201,6 +203,7 @@ def test_a_few_long_answers_are_no_limit_on_the_load(tmp_path: Path) -> None:
     assert found.sustained, found.reason
 
 
+@pytest.mark.slow
 def test_questions_of_two_calls_at_once_are_a_queue_with_batch_arrivals(tmp_path: Path) -> None:
     """M[2]/D/1: with X = 2 calls a question and S = 1 s, W = S (r / 2 + E[X (X - 1)] / (2 E[X])) / (1 - r), which is
     (r / 2 + 1 / 2) / (1 - r): 1.5 s at r = 0.5 calls/s, a question every 4 s.
@@ -214,6 +217,7 @@ def test_questions_of_two_calls_at_once_are_a_queue_with_batch_arrivals(tmp_path
     assert f"of calls, 2 a question: {30 * found.low:.4g} questions a minute" in found.note
 
 
+@pytest.mark.slow
 def test_calls_that_wait_for_each_other_fill_a_server(tmp_path: Path) -> None:
     """A question every T s, two calls of 1 s one after the other: nobody waits until T is 2 s, one call a second."""
     scenario = one_server(tmp_path, 0.2, objectives="{queue_time_p99: 1 ms}")

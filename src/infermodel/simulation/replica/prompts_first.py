@@ -51,7 +51,7 @@ class PromptsFirst(Scheduler):
             return super()._compose(now)
         memory, decoding, prefills, gate = self.memory, self.decoding, self.prefills, self._gate
         self._long.compose(self._known())
-        self._deferred = False
+        self._deferred = self._long.alone and bool(self.queue)
         budget, taken = self._budget(), 0
         if gate is not None:
             if not len(self) and self.head_is_late(self.joins_until):

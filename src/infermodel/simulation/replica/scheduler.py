@@ -62,7 +62,7 @@ class Scheduler(Members):
         self._replica, self._model, self._limits, self._discipline = replica, step_model, limits, discipline
         self._preempted = False
         self._long = LongPrompts(limits.long_prompt_tokens)
-        self._deferred = False  # a request waits that came too late for the step composed last
+        self._deferred = False  # a request that came too late for the step composed last changes the next
         self._budget_left = NOT_ASKED
         self._finishing = 0  # prompts that the next step completes
 
@@ -120,7 +120,7 @@ class Scheduler(Members):
         """
         memory, decoding, prefills = self.memory, self.decoding, self.prefills
         self._long.compose(self._known())
-        self._deferred = False
+        self._deferred = self._long.alone and bool(self.queue)
         budget, needed = self._budget(), decoding.growth(self.lookahead)
         if prefills:
             budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens, self._long.most, memory.groups)
