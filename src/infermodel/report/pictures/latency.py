@@ -112,5 +112,7 @@ def _mark(axes: Axes, limits: list[tuple[float, float]]) -> None:
 
 def _name(axes: Axes, curves: Mapping[str, Curve], limits: list[tuple[float, float]]) -> None:
     """Say beside the first cross what it is."""
+    if not limits:
+        return
     lines = [list(zip(values.tolist(), shares.tolist(), strict=True)) for values, shares in curves.values()]
     place(axes, limits[:1], ["objective"], [INK], obstacles=lines)
