@@ -91,6 +91,24 @@ def test_no_text_covers_another_or_leaves_the_sheet(name: str, case: str) -> Non
         assert width <= 1 or height <= 2, f"{one!r} covers {other!r}"
 
 
+@pytest.mark.parametrize("case", ["plain", "many"])
+@pytest.mark.parametrize("name", ["capacity", "latency"])
+def test_words_lie_on_no_mark(name: str, case: str) -> None:
+    with look():
+        figure = PICTURES[name].picture({"plain": findings, "many": many}[case]())
+        assert isinstance(figure, Figure)
+        figure.canvas.draw()
+    named = 0
+    for axes in figure.findobj(Axes):
+        marked = [line for line in axes.lines if line.get_marker() not in ("", "None", None, "|")]
+        marks = [axes.transData.transform(point) for line in marked for point in line.get_xydata()]
+        for text in axes.texts:
+            box = text.get_window_extent()
+            named += 1
+            assert not [mark for mark in marks if box.contains(*mark)], text.get_text()
+    assert named
+
+
 def test_a_system_has_one_colour_everywhere() -> None:
     alone, among = styles(["h100-sxm"])[0], styles(["wse-3", "h100-sxm", "groq-lpu-v1"])[1]
     assert alone.colour == among.colour == COLOURS["h100-sxm"]

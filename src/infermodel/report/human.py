@@ -125,14 +125,19 @@ def watts(value: float | None) -> str:
 def quantity(value: float | None, unit: str = "") -> str:
     """A figure of a claim in the claim's unit: three digits, and whole figures whole.
 
-    >>> quantity(1799.94, "tok/s"), quantity(0.1, "USD/Mtok"), quantity(16384.0, "tokens"), quantity(1e12, "parameters")
-    ('1,800 tok/s', '0.1 USD/Mtok', '16,384 tokens', '1e+12 parameters')
+    >>> quantity(1799.94, "tok/s"), quantity(0.1, "USD/Mtok"), quantity(16384.0, "tokens")
+    ('1,800 tok/s', '0.1 USD/Mtok', '16,384 tokens')
+    >>> quantity(1.026e12, "parameters"), quantity(7e9, "parameters"), quantity(3.3e15, "B")
+    ('1.03 trillion parameters', '7 billion parameters', '3.3e+15 B')
     """
     if value is None or not isfinite(value):
         return NONE
     if value == int(value) and abs(value) < 1e7:
         return f"{value:,.0f} {unit}".rstrip()
     rounded = float(f"{value:.3g}")
+    for factor, word in ((1e12, "trillion"), (1e9, "billion")):
+        if factor <= abs(rounded) < 1e3 * factor:
+            return f"{rounded / factor:g} {word} {unit}".rstrip()
     text = f"{rounded:,.0f}" if 100 <= abs(rounded) < 1e9 else f"{rounded:.3g}"
     return f"{text} {unit}".rstrip()
 

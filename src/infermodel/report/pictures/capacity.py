@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import isfinite, isnan, log
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from infermodel.experiment.result import Capacity
 from infermodel.metrics.objectives import Objective
 from infermodel.report.drawing import legend_below, log_axis, plain_number, seconds_tick, service_handles, sheet
 from infermodel.report.findings import Findings
+from infermodel.report.labels import Line, name_level
 from infermodel.report.palette import INK
 
 MOST_PANELS = 4
@@ -47,14 +47,17 @@ def percentiles_against_load(findings: Findings) -> Figure | None:
         sharex=True,
     )
     panels = [axes for row in grid for axes in row]
-    for axes, objective in zip(panels, objectives, strict=False):
-        _panel(axes, findings, tried, objective)
+    drawn = [_panel(axes, findings, tried, objective) for axes, objective in zip(panels, objectives, strict=False)]
     for axes in panels[len(objectives) :]:
         axes.set_visible(False)
     for axes in panels[max(0, len(objectives) - columns) : len(objectives)]:
         axes.set_xlabel("users (log scale)" if users else "requests per minute (log scale)")
         axes.tick_params(labelbottom=True)
     legend_below(figure, service_handles(findings))
+    for axes, objective, (lines, limits) in zip(panels, objectives, drawn, strict=False):
+        marks = [mark for line in lines for mark in line]
+        for limit in limits:
+            name_level(axes, f"limit {_tick(objective)(limit, 0)}", limit, marks, lines)
     return figure
 
 
@@ -76,8 +79,17 @@ def per_minute(capacity: Capacity, load: float) -> float:
     return load if capacity.unit == "users" else load * 60
 
 
-def _panel(axes: Axes, findings: Findings, tried: dict[str, Capacity], objective: Objective) -> None:
-    loads, values, limits = [], [], set()
+def _tick(objective: Objective) -> Callable[[float, int], str]:
+    """How the axis of what an objective limits writes its figures."""
+    return plain_number if objective.metric in UNITS else seconds_tick
+
+
+def _panel(
+    axes: Axes, findings: Findings, tried: dict[str, Capacity], objective: Objective
+) -> tuple[list[Line], list[float]]:
+    """Draw it; the lines drawn and the levels of the limits."""
+    lines: list[Line] = []
+    limits: set[float] = set()
     for name, capacity in tried.items():
         style = findings.styles[name]
         line, sustained = [], []
@@ -108,29 +120,18 @@ def _panel(axes: Axes, findings: Findings, tried: dict[str, Capacity], objective
         if capacity.low > 0 and isfinite(capacity.high):
             low, high = (per_minute(capacity, end) for end in (capacity.low, capacity.high))
             axes.axvspan(low, high, color=style.colour, alpha=0.22, linewidth=2, zorder=1)
-        loads += [load for load, _ in line]
-        values += [value for _, value in line]
+        lines.append(line)
     title = METRICS[objective.metric]
     axes.set_title(title[0].upper() + title[1:] + _percentile(objective))
-    if not loads:
-        return
+    if not lines:
+        return [], []
+    loads, values = ([point[which] for line in lines for point in line] for which in (0, 1))
     log_axis(axes, "x", min(loads), max(loads), pad=0.05, most_ticks=5)
-    tick = plain_number if objective.metric in UNITS else seconds_tick
-    log_axis(axes, "y", min(*values, *limits), max(*values, *limits), pad=0.12, tick=tick)
-    for limit in sorted(limits):
+    log_axis(axes, "y", min(*values, *limits), max(*values, *limits), pad=0.12, tick=_tick(objective))
+    for limit in limits:
         axes.axhline(limit, color=INK, linestyle=(0, (5, 3)), linewidth=1.6, zorder=2)
-        axes.annotate(
-            f"limit {tick(limit, 0)}",
-            (0.99, limit),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="right",
-            fontsize=13,
-            path_effects=[withStroke(linewidth=4, foreground="white")],
-            zorder=6,
-        )
     axes.set_ylabel(UNITS.get(objective.metric, "time") + " (log scale)")
+    return lines, sorted(limits)
 
 
 def knee(line: Sequence[tuple[float, float]], factor: float = 2.0) -> tuple[float, float] | None:

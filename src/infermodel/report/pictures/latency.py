@@ -8,7 +8,6 @@ from math import isnan
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from infermodel.metrics.latency import latencies
 from infermodel.metrics.steady import Window
 from infermodel.report.drawing import legend_below, log_axis, of_load, seconds_tick, service_handles, sheet
 from infermodel.report.findings import Findings
+from infermodel.report.labels import place
 from infermodel.report.palette import INK
 from infermodel.tables import REJECTED
 
@@ -53,6 +53,8 @@ def distributions(findings: Findings) -> Figure | None:
     panels[0].set_ylabel("share of requests")
     panels[0].yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.0f} %"))
     legend_below(figure, service_handles(findings))
+    for axes, (metric, column, _) in zip(panels, PANELS, strict=True):
+        _name(axes, curves[column], _limits(findings, metric))
     return figure
 
 
@@ -106,13 +108,11 @@ def _mark(axes: Axes, limits: list[tuple[float, float]]) -> None:
     """A cross where each objective lies."""
     if limits:
         axes.plot(*zip(*limits, strict=True), linestyle="none", marker="x", markersize=11, mew=3, color=INK)
-        axes.annotate(
-            "objective",
-            limits[0],
-            xytext=(-12, -22),
-            textcoords="offset points",
-            ha="right",
-            fontsize=13,
-            path_effects=[withStroke(linewidth=4, foreground="white")],
-            zorder=6,
-        )
+
+
+def _name(axes: Axes, curves: Mapping[str, Curve], limits: list[tuple[float, float]]) -> None:
+    """Say beside the first cross what it is."""
+    if not limits:
+        return
+    lines = [list(zip(values.tolist(), shares.tolist(), strict=True)) for values, shares in curves.values()]
+    place(axes, limits[:1], ["objective"], [INK], obstacles=lines)

@@ -62,10 +62,11 @@ def operating_points(findings: Findings) -> Figure | None:
     low, high = axes.get_xlim()
     tops = [peak for _, peak, _ in roofs]
     log_axis(axes, "y", min(point.flops_per_s for point in everything), max(tops), pad=0.08)
-    handles = []
+    handles, lines = [], []
     for (device, peak, bandwidth), title in roofs.items():
         xs = np.array([low, peak / bandwidth, high])
         axes.plot(xs, np.minimum(peak, bandwidth * xs), color=device_colour(device), linewidth=3)
+        lines.append([(float(x), min(peak, bandwidth * float(x))) for x in xs])
         label = f"{shortened(title, 30)}: {si(peak, 'FLOP/s')}, {si(bandwidth, 'B/s')}"
         handles.append(Line2D([], [], color=device_colour(device), linewidth=3, label=label))
     for name, found in shown.items():
@@ -93,6 +94,7 @@ def operating_points(findings: Findings) -> Figure | None:
         [(point.intensity, point.flops_per_s) for _, point in runs],
         [name for name, _ in runs],
         [findings.styles[name].colour for name, _ in runs],
+        obstacles=lines,
     )
     return figure
 

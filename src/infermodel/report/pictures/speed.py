@@ -114,7 +114,7 @@ def _chart(findings: Findings, points: Sequence[Point], title: str, label: str, 
         [each.name for each in shown],
         [findings.styles[each.service].colour for each in shown],
         [corner],
-        obstacles=[(each.x.low, each.x.high, each.speed) for each in shown if not each.x.is_exact],
+        obstacles=[[(each.x.low, each.speed), (each.x.high, each.speed)] for each in shown if not each.x.is_exact],
     )
     return figure
 
