@@ -155,6 +155,17 @@ def test_drafts_go_by_name(file: Path) -> None:
     assert error.endswith("parameters: are of an 'eagle3' draft, and 'ngram' has its own")
 
 
+def test_the_models_of_2026_are_served_as_they_are_named() -> None:
+    services = resolve(load(Path(__file__).parents[2] / "scenarios" / "models_of_2026.yaml")).services
+    assert [each.architecture.name for each in services] == [
+        *("qwen3.5-397b-a17b", "minimax-m2.5", "glm-4.7", "glm-4.7", "deepseek-r1", "deepseek-r1")
+    ]
+    assert [each.speculation.by if each.speculation else "" for each in services] == ["", "", "", "mtp", "", "mtp"]
+    drafts = [each.step_model.kv_memory.weights_bytes for each in services]
+    assert drafts[3] - drafts[2] > 3.9e9  # GLM-4.7's layer, in 8 bits
+    assert drafts[5] - drafts[4] > 11.5e9  # DeepSeek R1's
+
+
 def test_acceptance_has_a_range(file: Path) -> None:
     found = resolved(file, DRAFTS % ("ngram", "{low: 0.5, mid: [0.8, 0.6], high: 0.9}")).services[1].speculation
     assert found is not None
