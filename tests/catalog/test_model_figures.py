@@ -47,6 +47,35 @@ OUTSIDE = {
     "qwen3-14b": (14768307200, 14768307200, 2 * 40 * 8 * 128 * 2),
     # active: all but 6 of the 8 experts of 3 x 6144 x 16384 in 56 layers: 140630071296 - 56 x 6 x 301989888
     "mixtral-8x22b": (140630071296, 140630071296 - 56 * 6 * 301989888, 2 * 56 * 8 * 128 * 2),
+    "glm-4.7": (352797829024, 33632266144, 376832),
+    "qwen3-235b-a22b-2507": (235093634560, 22190763520, 192512),
+    # built by transformers 5.23.0 from the files, without towers; beside them the biases that balance experts, one an
+    # expert of each such layer, which that counts among buffers
+    "qwen3.5-397b-a17b": (396346350336, 17349040896, 2 * 15360),
+    "qwen3.5-35b-a3b": (34660610688, 3454988928, 2 * 10240),
+    "qwen3.5-27b": (26895998464, 26895998464, 2 * 32768),
+    "qwen3-next-80b-a3b": (79674391296, 3874929408, 2 * 12288),
+    "minimax-m2.5": (228689748992 + 62 * 256, 11030537216 + 62 * 256, 2 * 126976),
+    "kimi-k2.5": (1026408209408 + 60 * 384, 32861477888 + 60 * 384, 2 * 35136),
+    "deepseek-v3.2": (671877929216 + 58 * 256, 38403807488 + 58 * 256, 2 * 42944),
+    "deepseek-v4-flash": (284332230231, 13799622231, 2 * 3440),
+    "glm-5.2": (743377000704 + 75 * 256, 41250511104 + 75 * 256, 2 * 47616),
+    "gemma-3-27b": (27009346304, 27009346304, 2 * 253952),
+    "gemma-4-26b-a4b": (25805933872 - 572792112, 3822530560, 2 * 112640),
+    "granite-4.0-h-small": (32207337984, 8803121664, 2 * 8192),
+    "nemotron-3-super-120b-a12b": (120668687360 + 40 * 512, 12770216960 + 40 * 512, 2 * 4096),
+    "nemotron-3-ultra-550b-a55b": (549308968960 + 48 * 512, 56058818560 + 48 * 512, 2 * 6144),
+}
+# model: bytes of the published weights, in GB, towers and all
+OUTSIDE_GB = {"minimax-m2.5": 230.0, "kimi-k2.5": 594.5, "deepseek-v3.2": 673.9}
+# model: numbers that a sequence keeps whatever its length, as transformers 5.23.0 keeps them: the convolution's last
+# 4 inputs, where vLLM keeps 3
+STATES = {
+    "qwen3.5-397b-a17b": 49397760 - 45 * (2 * 16 + 64) * 128,
+    "qwen3.5-27b": 39714816 - 48 * (2 * 16 + 48) * 128,
+    "qwen3-next-80b-a3b": 20054016 - 36 * (2 * 16 + 32) * 128,
+    "granite-4.0-h-small": 38965248 - 36 * (8192 + 2 * 128),
+    "nemotron-3-super-120b-a12b": 43581440 - 40 * (8192 + 2 * 8 * 128),
 }
 
 
@@ -65,6 +94,31 @@ def test_parameters_agree_with_the_published_count(name: str) -> None:
     model = catalog.load_model(name)
     assert model.published_parameters is not None
     assert model.parameters == pytest.approx(model.published_parameters, rel=0.005)
+
+
+@pytest.mark.parametrize("name", OUTSIDE_GB)
+def test_bytes_agree_with_those_counted_by_module(name: str) -> None:
+    model = catalog.load_model(name)
+    assert model.weights_bytes == pytest.approx(OUTSIDE_GB[name] * 1e9, rel=0.001)
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_agree_with_those_of_the_class(name: str) -> None:
+    assert catalog.load_model(name).state_elements == STATES[name]
+
+
+def test_layers_that_draft_weigh_what_is_published_with_them() -> None:
+    # on the hub DeepSeek R1 has 685e9 parameters: with the layer, its copies of embedding and head of 129280 x 7168,
+    # and a scale for each 128 x 128
+    r1, glm = catalog.load_model("deepseek-r1"), catalog.load_model("glm-4.6")
+    assert round((r1.parameters + r1.draft_parameters + 2 * 129280 * 7168) * (1 + 1 / 128**2) / 1e9) == 685
+    # GLM-4.6 has 357e9 or 358e9 there, by whether the copies of 151552 x 5120 are counted
+    assert round((glm.parameters + glm.draft_parameters) / 1e9) == 357
+    assert round((glm.parameters + glm.draft_parameters + 2 * 151552 * 5120) / 1e9) == 358
+    # a layer like the last, a projection of two vectors of 7168 with their norms, and a norm before the head
+    layer = r1.layers[-1]
+    assert r1.draft_parameters == layer.parameters(7168) + 2 * 7168 * 7168 + 3 * 7168
+    assert catalog.load_model("minimax-m2.5").drafts == ()
 
 
 def test_windows() -> None:
@@ -112,7 +166,7 @@ MODEL = {"title": "A model", "shape": SHAPE, "hidden": 512, "vocabulary": 1000, 
         ({"layers": [LAYER | {"count": 0}]}, "here: layers[0].count: 0 is not a positive whole number"),
         (
             {"layers": [{"repeat": 2, "of": [LAYER, {}]}]},
-            "here: layers[0].of[1].attention: a mapping whose kind is one",
+            "here: layers[0].of[1]: none of attention, recurrence, feed_forward",
         ),
         (
             {"layers": [LAYER | {"feed_forward": {"kind": "dense"}}]},

@@ -251,3 +251,23 @@ def test_names_that_would_break_a_manifest(tmp_path: Path) -> None:
     assert len({each["metadata"]["name"] for each in found if each["kind"] == "Deployment"}) == 3
     for each in found:
         kubernetes_validate.validate(each, "1.33", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("draft", "vllm", "sglang"),
+    [
+        ("mtp", {"method": "mtp", "num_speculative_tokens": 2}, "EAGLE"),
+        ("eagle3", {"method": "eagle3", "model": "./deepseek-r1-eagle3", "num_speculative_tokens": 2}, "EAGLE3"),
+    ],
+)
+def test_layers_that_draft_are_asked_for_by_name(tmp_path: Path, draft: str, vllm: object, sglang: str) -> None:
+    service = f"{{model: deepseek-r1, limits: {{max_context: 8192}}, fleet: {{system: dgx-b200, tensor_parallel: 8}}," \
+        f" speculation: {{draft: {draft}, tokens: 2, acceptance: 0.8}}}}"  # fmt: skip
+    for engine, flag, said in (("vllm", "--speculative-config", vllm), ("sglang", "--speculative-algorithm", sglang)):
+        path = tmp_path / f"{engine}.yaml"
+        path.write_text(f"{HEAD}  - {{name: it, engine: {engine}, {service[1:]}\n")
+        command = command_of(resolve(load(path)).services[0])
+        assert command is not None
+        given = dict(command.flags)[flag]
+        assert (json.loads(given) if engine == "vllm" else given) == said
+        assert ("--speculative-draft-model-path" in dict(command.flags)) == (draft == "eagle3" and engine == "sglang")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import Batch
 from infermodel.experiment.run import spec_of
 from infermodel.experiment.uncertainty import ANSWERS, bands, drawn, with_drawn_constants
@@ -143,3 +144,14 @@ def test_a_layer_time_is_drawn_with_its_standard_error_whatever_the_host_adds(tm
     # 32 layers in one of the two fits and 80 in the other, 0.7 us a layer, so 23 us of the 33 here.
     assert np.std(drawn_s) == pytest.approx(118e-6, rel=0.2)
     assert np.mean(drawn_s) == pytest.approx(scenario.services[1].step_model.step(alone).latency_s, rel=0.02)
+
+
+def test_acceptances_are_drawn_together_within_their_range(scenario) -> None:
+    drafts = Speculation((0.8, 0.6), None, least=(0.6, 0.5), most=(0.9, 0.8))
+    drafting = replace(scenario, services=(replace(scenario.services[0], speculation=drafts),))
+    found = [with_drawn_constants(drafting, number).services[0].speculation.acceptances for number in range(40)]
+    assert len(set(found)) == 40
+    for first, second in found:
+        assert 0.6 <= first <= 0.9
+        assert 0.5 <= second <= 0.8
+        assert (first > 0.8) == (second > 0.6)  # one place in the range for both

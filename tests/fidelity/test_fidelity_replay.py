@@ -111,3 +111,18 @@ def test_engines_by_generation() -> None:
 
 def test_a_gpu_is_found_in_its_largest_system() -> None:
     assert system_of("h100-sxm").devices == 8
+
+
+def test_a_row_with_drafts_is_played_with_them() -> None:
+    # Free drafts that are always right: three tokens a round, so a third of the time and a little for wider steps.
+    plain = replay(row(), HERE).predicted["tpot_mean_ms"]
+    drafted = replay(row(draft="ngram", acceptance=(1.0, 1.0)), HERE).predicted["tpot_mean_ms"]
+    assert plain / 3 < drafted < plain / 2
+    eagle = replay(row(draft="eagle3", acceptance=(1.0, 1.0)), HERE).predicted["tpot_mean_ms"]
+    assert drafted < eagle < plain
+
+
+@pytest.mark.parametrize("draft", ["mtp", "nobody"])
+def test_a_row_whose_drafts_cannot_be_had_is_skipped(draft: str) -> None:
+    with pytest.raises(Skipped, match="draft: "):
+        replay(row(draft=draft, acceptance=(0.5,)), HERE)

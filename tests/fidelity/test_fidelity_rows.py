@@ -46,3 +46,23 @@ def test_a_missing_column_is_named(tmp_path) -> None:
         RowError, match="no column engine, load, model, output_tokens, prompt_tokens, weights_precision"
     ):
         read_rows(path)
+
+
+def with_drafts(folder, draft: str, tokens: str, acceptance: str):
+    path = write_rows(folder / "m.csv", LINE)
+    header, line = path.read_text().splitlines()
+    path.write_text(f"{header},draft,drafted_tokens,acceptance\n{line},{draft},{tokens},{acceptance}\n")
+    return path
+
+
+def test_a_row_says_who_drafts_and_what_is_accepted(tmp_path) -> None:
+    (row,) = read_rows(with_drafts(tmp_path, "mtp", "3", "0.9;0.8;0.7"))
+    assert (row.draft, row.acceptance) == ("mtp", (0.9, 0.8, 0.7))
+    (row,) = read_rows(with_drafts(tmp_path, "ngram", "2", "0.5"))
+    assert row.acceptance == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("cells", [("mtp", "", "0.9"), ("mtp", "2", "1.5"), ("mtp", "3", "0.9;0.8"), ("mtp", "2", "")])
+def test_drafts_without_a_number_or_an_acceptance_are_refused(tmp_path, cells) -> None:
+    with pytest.raises(RowError, match=r"m\.csv:2: drafts by 'mtp' need drafted_tokens, and an acceptance"):
+        read_rows(with_drafts(tmp_path, *cells))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infermodel import catalog
 from infermodel.cost.deployment import Deployment, Precision
-from infermodel.cost.memory import weights_bytes
+from infermodel.cost.memory import stored_ratio, weights_bytes
 from infermodel.formats.checkpoint import read_checkpoint
 from infermodel.formats.text import FormatError
 
@@ -45,29 +44,27 @@ def test_bytes_are_those_of_the_files_without_layers_that_draft(tmp_path: Path) 
     sizes = {"model.layers.0.x": own - 100, "lm_head.weight": 100, "model.layers.2.eh_proj": 900, "mtp.fc": 300}
     model = read_checkpoint(checkpoint(tmp_path, sizes))
     assert model.stored_bytes == own
-    assert model.bytes_of_counted == own / (2 * WEIGHTS)
 
 
 def test_layers_weigh_what_the_files_say_where_they_are_served_as_they_are(tmp_path: Path) -> None:
     model = read_checkpoint(checkpoint(tmp_path, {"a": round(2 * WEIGHTS * 1.05) // 2 * 2}))
     plain = read_checkpoint(checkpoint(tmp_path, {"a": 2 * WEIGHTS}))
     layers = model.distinct_layers
+    more = model.stored_bytes - 2 * WEIGHTS
     counted = weights_bytes(layers, plain, Deployment())
-    assert weights_bytes(layers, model, Deployment()) == model.bytes_of_counted * counted
+    assert counted == pytest.approx(2 * (WEIGHTS - 160))  # all but embedding and head, which are counted apart
+    assert weights_bytes(layers, model, Deployment()) == pytest.approx(counted + more)
     as_fp8 = Deployment(precision=Precision(weights="fp8"))
     assert weights_bytes(layers, model, as_fp8) == weights_bytes(layers, plain, as_fp8)
+    assert stored_ratio(model, "fp8") == 1.0
 
 
 def test_a_folder_without_tensors_is_counted(tmp_path: Path) -> None:
     checkpoint(tmp_path, {"a": 2}).joinpath("model.safetensors").unlink()
-    assert read_checkpoint(tmp_path).bytes_of_counted == 1.0
+    assert read_checkpoint(tmp_path).stored_bytes is None
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.5])
 def test_files_that_are_not_the_models_are_refused(tmp_path: Path, factor: float) -> None:
     with pytest.raises(FormatError, match="files are missing, or of another model"):
         read_checkpoint(checkpoint(tmp_path, {"a": round(2 * WEIGHTS * factor)}))
-
-
-def test_a_model_of_the_catalog_has_the_bytes_that_are_counted() -> None:
-    assert catalog.load_model("qwen3-8b").bytes_of_counted == 1.0

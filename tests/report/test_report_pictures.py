@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from infermodel.economics.band import Band
 from infermodel.report.drawing import HEIGHT_PX, WIDTH_PX, look, png
 from infermodel.report.findings import Findings
 from infermodel.report.palette import COLOURS, SPARE_COLOURS, styles
 from infermodel.report.pictures import PICTURES
 from infermodel.report.pictures.capacity import knee
+from infermodel.report.pictures.speed import against_latency, against_price
 
 
 def many() -> Findings:
@@ -138,3 +140,22 @@ def test_nothing_to_draw_is_no_picture() -> None:
     assert png(PICTURES["claims"].picture, bare) is None
     assert png(PICTURES["capacity"].picture, bare) is None
     assert png(PICTURES["speed_price"].picture, bare) is not None  # at the offered load then
+
+
+def test_dollars_are_no_seconds_where_every_price_is_one_figure() -> None:
+    # Rented fleets without a list price: exact prices, as exact as times to the first token are.
+    result, _, _ = example()
+    services = tuple(
+        replace(
+            each,
+            economics=replace(each.economics, blended_usd_per_mtok=Band.exactly(3.0 + i), list_usd_per_mtok=None),
+        )
+        for i, each in enumerate(result.services)
+    )
+    rented = Findings.of(replace(result, services=services), [], [])
+    for drawn, unit in ((against_price(rented), ""), (against_latency(rented), "s")):
+        assert drawn is not None
+        drawn.canvas.draw()
+        labels = [tick.get_text() for tick in drawn.axes[0].get_xticklabels() if tick.get_text()]
+        assert labels
+        assert all(label.endswith("s") == (unit == "s") for label in labels)

@@ -137,6 +137,45 @@ def test_a_model_may_be_named_by_its_repository(file: Path) -> None:
     )
 
 
+DRAFTS = "services.1.speculation={draft: %s, tokens: 2, acceptance: %s}"
+
+
+def test_drafts_go_by_name(file: Path) -> None:
+    eagle = resolved(file, DRAFTS % ("eagle3", "0.7")).services[1].speculation
+    assert eagle is not None
+    assert eagle.draft is not None
+    assert (eagle.by, eagle.acceptances, eagle.draft.name) == ("eagle3", (0.7, 0.7), "llama-3.1-8b-eagle3")
+    named = resolved(file, DRAFTS % ("meta-llama/Llama-3.2-1B-Instruct", "[0.7, 0.5]")).services[1].speculation
+    assert named is not None
+    assert named.draft is not None
+    assert (named.by, named.acceptances, named.draft.name) == ("model", (0.7, 0.5), "llama-3.2-1b")
+    (error,) = refused(file, DRAFTS % ("mtp", "0.7"))
+    assert "speculation.draft: Llama 3.1 8B has no layers that draft" in error
+    (error,) = refused(file, DRAFTS % ("ngram, parameters: 1e9", "0.7"))
+    assert error.endswith("parameters: are of an 'eagle3' draft, and 'ngram' has its own")
+
+
+def test_the_models_of_2026_are_served_as_they_are_named() -> None:
+    services = resolve(load(Path(__file__).parents[2] / "scenarios" / "models_of_2026.yaml")).services
+    assert [each.architecture.name for each in services] == [
+        *("qwen3.5-397b-a17b", "minimax-m2.5", "glm-4.7", "glm-4.7", "deepseek-r1", "deepseek-r1")
+    ]
+    assert [each.speculation.by if each.speculation else "" for each in services] == ["", "", "", "mtp", "", "mtp"]
+    drafts = [each.step_model.kv_memory.weights_bytes for each in services]
+    assert drafts[3] - drafts[2] > 3.9e9  # GLM-4.7's layer, in 8 bits
+    assert drafts[5] - drafts[4] > 11.5e9  # DeepSeek R1's
+
+
+def test_acceptance_has_a_range(file: Path) -> None:
+    found = resolved(file, DRAFTS % ("ngram", "{low: 0.5, mid: [0.8, 0.6], high: 0.9}")).services[1].speculation
+    assert found is not None
+    assert (found.acceptances, found.least, found.most) == ((0.8, 0.6), (0.5, 0.5), (0.9, 0.9))
+    (error,) = refused(file, DRAFTS % ("ngram", "{low: 0.7, mid: [0.8, 0.6], high: 0.9}"))
+    assert error.endswith("acceptance: a range is low <= mid <= high, for each draft")
+    again = to_yaml(resolved(file, DRAFTS % ("ngram", "{low: 0.5, mid: 0.6, high: 0.9}")))
+    assert resolve(validate(parse(again, "again.yaml"))).services[1].speculation.most == (0.9, 0.9)
+
+
 def test_services_share_one_traffic_unless_they_have_their_own(file: Path) -> None:
     own = "services.1.traffic={arrivals: {kind: closed, users: 4, think_time: 2 s}, prompt_tokens: {kind: uniform, " \
         "low: 1, high: 9}, output_tokens: {kind: table, tokens: [1, 2]}}"  # fmt: skip

@@ -19,6 +19,8 @@ class Layer:
         extra: weights that only one family has.
         past: numbers of convolutions' past inputs that a sequence keeps beside its recurrence.
         again: whether its weights are those of a layer before, gone through once more.
+        joined: vectors of the model's width, each with a norm, that one projection makes the layer's input of: where
+            it drafts, a hidden state and the embedding of the token after it.
     """
 
     attention: Attention = NO_ATTENTION
@@ -28,10 +30,12 @@ class Layer:
     extra: int = 0
     past: int = 0
     again: bool = False
+    joined: int = 0
 
     def _around(self, hidden: int) -> int:
         recurrence = self.recurrence.parameters(hidden) if self.recurrence else 0
-        return self.attention.parameters(hidden) + recurrence + self.norms * hidden + self.extra
+        join = self.joined * (hidden * hidden + hidden)
+        return self.attention.parameters(hidden) + recurrence + self.norms * hidden + self.extra + join
 
     def parameters(self, hidden: int) -> int:
         """Weights stored by the layer."""

@@ -31,7 +31,8 @@ class ModelArchitecture:
         formats: of them, by what they are part of (attention, recurrence, dense, shared, experts), where they differ.
         state_number_bytes: of a number of a recurrence's matrices; pasts of convolutions have 2.
         repository: where its weights are published, as engines take it; empty where nobody says.
-        bytes_of_counted: what a checkpoint's own files take, over what is counted from its configuration.
+        drafts: layers that draft further tokens (multi-token prediction, DeepSeek-V3, 2024), with a norm each; they
+            share embedding and head, and count in no other figure.
     """
 
     name: str
@@ -50,7 +51,7 @@ class ModelArchitecture:
     formats: tuple[tuple[str, str], ...] = ()
     state_number_bytes: float = 2.0
     repository: str = ""
-    bytes_of_counted: float = 1.0
+    drafts: tuple[Layer, ...] = ()
 
     @cached_property
     def distinct_layers(self) -> tuple[tuple[Layer, int], ...]:
@@ -88,6 +89,11 @@ class ModelArchitecture:
     def tower_parameters(self) -> int:
         """Weights of all towers."""
         return sum(tower.parameters for tower in self.towers)
+
+    @cached_property
+    def draft_parameters(self) -> int:
+        """Weights of all layers that draft, their norms included."""
+        return sum(layer.parameters(self.hidden) + self.hidden for layer in self.drafts)
 
     @cached_property
     def weights_bytes(self) -> float | None:

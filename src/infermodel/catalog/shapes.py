@@ -1,48 +1,82 @@
 """Model architectures from their files: a list of layers, each entry saying how often it comes.
 
-An entry is `{count, attention, feed_forward}`, or `{repeat, of: [entries]}` for layers that alternate. YAML anchors
-keep what layers share in one place.
+An entry is `{count, attention, recurrence, feed_forward}`, or `{repeat, of: [entries]}` for layers that alternate. YAML
+anchors keep what layers share in one place.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from infermodel.architecture import (
     PRECISION_BYTES,
     Attention,
+    CompressedAttention,
     DenseFeedForward,
     ExpertFeedForward,
     FeedForward,
     GroupedAttention,
+    Indexer,
     LatentAttention,
     Layer,
+    LinearAttention,
+    Mamba,
+    Mamba2,
     ModelArchitecture,
+    Recurrence,
+    ShortConvolution,
+    Tower,
 )
+from infermodel.architecture.recurrence import Decay
 from infermodel.catalog.documents import CatalogError
 from infermodel.catalog.quantities import check_keys, quantity
 from infermodel.hardware import Quantity
 
-_ATTENTION: Mapping[str, type[Attention]] = {"grouped": GroupedAttention, "latent": LatentAttention}
+_ATTENTION: Mapping[str, type[Attention]] = {
+    "grouped": GroupedAttention,
+    "latent": LatentAttention,
+    "compressed": CompressedAttention,
+}
+_RECURRENCE: Mapping[str, type[Recurrence]] = {
+    "linear": LinearAttention,
+    "mamba2": Mamba2,
+    "mamba": Mamba,
+    "convolution": ShortConvolution,
+}
 _FEED_FORWARD: Mapping[str, type[FeedForward]] = {"dense": DenseFeedForward, "experts": ExpertFeedForward}
+_WORDS: Mapping[str, tuple[str, ...]] = {"decay": get_args(Decay)}
+"""Fields that are one of some words."""
 
 
 def _part(entry: object, kinds: Mapping[str, type[Any]], where: str) -> Any:
-    """An attention or a feed-forward network: `kind` picks the dataclass, the other keys are its fields."""
+    """A part of a layer: `kind` picks the dataclass, the other keys are its fields."""
     if not isinstance(entry, Mapping) or entry.get("kind") not in kinds:
         raise CatalogError(f"{where}: a mapping whose kind is one of {', '.join(kinds)}")
-    build = kinds[entry["kind"]]
+    return _built(kinds[entry["kind"]], {key: value for key, value in entry.items() if key != "kind"}, where)
+
+
+def _built(build: type[Any], entry: object, where: str) -> Any:
+    """A dataclass of whole numbers, truth values, words and an indexer."""
     fields = dataclasses.fields(build)
-    check_keys(entry, ("kind", *(field.name for field in fields)), where)
+    content = check_keys(entry, [field.name for field in fields], where)
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
-    if not required <= set(entry):
-        raise CatalogError(f"{where}: {', '.join(sorted(required - set(entry)))} missing")
-    for key, value in entry.items():
-        if key != "kind" and value is not None and not isinstance(value, int):
+    if not required <= set(content):
+        raise CatalogError(f"{where}: {', '.join(sorted(required - set(content)))} missing")
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key == "indexer":
+            values[key] = _built(Indexer, value, f"{where}.indexer")
+        elif key in _WORDS:
+            if value not in _WORDS[key]:
+                raise CatalogError(f"{where}: {key}: {value!r} is none of {', '.join(_WORDS[key])}")
+            values[key] = value
+        elif value is not None and not isinstance(value, int):
             raise CatalogError(f"{where}: {key}: {value!r} is neither a whole number nor true or false")
-    return build(**{str(key): value for key, value in entry.items() if key != "kind"})
+        else:
+            values[str(key)] = value
+    return build(**values)
 
 
 def _whole(value: object, where: str) -> int:
@@ -56,13 +90,42 @@ def _layers(entries: object, where: str) -> Iterator[Layer]:
         raise CatalogError(f"{where}: expected a list of layers")
     for index, entry in enumerate(entries):
         place = f"{where}[{index}]"
-        content = check_keys(entry, ("count", "attention", "feed_forward", "repeat", "of"), place)
+        content = check_keys(entry, ("count", "repeat", "of", *_LAYER), place)
         if "repeat" in content:
             yield from list(_layers(content.get("of"), f"{place}.of")) * _whole(content["repeat"], f"{place}.repeat")
         else:
-            attention = _part(content.get("attention"), _ATTENTION, f"{place}.attention")
-            feed_forward = _part(content.get("feed_forward"), _FEED_FORWARD, f"{place}.feed_forward")
-            yield from [Layer(attention, feed_forward)] * _whole(content.get("count", 1), f"{place}.count")
+            yield from [_layer(content, place)] * _whole(content.get("count", 1), f"{place}.count")
+
+
+_PARTS: Mapping[str, Mapping[str, type[Any]]] = {
+    "attention": _ATTENTION,
+    "recurrence": _RECURRENCE,
+    "feed_forward": _FEED_FORWARD,
+}
+_LAYER = (*_PARTS, "norms", "extra", "joined")
+
+
+def _layer(content: Mapping[str, Any], where: str) -> Layer:
+    """One layer; what it lacks is left out, but something it has."""
+    parts: dict[str, Any] = {
+        key: _part(content[key], kinds, f"{where}.{key}") for key, kinds in _PARTS.items() if key in content
+    }
+    if not parts:
+        raise CatalogError(f"{where}: none of {', '.join(_PARTS)}")
+    for key in ("norms", "extra", "joined"):
+        if key in content:
+            parts[key] = _whole(content[key], f"{where}.{key}")
+    return Layer(**parts)
+
+
+def _formats(entry: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Formats by what they are of; what is not named is in 16 bits."""
+    known = ("attention", "recurrence", "dense", "shared", "experts", "router")
+    said = check_keys(entry, known, where)
+    for part, name in said.items():
+        if name not in PRECISION_BYTES:
+            raise CatalogError(f"{where}.{part}: {name!r} is none of {', '.join(PRECISION_BYTES)}")
+    return tuple(said.items())
 
 
 def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArchitecture:
@@ -75,8 +138,19 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     check_keys(
         content,
         (
-            *("title", "repository", "also", "shape", "layers", "tied_embeddings"),
-            *("default_precision", "published_parameters"),
+            *(
+                "extends",
+                "title",
+                "repository",
+                "also",
+                "shape",
+                "layers",
+                "drafts",
+                "tied_embeddings",
+                "towers",
+                "extra",
+            ),
+            *("default_precision", "formats", "published_bytes", "state_number_bytes", "published_parameters"),
             *dimensions,
         ),
         where,
@@ -91,13 +165,13 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     provenance: dict[str, Quantity] = {
         key: quantity({"value": content[key], **shape}, "count", f"{where}: {key}") for key in dimensions
     }
-    if "published_parameters" in content:
-        provenance["published_parameters"] = quantity(
-            content["published_parameters"], "count", f"{where}: published_parameters"
-        )
+    for key, dimension in (("published_parameters", "count"), ("published_bytes", "bytes")):
+        if key in content:
+            provenance[key] = quantity(content[key], dimension, f"{where}: {key}")
     layers = tuple(_layers(content["layers"], f"{where}: layers"))
     provenance["layers"] = quantity({"value": len(layers), **shape}, "count", f"{where}: layers")
-    published = provenance.get("published_parameters")
+    published, stored = provenance.get("published_parameters"), provenance.get("published_bytes")
+    towers = check_keys(content.get("towers", {}), ("vision", "sound"), f"{where}: towers")
     return ModelArchitecture(
         name=name,
         title=str(content["title"]),
@@ -109,5 +183,11 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
         published_parameters=None if published is None else published.value,
         default_precision=str(precision),
         provenance=provenance,
+        towers=tuple(Tower(name, _whole(size, f"{where}: towers.{name}")) for name, size in towers.items()),
+        extra_parameters=int(content.get("extra", 0)),
+        stored_bytes=None if stored is None else stored.value,
+        formats=_formats(content.get("formats", {}), f"{where}: formats"),
+        state_number_bytes=float(content.get("state_number_bytes", 2)),
+        drafts=tuple(_layers(content["drafts"], f"{where}: drafts")) if "drafts" in content else (),
         repository=str(content.get("repository", "")),
     )

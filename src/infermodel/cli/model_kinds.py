@@ -58,6 +58,8 @@ def totals_of(model: ModelArchitecture, tensors: Tensors | None) -> Iterator[tup
     yield "touched by a token", f"{model.active_parameters:,}"
     for tower in model.towers:
         yield f"tower for {tower.name}" if tower.name != "projector" else tower.name, f"{tower.parameters:,}"
+    if model.drafts:
+        yield "to draft", f"{len(model.drafts)} layer{'s' * (len(model.drafts) > 1)}, {model.draft_parameters:,}"
     yield "embeddings", "tied" if model.tied_embeddings else "an embedding and a head"
     yield "KV numbers a token", f"{model.kv_bytes_per_token(1.0):,.10g}"
     if model.state_elements:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,6 +19,9 @@ from infermodel.cli.told import Told, json_option
 @click.command()
 @click.argument("measurements", type=click.Path(exists=True, path_type=Path))
 @served_options("With a folder")
+@click.option("--draft", default="", help="Who drafts in rows that do not say: mtp, eagle3, ngram or a model.")
+@click.option("--drafted", type=click.IntRange(0, 64), default=0, help="With --draft: tokens of a round.")
+@click.option("--acceptance", default="", help="With --draft: a share for all, or one for each, apart by semicolons.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables and the page.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
@@ -31,6 +35,9 @@ def validate(
     precision: str,
     kv_precision: str,
     asked_as: tuple[str, ...],
+    draft: str,
+    drafted: int,
+    acceptance: str,
     out: Path | None,
     jobs: int,
     docs: Path | None,
@@ -42,6 +49,7 @@ def validate(
     """
     from infermodel.fidelity import accuracy, page
     from infermodel.fidelity.rows import METRICS, RowError, read_rows
+    from infermodel.fidelity.rows import drafted as speculated
     from infermodel.fidelity.validate import accuracy_csv, predictions_csv
     from infermodel.fidelity.validate import validate as play
     from infermodel.report.folder import check_place, write_folder
@@ -63,6 +71,12 @@ def validate(
             rows, folder = read_rows(measurements), measurements.parent
         except RowError as error:
             raise click.UsageError(str(error)) from error
+    if draft:
+        try:
+            shares = speculated(draft, drafted, acceptance)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        rows = tuple(row if row.draft else replace(row, draft=draft, acceptance=shares) for row in rows)
     with progress(f"playing {len(rows)} experiments", quiet=quiet):
         predictions = play(rows, folder, jobs=jobs)
     metrics = [metric for metric in METRICS if any(metric in row.measured for row in rows)]

@@ -108,7 +108,13 @@ def _part(
     run, run_everywhere = _padded_rows(replica, decode_tokens, prompt_tokens, rows, everywhere)
     work = step_work(
         replica,
-        Rows(rows, everywhere, ceil(dealt / places), ceil(max(1, decode_tokens + finishing) / places)),
+        Rows(
+            rows,
+            everywhere,
+            ceil(dealt / places),
+            ceil(max(1, decode_tokens + finishing) / places),
+            ceil(decode_tokens / places),
+        ),
         (run, run_everywhere),
         remembered,
     )
@@ -136,12 +142,14 @@ class Rows(NamedTuple):
         everywhere: of all ranks, that experts see.
         prompts: of its own, those of prompts.
         sampled: for which the head is multiplied.
+        decoding: of its own, those of sequences.
     """
 
     own: int
     everywhere: int
     prompts: int
     sampled: int
+    decoding: int = 0
 
 
 class Work(NamedTuple):
@@ -194,7 +202,7 @@ def step_work(
             memory_s += count * passed / (device.memory_bandwidth * constants.prefill_attention_memory_efficiency)
             moved += count * passed
             if layer.state_elements:
-                states = state_work(replica, layer, rows.own - rows.prompts, rows.prompts)
+                states = state_work(replica, layer, rows.decoding, rows.prompts)
                 compute_s += count * states.compute_s
                 memory_s += count * states.memory_s
                 flops += count * states.flops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from infermodel.cost.deployment import Deployment
@@ -15,10 +16,13 @@ TWICE = 2
 """Captured tokens for each sequence that may run, at most (vLLM 0.10.2 to 0.33.0)."""
 
 
+SEQUENCES = ("graph_sequences", "graph_sequences_wide")
+"""Constants that count the sequences of the largest captured step."""
+
+
 def captured_sequences(deployment: Deployment, engine: Engine) -> float:
     """The largest step of decoding alone that replays a graph of its own kind, in sequences; 0: no such kind."""
-    wide = "graph_sequences_wide" if deployment.tensor_parallel >= WIDE else "graph_sequences"
-    return engine.constants.get(wide, 0.0)
+    return engine.constants.get(SEQUENCES[deployment.tensor_parallel >= WIDE], 0.0)
 
 
 def largest_captured(deployment: Deployment, engine: Engine, *, prompts: bool) -> int:
@@ -32,6 +36,17 @@ def largest_captured(deployment: Deployment, engine: Engine, *, prompts: bool) -
     if prompts:
         return 0
     return int(captured_sequences(deployment, engine)) or FOREVER
+
+
+def of_rounds(engine: Engine, tokens_each: int) -> Engine:
+    """An engine as it captures steps of so many tokens a sequence: one whose sizes are sequences (SGLang 0.5.23)
+    captures as many of them as without drafts; one whose sizes are tokens (vLLM 0.33.0) keeps its sizes.
+    """
+    wider = {name: most * tokens_each for name, most in engine.constants.items() if name in SEQUENCES}
+    if not wider:
+        return engine
+    sizes = tuple((first * tokens_each, step * tokens_each) for first, step in engine.graph_sizes)
+    return replace(engine, constants={**engine.constants, **wider}, graph_sizes=sizes)
 
 
 def padded(tokens: int, sizes: tuple[tuple[int, int], ...], largest: int) -> int:

@@ -43,7 +43,9 @@ def state_bytes(layer: Layer, number: float, shard: Shard) -> float:
 
 def layer_operators(layer: Layer, hidden: int, shard: Shard) -> tuple[LinearOperator, ...]:
     """Every matrix multiplication of one layer on one GPU."""
+    joined = (LinearOperator("join", layer.joined * hidden, hidden),) if layer.joined else ()
     return (
+        *joined,
         *attention_operators(layer.attention, hidden, shard),
         *recurrence_operators(layer.recurrence, hidden, shard),
         *feed_forward_operators(layer.feed_forward, hidden, shard),

@@ -59,12 +59,11 @@ def formats_of(architecture: ModelArchitecture, deployment: Deployment) -> Forma
 def weights_bytes(
     layers: tuple[tuple[Layer, int], ...], architecture: ModelArchitecture, deployment: Deployment, tile: int = 1
 ) -> float:
-    """Bytes of the layers' weights on one GPU, experts kept in 4-bit blocks padded to multiples of `tile`; what a
-    checkpoint's files take, where they were looked at and are served as they are.
+    """Bytes of the layers' weights on one GPU, experts kept in 4-bit blocks padded to multiples of `tile`; with
+    all scales, or as its files have them, where the model is served as published and that is known.
     """
     shard, precision = shard_of(deployment), deployment.precision.weights
-    as_published = precision == architecture.default_precision
-    return (architecture.bytes_of_counted if as_published else 1.0) * sum(
+    return stored_ratio(architecture, precision) * sum(
         count
         * (
             layer_bytes(layer, architecture.hidden, shard, precision, formats_of(architecture, deployment))
@@ -72,6 +71,19 @@ def weights_bytes(
         )
         for layer, count in layers
     )
+
+
+def stored_ratio(architecture: ModelArchitecture, precision: str) -> float:
+    """Bytes of the published layers over those of their weights alone; 1 where nobody says, or otherwise served."""
+    if architecture.stored_bytes is None or precision != architecture.default_precision:
+        return 1.0
+    heads = 1 if architecture.tied_embeddings else 2
+    beside = heads * architecture.embedding_parameters + architecture.tower_parameters + architecture.extra_parameters
+    counted = sum(
+        count * layer_bytes(layer, architecture.hidden, Shard(), precision, architecture.formats)
+        for layer, count in architecture.distinct_layers
+    )
+    return (architecture.stored_bytes - 2.0 * beside) / counted
 
 
 def expert_padding_bytes(layer: Layer, hidden: int, shard: Shard, precision: str, tile: int) -> float:

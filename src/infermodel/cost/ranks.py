@@ -149,7 +149,7 @@ class RankSteps:
     def _own_work(self, own: OwnTokens, dealt: int, least: int) -> Work:
         stages = self._stages
         rows, sampled = ceil((own.decoding + dealt) / stages), ceil(max(1, own.decoding + own.finishing) / stages)
-        asked = Rows(rows, 0, ceil(dealt / stages), sampled)
+        asked = Rows(rows, 0, ceil(dealt / stages), sampled, ceil(own.decoding / stages))
         return step_work(self._replica, asked, (max(rows, least), 0), self._own_kernels, "own")
 
     def _experts_part(self, everywhere: int, run: int) -> Work:

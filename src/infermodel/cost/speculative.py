@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import accumulate
 from math import floor
 from operator import mul
 
 from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
+from infermodel.cost import drafts
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import ENDLESS, Ring
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.drafts import Drafter
 from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.graphs import of_rounds
 from infermodel.cost.placement import Placement, Sizes, best_cut, with_draft
 from infermodel.cost.speculation import expected_tokens_by_position, kv_memory_beside
 from infermodel.cost.step import Batch, DecodeLine, DoesNotFit, KvMemory, Ramp, StepCost, StepModel
@@ -31,13 +35,18 @@ class Speculation:
 
     Attributes:
         acceptances: of each of the k drafts in order, the probability that it is right where all before it were.
-        draft: the model that drafts; None: n-grams looked up in the text, which cost nothing.
+        draft: what drafts; None: n-grams looked up in the text, which cost nothing.
         sampled: whether each round's yield is drawn; else every round yields its mean.
+        by: whose layers they are.
+        least, most: acceptances at the ends of their range; none: they are taken for known.
     """
 
     acceptances: tuple[float, ...]
     draft: ModelArchitecture | None = None
     sampled: bool = False
+    by: Drafter = "model"
+    least: tuple[float, ...] = ()
+    most: tuple[float, ...] = ()
 
     @property
     def drafted(self) -> int:
@@ -49,6 +58,18 @@ class Speculation:
         """Mean tokens that a round yields for each sequence."""
         return expected_tokens_by_position(self.acceptances)
 
+    def at(self, place: float) -> Speculation:
+        """The same with all acceptances at a place in their range: -1 at its lower end, 1 at its upper.
+
+        >>> Speculation((0.8, 0.6), least=(0.7, 0.5), most=(0.9, 0.8)).at(0.5).acceptances
+        (0.8500000000000001, 0.7)
+        """
+        ends = self.most if place > 0 else self.least
+        if not ends:
+            return self
+        moved = (mid + abs(place) * (end - mid) for mid, end in zip(self.acceptances, ends, strict=True))
+        return replace(self, acceptances=tuple(moved))
+
     def chances(self) -> tuple[float, ...]:
         """Probability that at least 1, 2, ..., k drafts are accepted."""
         return tuple(accumulate(self.acceptances, mul))
@@ -57,8 +78,9 @@ class Speculation:
 class SpeculativeModel:
     """A replica whose decoding sequences draft and verify; implements `cost.step.StepModel`.
 
-    On GPUs a draft model takes turns with the model on the same devices and reads each prompt too. In a ring it has
-    cores of its own: sequences draft while others verify, and prompts pass through both at once.
+    On GPUs a draft takes turns with the model on the same devices and reads each prompt too; the host launches a round
+    as one step. What reads the hidden states of the model goes over all verified tokens first. In a ring a draft
+    has cores of its own: sequences draft while others verify, and prompts pass through both at once.
     """
 
     def __init__(
@@ -78,6 +100,7 @@ class SpeculativeModel:
         self._budget = max_batched_tokens
         self._each = speculation.drafted + 1
         self._rings = _uniform(model, draft)
+        self._sees_windows = draft is not None and draft.windows == model.windows
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """Prompt tokens of a round beside the verified ones, shared out over the steps that it stands for.
@@ -120,7 +143,21 @@ class SpeculativeModel:
         ramp = self.model.ramp(batch)
         if self.draft is None or isinstance(self.model, Ring):
             return ramp
-        return _flat(_added(self.model.step(batch), self.draft.step(batch.changed(windowed=()))), 1.0)
+        return _flat(_added(self.model.step(batch), self.draft.step(self._seen(batch))), 1.0)
+
+    def _seen(self, batch: Batch) -> Batch:
+        """A batch as the draft sees it."""
+        return batch if self._sees_windows else batch.changed(windowed=())
+
+    def _drafting(self, batch: Batch) -> tuple[tuple[Batch, int], ...]:
+        """What the draft works on in a round, and how often: a token for each draft, or first all verified ones."""
+        if self.draft is None:
+            return ()
+        plain, drafted = self._seen(batch), self.speculation.drafted
+        if self.speculation.by == "model" or isinstance(self.model, Ring):
+            return ((plain, drafted),)
+        first = (plain.changed(tokens_each=self._each), 1)
+        return (first, (plain, drafted - 1)) if drafted > 1 else (first,)
 
     def _round(self, batch: Batch) -> StepCost:
         """Cost of one step with prompts, or of a round.
@@ -145,9 +182,10 @@ class SpeculativeModel:
         verifying = self.model.step(batch.changed(tokens_each=self._each))
         if self.draft is None:
             return verifying
-        plain = batch.changed(windowed=())
         if not (isinstance(self.model, Ring) and isinstance(self.draft, Ring)):
-            return _added(_scaled(self.draft.step(plain), drafted), verifying)
+            drafting = [_scaled(self.draft.step(work), times) for work, times in self._drafting(batch)]
+            return reduce(_added, drafting, verifying)._replace(bound_by=verifying.bound_by)
+        plain = batch.changed(windowed=())
         ahead_s = drafted * self.draft.token_latency_s(batch.longest_context)
         ahead_s += sum(self.model.slot_s(batch.longest_context + position) for position in range(drafted))
         ahead_s += self.model.token_latency_s(batch.longest_context + drafted, batch.sequences)
@@ -156,15 +194,16 @@ class SpeculativeModel:
 
     def _pace(self, batch: Batch) -> Ramp:
         """Plain rounds on GPUs: their costs are lines over the contexts, and so is the pace."""
-        each, drafted, share = self._each, self.speculation.drafted, 1.0 / self._tokens
+        each, share = self._each, 1.0 / self._tokens
         verify = self.model.ramp(batch.changed(tokens_each=each))
         steps = (verify.steps - 1) * each + 1
         costs = [(first * share, slope * share / each) for first, slope in _lines(verify)]
-        if self.draft is not None:
-            draft = self.draft.ramp(batch.changed(windowed=()))
-            steps = min(steps, draft.steps)
+        for work, times in self._drafting(batch):
+            assert self.draft is not None
+            draft = self.draft.ramp(work)
+            steps = min(steps, (draft.steps - 1) * work.tokens_each + 1)
             costs = [
-                (first + drafted * share * more, slope + drafted * share * more_slope)
+                (first + times * share * more, slope + times * share * more_slope / work.tokens_each)
                 for (first, slope), (more, more_slope) in zip(costs, _lines(draft), strict=True)
             ]
         (first_s, slope_s), (joules, more_joules), (flops, more_flops), (moved, more_moved) = costs
@@ -259,16 +298,17 @@ def speculative_model(
     Raises:
         DoesNotFit: the draft leaves no room for keys and values, or drafts on LPUs, which nobody published.
     """
-    model, draft = step_model(architecture, system, deployment, engine), speculation.draft
+    rounds, draft = of_rounds(engine, speculation.drafted + 1), speculation.draft
+    model = step_model(architecture, system, deployment, rounds)
     budget, device, precision = deployment.max_batched_tokens, system.device, deployment.precision
     if draft is None:
         placement = model.placement if isinstance(model, Ring) else None
         return SpeculativeModel(model, None, speculation, model.kv_memory, budget, placement)
-    if draft.windows:
+    if draft.windows and draft.windows != architecture.windows:
         raise DoesNotFit(f"{draft.title} has attention windows; a draft model sees the whole context")
     memory = model.kv_memory
-    draft_bytes = draft.kv_bytes_per_token(PRECISION_BYTES[precision.kv_cache])
     if isinstance(model, Ring) and isinstance(device, WaferDevice):
+        draft_bytes = draft.kv_bytes_per_token(PRECISION_BYTES[precision.kv_cache])
         cores = device.cores * (1 - device.region_share)
         sizes = with_draft(Sizes.of(architecture, precision), Sizes.of(draft, precision))
         usable = device.memory_capacity_bytes * device.memory_usable_share
@@ -280,11 +320,16 @@ def speculative_model(
         return SpeculativeModel(model, draft_ring(draft, system, cores, precision), speculation, room, budget, cut)
     if isinstance(model, Ring):
         raise DoesNotFit(f"draft models on {device.title} are not modelled; draft from n-grams")
-    weights_bytes = draft.parameters * PRECISION_BYTES[precision.weights]
-    room = kv_memory_beside(memory, weights_bytes, draft_bytes)
+    laid_out = drafts.layout(speculation.by, deployment)
+    rounds = replace(rounds, graph_sizes=engine.graph_sizes, host_step_s=0.0, host_sequence_s=0.0)
+    # The host's gap is the round's, and of several layers that draft one works at a time.
+    one = replace(draft, layers=draft.layers[:1]) if speculation.by == "mtp" else draft
+    beside = step_model(one, system, laid_out, rounds)
+    copies = len(draft.layers) if speculation.by == "mtp" else 1
+    kv_bytes = beside.kv_memory.bytes_per_token * copies
+    room = kv_memory_beside(memory, drafts.draft_bytes(speculation.by, draft, laid_out), kv_bytes)
     if room.tokens < memory.block_tokens:
         raise DoesNotFit(f"{architecture.title} with {draft.title} leaves no room for keys and values")
-    beside = step_model(draft, system, replace(deployment, expert_parallel=1), engine)
     return SpeculativeModel(model, beside, speculation, room, budget)
 
 

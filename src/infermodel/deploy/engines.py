@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import yaml
 
 from infermodel import catalog
+from infermodel.architecture import ModelArchitecture
+from infermodel.cost.speculative import Speculation
 from infermodel.deploy.command import INDEX, LEADER, PORT, Command, Flag, Nodes
 from infermodel.engine import Engine
 from infermodel.scenario.resolved import ResolvedService
@@ -125,9 +127,7 @@ def vllm(asked: Asked) -> Command:
         flags.append(("--scheduler-reserve-full-isl" if reserves else "--no-scheduler-reserve-full-isl", ""))
     if service.speculation is not None:
         drafted = {"num_speculative_tokens": service.speculation.drafted}
-        draft = service.speculation.draft
-        by = {"method": "ngram"} if draft is None else {"method": "draft_model", "model": draft.repository}
-        flags.append(("--speculative-config", json.dumps({**by, **drafted})))
+        flags.append(("--speculative-config", json.dumps({**_drafts(service.speculation), **drafted})))
     notes = []
     if deployment.expert_parallel not in (1, asked.of_stage):
         notes.append(
@@ -184,9 +184,10 @@ def sglang(asked: Asked) -> Command:
         if draft is None:
             flags += [("--speculative-algorithm", "NGRAM"), ("--speculative-num-draft-tokens", str(drafted))]
         else:
+            method = {"model": "STANDALONE", "mtp": "EAGLE", "eagle3": "EAGLE3"}[service.speculation.by]
             flags += [
-                ("--speculative-algorithm", "STANDALONE"),
-                ("--speculative-draft-model-path", draft.repository),
+                ("--speculative-algorithm", method),
+                *_when(service.speculation.by != "mtp", "--speculative-draft-model-path", _weights(draft)),
                 ("--speculative-num-steps", str(drafted)),
                 ("--speculative-eagle-topk", "1"),
                 ("--speculative-num-draft-tokens", str(drafted + 1)),
@@ -270,6 +271,20 @@ def _when(said: bool, name: str, value: str = "") -> list[Flag]:
 def _has_no_graphs(service: ResolvedService) -> bool:
     """Whether the scenario has graphs switched off."""
     return service.engine.constants.get("graph_tokens") == 0
+
+
+def _drafts(speculation: Speculation) -> dict[str, str]:
+    """Who drafts, in vLLM's words; an EAGLE-3 layer has a place to fill in."""
+    if speculation.draft is None:
+        return {"method": "ngram"}
+    if speculation.by == "mtp":
+        return {"method": "mtp"}
+    method = "eagle3" if speculation.by == "eagle3" else "draft_model"
+    return {"method": method, "model": _weights(speculation.draft)}
+
+
+def _weights(draft: ModelArchitecture) -> str:
+    return draft.repository or f"./{draft.name}"
 
 
 def _admits_otherwise(service: ResolvedService, admission: str = "") -> bool:

@@ -92,7 +92,8 @@ def rebuilt(service: ResolvedService, system: System, engine: Engine) -> StepMod
 def with_drawn_constants(
     scenario: ResolvedScenario, number: int, refits: Mapping[str, Refit] = NO_REFITS
 ) -> ResolvedScenario:
-    """The scenario with constants of draw `number`: what services share (a device, an engine) is drawn once for all.
+    """The scenario with constants of draw `number`: what services share (a device, an engine) is drawn once for all,
+    and acceptances of drafts at one place in their range.
 
     Services whose model leaves no room on its devices with these constants are left out.
 
@@ -107,6 +108,9 @@ def with_drawn_constants(
         system = redrawn(service.system, service.system.provenance, streams(f"system {service.system.name}"))
         system = replace(system, device=device)
         engine = redrawn(service.engine, service.engine.provenance, streams(f"engine {service.engine.name}"))
+        if service.speculation is not None and service.speculation.least:
+            place = float(streams(f"acceptance {service.name}").triangular(-1.0, 0.0, 1.0))
+            service = replace(service, speculation=service.speculation.at(place))
         try:
             if device.family in refits:
                 system = refits[device.family](system, engine)

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infermodel.catalog import CatalogError, load_model
 from infermodel.cost.build import step_model
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.drafts import eagle3, mtp
+from infermodel.cost.speculative import Speculation, speculative_model
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import Row, RowError
@@ -185,9 +189,9 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
     if row.load in INSIDE:
         served = {name: value for name, value in engine.constants.items() if name not in SERVER_CONSTANTS}
         engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0, constants=served)
-    deployment = deployment_of(row, server)
+    deployment, speculation = deployment_of(row, server), speculation_of(row, server)
     try:
-        model = step_model(server.architecture, server.system, deployment, engine)
+        model = model_of(server, deployment, engine, speculation)
     except DoesNotFit:
         # It was served, so its server was set up more tightly than the defaults say.
         deployment = replace(
@@ -198,7 +202,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         )
         engine = replace(engine, memory_reserve_bytes=0.0)
         try:
-            model = step_model(server.architecture, server.system, deployment, engine)
+            model = model_of(server, deployment, engine, speculation)
         except DoesNotFit as reason:
             raise Skipped(str(reason)) from reason
     # A row says whether prompts repeat. Where they do not, the engine still has its cache, in which whoever had to give
@@ -214,6 +218,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         egress_s=engine.egress_s,
         front_end=front_end_of(engine, deployment),
         rank_router=engine.rank_router,
+        speculation=speculation,
     )
     horizon = Horizon(requests=given(row.requests, math.inf))
     (record,) = simulate([spec], SEED, horizon)
@@ -230,6 +235,35 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         bound_by(record),
         zero_load_ttft_ms(record, model, engine, deployment.max_batched_tokens),
     )
+
+
+def speculation_of(row: Row, server: Server) -> Speculation | None:
+    """How a row's server drafts; None where it does not.
+
+    Raises:
+        Skipped: nobody is known by that name, or the model has no layers that draft.
+    """
+    if not row.draft:
+        return None
+    try:
+        if row.draft == "mtp":
+            return Speculation(row.acceptance, mtp(server.architecture), by="mtp")
+        if row.draft == "eagle3":
+            return Speculation(row.acceptance, eagle3(server.architecture), by="eagle3")
+        return Speculation(row.acceptance, None if row.draft == "ngram" else load_model(row.draft))
+    except (DoesNotFit, CatalogError) as reason:
+        raise Skipped(f"draft: {reason}") from None
+
+
+def model_of(server: Server, deployment: Deployment, engine: Engine, speculation: Speculation | None) -> StepModel:
+    """The step model of a server.
+
+    Raises:
+        DoesNotFit: see `step_model`.
+    """
+    if speculation is None:
+        return step_model(server.architecture, server.system, deployment, engine)
+    return speculative_model(server.architecture, server.system, deployment, engine, speculation)
 
 
 def cold_wave_ms(row: Row, engine: Engine) -> float:

@@ -43,6 +43,8 @@ class Row:
             infinite for even spacing.
         measured: metric name to figure, only those that the row has.
         attention_data_parallel: ranks of attention, `tensor_parallel` GPUs each; 0: as many as the GPUs make.
+        draft: who drafts, as a scenario's `speculation` calls it; empty: nobody.
+        acceptance: of each draft of a round in order.
     """
 
     id: str
@@ -73,6 +75,8 @@ class Row:
     measured: Mapping[str, float]
     burstiness: float = 1.0
     attention_data_parallel: int = 0
+    draft: str = ""
+    acceptance: tuple[float, ...] = ()
 
     @property
     def group(self) -> tuple[str, str, str, str]:
@@ -125,6 +129,28 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         raise RowError(f"{path}: {error.strerror or error}") from None
 
 
+def drafted(draft: str, tokens: int, acceptance: str) -> tuple[float, ...]:
+    """Acceptances of each draft of a round.
+
+    Args:
+        draft: who drafts; empty: nobody.
+        tokens: drafted.
+        acceptance: a share for each, or one for all, apart by semicolons.
+
+    Raises:
+        ValueError: who drafts has no number of drafts or no acceptance, or both do not go together.
+
+    >>> drafted("mtp", 3, "0.9;0.8;0.7"), drafted("ngram", 2, "0.5"), drafted("", 0, "")
+    ((0.9, 0.8, 0.7), (0.5, 0.5), ())
+    """
+    if not draft:
+        return ()
+    said = [float(each) for each in acceptance.split(";") if each.strip()]
+    if tokens < 1 or len(said) not in (1, tokens) or not all(0 <= each <= 1 for each in said):
+        raise ValueError(f"drafts by {draft!r} need drafted_tokens, and an acceptance from 0 to 1 for all or for each")
+    return tuple(said * tokens if len(said) == 1 else said)
+
+
 def _row(cells: Mapping[str, str | None], where: str) -> Row:
     def word(column: str, otherwise: str = "") -> str:
         return (cells.get(column) or otherwise).strip()
@@ -141,6 +167,13 @@ def _row(cells: Mapping[str, str | None], where: str) -> Row:
         if not value.is_integer() or value < 1:
             raise RowError(f"{where}: {column}: {value:g} is no count")
         return int(value)
+
+    def shares() -> tuple[float, ...]:
+        """The column `acceptance`: a share for each of `drafted_tokens`, or one for all, apart by semicolons."""
+        try:
+            return drafted(word("draft"), int(number("drafted_tokens", 0)), word("acceptance"))
+        except ValueError as error:
+            raise RowError(f"{where}: {error}") from None
 
     load = word("load")
     if load not in LOADS:
@@ -160,6 +193,8 @@ def _row(cells: Mapping[str, str | None], where: str) -> Row:
         weights_precision=word("weights_precision"),
         kv_precision=word("kv_precision", "bf16"),
         model=word("model"),
+        draft=word("draft"),
+        acceptance=shares(),
         load=load,
         concurrency=number("concurrency"),
         request_rate_per_s=number("request_rate_per_s"),

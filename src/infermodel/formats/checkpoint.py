@@ -38,4 +38,4 @@ def read_checkpoint(path: Path) -> ModelArchitecture:
             f"its *.safetensors hold {own / 1e9:.4g} GB of weights and its config.json describes"
             f" {counted / 1e9:.4g} GB: files are missing, or of another model",
         )
-    return replace(model, stored_bytes=float(own), bytes_of_counted=own / counted)
+    return replace(model, stored_bytes=float(own))

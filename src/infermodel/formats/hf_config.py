@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from infermodel.architecture import PRECISION_BYTES, LinearAttention, ModelArchitecture
+from infermodel.architecture import NO_FEED_FORWARD, PRECISION_BYTES, Layer, LinearAttention, ModelArchitecture
 from infermodel.formats.hf.config import Config, configuration
 from infermodel.formats.hf.families import FAMILIES, UNTIED, unknown
 from infermodel.formats.hf.pieces import Body
@@ -55,9 +55,29 @@ def architecture(
         towers=towers(outer, config) if config is not outer else (),
         state_number_bytes=_state_bytes(config, body),
         extra_parameters=body.extra + (inside(outer, config) if config is not outer else 0),
+        drafts=drafts(config, body),
         provenance={key: Quantity(value, "", "datasheet", str(path)) for key, value in figures.items()},
     )
     return stored(model, Stored(outer, config, beside or {}))
+
+
+DRAFTS = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
+"""How families call the number of their layers that draft."""
+
+
+def drafts(config: Config, body: Body) -> tuple[Layer, ...]:
+    """Layers that draft: each the last attention to everything and the last feed-forward network of the model, behind a
+    projection of two vectors (vLLM 0.33.0 builds all that it knows so).
+    """
+    number = config.whole(*DRAFTS, default=0)
+    if number > len(body.layers):
+        raise config.refused(f"{number:,} layers that draft, more than the {len(body.layers)} of the model")
+    looking = [layer.attention for layer in body.layers if layer.attention.heads and not layer.attention.window]
+    scoring = [attention for attention in looking if attention.indexer]
+    networks = [layer.feed_forward for layer in body.layers if layer.feed_forward != NO_FEED_FORWARD]
+    if not number or not looking or not networks:
+        return ()
+    return (Layer((scoring or looking)[-1], networks[-1], joined=2),) * number
 
 
 DEFAULT_CONTEXT = 1 << 20

@@ -12,6 +12,7 @@ from infermodel.cost.dataflow import Ring
 from infermodel.cost.defaults import with_defaults
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.deployment import Precision as CostPrecision
+from infermodel.cost.drafts import Drafter, eagle3, mtp
 from infermodel.cost.speculative import Speculation, speculative_model
 from infermodel.cost.step import DoesNotFit, StepModel
 from infermodel.engine import Engine
@@ -121,7 +122,7 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
         message = f"each of the {model.kv_memory.ranks} ranks of data_parallel has a queue of its own"
         raise FleetError(("router",), message, "did you mean 'least_outstanding'?")
     devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
-    speculation = resolve_speculation(service.speculation) if service.speculation else None
+    speculation = resolve_speculation(service.speculation, architecture) if service.speculation else None
     if speculation is not None:
         try:
             model = speculative_model(architecture, on, deployment, engine, speculation)
@@ -130,11 +131,31 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
     return replace(_place(fleet, on, deployment, limits, model, devices), speculation=speculation)
 
 
-def resolve_speculation(asked: schema.Speculation) -> Speculation:
-    """The model that drafts, looked up, and an acceptance for each draft."""
-    shares = asked.acceptance if isinstance(asked.acceptance, tuple) else (asked.acceptance,) * asked.tokens
-    draft = None if asked.draft == schema.NGRAM else load_model(asked.draft)
-    return Speculation(shares, draft, asked.mode == "sampled")
+def resolve_speculation(asked: schema.Speculation, architecture: ModelArchitecture) -> Speculation:
+    """What drafts, looked up or built, and an acceptance for each draft.
+
+    Raises:
+        FleetError: the model has no layers that draft, or a draft cannot be so small.
+    """
+    try:
+        draft, by = _draft(asked, architecture)
+    except DoesNotFit as error:
+        raise FleetError(("speculation", "draft"), str(error)) from None
+    known, sampled = asked.acceptance, asked.mode == "sampled"
+    if not isinstance(known, schema.AcceptanceRange):
+        return Speculation(schema.of_each(known, asked.tokens), draft, sampled, by)
+    mid, low, high = (schema.of_each(each, asked.tokens) for each in (known.mid, known.low, known.high))
+    return Speculation(mid, draft, sampled, by, low, high)
+
+
+def _draft(asked: schema.Speculation, architecture: ModelArchitecture) -> tuple[ModelArchitecture | None, Drafter]:
+    if asked.draft == schema.NGRAM:
+        return None, "model"
+    if asked.draft == schema.MTP:
+        return mtp(architecture), "mtp"
+    if asked.draft == schema.EAGLE3:
+        return eagle3(architecture, asked.parameters), "eagle3"
+    return load_model(asked.draft), "model"
 
 
 def _all_devices(systems: int, each: int, fewest: int) -> int:

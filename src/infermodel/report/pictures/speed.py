@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -49,7 +49,7 @@ def against_price(findings: Findings) -> Figure | None:
         findings,
         points,
         "Output speed against price",
-        "USD per million tokens, input and output at the run's own mix (log scale)",
+        ("USD per million tokens, input and output at the run's own mix (log scale)", plain_number),
         "better: faster\nand for less",
     )
 
@@ -63,7 +63,7 @@ def against_latency(findings: Findings) -> Figure | None:
         findings,
         points,
         "Output speed against latency",
-        "time to first token, median (log scale)",
+        ("time to first token, median (log scale)", seconds_tick),
         "better: faster\nand sooner",
     )
 
@@ -77,8 +77,14 @@ def _finite(value: float) -> Band:
     return Band.exactly(value) if isfinite(value) else Band(inf, inf, inf)
 
 
-def _chart(findings: Findings, points: Sequence[Point], title: str, label: str, better: str) -> Figure | None:
-    """Speed upwards, what costs to the right, both logarithmic; the corner where one wants to be is green."""
+def _chart(
+    findings: Findings, points: Sequence[Point], title: str, costs: tuple[str, Callable[..., str]], better: str
+) -> Figure | None:
+    """Speed upwards, what costs to the right, both logarithmic; the corner where one wants to be is green.
+
+    Args:
+        costs: the label of its axis, and what writes a tick.
+    """
     shown = [each for each in points if isfinite(each.x.mid) and each.x.mid > 0 and 0 < each.speed < inf]
     if not shown:
         return None
@@ -87,7 +93,7 @@ def _chart(findings: Findings, points: Sequence[Point], title: str, label: str, 
     )
     lows = [each.x.low if each.x.low > 0 else each.x.mid for each in shown]
     highs = [each.x.high if isfinite(each.x.high) else each.x.mid for each in shown]
-    tick = plain_number if any(not each.x.is_exact or each.published for each in points) else seconds_tick
+    label, tick = costs
     log_axis(axes, "x", min(lows), max(highs), pad=0.22, tick=tick)
     log_axis(axes, "y", min(each.speed for each in shown), max(each.speed for each in shown), pad=0.22)
     axes.set_xlabel(label)
