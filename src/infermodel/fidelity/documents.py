@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 
 from infermodel import catalog
+from infermodel.fidelity.by_device import ON_SOME
 from infermodel.fidelity.calibrate import MEASURED
-from infermodel.fidelity.engines import FITTED, FURTHER_CONSTANTS
+from infermodel.fidelity.engines import EXPERT_LAYER, FITTED, FURTHER_CONSTANTS, LATENT_LAYER
 from infermodel.fidelity.page import markdown
 from infermodel.fidelity.yaml_text import written
 from infermodel.hardware import Quantity
@@ -43,16 +44,33 @@ def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]
 def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
     """Constants of the engines, a line each."""
     sources = {name: catalog.load_engine(name).provenance for name in names}
-    keys = (*HOST_FIELDS, *(f"constants.{name}" for name in FURTHER_CONSTANTS))
+    elsewhere = (EXPERT_LAYER.name, LATENT_LAYER.name)
+    keys = (*HOST_FIELDS, *(f"constants.{name}" for name in FURTHER_CONSTANTS if name not in elsewhere))
     return [
         ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),
         *((f"`{name}`", *(figure(key, sources[name].get(key)) for key in keys)) for name in names),
     ]
 
 
+def on_some_table() -> list[tuple[str, ...]]:
+    """Constants of engines on some devices, a line each with the beginnings of their names."""
+    named = [some for some in ON_SOME if some.named]
+    constants = list(dict.fromkeys(parameter.name for some in named for parameter in some.parameters))
+    table: list[tuple[str, ...]] = [("engine", "devices", *(f"`{name}`" for name in constants))]
+    for some in named:
+        figures = catalog.load_engine(some.entry).on(catalog.load_device(some.gpus[0])).provenance
+        cells = [figure(name, figures.get(f"constants.{name}")) for name in constants]
+        table.append((f"`{some.entry}`", ", ".join(some.named), *cells))
+    return table
+
+
 def renewed(text: str) -> str:
     """`docs/model.md` with its tables as the catalog has them now."""
-    for name, table in (("devices", device_table()), ("engines", engine_table())):
+    for name, table in (
+        ("devices", device_table()),
+        ("engines", engine_table()),
+        ("on some devices", on_some_table()),
+    ):
         block = f"\n{markdown(table)}\n\n"
         text = re.sub(
             rf"(<!-- constants: {name} -->\n).*?(<!-- end -->)",
