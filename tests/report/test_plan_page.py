@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infermodel.metrics.objectives import objective
-from infermodel.report.plan_page import answers, plan_page
+from infermodel.report.plan_page import answers, line, plan_page
 from infermodel.report.plan_pictures import plan_pictures
 from infermodel.report.plan_story import PlanStory
 from infermodel.report.template import POLICY
@@ -69,7 +69,13 @@ def story() -> PlanStory:
         rows=rows,
         words=["tensor_parallel 4", "as the base", "tensor_parallel 1", "tensor_parallel 2"],
         fleets=16,
+        rests_on={"gpu": "measured: 3 experiments"},
     )
+
+
+def test_each_layout_says_what_its_figures_rest_on(story: PlanStory) -> None:
+    assert [line(story, row).rests_on for row in story.with_fleet] == ["measured: 3 experiments", ""]
+    assert plan_page(story, {}).count("<small>measured: 3 experiments</small>") == 1
 
 
 def test_the_answer_is_the_cheapest_and_the_fastest_and_what_was_simulated(story: PlanStory) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from infermodel.cost.bounds import decode_bounds
 from infermodel.cost.step import Batch, Windowed
 from infermodel.experiment.result import ServiceResult
+from infermodel.experiment.trust import rests_on
 from infermodel.metrics.schema import Column
 from infermodel.metrics.total import total
 from infermodel.report import words
@@ -80,6 +81,10 @@ def content(findings: Findings) -> dict[str, Any]:
         "headlines": findings.headlines,
         "capacities": findings.capacities,
         "services": findings.services,
+        "rests_on": {
+            service.name: rests_on(service.system.device, service.engine)
+            for service in (each.service for each in findings.services)
+        },
         "styles": findings.styles,
         "total": total([each.summary for each in findings.services]),
         "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),

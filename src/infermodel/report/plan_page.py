@@ -29,6 +29,7 @@ class Line:
     name: str
     is_best: bool
     fronts: str
+    rests_on: str
     cells: tuple[tuple[str, str], ...]
 
 
@@ -91,6 +92,7 @@ def line(story: PlanStory, row: Mapping[str, Any]) -> Line:
         name=story.name(row),
         is_best=bool(row["best"]),
         fronts=f"on the front of dollars and {' and '.join(fronts)}" if fronts else "",
+        rests_on=story.rests_on.get(row["candidate"], ""),
         cells=(
             (str(row["systems"] + story.spares), f"{row['systems']} + {story.spares}"),
             (usd(row["usd_per_h"]), between(row, "usd_per_h")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ class PlanStory:
         words: how each of them is set up.
         fleets: layouts times sizes.
         digest, seed: of the base scenario.
+        rests_on: candidate to what its figures rest on.
     """
 
     title: str
@@ -40,6 +41,7 @@ class PlanStory:
     fleets: int
     digest: str = ""
     seed: int = 1
+    rests_on: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def looks(self) -> dict[str, Style]:
