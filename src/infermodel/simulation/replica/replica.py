@@ -27,7 +27,8 @@ class Replica:
 
     Attributes:
         index: among the service's replicas.
-        running: its batch and their memory.
+        scheduler: composes its batches.
+        members: of the batch, with their memory.
         up: whether it has power.
         idle: whether it waits for work.
     """
@@ -38,14 +39,14 @@ class Replica:
         index: int,
         service: int,
         step_model: StepModel,
-        running: Scheduler,
+        scheduler: Scheduler,
         recorder: Recorder,
         stepping: Stepping = "leap",
         schedules_ahead: bool = False,
         receive_interval: int = 1,
     ) -> None:
         self.index = index
-        self.running = running
+        self.scheduler, self.members = scheduler, scheduler.members
         self.up = True
         self.idle = False
         self._clock = clock
@@ -77,25 +78,25 @@ class Replica:
     @property
     def kv_blocks(self) -> int:
         """Blocks of its memory."""
-        return self.running.memory.capacity
+        return self.members.memory.capacity
 
     @property
     def kv_blocks_used(self) -> int:
         """Blocks that requests hold."""
-        return self.running.memory.used
+        return self.members.memory.used
 
     def take(self, request: int) -> None:
         """A request comes to its queue."""
-        self.running.queue.push(request)
+        self.scheduler.waiting.queue.push(request)
         self.notice()
 
     def let_go(self) -> None:
         """No further step is composed: who has all its tokens leaves."""
-        self.running.let_go()
+        self.members.let_go()
 
     def drain(self) -> list[int]:
         """Take everybody out of its queue."""
-        queue = self.running.queue
+        queue = self.scheduler.waiting.queue
         return [queue.take() for _ in range(len(queue))]
 
     def notice(self, *, later: bool = False) -> None:
@@ -107,7 +108,7 @@ class Replica:
         if self.idle:
             self.idle = False
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
-        elif self._in_leap and not self._knocked and self.running.admits_newcomers():
+        elif self._in_leap and not self._knocked and self.scheduler.admits_newcomers():
             self._knock(later)
 
     def _knock(self, later: bool) -> None:
@@ -132,16 +133,16 @@ class Replica:
 
     def waited_s(self) -> float:
         """Seconds that sequences which wait for a prompt to be read have had no token, all together."""
-        return self.running.waited_s()
+        return self.members.waited_s()
 
     def _tokens_a_step(self) -> int:
         """Output tokens of each step of the leap, but for those of prompts that end in its last."""
-        return self.running.active
+        return self.members.active
 
     @property
     def schedulers(self) -> Sequence[Scheduler]:
         """Each with a queue and a memory."""
-        return (self.running,)
+        return (self.scheduler,)
 
     def tokens_by(self, time: float) -> int:
         """Output tokens of the steps that ended by `time`, which is now."""
@@ -151,7 +152,8 @@ class Replica:
     def decoding_by(self, time: float) -> list[tuple[Decoding, int]]:
         """What decodes, scheduler by scheduler, and the steps of each that ended by `time`, which is now."""
         done = self._done_by(time) if self._in_leap else 0
-        return [(each.decoding, each.decoding.step + (0 if each.held else done)) for each in self.schedulers]
+        found = [each.members for each in self.schedulers]
+        return [(each.decoding, each.decoding.step + (0 if each.held else done)) for each in found]
 
     def next_step_at(self, time: float) -> float:
         """When the first step after `time` ends if nothing happens before; infinity between leaps."""
@@ -173,8 +175,8 @@ class Replica:
         return self._lose_memory()
 
     def _lose_memory(self) -> list[int]:
-        self.running.joins_until = inf
-        return self.running.lose_memory()
+        self.scheduler.waiting.joins_until = inf
+        return self.members.lose_memory()
 
     def repair(self) -> None:
         """Power is back; the replica starts empty."""
@@ -202,7 +204,7 @@ class Replica:
 
     def serve(self) -> Routine:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
-        clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda.entries
+        clock, waiting, alarm, agenda = self._clock, self.scheduler.waiting, self._alarm, self._clock.agenda.entries
         now = clock.now
         while not self._halted:
             most = self._plan(now)
@@ -210,7 +212,7 @@ class Replica:
                 self._start_leap(now, most)
             else:
                 self.idle = True
-                running.joins_until = inf
+                waiting.joins_until = inf
                 yield alarm
                 now = clock.now
             while self._in_leap:
@@ -232,8 +234,8 @@ class Replica:
 
     def _plan(self, now: float) -> int:
         """Compose the next steps; returns how many, 0 if there is nothing to do, even when all who leave have left."""
-        left = bool(self.running.leaving)
-        return self.running.plan(now) or (self.running.plan(now) if left else 0)
+        left = bool(self.members.leaving)
+        return self.scheduler.plan(now) or (self.scheduler.plan(now) if left else 0)
 
     def _start_leap(self, now: float, most: int) -> None:
         """Set out on the planned steps, at most so many, and know when the last of them ends."""
@@ -247,8 +249,8 @@ class Replica:
 
     def _ask(self, most: int) -> int:
         """Ask what the planned steps take; returns for how many of them, at most so many, the answer holds."""
-        running, steps = self.running, most
-        decoding, chunks = running.decoding, running.chunks
+        scheduler, members, steps = self.scheduler, self.members, most
+        decoding, chunks = members.decoding, members.prompts.chunks
         sequences = decoding.sequences
         self._context = context = decoding.offsets + sequences * decoding.step
         self._line = line = None if chunks else self._line_of(sequences, context)
@@ -257,11 +259,11 @@ class Replica:
             if line.until < inf:
                 steps = min(steps, int((line.until - context) / sequences) + 1)
         else:
-            self._ramp = ramp = self._ramp_of(running.batch())
+            self._ramp = ramp = self._ramp_of(scheduler.batch())
             first_s, slope_s = ramp.first_s, ramp.slope_s
             steps = min(steps, ramp.steps)
             if steps > 1 and chunks:
-                steps = running.steps_that_fit(steps, chunks)
+                steps = scheduler.steps_that_fit(steps)
         self._first_s, self._slope_s = first_s, slope_s
         return steps
 
@@ -277,7 +279,7 @@ class Replica:
     def _lets_in(self, steps: int) -> bool:
         """Whether a newcomer joins after `steps` steps; one who came too late for that knocks on."""
         known_until = self._known_until(steps) if self._looks_back else inf
-        fits, self._knocked = self.running.next_one_joins(steps, known_until)
+        fits, self._knocked = self.scheduler.next_one_joins(steps, known_until)
         return fits
 
     def _boundary(self, steps: int) -> float:
@@ -291,7 +293,7 @@ class Replica:
 
     def _reads_prompts(self) -> bool:
         """Whether the steps under way do."""
-        return bool(self.running.chunks)
+        return bool(self.members.prompts.chunks)
 
     def _known_until(self, steps: int) -> float:
         """Until when requests came that the step after `steps` of the leap may take: an engine that schedules ahead
@@ -300,7 +302,7 @@ class Replica:
         if not self._reads_prompts():
             looked -= (self._unreceived + steps) % self._receive_interval
         if looked < 1:
-            return min(self.running.joins_until, self._anchor_s)
+            return min(self.scheduler.waiting.joins_until, self._anchor_s)
         return self._boundary(looked - self._ahead)
 
     def _steps_done_by(self, time: float) -> int:
@@ -322,19 +324,21 @@ class Replica:
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
-        running = self.running
+        scheduler, members = self.scheduler, self.members
         if self._looks_back:
-            running.joins_until = self._known_until(steps)
+            scheduler.waiting.joins_until = self._known_until(steps)
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
-        if running.short_of:
-            self._totals.waited(self.index, running.short_of, end - self._anchor_s)
-        sequences, waiting, memory = running.active, running.decoding.sequences - running.active, running.memory
-        if len(running.waits) and not running.held:
-            running.waits.end(self._anchor_s, self._first_s, self._gaps)
+        short_of = scheduler.admission.short_of
+        if short_of:
+            self._totals.waited(self.index, short_of, end - self._anchor_s)
+        sequences, memory = members.active, members.memory
+        waiting = members.decoding.sequences - sequences
+        if len(members.waits) and not members.held:
+            members.waits.end(self._anchor_s, self._first_s, self._gaps)
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = 0, end
-        produced, prompt_tokens = running.advance(steps, end)
+        produced, prompt_tokens = members.advance(steps, end)
         self._latest_tokens = produced - before
         blocks, line, begin = memory.capacity - (free + memory.free) / 2, self._line, self._anchor_s
         if line is not None:
@@ -343,4 +347,4 @@ class Replica:
             self._leaps.record_ramp(
                 self.index, begin, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
             )
-        running.finish_due(end)
+        members.finish_due(end)
