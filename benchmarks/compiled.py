@@ -27,8 +27,9 @@ HOT = (
             *(f"pool/{name}" for name in ("router", "shared_queue")),
             *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (
-                "admission", "answer_share", "budget", "decoding", "drafts", "endings", "giving_way", "members",
-                "prompts", "prompts_first", "rank_router", "ranks", "replica", "scheduler", "waiting", "waits",
+                "admission", "answer_share", "budget", "decoding", "drafts", "endings", "giving_way", "leap",
+                "members", "prompts", "prompts_first", "rank_router", "ranks", "replica", "scheduler",
+                "waiting", "waits",
             )),
         )
     ),

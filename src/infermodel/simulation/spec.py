@@ -306,7 +306,6 @@ def one_pool(
     traffic: Traffic | SessionTraffic | LiveTraffic,
     limits: Limits,
     replicas: int = 1,
-    *,
     systems: int = 1,
     queue: str = "fcfs",
     router: str = "least_outstanding",

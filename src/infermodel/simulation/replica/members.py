@@ -91,7 +91,7 @@ class Members:
             memory.grow(self.decoding.advance(steps))
             if memory.windows:
                 memory.turn_over(self.decoding.turned_over)
-        elif not len(self.waits):
+        elif not self.waits.runs:
             self.waits.join(self.settled_at, sequences)
         self.settled_at = end
         self.just_read.clear()
@@ -137,7 +137,7 @@ class Members:
             self.leaving[request] = tokens, self.memory.held_in_windows(tokens)
         for request in due:
             self._end(request, end)
-        if not self._ahead:
+        if self.leaving and not self._ahead:
             self.let_go()
 
     def _end(self, request: int, end: float) -> None:
@@ -167,7 +167,7 @@ class Members:
     def stop_decoding(self, request: int) -> None:
         """A decoding request gives way; it can go on from the tokens it has."""
         last_at = self.settled_at
-        if len(self.waits):
+        if self.waits.runs:
             position = next(i for i, each in enumerate(self.decoding.offset) if each == request)
             last_at = self.waits.since(position)
             self.waits.leave(position)

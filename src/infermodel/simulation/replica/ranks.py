@@ -128,7 +128,7 @@ class Lockstep(Replica):
         """Ask what the planned steps take, given what each rank does in them."""
         self._line = None
         self._ramp = ramp = self._ramp_of(together([rank.batch() for rank in self._busy]))
-        self._first_s, self._slope_s = ramp.first_s, ramp.slope_s
+        self._leap.first_s, self._leap.slope_s = ramp.first_s, ramp.slope_s
         steps = min(most, ramp.steps)
         for rank in self._busy:
             if steps > 1 and rank.members.prompts.chunks:
@@ -152,7 +152,7 @@ class Lockstep(Replica):
 
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
-        self._in_leap = False
+        self._in_leap, begin = False, self._leap.anchor_s
         if self._looks_back:
             known_until = self._known_until(steps)
             for rank in self.ranks:
@@ -163,11 +163,11 @@ class Lockstep(Replica):
         for rank in self._busy:
             members, short_of = rank.members, rank.admission.short_of
             if short_of:
-                self._totals.waited(self.index, short_of, (end - self._anchor_s) / len(self.ranks))
+                self._totals.waited(self.index, short_of, (end - begin) / len(self.ranks))
             memory, active = members.memory, members.active
             waiting += members.decoding.sequences - active
-            if len(members.waits) and not members.held:
-                members.waits.end(self._anchor_s, self._first_s, self._gaps)
+            if members.waits.runs and not members.held:
+                members.waits.end(begin, self._leap.first_s, self._gaps)
             free = memory.free
             rank_produced, rank_read = members.advance(steps, end)
             blocks += memory.capacity - (free + memory.free) / 2
@@ -178,7 +178,7 @@ class Lockstep(Replica):
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = produced - before, end
         self._leaps.record_ramp(
-            self.index, self._anchor_s, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
+            self.index, begin, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
         )
         for rank in self._busy:
             rank.members.finish_due(end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, sqrt
+from math import inf
 from typing import Literal
 
 from infermodel.cost.step import DecodeLine, Ramp, StepModel
@@ -11,6 +11,7 @@ from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine, order_o
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.decoding import Decoding
+from infermodel.simulation.replica.leap import Leap
 from infermodel.simulation.replica.scheduler import Scheduler
 
 Stepping = Literal["leap", "every"]
@@ -21,9 +22,9 @@ NO_RAMP = Ramp(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "latency")
 class Replica:
     """Runs engine steps on its running requests.
 
-    Between changes of the batch all steps follow one ramp, anchored where the batch changed: step i ends at
-    `anchor + i x first + slope x i (i - 1) / 2`. A leap goes to the ramp's last step at once, `stepping: every` stops
-    at each; both compute times, tokens and joules from the anchor, which makes their tables identical to the bit.
+    Between changes of the batch all steps follow one ramp, anchored where the batch changed. A leap goes to its last
+    step at once, `stepping: every` stops at each; both compute times, tokens and joules from the anchor, which makes
+    their tables identical to the bit.
 
     Attributes:
         index: among the service's replicas.
@@ -61,12 +62,14 @@ class Replica:
         self._halted = False
         self._in_leap = False
         self._knocked = False
-        # The leap under way: steps [0, _steps) of _line or _ramp from _anchor_s, looked at after _rings_at of them.
+        self._looks_back = schedules_ahead or receive_interval > 1  # who has come by a step's end may miss the next
+        # The leap under way, on _line or _ramp, looked at after _rings_at of its steps.
+        self._leap = Leap()
         self._line: DecodeLine | None = None
         self._ramp = NO_RAMP
         self._context = 0
-        self._first_s = self._slope_s = self._anchor_s = self._rings_at_s = 0.0
-        self._steps = self._rings_at = 0
+        self._rings_at_s = 0.0
+        self._rings_at = 0
         # Output tokens of settled steps: of those that ended before `_settled_at_s`, and of the one that ended then.
         self._tokens = self._latest_tokens = 0
         self._settled_at_s = 0.0
@@ -115,10 +118,10 @@ class Replica:
         """Look at the end of the step under way whether the head of the queue joins."""
         self._knocked = True
         if self._rings_at > 1:
-            steps = self._steps_done_by(self._clock.now)
-            steps += later and self._boundary(steps) == self._clock.now
+            steps = self._leap.steps_by(self._clock.now)
+            steps += later and self._leap.boundary(steps) == self._clock.now
             if steps < self._rings_at:
-                self._rings_at, self._rings_at_s = steps, self._boundary(steps)
+                self._rings_at, self._rings_at_s = steps, self._leap.boundary(steps)
                 self._alarm.set(self._rings_at_s, self._completes)
 
     def tokens_before(self, time: float) -> int:
@@ -127,8 +130,8 @@ class Replica:
         if self._settled_at_s < time:
             tokens += self._latest_tokens
         if self._in_leap:
-            steps = self._steps_done_by(time)
-            tokens += self._tokens_a_step() * (steps - (self._boundary(steps) >= time))
+            steps = self._leap.steps_by(time)
+            tokens += self._tokens_a_step() * (steps - (self._leap.boundary(steps) >= time))
         return tokens
 
     def waited_s(self) -> float:
@@ -147,22 +150,17 @@ class Replica:
     def tokens_by(self, time: float) -> int:
         """Output tokens of the steps that ended by `time`, which is now."""
         tokens = self._tokens + self._latest_tokens
-        return tokens + self._tokens_a_step() * self._done_by(time) if self._in_leap else tokens
+        return tokens + self._tokens_a_step() * self._leap.done_by(time) if self._in_leap else tokens
 
     def decoding_by(self, time: float) -> list[tuple[Decoding, int]]:
         """What decodes, scheduler by scheduler, and the steps of each that ended by `time`, which is now."""
-        done = self._done_by(time) if self._in_leap else 0
+        done = self._leap.done_by(time) if self._in_leap else 0
         found = [each.members for each in self.schedulers]
         return [(each.decoding, each.decoding.step + (0 if each.held else done)) for each in found]
 
     def next_step_at(self, time: float) -> float:
         """When the first step after `time` ends if nothing happens before; infinity between leaps."""
-        return self._boundary(self._done_by(time) + 1) if self._in_leap else inf
-
-    def _done_by(self, time: float) -> int:
-        """Steps of the leap under way that ended by `time`."""
-        steps = self._steps_done_by(time)
-        return steps - (self._boundary(steps) > time)
+        return self._leap.boundary(self._leap.done_by(time) + 1) if self._in_leap else inf
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -192,12 +190,12 @@ class Replica:
         """End the leap under way here; its completed steps stand."""
         self.idle = False
         if self._in_leap:
-            done = self._steps_done_by(self._clock.now)
-            if self._boundary(done) > self._clock.now:
+            done = self._leap.steps_by(self._clock.now)
+            if self._leap.boundary(done) > self._clock.now:
                 done -= 1
             self._in_leap = False
             if done > 0:
-                self._settle(done, self._boundary(done))
+                self._settle(done, self._leap.boundary(done))
         self._alarm.unset()
 
     # ---- the routine ----------------------------------------------------------------------------------------------
@@ -224,7 +222,7 @@ class Replica:
                         break
                 else:
                     clock.now = now = self._rings_at_s  # nothing else happens until then
-                if self._rings_at == self._steps or self._ends_for_newcomer():
+                if self._rings_at == self._leap.steps or self._ends_for_newcomer():
                     self._settle(self._rings_at, now)
             # Others may complete or arrive at this very instant: let them, before the next step starts.
             if most and agenda and agenda[0][0] == now and not self._halted:
@@ -239,13 +237,14 @@ class Replica:
 
     def _start_leap(self, now: float, most: int) -> None:
         """Set out on the planned steps, at most so many, and know when the last of them ends."""
-        self._steps = steps = self._ask(most)
-        self._anchor_s = now
+        leap = self._leap
+        leap.steps = steps = self._ask(most)
+        leap.anchor_s = now
         self._in_leap, self._knocked = True, False
         if self._every:
             steps = 1
         self._rings_at = steps
-        self._rings_at_s = self._boundary(steps)
+        self._rings_at_s = leap.boundary(steps)
 
     def _ask(self, most: int) -> int:
         """Ask what the planned steps take; returns for how many of them, at most so many, the answer holds."""
@@ -264,7 +263,7 @@ class Replica:
             steps = min(steps, ramp.steps)
             if steps > 1 and chunks:
                 steps = scheduler.steps_that_fit(steps)
-        self._first_s, self._slope_s = first_s, slope_s
+        self._leap.first_s, self._leap.slope_s = first_s, slope_s
         return steps
 
     def _ends_for_newcomer(self) -> bool:
@@ -272,8 +271,8 @@ class Replica:
         steps = self._rings_at
         if self._knocked and self._lets_in(steps):
             return True
-        self._rings_at = steps = steps + 1 if self._every or self._knocked else self._steps
-        self._rings_at_s = self._boundary(steps)
+        self._rings_at = steps = steps + 1 if self._every or self._knocked else self._leap.steps
+        self._rings_at_s = self._leap.boundary(steps)
         return False
 
     def _lets_in(self, steps: int) -> bool:
@@ -281,15 +280,6 @@ class Replica:
         known_until = self._known_until(steps) if self._looks_back else inf
         fits, self._knocked = self.scheduler.next_one_joins(steps, known_until)
         return fits
-
-    def _boundary(self, steps: int) -> float:
-        """When `steps` steps of the leap are done."""
-        return self._anchor_s + (steps * self._first_s + self._slope_s * (steps * (steps - 1) / 2))
-
-    @property
-    def _looks_back(self) -> bool:
-        """Whether some requests that have come by the end of a step may miss the next."""
-        return self._ahead or self._receive_interval > 1
 
     def _reads_prompts(self) -> bool:
         """Whether the steps under way do."""
@@ -302,45 +292,29 @@ class Replica:
         if not self._reads_prompts():
             looked -= (self._unreceived + steps) % self._receive_interval
         if looked < 1:
-            return min(self.scheduler.waiting.joins_until, self._anchor_s)
-        return self._boundary(looked - self._ahead)
-
-    def _steps_done_by(self, time: float) -> int:
-        """The number of steps, at least 1, at whose end the time is `time` or later for the first time."""
-        first, slope, last = self._first_s, self._slope_s, self._steps
-        elapsed, linear = time - self._anchor_s, first - slope / 2
-        under = linear * linear + 2 * slope * elapsed
-        steps = int(2 * elapsed / (linear + (sqrt(under) if under > 0.0 else 0.0))) + 1
-        if steps < 1:
-            steps = 1
-        elif steps > last:
-            steps = last
-        while steps > 1 and self._boundary(steps - 1) >= time:
-            steps -= 1
-        while steps < last and self._boundary(steps) < time:
-            steps += 1
-        return steps
+            return min(self.scheduler.waiting.joins_until, self._leap.anchor_s)
+        return self._leap.boundary(looked - self._ahead)
 
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
-        scheduler, members = self.scheduler, self.members
+        scheduler, members, begin = self.scheduler, self.members, self._leap.anchor_s
         if self._looks_back:
             scheduler.waiting.joins_until = self._known_until(steps)
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
         short_of = scheduler.admission.short_of
         if short_of:
-            self._totals.waited(self.index, short_of, end - self._anchor_s)
+            self._totals.waited(self.index, short_of, end - begin)
         sequences, memory = members.active, members.memory
         waiting = members.decoding.sequences - sequences
-        if len(members.waits) and not members.held:
-            members.waits.end(self._anchor_s, self._first_s, self._gaps)
+        if members.waits.runs and not members.held:
+            members.waits.end(begin, self._leap.first_s, self._gaps)
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = 0, end
         produced, prompt_tokens = members.advance(steps, end)
         self._latest_tokens = produced - before
-        blocks, line, begin = memory.capacity - (free + memory.free) / 2, self._line, self._anchor_s
+        blocks, line = memory.capacity - (free + memory.free) / 2, self._line
         if line is not None:
             self._leaps.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
         else:
