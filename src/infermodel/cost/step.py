@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Final, Literal, NamedTuple, Protocol
@@ -79,6 +80,26 @@ class Batch(Record):
         self.chunks = chunks
         self.finishing_chunks = finishing_chunks
         self.ranks = ranks
+
+    @staticmethod
+    def alike(
+        windows: Sequence[int],
+        sequences: int,
+        context: int,
+        chunks: tuple[Chunk, ...] = (),
+        finishing_chunks: int = 0,
+    ) -> Batch:
+        """So many decoding sequences with one context, perhaps none, beside prompts.
+
+        Args:
+            windows: of the model.
+
+        >>> Batch.alike((100,), 3, 40).windowed, Batch.alike((100,), 3, 140).windowed
+        ((Windowed(context_tokens=120, growing=3),), (Windowed(context_tokens=300, growing=0),))
+        """
+        windowed = tuple([Windowed(sequences * min(context, w), sequences * (context < w)) for w in windows])
+        longest = context if sequences else 0
+        return Batch(sequences, sequences * context, longest, windowed, 1, chunks, finishing_chunks)
 
     def changed(
         self,
