@@ -99,7 +99,7 @@ MUTANTS = (
            "self.load.add(self._log.replica[request], -1)", "pass", ENGINE),
     Mutant("the highest numbered of equals is chosen", "simulation/pool/load.py",
            "return (mask & -mask).bit_length() - 1", "return mask.bit_length() - 1", ENGINE),
-    Mutant("a rank of attention has all of the memory", "cost/step.py",
+    Mutant("a rank of attention has all of the memory", "cost/block_pool.py",
            "tokens = self.tokens // self.ranks //", "tokens = self.tokens //", RANK_STEPS),
     Mutant("an idle rank misses a step as busy ones do", "simulation/replica/ranks.py",
            "if self._looks_back and len(rank.members) else inf", "if self._looks_back else inf", RANKS),

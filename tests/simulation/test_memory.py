@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from infermodel.cost.block_pool import WindowGroups
-from infermodel.cost.step import KvMemory
+from infermodel.cost.block_pool import KvMemory, WindowGroups
 from infermodel.engine import Findable
 from infermodel.simulation import Limits
 from infermodel.simulation.memory.ledger import BrokenLedger

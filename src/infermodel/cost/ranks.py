@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 from infermodel.cost.attention import attention_rates
 from infermodel.cost.contexts import Contexts, Load, before_crossing
 from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, launching_s, step_work
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.graphs import largest_captured, padded
 from infermodel.cost.replica import GpuReplica
-from infermodel.cost.step import FOREVER, Batch, Bound
+from infermodel.cost.step import Batch, Bound
 
 MOST_PARTS: Final = 1 << 16
 """Parts of steps that are remembered, some 20 MB."""

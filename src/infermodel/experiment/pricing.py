@@ -23,9 +23,6 @@ from infermodel.experiment.result import Economics
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedService
 
-FULL_RING = 4096
-"""Tokens that fill the slots of any dataflow device many times over: there a token is priced by its slot."""
-
 
 def economics(service: ResolvedService, summary: Summary) -> Economics:
     """What the hour costs at this load, and what that makes a million tokens."""
@@ -115,13 +112,9 @@ def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCount
     """
     model, prompt = service.step_model, max(1, round(summary.prompt_tokens_mean))
     context = prompt + max(1, round(summary.output_tokens_mean / 2))
-    if service.system.device.family == "gpu":
-        busy = summary.utilisation * summary.replicas
-        sequences = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
-        prompts = 1
-    else:
-        sequences = FULL_RING
-        prompts = -(-FULL_RING // prompt)
+    busy = summary.utilisation * summary.replicas
+    running = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
+    sequences, prompts = model.full_batch(running, prompt)
     chunks = (Chunk(prompt, 0),) * prompts
     prefill = model.step(Batch.alike(model.windows, 0, 0, chunks, prompts)).latency_s / (prompts * prompt)
     decode = model.step(Batch.alike(model.windows, sequences, context)).latency_s / sequences

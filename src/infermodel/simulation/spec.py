@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
-from infermodel.cost.step import KvMemory, StepModel
+from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infermodel.cost.step import FOREVER, StepModel
+from infermodel.cost.forever import FOREVER
+from infermodel.cost.step import StepModel
 from infermodel.simulation.records.totals import BUDGET, NOTHING
 from infermodel.simulation.replica.decoding import Decoding
 from infermodel.simulation.spec import Limits
