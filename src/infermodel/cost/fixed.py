@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Literal, NamedTuple
 
-from infermodel.architecture import PRECISION_BYTES, CompressedAttention, ExpertFeedForward, LatentAttention, Layer
+from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, Layer
 from infermodel.cost.attention import attention_width
-from infermodel.cost.graphs import largest_captured, padded
+from infermodel.cost.graphs import padded
 from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
+from infermodel.cost.launches import small_kernels
 from infermodel.cost.layers import blocks, mixers
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.states import state_work
@@ -18,19 +19,6 @@ from infermodel.cost.work import LinearOperator, bytes_per_weight, head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
-
-SMALL_KERNELS = 4
-"""Of a layer besides multiplications and attention: two norms, rotation with the cache write, activation."""
-
-SMALL_KERNELS_EXPERTS = 12
-"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, scales, weighing, sum."""
-
-SMALL_KERNELS_LATENT = 6
-"""Further ones of latent attention: two norms, splitting and joining, and the absorbed projections' layouts."""
-
-
-SMALL_KERNELS_STATE = 3
-"""Further ones of a recurrence: the convolution, its gates, and the norm of what it gives."""
 
 
 class FixedPart(NamedTuple):
@@ -99,7 +87,7 @@ def _part(
     stages, groups, places = deployment.pipeline_parallel, deployment.data_parallel, replica.places
     everywhere = ceil((decode_tokens + max(prompt_tokens, dealt / groups)) / stages)
     rows = ceil((decode_tokens + dealt) / places)
-    replays = rows <= largest_captured(deployment, replica.engine, prompts=prompt_tokens > 0)
+    replays = rows <= replica.captured(prompts=prompt_tokens > 0)
     run, run_everywhere = _padded_rows(replica, decode_tokens, prompt_tokens, rows, everywhere)
     work = step_work(
         replica,
@@ -113,7 +101,7 @@ def _part(
         (run, run_everywhere),
         remembered,
     )
-    eager_s = 0.0 if replays else max(0.0, launching_s(replica) - work.device_s)
+    eager_s = 0.0 if replays else max(0.0, replica.launching_s - work.device_s)
     engine = replica.engine
     host_s = eager_s + engine.host_step_s + engine.host_sequence_s * (decode_tokens / places + ceil(finishing / groups))
     rest: tuple[tuple[Bound, float], ...] = (("network", work.network_s), ("latency", work.floor_s), ("host", host_s))
@@ -230,12 +218,11 @@ def _padded_rows(
 
     A prompt that joins decoding sequences never makes the step smaller, so what they would be padded to is the least.
     """
-    engine, deployment, groups = replica.engine, replica.deployment, replica.deployment.data_parallel
-    sizes = engine.graph_sizes
+    sizes, groups = replica.engine.graph_sizes, replica.deployment.data_parallel
     if not sizes:
         return rows, everywhere
-    largest = largest_captured(deployment, engine, prompts=prompt_tokens > 0)
-    decoding = padded(ceil(decode_tokens / replica.places), sizes, largest_captured(deployment, engine, prompts=False))
+    largest = replica.captured(prompts=prompt_tokens > 0)
+    decoding = padded(ceil(decode_tokens / replica.places), sizes, replica.captured(prompts=False))
     each = max(decoding, padded(ceil(everywhere / groups), sizes, largest))
     return max(decoding, padded(rows, sizes, largest)), max(everywhere, each * groups)
 
@@ -310,34 +297,9 @@ def layer_kernels(
         for operator in operators
         if operator.name == "experts_down"
     )
-    small = small_kernels(layer) - fused_kernels(replica) if side != "experts" else 0.0
+    small = small_kernels(layer) - replica.fused_kernels if side != "experts" else 0.0
     kernels.append(elementwise(small, passed, device, constants))
     return tuple(kernels)
-
-
-def small_kernels(layer: Layer) -> int:
-    """Kernels of a layer that multiply no weights and read no context."""
-    experts = SMALL_KERNELS_EXPERTS * isinstance(layer.feed_forward, ExpertFeedForward)
-    latent = SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention | CompressedAttention)
-    states = SMALL_KERNELS_STATE * (layer.recurrence is not None)
-    return SMALL_KERNELS * blocks(layer) // 2 + experts + latent + states
-
-
-def fused_kernels(replica: GpuReplica) -> float:
-    """Small kernels of a layer that the engine does within its all-reduces: both norms, where it fuses them."""
-    return replica.engine.constants.get("fused_kernels", 0.0) if replica.deployment.tensor_parallel > 1 else 0.0
-
-
-def launching_s(replica: GpuReplica) -> float:
-    """Seconds of the host to launch a step kernel by kernel; 0 where nobody says how long a launch takes.
-
-    Steps that replay no captured graph (`graphs.largest_captured`) last as long at least.
-    """
-    engine = replica.engine.constants
-    reduced = 2 * (replica.deployment.tensor_parallel > 1)
-    others = 1 + reduced - fused_kernels(replica)
-    kernels = sum(count * (len(each) + small_kernels(layer) + others) for layer, count, each in replica.layers)
-    return engine.get("launch_s", 0.0) * kernels
 
 
 def layer_network_s(

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from infermodel.cost.attention import attention_rates
 from infermodel.cost.contexts import Contexts, Load, before_crossing
-from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, launching_s, step_work
+from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, step_work
 from infermodel.cost.forever import FOREVER
-from infermodel.cost.graphs import largest_captured, padded
+from infermodel.cost.graphs import padded
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Batch, Bound
 
@@ -47,7 +47,7 @@ class RankSteps:
         self._contexts = Contexts(
             attention_rates(replica), self._stages, deployment.max_batched_tokens * (1.0 / self._stages)
         )
-        self._launching_s = launching_s(replica)
+        self._launching_s = replica.launching_s
         self._own: dict[tuple[OwnTokens, int], Work] = {}
         self._experts: dict[tuple[int, int], Work] = {}
         self._own_kernels: Kernels = {}
@@ -117,7 +117,7 @@ class RankSteps:
         and each is run with its own (vLLM 0.33.0, `coordinate_batch_across_dp`). A prompt that joins never makes the
         step smaller.
         """
-        stages, deployment, engine = self._stages, self._replica.deployment, self._replica.engine
+        stages, engine = self._stages, self._replica.engine
         decoding = prompts = dealt = most = rows = 0
         for own in tokens:
             decoding += own.decoding
@@ -126,10 +126,10 @@ class RankSteps:
             most = max(most, own.decoding)
             rows = max(rows, own.decoding + own.dealt)
         everywhere, rows = ceil((decoding + max(prompts, dealt)) / stages), ceil(rows / stages)
-        largest = largest_captured(deployment, engine, prompts=prompts > 0)
+        largest = self._replica.captured(prompts=prompts > 0)
         sizes, least = engine.graph_sizes, 0
         if sizes:
-            least = padded(ceil(most / stages), sizes, largest_captured(deployment, engine, prompts=False))
+            least = padded(ceil(most / stages), sizes, self._replica.captured(prompts=False))
             if rows <= largest:
                 least = max(least, padded(rows, sizes, largest))
         return everywhere, least, rows <= largest

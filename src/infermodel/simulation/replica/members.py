@@ -66,7 +66,7 @@ class Members:
     @property
     def seated(self) -> int:
         """Seats that are taken, also by those who leave."""
-        return len(self) + len(self.leaving)
+        return self.decoding.sequences + len(self.prompts.prefills) + len(self.leaving)
 
     @property
     def active(self) -> int:

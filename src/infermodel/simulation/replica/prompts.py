@@ -35,6 +35,7 @@ class LongPrompts:
     prompt would keep waiting (vLLM's `long_prefill_token_threshold`).
 
     Attributes:
+        bounded: whether there is a bound at all; else nothing need be composed.
         most: so many in the step that is composed.
         alone: there is one request only, which the bound spares until another comes.
 
@@ -43,15 +44,15 @@ class LongPrompts:
     (None, 2048, None, True)
     """
 
-    __slots__ = ("_bound", "alone", "most")
+    __slots__ = ("_bound", "alone", "bounded", "most")
 
     def __init__(self, bound: int) -> None:
         self._bound = self.most = bound or ENDLESS
-        self.alone = False
+        self.bounded, self.alone = bound > 0, False
 
     def compose(self, requests: int) -> None:
         """A step is composed while the scheduler knows of so many requests, running or waiting."""
-        self.alone = requests == 1 and self._bound < ENDLESS
+        self.alone = requests == 1 and self.bounded
         self.most = ENDLESS if self.alone else self._bound
 
 

@@ -62,7 +62,8 @@ class PromptsFirst(Scheduler):
     def _compose(self, now: float) -> bool:
         members, admission, room = self.members, self.admission, self._room
         memory, decoding, prefills = self._memory, self._decoding, self._prompts.prefills
-        self._long.compose(admission.known())
+        if self._long.bounded:
+            self._long.compose(admission.known())
         admission.deferred = False
         budget, taken = self._budget.left(), 0
         if room is not None:

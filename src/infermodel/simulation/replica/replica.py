@@ -305,8 +305,8 @@ class Replica:
         short_of = scheduler.admission.short_of
         if short_of:
             self._totals.waited(self.index, short_of, end - begin)
-        sequences, memory = members.active, members.memory
-        waiting = members.decoding.sequences - sequences
+        memory, waiting = members.memory, members.decoding.sequences if members.held else 0
+        sequences = members.decoding.sequences - waiting
         if members.waits.runs and not members.held:
             members.waits.end(begin, self._leap.first_s, self._gaps)
         free, before = memory.free, (steps - 1) * sequences

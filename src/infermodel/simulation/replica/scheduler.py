@@ -105,7 +105,8 @@ class Scheduler:
         tokens of all, some give way. Returns whether the step after it must be composed anew.
         """
         memory, prefills, admission = self._memory, self._prompts.prefills, self.admission
-        self._long.compose(admission.known())
+        if self._long.bounded:
+            self._long.compose(admission.known())
         admission.deferred = False
         budget, needed = self._budget.left(), self._decoding.growth(self.members.lookahead)
         if prefills:
@@ -131,7 +132,7 @@ class Scheduler:
             return False
         if self._long.alone:
             return True  # it has the step to itself no longer
-        if len(self.members) >= self._max_sequences:
+        if self._decoding.sequences + len(self._prompts.prefills) >= self._max_sequences:
             return False
         if self._budget_left == NOT_ASKED:
             self._budget_left = self._budget.left()
