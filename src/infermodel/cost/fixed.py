@@ -37,9 +37,19 @@ class FixedPart(NamedTuple):
     bytes: float
 
 
-Kernels = dict[tuple[int, int], tuple[tuple[KernelTime, ...], ...]]
-"""Of each kind of layer, by tokens that dense operators and experts see; remembered, since prompts of all lengths meet
-the same numbers."""
+class Kernels:
+    """Kernels that have been worked out.
+
+    Attributes:
+        layers: of each kind of layer, by the tokens that dense operators and experts see.
+        heads: of the output head and the sampling, by the tokens sampled.
+    """
+
+    __slots__ = ("heads", "layers")
+
+    def __init__(self) -> None:
+        self.layers: dict[tuple[int, int], tuple[tuple[KernelTime, ...], ...]] = {}
+        self.heads: dict[int, tuple[KernelTime, KernelTime]] = {}
 
 
 def fixed_part(
@@ -191,7 +201,7 @@ def step_work(
                 flops += count * states.flops
                 moved += count * states.bytes
     if side != "experts":
-        for kernel in head_kernels(replica, rows.sampled):
+        for kernel in head_kernels(replica, rows.sampled, remembered):
             compute_s += kernel.compute_s
             memory_s += kernel.memory_s
             floor_s += kernel.floor_s
@@ -203,12 +213,17 @@ def step_work(
     return Work(compute_s, memory_s, floor_s, network_s, flops * copies, moved * copies)
 
 
-def head_kernels(replica: GpuReplica, sampled: int) -> tuple[KernelTime, KernelTime]:
-    """The output head and the sampling of so many tokens."""
-    device, constants = replica.device, replica.constants
-    operator = head_operator(replica.architecture, replica.shard)
-    head = gemm(operator, sampled, device, constants, weight_bytes=2.0, compute=replica.half)
-    return head, elementwise(4, sampled * replica.architecture.vocabulary * 8.0, device, constants)
+def head_kernels(replica: GpuReplica, sampled: int, remembered: Kernels | None = None) -> tuple[KernelTime, KernelTime]:
+    """The output head and the sampling of so many tokens, remembered."""
+    found = remembered.heads.get(sampled) if remembered is not None else None
+    if found is None:
+        device, constants = replica.device, replica.constants
+        operator = head_operator(replica.architecture, replica.shard)
+        head = gemm(operator, sampled, device, constants, weight_bytes=2.0, compute=replica.half)
+        found = head, elementwise(4, sampled * replica.architecture.vocabulary * 8.0, device, constants)
+        if remembered is not None:
+            remembered.heads[sampled] = found
+    return found
 
 
 def _padded_rows(
@@ -231,7 +246,7 @@ def _of_layers(
     replica: GpuReplica, rows: int, everywhere: int, remembered: Kernels | None, side: Side
 ) -> tuple[tuple[KernelTime, ...], ...]:
     """Kernels of each kind of layer, remembered."""
-    found = remembered.get((rows, everywhere)) if remembered is not None else None
+    found = remembered.layers.get((rows, everywhere)) if remembered is not None else None
     if found is None:
         found = tuple(
             [
@@ -240,7 +255,7 @@ def _of_layers(
             ]
         )
         if remembered is not None:
-            remembered[rows, everywhere] = found
+            remembered.layers[rows, everywhere] = found
     return found
 
 
@@ -334,6 +349,8 @@ def summed_s(replica: GpuReplica, payload: float, gpus: int) -> float:
     """Seconds in which `gpus` GPUs sum `payload` bytes held by each: inside each system, and then the sums, an equal
     part for each of its GPUs, over the network (Cho et al., BlueConnect, 2019).
     """
+    if gpus == 1:
+        return 0.0
     system, constants = replica.system, replica.constants
     systems = ceil(gpus / system.devices)
     inside = ceil(gpus / systems)

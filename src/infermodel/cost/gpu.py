@@ -49,7 +49,7 @@ class GpuStepModel:
         self.peak_flops = device.peak_flops[self.replica.compute] * gpus
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
-        self._kernels: Kernels = {}
+        self._kernels = Kernels()
         self._fixed: dict[tuple[int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._lines = 0

@@ -50,8 +50,8 @@ class RankSteps:
         self._launching_s = replica.launching_s
         self._own: dict[tuple[OwnTokens, int], Work] = {}
         self._experts: dict[tuple[int, int], Work] = {}
-        self._own_kernels: Kernels = {}
-        self._experts_kernels: Kernels = {}
+        self._own_kernels = Kernels()
+        self._experts_kernels = Kernels()
 
     def slowest(self, batch: Batch) -> tuple[FixedPart, Load]:
         """The rank that sets the time of the next steps, with the FLOPs and bytes of all: what of it contexts do not
