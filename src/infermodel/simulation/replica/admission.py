@@ -66,9 +66,8 @@ class Admission:
                     continue
                 break
             target, chunk, found, cost, free = self._first_chunk(request, budget)
-            if not (
-                chunk > 0 and self._has_room(request, free, room) and self._is_let_in(request, target, chunk, found)
-            ):
+            fits = chunk > 0 and self._has_room(request, free, room)
+            if not (fits and self._is_let_in(request, target, chunk, found)):
                 self.held_up = not self._overtakes
                 self.short_of = BLOCKS if chunk else self._budget.short
                 self._sharers.on_held_up(self._replica)
