@@ -49,6 +49,7 @@ LAYERS = "tests/cost/test_cost_layers.py"
 KINDS = "tests/formats/test_hf_kinds.py"
 
 
+MEMORY = "tests/simulation/test_memory.py"
 RANKS = "tests/simulation/test_ranks.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
 
@@ -152,7 +153,7 @@ MUTANTS = (
            VLLM),
     Mutant("windows give nothing back while a prompt is computed", "simulation/replica/prompts.py",
            "            settled = done + chunk * (steps - 1 - self._ahead)",
-           "            settled = 0", VLLM),
+           "            settled = 0", MEMORY),
     Mutant("a window that is full takes blocks on and on", "simulation/replica/decoding.py",
            "            grown += filling.growth(self.step, steps)",
            "            grown += filling.groups * self._crossings.within(self.step, steps, self.sequences)", VLLM),
