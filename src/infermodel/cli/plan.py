@@ -111,6 +111,7 @@ def answer(planned: Planned) -> list[str]:
     from infermodel.deploy import deployment_lines
     from infermodel.report.human import number, seconds, usd, watts
     from infermodel.report.human import share as percent
+    from infermodel.report.plan_page import within_ranges
     from infermodel.search.plan_table import best_fleet, trust_of, words_of
 
     best = planned.best
@@ -121,6 +122,7 @@ def answer(planned: Planned) -> list[str]:
             f"Cheapest: {best.systems} + {planned.plan.spares} spare {best.layout.candidate.title}, "
             f"{words_of(best.layout.settings)}: {usd(best.usd_per_h)}/h, {usd(best.usd_per_mtok)}/Mtok."
         ]
+        said += within_ranges(story_of(planned))
     said.append("")
     for each in sorted(planned.options, key=lambda option: (option.usd_per_h, option.layout.number)):
         name = f"{each.layout.candidate.title} ({words_of(each.layout.settings)})"

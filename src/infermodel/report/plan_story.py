@@ -54,6 +54,15 @@ class PlanStory:
         return sorted((row for row in self.rows if row["systems"]), key=lambda row: (row["usd_per_h"], row["layout"]))
 
     @cached_property
+    def rivals(self) -> list[str]:
+        """Candidates, the cheapest aside, of which a fleet may cost less somewhere within the ranges of prices."""
+        if not self.with_fleet:
+            return []
+        best, *others = self.with_fleet
+        close = (row["candidate"] for row in others if row["usd_per_h_low"] < best["usd_per_h_high"])
+        return [each for each in dict.fromkeys(close) if each != best["candidate"]]
+
+    @cached_property
     def without_fleet(self) -> list[Mapping[str, Any]]:
         """Rows of layouts that have none, in the plan's order."""
         return [row for row in self.rows if not row["systems"]]
