@@ -21,14 +21,15 @@ HOT = (
         f"simulation/{name}.py"
         for name in (
             "alarm", "gate", "service", "tally",
-            *(f"clients/{name}" for name in ("askers", "callers", "open", "questions", "users", "way")),
+            *(f"clients/{name}" for name in ("askers", "callers", "open", "questions", "turns", "users", "way")),
             *(f"memory/{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
             *(f"pool/{name}" for name in ("api_servers", "load", "outages", "pool", "replicas")),
             *(f"pool/{name}" for name in ("router", "shared_queue")),
             *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (
-                "answer_share", "decoding", "drafts", "members", "prompts", "prompts_first", "rank_router", "ranks",
-                "replica", "scheduler", "waits",
+                "admission", "answer_share", "budget", "decoding", "drafts", "endings", "giving_way", "leap",
+                "members", "prompts", "prompts_first", "rank_router", "ranks", "replica", "scheduler",
+                "waiting", "waits",
             )),
         )
     ),
@@ -36,10 +37,12 @@ HOT = (
     "cost/contexts.py",
     "cost/dataflow.py",
     "cost/fixed.py",
+    "cost/forever.py",
     "cost/gpu.py",
     "cost/kernels.py",
     "cost/ranks.py",
     "cost/record.py",
+    "cost/stages.py",
     "cost/step.py",
     "cost/work.py",
 )  # fmt: skip

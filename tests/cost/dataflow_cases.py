@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from infermodel.architecture import DenseFeedForward, ExpertFeedForward, GroupedAttention, Layer, ModelArchitecture
-from infermodel.cost.dataflow import Ring, Stage, Work
-from infermodel.cost.step import Batch, KvMemory, Windowed
+from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.dataflow import Ring
+from infermodel.cost.stages import Stage, Work
+from infermodel.cost.step import Batch, Windowed
 from infermodel.engine import Engine
 from infermodel.hardware import Link, LpuDevice, System, WaferDevice
 

@@ -15,7 +15,6 @@ from gpu_fixtures import ENGINE, H100, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, node
 from infermodel.cost import gpu
 from infermodel.cost.attention import kv_heads
 from infermodel.cost.constants import kernel_constants
-from infermodel.cost.dataflow import peak
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.fixed import layer_network_s
 from infermodel.cost.gpu import GpuStepModel
@@ -24,6 +23,7 @@ from infermodel.cost.lpu import lpu_ring
 from infermodel.cost.memory import check_layout, fewest_that_fit
 from infermodel.cost.replica import gpu_replica
 from infermodel.cost.speculative import Speculation, speculative_model
+from infermodel.cost.stages import peak
 from infermodel.cost.step import Batch, Chunk, DoesNotFit
 from infermodel.cost.wafer import draft_ring, wafer_ring
 from infermodel.cost.work import LinearOperator, Shard

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infermodel.cost.build import step_model
-from infermodel.cost.dataflow import ENDLESS, Ring, Stage, token_work
+from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
+from infermodel.cost.forever import FOREVER
+from infermodel.cost.stages import Stage, token_work
 from infermodel.cost.step import Batch, Chunk, Ramp, Windowed
 
 
@@ -204,8 +206,8 @@ def test_a_ramp_ends_where_slots_take_over() -> None:
     """
     ring = ring_of(Stage(10, 1.0, 0.01))
     nine, twelve, twenty = (ring.ramp(batch_of([10] * n + [100])) for n in (8, 11, 19))
-    assert (nine.steps, nine.bound_by, nine.slope_s) == (ENDLESS, "latency", pytest.approx(0.1))
-    assert (twenty.steps, twenty.bound_by, twenty.slope_s) == (ENDLESS, "compute", pytest.approx(0.2))
+    assert (nine.steps, nine.bound_by, nine.slope_s) == (FOREVER, "latency", pytest.approx(0.1))
+    assert (twenty.steps, twenty.bound_by, twenty.slope_s) == (FOREVER, "compute", pytest.approx(0.2))
     assert twelve.steps in (295, 296)
     assert twelve.bound_by == "latency"
 
@@ -216,7 +218,7 @@ def test_a_ramp_ends_at_a_window() -> None:
     ramp = ring.ramp(batch_of([90], (100,)))
     assert (ramp.steps, ramp.slope_s) == (11, pytest.approx(0.1))
     full = ring.ramp(batch_of([100], (100,)))
-    assert (full.steps, full.slope_s) == (ENDLESS, 0)
+    assert (full.steps, full.slope_s) == (FOREVER, 0)
 
 
 def test_sums_are_enough_only_with_every_window() -> None:

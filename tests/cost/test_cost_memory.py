@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED
 
-from infermodel.cost.block_pool import WindowGroups, groups_of
+from infermodel.cost.block_pool import KvMemory, WindowGroups, groups_of
 from infermodel.cost.block_pool import block_bytes as pool_block_bytes
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.memory import kv_memory
-from infermodel.cost.step import DoesNotFit, KvMemory
+from infermodel.cost.step import DoesNotFit
 
 BARE = replace(ENGINE, memory_reserve_bytes=0.0)
 FP8 = Precision("fp8", "bf16", "fp8")

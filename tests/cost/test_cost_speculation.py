@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infermodel.catalog import load_engine, load_model, load_system
+from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.build import step_model
-from infermodel.cost.dataflow import Stage
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.speculation import (
     acceptance_needed,
@@ -19,7 +19,7 @@ from infermodel.cost.speculation import (
     speed_map,
     speed_tok_s,
 )
-from infermodel.cost.step import KvMemory
+from infermodel.cost.stages import Stage
 from infermodel.cost.wafer import draft_ring
 
 RING = ring_of(Stage(10, 3.0, 0.0))  # T = 30 s, a slot of 3 s

@@ -155,3 +155,13 @@ def test_acceptances_are_drawn_together_within_their_range(scenario) -> None:
         assert 0.6 <= first <= 0.9
         assert 0.5 <= second <= 0.8
         assert (first > 0.8) == (second > 0.6)  # one place in the range for both
+
+
+def test_a_clock_that_nobody_fitted_is_drawn_and_not_fitted(tmp_path: Path) -> None:
+    # CS-4's clock is twice CS-3's by hearsay: fitted to CS-3's published speed it would be CS-3's.
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO.replace("system: dgx-h100, systems: 1, tensor_parallel: 1, replicas: 1", "system: cs-4"))
+    scenario = resolve(load(path, ["services=[{name: A, model: llama-3.1-8b, fleet: {system: cs-4}}]"]))
+    clocks = [with_drawn_constants(scenario, n, REFITS).services[0].system.device.effective_clock_hz for n in range(5)]
+    assert len(set(clocks)) == 5
+    assert all(1.0e9 <= clock <= 1.7e9 for clock in clocks)

@@ -5,7 +5,9 @@ import math
 import pytest
 from measured_rows import write_rows
 
-from infermodel.fidelity.rows import RowError, read_rows
+from infermodel.fidelity.replay import replay
+from infermodel.fidelity.rows import UNSAID, RowError, read_rows
+from infermodel.fidelity.server import Skipped
 
 LINE = (
     "a1,ours,A,h100-sxm,4,4,1,1,vllm,0.10.2,fp8,fp8,llama-3.3-70b,closed,16,,160,1024,1024,uniform_0.8,,no,,"
@@ -62,7 +64,19 @@ def test_a_row_says_who_drafts_and_what_is_accepted(tmp_path) -> None:
     assert row.acceptance == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("cells", [("mtp", "", "0.9"), ("mtp", "2", "1.5"), ("mtp", "3", "0.9;0.8"), ("mtp", "2", "")])
+@pytest.mark.parametrize(
+    "cells", [("mtp", "", "0.9"), ("mtp", "2", "1.5"), ("mtp", "2", "half"), ("mtp", "3", "0.9;0.8"), ("mtp", "2", "")]
+)
 def test_drafts_without_a_number_or_an_acceptance_are_refused(tmp_path, cells) -> None:
     with pytest.raises(RowError, match=r"m\.csv:2: drafts by 'mtp' need drafted_tokens, and an acceptance"):
         read_rows(with_drafts(tmp_path, *cells))
+
+
+def test_a_server_that_drafts_is_not_played_as_one_that_does_not(tmp_path) -> None:
+    path = write_rows(tmp_path / "m.csv", LINE)
+    header, line = path.read_text().splitlines()
+    path.write_text(f"{header},notes\n{line},speculative decoding: mtp; an image\n")
+    (row,) = read_rows(path)
+    assert row.draft == UNSAID
+    with pytest.raises(Skipped, match="its server verifies drafts; say whose"):
+        replay(row, tmp_path)

@@ -15,6 +15,7 @@ from hf_truth import figures, verdicts, windows
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.formats.hf_config import architecture
+from infermodel.formats.text import FormatError
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -250,6 +251,36 @@ def test_nobody_says_how_it_is_kept() -> None:
     unsaid = architecture({**SMALL, "model_type": "llama"}, Path("config.json"), "small")
     named = architecture({**SMALL, "model_type": "llama", "dtype": "bfloat16"}, Path("config.json"), "small-NVFP4")
     assert [(model.default_precision, model.weights_bytes) for model in (unsaid, named)] == [("", None)] * 2
+
+
+JOIN = 2 * (8 * 8 + 8) + 8
+"""Of a layer that drafts: two vectors joined, each with its norm, and a norm before the head."""
+
+
+@pytest.mark.parametrize(
+    ("family", "keys", "layers", "each"),
+    [
+        ("deepseek_v3", {**LATENT, **EXPERTS, "first_k_dense_replace": 1, "num_nextn_predict_layers": 1}, 1,
+         MLA + NORMS + 5 * EXPERT + 36 + JOIN),
+        ("deepseek_v32", {**LATENT, **EXPERTS, **INDEX, "first_k_dense_replace": 1, "num_nextn_predict_layers": 1}, 1,
+         MLA + INDEXER + NORMS + 5 * EXPERT + 36 + JOIN),
+        ("nemotron_h", {"hybrid_override_pattern": "M*E-", "mamba_num_heads": 4, "mamba_head_dim": 4,
+                        "ssm_state_size": 3, "n_groups": 1, **EXPERTS, "moe_shared_expert_intermediate_size": 7,
+                        "num_nextn_predict_layers": 2}, 2, GQA + NORMS + 4 * 2 * 8 * 5 + 36 + 2 * 8 * 7 + JOIN),
+        ("llama", {"num_nextn_predict_layers": 0}, 0, 0),
+        ("mamba", {"expand": 2, "state_size": 3, "time_step_rank": 2, "conv_kernel": 4, "intermediate_size": None,
+                   "num_nextn_predict_layers": 1}, 0, 0),
+    ],
+)  # fmt: skip
+def test_layers_that_draft_are_read(family: str, keys: dict[str, Any], layers: int, each: int) -> None:
+    model = read(family, keys)
+    assert (len(model.drafts), model.draft_parameters) == (layers, layers * each)
+    assert model.parameters == read(family, {**keys, "num_nextn_predict_layers": 0}).parameters
+
+
+def test_more_layers_that_draft_than_the_model_has_are_refused() -> None:
+    with pytest.raises(FormatError, match="3 layers that draft, more than the 2 of the model"):
+        read("llama", {"num_nextn_predict_layers": 3})
 
 
 def test_a_tower_counts_in_memory_and_not_in_a_token() -> None:

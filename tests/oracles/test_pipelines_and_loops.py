@@ -10,7 +10,7 @@ from played import Row, rows_of, simulated
 from step_engine import Fleet
 from toy_models import AffineModel
 
-from infermodel.cost.dataflow import Stage
+from infermodel.cost.stages import Stage
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic

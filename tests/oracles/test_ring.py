@@ -13,8 +13,8 @@ from step_engine import Fleet
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
-from infermodel.cost.dataflow import Stage
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.stages import Stage
 
 
 def ring_fleet(layers: int, turns: float, fixed_s: float, per_context_s: float, share: float, seats: int) -> Fleet:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infermodel.metrics.objectives import objective
-from infermodel.report.plan_page import answers, plan_page
+from infermodel.report.plan_page import answers, line, plan_page, within_ranges
 from infermodel.report.plan_pictures import plan_pictures
 from infermodel.report.plan_story import PlanStory
 from infermodel.report.template import POLICY
@@ -40,6 +40,7 @@ FLEET: dict[str, Any] = {
     "simulated_sizes": 2,
     "reason": "",
 }
+WAFER = {"usd_per_h": 500.0, "usd_per_h_low": 500.0, "usd_per_h_high": 500.0}
 NO_FLEET = {"systems": 0, "least_usd_per_h": None, "simulated_sizes": 0, "best": False}
 
 
@@ -47,7 +48,7 @@ NO_FLEET = {"systems": 0, "least_usd_per_h": None, "simulated_sizes": 0, "best":
 def story() -> PlanStory:
     rows: list[dict[str, Any]] = [
         {**FLEET, "layout": 0, "candidate": "gpu", "best": True},
-        {**FLEET, "layout": 1, "candidate": "<wafer>", "best": False, "usd_per_h": 500.0, "speed_tok_s": 400.0},
+        {**FLEET, "layout": 1, "candidate": "<wafer>", "best": False, **WAFER, "speed_tok_s": 400.0},
         {**NO_FLEET, "layout": 2, "candidate": "gpu", "reason": "pruned: tpot_p90: 9 of 10 requests take longer"},
         {
             **NO_FLEET,
@@ -69,7 +70,24 @@ def story() -> PlanStory:
         rows=rows,
         words=["tensor_parallel 4", "as the base", "tensor_parallel 1", "tensor_parallel 2"],
         fleets=16,
+        rests_on={"gpu": "measured: 3 experiments"},
     )
+
+
+def test_each_layout_says_what_its_figures_rest_on(story: PlanStory) -> None:
+    assert [line(story, row).rests_on for row in story.with_fleet] == ["measured: 3 experiments", ""]
+    assert plan_page(story, {}).count("<small>measured: 3 experiments</small>") == 1
+
+
+def test_an_order_within_the_ranges_of_prices_is_told(story: PlanStory) -> None:
+    assert within_ranges(story) == []  # $500 for certain, against $40 to 70
+    rows = [dict(row) for row in story.rows]
+    rows[1] |= {"usd_per_h": 80.0, "usd_per_h_low": 69.0, "usd_per_h_high": 90.0}
+    close = replace(story, rows=rows)
+    assert within_ranges(close) == ["Which is cheapest lies within the ranges of the prices: <wafer> may cost less."]
+    assert answers(close)[1] == within_ranges(close)[0]
+    alike = replace(story, rows=[{**row, "candidate": "gpu"} for row in rows])
+    assert within_ranges(alike) == []  # layouts of one candidate have one price
 
 
 def test_the_answer_is_the_cheapest_and_the_fastest_and_what_was_simulated(story: PlanStory) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infermodel.cost.step import Batch, KvMemory, Ramp, StepCost
+from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.least_step import LeastStep
+from infermodel.cost.step import Batch, Ramp, StepCost
 from infermodel.scenario import ResolvedScenario, load, resolve
 
 TEXT = """
@@ -27,10 +29,17 @@ class ConstantModel:
     idle_w: float = 100.0
     peak_flops: float = 1e15
     peak_bandwidth: float = 1e12
+    devices: int = 1
 
     @property
     def kv_memory(self) -> KvMemory:
         return KvMemory(16 * 100_000, 16, 1.0, 0.0)
+
+    def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
+        return running, 1
+
+    def least_laws(self) -> tuple[LeastStep, ...]:
+        return ()
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         return 1 << 40

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from search_cases import ConstantModel, one_server
 
-from infermodel.cost.step import KvMemory
+from infermodel.cost.block_pool import KvMemory
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.capacity import (

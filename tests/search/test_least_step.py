@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.least_step import LeastStep, seen_s
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.cost.work import chunk_pairs
 from infermodel.scenario import load, resolve
-from infermodel.search.least_step import LeastStep, least_steps, seen_s
 
 SERVICE = """\
 title: t
@@ -70,7 +70,7 @@ def test_no_step_beats_its_laws(models, name, contexts, chunks, finishing) -> No
         return
     model, finishing = models[name], min(finishing, len(chunks))
     took_s = model.step(batch_of(model, contexts, chunks, finishing)).latency_s
-    laws = least_steps(model)
+    laws = model.least_laws()
     assert laws
     for law in laws:
         assert took_s >= least_s(law, contexts, chunks, finishing) * (1 - 1e-12)
@@ -87,14 +87,14 @@ def test_no_step_beats_its_laws(models, name, contexts, chunks, finishing) -> No
 )
 @settings(max_examples=400, deadline=None)
 def test_more_tokens_never_take_less_by_a_law(models, name, n, m, more, further) -> None:
-    for law in least_steps(models[name]):
+    for law in models[name].least_laws():
         assert law.fixed_s(n + more, m + further) >= law.fixed_s(n, m) * (1 - 1e-12) if n + m else True
 
 
 def test_the_law_of_gpus_is_their_step_where_they_only_decode(models) -> None:
     model = models["8b"]
     assert isinstance(model, GpuStepModel)
-    (law,) = least_steps(model)
+    (law,) = model.least_laws()
     contexts = [1000] * 128
     took_s = model.step(batch_of(model, contexts, [], 0)).latency_s
     assert least_s(law, contexts, [], 0) == pytest.approx(took_s, rel=1e-12)

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_cases import one_server
 
+from infermodel.cost.least_step import LeastStep
 from infermodel.experiment.run import replicate
 from infermodel.metrics.objectives import objective
 from infermodel.scenario import load, resolve
 from infermodel.search.demand import Demand, drawn, promises
-from infermodel.search.least_step import LeastStep
 from infermodel.search.plan_bounds import (
     Charge,
     contexts,

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from infermodel.cost.block_pool import WindowGroups
-from infermodel.cost.step import KvMemory
+from infermodel.cost.block_pool import KvMemory, WindowGroups
 from infermodel.engine import Findable
 from infermodel.simulation import Limits
 from infermodel.simulation.memory.ledger import BrokenLedger
 from infermodel.simulation.memory.memory import HERE, NOTHING, Memory
 from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.replica.prompts import Prefill, Prompts
 from infermodel.workload.requests import Requests
 
 
@@ -290,3 +290,18 @@ def test_without_a_prefix_cache_nothing_is_found() -> None:
     assert replica.log.holding[0] == -1
     replica.end(0)
     assert replica.counts == (10, 0)
+
+
+@pytest.mark.parametrize(("ahead", "in_last_step", "left"), [(False, 4, 3), (True, 6, 4)])
+def test_a_prompt_gives_back_what_is_behind_its_window_step_by_step(ahead: bool, in_last_step: int, left: int) -> None:
+    """Four steps of 32 tokens: eight blocks of all layers, and eight of those with a window of 32, of which some are
+    back before the last step. It computes tokens 96 to 127, and token 96 looks back on token 65, in the fifth block.
+    An engine that composes the last step while the third runs still holds what token 64 looks back on, token 33. After
+    the four, token 128 looks back on 97, and three blocks are the least that is held; composed ahead, on 65 as before.
+    """
+    memory = Replica([-1], blocks=40, prompt=160, windows=(WindowGroups(32, 1, 3, 5),)).memory
+    prompts = Prompts(memory, ahead=ahead)
+    prompts.prefills.append(Prefill(0, 160, 0, 32))
+    assert prompts.growth_of_all(4) == 8 + in_last_step
+    assert prompts.advance(4) == (128, [])
+    assert memory.used == 8 + left

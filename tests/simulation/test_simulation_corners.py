@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.memory.ledger import BrokenLedger, Ledger
 from infermodel.simulation.pool.load import LoadIndex
+from infermodel.simulation.pool.router import PoolView
+from infermodel.tables import PoolRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
 from infermodel.workload.quotas import Buckets, RateLimit
@@ -103,3 +105,32 @@ def test_a_key_is_let_in_at_the_instant_that_it_was_told() -> None:
     told = key.take(1.6, 10)
     assert told == 3 * 0.7
     assert key.take(told, 10) == told
+
+
+def test_a_service_of_several_pools_says_so_and_adds_nothing_up() -> None:
+    trace = TraceTraffic(Requests(np.zeros(1), np.array([8]), np.array([2]), np.zeros(1, np.int64), np.array([-1])))
+    spec = one_pool("s", AffineModel(0.01), trace, Limits(8, 256, 4096))
+    for pools in ((), 2 * spec.pools):
+        with pytest.raises(ValueError, match=f"'s' has {len(pools)} pools"):
+            replace(spec, pools=pools)
+    (record,) = simulate([spec], 1, Horizon())
+    twofold = replace(record, pools=2 * record.pools)
+    for name in (field.name for field in fields(PoolRecord)):
+        assert getattr(record, name) is getattr(record.pool, name)
+        with pytest.raises(ValueError, match="'s' has 2 pools: say which"):
+            getattr(twofold, name)
+
+
+def test_a_router_sees_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long prompts to the last replica, short ones to the others in turn; six requests of two lengths."""
+
+    def by_length(request: int, pool: PoolView) -> int:
+        return pool.up[-1] if pool.columns.prompt_tokens[request] > 100 else pool.up[pool.turn % 2]
+
+    monkeypatch.setattr("infermodel.simulation.pool.pool.ROUTERS", {"by_length": by_length})
+    prompts = np.array([50, 200, 60, 300, 70, 80])
+    one = np.ones(6, np.int64)
+    trace = TraceTraffic(Requests(np.arange(6.0), prompts, 2 * one, 0 * one, -one))
+    spec = one_pool("s", AffineModel(0.01), trace, Limits(8, 256, 4096), replicas=3, router="by_length")
+    (record,) = simulate([spec], 1, Horizon())
+    assert record.requests.replica.tolist() == [0, 2, 0, 2, 0, 1]

@@ -15,7 +15,7 @@ from infermodel.formats import mooncake
 from infermodel.formats.columns import trace_columns
 from infermodel.formats.turns import text_ids
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import REJECTED, ServiceRecord
 from infermodel.workload.requests import Requests
 from infermodel.workload.trace import requests_of
@@ -27,7 +27,7 @@ def played(requests: Requests, horizon: Horizon = Horizon(), **changes: object) 
     window = {key: changes.pop(key) for key in ("repeat", "rate_scale", "from_s", "to_s") if key in changes}
     limits = changes.pop("limits", Limits(64, 100_000, 8192, prefix_caching=True))
     traffic = TraceTraffic(requests, **window)  # type: ignore[arg-type]
-    spec = ServiceSpec("s", AffineModel(), traffic, limits, ingress_s=0.004, egress_s=0.002, **changes)  # type: ignore[arg-type]
+    spec = one_pool("s", AffineModel(), traffic, limits, ingress_s=0.004, egress_s=0.002, **changes)  # type: ignore[arg-type]
     (record,) = simulate([spec], 1, horizon)
     check_laws(record)
     return record

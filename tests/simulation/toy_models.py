@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infermodel.cost.block_pool import WindowGroups
-from infermodel.cost.step import Batch, KvMemory, Ramp, StepCost
+from infermodel.cost.block_pool import KvMemory, WindowGroups
+from infermodel.cost.least_step import LeastStep
+from infermodel.cost.step import Batch, Ramp, StepCost
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class AffineModel:
     idle_w: float = 100.0
     peak_flops: float = 1e15
     peak_bandwidth: float = 1e12
+    devices: int = 1
 
     @property
     def kv_memory(self) -> KvMemory:
@@ -44,6 +46,12 @@ class AffineModel:
             windows=self.pooled,
             ranks=self.ranks,
         )
+
+    def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
+        return running, 1
+
+    def least_laws(self) -> tuple[LeastStep, ...]:
+        return ()
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         return self.slots

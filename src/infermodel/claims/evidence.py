@@ -9,7 +9,7 @@ from typing import Any
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import speculative_model
-from infermodel.cost.step import Batch, StepModel, Windowed
+from infermodel.cost.step import Batch, StepModel
 from infermodel.experiment import Capacity, Result, ServiceResult
 from infermodel.hardware import System
 from infermodel.scenario.resolved import ResolvedService
@@ -72,8 +72,7 @@ def rebuilt(service: ResolvedService, system: System, **layout: Any) -> StepMode
 
 def alone(model: StepModel, context: int, sequences: int = 1) -> Batch:
     """A decode step of so many equal sequences."""
-    windows = tuple(Windowed(sequences * min(context, w), sequences * (context < w)) for w in model.windows)
-    return Batch(sequences, sequences * context, context, windows)
+    return Batch.alike(model.windows, sequences, context)
 
 
 def speed_tok_s(model: StepModel, context: int, sequences: int = 1) -> float:

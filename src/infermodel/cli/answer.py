@@ -10,11 +10,13 @@ from infermodel.deploy import deployment_lines
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.run import questions_of, tenants_of
+from infermodel.experiment.trust import rests_on
 from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.tenants import TenantSummary
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.refused import rejections
 from infermodel.scenario import ResolvedScenario
+from infermodel.scenario.resolved import ResolvedService
 
 
 def preview(scenario: ResolvedScenario) -> str:
@@ -56,6 +58,7 @@ def answer(
     if capacities:
         parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
     parts += ["At the offered load:", aligned(offered_rows(result.services, capacities))]
+    parts += ["What the figures rest on:", aligned(trust_rows(result.scenario.services))]
     if bands:
         parts += ["The same within the uncertainty of the constants:", aligned(uncertainty_rows(bands))]
     tenants = [row for each in result.services for row in tenants_of(each, result.window)]
@@ -164,6 +167,11 @@ def offered_rows(services: Sequence[ServiceResult], capacities: Sequence[Capacit
             )
         )
     return [row[:9] + row[10:] for row in rows] if not found else rows
+
+
+def trust_rows(services: Sequence[ResolvedService]) -> list[tuple[str, ...]]:
+    """A line for each service: whether the model was held against servers of its device and engine."""
+    return [("service", "rests on"), *((each.name, rests_on(each.system.device, each.engine)) for each in services)]
 
 
 def uncertainty_rows(bands: Sequence[AnswerBand]) -> list[tuple[str, ...]]:

@@ -84,7 +84,7 @@ def story_of(planned: Planned) -> PlanStory:
     """What the page and the pictures tell."""
     from infermodel.report.plan_story import PlanStory
     from infermodel.scenario import load, resolve
-    from infermodel.search.plan_table import asked_of, devices_of, plan_rows, traffic_of, words_of
+    from infermodel.search.plan_table import asked_of, devices_of, plan_rows, traffic_of, trust_of, words_of
 
     plan, service = planned.plan, asked_of(planned)
     base = resolve(load(plan.base_path))
@@ -97,6 +97,7 @@ def story_of(planned: Planned) -> PlanStory:
         most_systems=plan.most_systems,
         replications=plan.replications,
         devices=devices_of(planned),
+        rests_on=trust_of(planned),
         rows=plan_rows(planned),
         words=[words_of(each.layout.settings) for each in planned.options],
         fleets=planned.fleets,
@@ -110,7 +111,8 @@ def answer(planned: Planned) -> list[str]:
     from infermodel.deploy import deployment_lines
     from infermodel.report.human import number, seconds, usd, watts
     from infermodel.report.human import share as percent
-    from infermodel.search.plan_table import best_fleet, words_of
+    from infermodel.report.plan_page import within_ranges
+    from infermodel.search.plan_table import best_fleet, trust_of, words_of
 
     best = planned.best
     if best is None:
@@ -120,6 +122,7 @@ def answer(planned: Planned) -> list[str]:
             f"Cheapest: {best.systems} + {planned.plan.spares} spare {best.layout.candidate.title}, "
             f"{words_of(best.layout.settings)}: {usd(best.usd_per_h)}/h, {usd(best.usd_per_mtok)}/Mtok."
         ]
+        said += within_ranges(story_of(planned))
     said.append("")
     for each in sorted(planned.options, key=lambda option: (option.usd_per_h, option.layout.number)):
         name = f"{each.layout.candidate.title} ({words_of(each.layout.settings)})"
@@ -131,6 +134,7 @@ def answer(planned: Planned) -> list[str]:
             f"{usd(each.usd_per_h)}/h, {usd(each.usd_per_mtok)}/Mtok, {percent(each.utilisation)} busy, "
             f"{number(each.speed_tok_s)} tok/s a user, TTFT p99 {seconds(each.ttft_p99_s)}"
         )
+    said += ["", *(f"  {title} rests on: {words}" for title, words in trust_of(planned).items())]
     pruned = sum(each.reason.startswith("pruned") for each in planned.options)
     said += [
         "",

@@ -48,7 +48,7 @@ def validate(
     experiments, or a folder of results of load generators.
     """
     from infermodel.fidelity import accuracy, page
-    from infermodel.fidelity.rows import METRICS, RowError, read_rows
+    from infermodel.fidelity.rows import METRICS, UNSAID, RowError, read_rows
     from infermodel.fidelity.rows import drafted as speculated
     from infermodel.fidelity.validate import accuracy_csv, predictions_csv
     from infermodel.fidelity.validate import validate as play
@@ -76,7 +76,9 @@ def validate(
             shares = speculated(draft, drafted, acceptance)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        rows = tuple(row if row.draft else replace(row, draft=draft, acceptance=shares) for row in rows)
+        rows = tuple(
+            row if row.draft not in ("", UNSAID) else replace(row, draft=draft, acceptance=shares) for row in rows
+        )
     with progress(f"playing {len(rows)} experiments", quiet=quiet):
         predictions = play(rows, folder, jobs=jobs)
     metrics = [metric for metric in METRICS if any(metric in row.measured for row in rows)]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from infermodel.architecture import Attention, CompressedAttention, GroupedAttention
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.kernels import has_units
 from infermodel.cost.replica import GpuReplica
-from infermodel.cost.step import FOREVER, Chunk
+from infermodel.cost.step import Chunk
 from infermodel.cost.work import Shard, chunk_context, chunk_pairs, looks
 
 SOFTMAX_CHANNELS = 64

@@ -7,9 +7,12 @@ those whose layers have a window give back what has left it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
+
+from infermodel.cost.forever import FOREVER
 
 STATE = 0
 """The window of layers that keep a state in place of tokens."""
@@ -116,3 +119,98 @@ def block_bytes(
         ceil(count / groups[window]) * bytes_per_token[window] / count for window, count in layers.items() if count
     )
     return block_tokens * max(widest)
+
+
+@dataclass(frozen=True, slots=True)
+class KvMemory:
+    """Room for keys and values on one replica.
+
+    Attributes:
+        tokens: tokens of context that fit, whole blocks; with windows, as many as sequences of the longest served
+            context have that fit at once.
+        block_tokens: tokens of a block.
+        bytes_per_token: over all devices of the replica.
+        weights_bytes: weights on all devices of the replica.
+        longest: tokens of the longest single sequence that fits; 0: as many as all.
+        pool: blocks that groups of layers share; 0: those of `tokens`.
+        block_bytes: of a block of the pool on all devices; 0: of as many tokens.
+        whole: groups of layers that see everything.
+        windows: groups of those that see a window.
+        ranks: of data-parallel attention, each with an equal part in which all of a sequence lies.
+    """
+
+    tokens: int
+    block_tokens: int
+    bytes_per_token: float
+    weights_bytes: float
+    longest: int = 0
+    pool: int = 0
+    block_bytes: float = 0.0
+    whole: int = 1
+    windows: tuple[WindowGroups, ...] = ()
+    ranks: int = 1
+
+    @property
+    def blocks(self) -> int:
+        """Of the pool."""
+        return self.pool or self.tokens // self.block_tokens
+
+    @property
+    def groups(self) -> int:
+        """Of layers, of both kinds."""
+        return self.whole + sum([each.groups for each in self.windows])
+
+    @property
+    def fits_alone(self) -> int:
+        """Tokens of the longest sequence that can be held at all."""
+        return self.alone_in(self.blocks // self.ranks)
+
+    @property
+    def of_rank(self) -> KvMemory:
+        """A rank's part, whole blocks.
+
+        >>> KvMemory(tokens=100, block_tokens=8, bytes_per_token=1.0, weights_bytes=0.0, ranks=2).of_rank.tokens
+        48
+        """
+        if self.ranks == 1:
+            return self
+        tokens = self.tokens // self.ranks // self.block_tokens * self.block_tokens
+        return replace(self, tokens=tokens, pool=self.pool // self.ranks, ranks=1)
+
+    def alone_in(self, pool: int) -> int:
+        """Tokens of the longest sequence that a pool of so many blocks holds.
+
+        >>> window = WindowGroups(128, 1, 9, 1033)  # gpt-oss: 1,033 blocks of a window while a prompt is computed
+        >>> memory = KvMemory(0, 16, 1.0, 0.0, windows=(window,))
+        >>> memory.alone_in(9233), memory.alone_in(9)  # 8,200 blocks and 1,033; 4 and 5
+        (131200, 64)
+        """
+        if not self.whole and sum(each.groups * each.most for each in self.windows) <= pool:
+            return FOREVER
+        return (bisect_right(range(pool + 1), pool, key=self.charged) - 1) * self.block_tokens
+
+    def charged(self, blocks: int) -> int:
+        """Blocks of the pool that a prompt of so many blocks is charged at most: windows hold what is under way beside
+        what they see, and may begin within a block (vLLM 0.33.0).
+        """
+        return self.whole * blocks + sum(each.groups * min(blocks + 1, each.most) for each in self.windows)
+
+    @property
+    def in_whole(self) -> int:
+        """Tokens of contexts that lie in memory at most; layers that see everything hold all of them."""
+        return self.blocks * self.block_tokens // self.whole if self.whole else FOREVER
+
+    def sequences(self, context: float) -> float:
+        """How many sequences of this mean context decode at once.
+
+        >>> KvMemory(160, 16, 1.0, 0.0).sequences(40)
+        4.0
+        >>> window = WindowGroups(128, 1, 9, 1033)
+        >>> KvMemory(0, 16, 1.0, 0.0, pool=7200, windows=(window,)).sequences(1008)  # 63 and 9 blocks each
+        100.0
+        """
+        if not self.windows:
+            return self.tokens / context
+        block = self.block_tokens
+        held = self.whole * context + sum(each.groups * min(context, each.held * block) for each in self.windows)
+        return self.blocks * block / held

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from infermodel.cost.attention import AttentionRate, PromptLoad, prompt_load, steps_to_window
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.record import Record
-from infermodel.cost.step import FOREVER, Batch, Chunk
+from infermodel.cost.step import Batch, Chunk
 
 
 class Load(Record):

@@ -10,93 +10,22 @@ on one token at a time. Both are linear in the step number, so ramps are exact. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor
 from typing import NamedTuple
 
-from infermodel.architecture import PRECISION_BYTES, Attention, ModelArchitecture
-from infermodel.cost.deployment import Precision
+from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.forever import FOREVER
+from infermodel.cost.least_laws import latency_law, stage_law
+from infermodel.cost.least_step import LeastStep
 from infermodel.cost.placement import Placement
-from infermodel.cost.step import Batch, Bound, Chunk, DecodeLine, KvMemory, Ramp, StepCost, Windowed
-from infermodel.cost.work import Shard, attention_flops_per_pair, chunk_pairs
+from infermodel.cost.stages import Stage, Work
+from infermodel.cost.step import Batch, Bound, Chunk, DecodeLine, Ramp, StepCost, Windowed
+from infermodel.cost.work import chunk_pairs
 
-ENDLESS = 1 << 40
-"""Steps of a ramp that nothing ends."""
-
-
-class Stage(NamedTuple):
-    """Layers of one kind, each a stage of the ring that holds a token for `fixed_s + per_context_s x context`.
-
-    Attributes:
-        layers: how many the model has.
-        fixed_s: seconds that do not depend on context.
-        per_context_s: seconds per token of context seen.
-        window: tokens of context that these layers see at most.
-    """
-
-    layers: int
-    fixed_s: float
-    per_context_s: float
-    window: int | None = None
-
-    def token_s(self, context: float) -> float:
-        """Seconds that one layer holds a token with this context (t_slot)."""
-        return self.fixed_s + self.per_context_s * (context if self.window is None else min(context, self.window))
-
-
-@dataclass(frozen=True)
-class Work:
-    """Useful operations and bytes per token, the numerators of mfu and mbu.
-
-    Attributes:
-        body_flops, head_flops: of one token through all layers, and of one sampled token through the head.
-        body_bytes, head_bytes: weights read for it.
-        token_kv_bytes: keys and values written for it.
-        context_flops, context_bytes: per token of context seen, first for layers that see all of it and then for each
-            window of the model, ascending.
-    """
-
-    body_flops: float
-    head_flops: float
-    body_bytes: float
-    head_bytes: float
-    token_kv_bytes: float
-    context_flops: tuple[float, ...]
-    context_bytes: tuple[float, ...]
-
-
-def attention_multiply_adds(attention: Attention) -> float:
-    """Multiply-adds of one layer per token and token of its context, latent attention absorbed.
-
-    >>> from infermodel.architecture import GroupedAttention
-    >>> attention_multiply_adds(GroupedAttention(heads=32, kv_heads=8, head_dim=128))
-    8192.0
-    """
-    return attention_flops_per_pair(attention, Shard(), absorbed=True) / 2
-
-
-def token_work(architecture: ModelArchitecture, precision: Precision) -> Work:
-    """Useful work of `architecture` per token, at 2 operations a multiply-add."""
-    weight, kv = PRECISION_BYTES[precision.weights], PRECISION_BYTES[precision.kv_cache]
-    groups: list[int | None] = [None, *architecture.windows]
-    flops, read = [0.0] * len(groups), [0.0] * len(groups)
-    body = 0
-    for layer, count in architecture.distinct_layers:
-        group = groups.index(layer.attention.window)
-        flops[group] += 2.0 * count * attention_multiply_adds(layer.attention)
-        read[group] += count * kv * layer.attention.kv_elements
-        body += count * layer.active_parameters(architecture.hidden)
-    return Work(
-        body_flops=2.0 * body,
-        head_flops=2.0 * architecture.head_parameters,
-        body_bytes=weight * body,
-        head_bytes=weight * architecture.head_parameters,
-        token_kv_bytes=architecture.kv_bytes_per_token(kv),
-        context_flops=tuple(flops),
-        context_bytes=tuple(read),
-    )
+FULL_RING = 4096
+"""Tokens that fill the slots of any ring many times over: there a token is priced by its slot."""
 
 
 class _Line(NamedTuple):
@@ -145,6 +74,16 @@ class Ring:
         """Power while no step runs: the same as with one."""
         return self.power_w
 
+    def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
+        """Those that fill the ring, so that a token costs the slots that it takes."""
+        return FULL_RING, -(-FULL_RING // prompt_tokens)
+
+    def least_laws(self) -> tuple[LeastStep, ...]:
+        """What a token takes round the ring, and what each kind of stage does in turn."""
+        stages = [(stage.fixed_s, stage.per_context_s, stage.window) for stage in self.stages]
+        laws = [stage_law(*stage, prompt_tokens_per_slot=self.prompt_tokens_per_slot) for stage in stages]
+        return latency_law(self.token_latency_s, self.host_sequence_s), *laws
+
     def token_latency_s(self, context: float, sequences: int = 1) -> float:
         """Seconds of one token with this context round the ring when nothing is in its way (T)."""
         layers = 0.0
@@ -187,13 +126,13 @@ class Ring:
         first_s = latency + latency_slope * longest + gap * sequences
         slope_s = latency_slope
         occupied, occupied_slope = slot * sequences + slot_slope * context, slot_slope * sequences
-        steps = ENDLESS
+        steps = FOREVER
         if occupied > first_s:
             if slope_s > occupied_slope:
-                steps = int(min(ENDLESS, (occupied - first_s) / (slope_s - occupied_slope))) + 1
+                steps = int(min(FOREVER, (occupied - first_s) / (slope_s - occupied_slope))) + 1
             first_s, slope_s, bound = occupied, occupied_slope, "compute"
         elif occupied_slope > slope_s:
-            steps = int(min(ENDLESS, (first_s - occupied) / (occupied_slope - slope_s))) + 1
+            steps = int(min(FOREVER, (first_s - occupied) / (occupied_slope - slope_s))) + 1
         return Ramp(
             steps, first_s, slope_s, power * first_s, power * slope_s,
             flops * sequences + c_flops * context, c_flops * sequences,
@@ -226,10 +165,10 @@ class Ring:
         work, per_slot, prompt_tokens = self.work, self.prompt_tokens_per_slot, _prompt_tokens(batch)
         lines = self._lines(batch, by_window)
         first_s, slope_s, bound = max(lines)
-        steps = ENDLESS
+        steps = FOREVER
         for other_s, other_slope_s, _ in lines:
             if other_slope_s > slope_s:
-                steps = min(steps, int(min(ENDLESS, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
+                steps = min(steps, int(min(FOREVER, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
         decoded = batch.sequences * batch.tokens_each
         sampled, read = decoded + batch.finishing_chunks, decoded + prompt_tokens / per_slot
         flops = work.body_flops * (decoded + prompt_tokens) + work.head_flops * sampled
@@ -318,8 +257,8 @@ def _group(window: int | None, contexts: int, growing: int, batch: Batch) -> _Gr
         batch.tokens_each,
         batch.finishing_chunks,
     )
-    limit = ENDLESS if window is None else window
-    steps = ENDLESS if window is None else _growing_steps(window, contexts, growing, batch)
+    limit = FOREVER if window is None else window
+    steps = FOREVER if window is None else _growing_steps(window, contexts, growing, batch)
     prompt, prompt_growth = 0.0, 0
     for chunk in batch.chunks:
         prompt += chunk_pairs(chunk, window)
@@ -356,14 +295,14 @@ def _chunk_growth(chunk: Chunk, window: int | None) -> int:
 
 def _chunk_steps(chunk: Chunk, window: int) -> int:
     if chunk.before + 1 >= window:
-        return ENDLESS
+        return FOREVER
     return max(1, (window - chunk.before) // chunk.new)
 
 
 def _growing_steps(window: int, contexts: int, growing: int, batch: Batch) -> int:
     """Steps until a decoding sequence may reach the window, from what the sums say of the longest one below it."""
     if not growing:
-        return ENDLESS
+        return FOREVER
     if batch.longest_context < window:
         longest = batch.longest_context
     else:
@@ -372,16 +311,3 @@ def _growing_steps(window: int, contexts: int, growing: int, batch: Batch) -> in
     if batch.tokens_each == 1:
         return window - longest + 1
     return (window - 1 - longest) // batch.tokens_each + 1
-
-
-def peak(rates: Mapping[str, float], precision: str) -> float:
-    """Peak rate at a precision: formats of one width stand for each other, and the slowest known one for all others.
-
-    >>> peak({"fp16": 188e12, "int8": 750e12}, "bf16") / 1e12
-    188.0
-    """
-    same = {"bf16": "fp16", "fp16": "bf16", "fp8": "int8", "int8": "fp8", "mxfp4": "fp4", "nvfp4": "fp4", "int4": "fp4"}
-    for name in (precision, same.get(precision, precision)):
-        if name in rates:
-            return rates[name]
-    return min(rates.values())

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Literal, NamedTuple
 
-from infermodel.architecture import PRECISION_BYTES, CompressedAttention, ExpertFeedForward, LatentAttention, Layer
+from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, Layer
 from infermodel.cost.attention import attention_width
-from infermodel.cost.graphs import largest_captured, padded
+from infermodel.cost.graphs import padded
 from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
+from infermodel.cost.launches import SAMPLING_KERNELS
 from infermodel.cost.layers import blocks, mixers
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.states import state_work
@@ -18,24 +19,6 @@ from infermodel.cost.work import LinearOperator, bytes_per_weight, head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
-
-SMALL_KERNELS = 4
-"""Of a layer besides multiplications and attention: two norms, rotation with the cache write, activation."""
-
-SMALL_KERNELS_EXPERTS = 12
-"""Further ones of a layer with experts: choice, sorting, padding and gathering of tokens, scales, weighing, sum. How
-long they take is the engine's `expert_layer_s` where that is known."""
-
-SMALL_KERNELS_LATENT = 6
-"""Further ones of latent attention: two norms, splitting and joining, and the absorbed projections' layouts. How long
-they take is the engine's `latent_layer_s` where that is known."""
-
-SAMPLING_KERNELS = 4
-"""Of a step: from logits to tokens."""
-
-
-SMALL_KERNELS_STATE = 3
-"""Further ones of a recurrence: the convolution, its gates, and the norm of what it gives."""
 
 
 class FixedPart(NamedTuple):
@@ -54,9 +37,19 @@ class FixedPart(NamedTuple):
     bytes: float
 
 
-Kernels = dict[tuple[int, int], tuple[tuple[KernelTime, ...], ...]]
-"""Of each kind of layer, by tokens that dense operators and experts see; remembered, since prompts of all lengths meet
-the same numbers."""
+class Kernels:
+    """Kernels that have been worked out.
+
+    Attributes:
+        layers: of each kind of layer, by the tokens that dense operators and experts see.
+        heads: of the output head and the sampling, by the tokens sampled.
+    """
+
+    __slots__ = ("heads", "layers")
+
+    def __init__(self) -> None:
+        self.layers: dict[tuple[int, int], tuple[tuple[KernelTime, ...], ...]] = {}
+        self.heads: dict[int, tuple[KernelTime, KernelTime]] = {}
 
 
 def fixed_part(
@@ -104,7 +97,7 @@ def _part(
     stages, groups, places = deployment.pipeline_parallel, deployment.data_parallel, replica.places
     everywhere = ceil((decode_tokens + max(prompt_tokens, dealt / groups)) / stages)
     rows = ceil((decode_tokens + dealt) / places)
-    replays = rows <= largest_captured(deployment, replica.engine, prompts=prompt_tokens > 0)
+    replays = rows <= replica.captured(prompts=prompt_tokens > 0)
     run, run_everywhere = _padded_rows(replica, decode_tokens, prompt_tokens, rows, everywhere)
     work = step_work(
         replica,
@@ -118,7 +111,7 @@ def _part(
         (run, run_everywhere),
         remembered,
     )
-    eager_s = 0.0 if replays else max(0.0, launching_s(replica) - work.device_s)
+    eager_s = 0.0 if replays else max(0.0, replica.launching_s - work.device_s)
     engine = replica.engine
     host_s = eager_s + engine.host_step_s + engine.host_sequence_s * (decode_tokens / places + ceil(finishing / groups))
     rest: tuple[tuple[Bound, float], ...] = (("network", work.network_s), ("latency", work.floor_s), ("host", host_s))
@@ -208,7 +201,7 @@ def step_work(
                 flops += count * states.flops
                 moved += count * states.bytes
     if side != "experts":
-        for kernel in head_kernels(replica, rows.sampled):
+        for kernel in head_kernels(replica, rows.sampled, remembered):
             compute_s += kernel.compute_s
             memory_s += kernel.memory_s
             floor_s += kernel.floor_s
@@ -220,17 +213,25 @@ def step_work(
     return Work(compute_s, memory_s, floor_s, network_s, flops * copies, moved * copies)
 
 
-def head_kernels(replica: GpuReplica, sampled: int) -> tuple[KernelTime, KernelTime]:
-    """The output head and the sampling of so many tokens."""
-    device, constants = replica.device, replica.constants
-    operator = head_operator(replica.architecture, replica.shard)
-    head = gemm(operator, sampled, device, constants, weight_bytes=2.0, compute=replica.half)
-    return head, elementwise(
-        SAMPLING_KERNELS * constants.elementwise_floor_s,
-        sampled * replica.architecture.vocabulary * 8.0,
-        device,
-        constants,
-    )
+def head_kernels(replica: GpuReplica, sampled: int, remembered: Kernels | None = None) -> tuple[KernelTime, KernelTime]:
+    """The output head and the sampling of so many tokens, remembered."""
+    found = remembered.heads.get(sampled) if remembered is not None else None
+    if found is None:
+        device, constants = replica.device, replica.constants
+        operator = head_operator(replica.architecture, replica.shard)
+        head = gemm(operator, sampled, device, constants, weight_bytes=2.0, compute=replica.half)
+        found = (
+            head,
+            elementwise(
+                SAMPLING_KERNELS * constants.elementwise_floor_s,
+                sampled * replica.architecture.vocabulary * 8.0,
+                device,
+                constants,
+            ),
+        )
+        if remembered is not None:
+            remembered.heads[sampled] = found
+    return found
 
 
 def _padded_rows(
@@ -240,12 +241,11 @@ def _padded_rows(
 
     A prompt that joins decoding sequences never makes the step smaller, so what they would be padded to is the least.
     """
-    engine, deployment, groups = replica.engine, replica.deployment, replica.deployment.data_parallel
-    sizes = engine.graph_sizes
+    sizes, groups = replica.engine.graph_sizes, replica.deployment.data_parallel
     if not sizes:
         return rows, everywhere
-    largest = largest_captured(deployment, engine, prompts=prompt_tokens > 0)
-    decoding = padded(ceil(decode_tokens / replica.places), sizes, largest_captured(deployment, engine, prompts=False))
+    largest = replica.captured(prompts=prompt_tokens > 0)
+    decoding = padded(ceil(decode_tokens / replica.places), sizes, replica.captured(prompts=False))
     each = max(decoding, padded(ceil(everywhere / groups), sizes, largest))
     return max(decoding, padded(rows, sizes, largest)), max(everywhere, each * groups)
 
@@ -254,7 +254,7 @@ def _of_layers(
     replica: GpuReplica, rows: int, everywhere: int, remembered: Kernels | None, side: Side
 ) -> tuple[tuple[KernelTime, ...], ...]:
     """Kernels of each kind of layer, remembered."""
-    found = remembered.get((rows, everywhere)) if remembered is not None else None
+    found = remembered.layers.get((rows, everywhere)) if remembered is not None else None
     if found is None:
         found = tuple(
             [
@@ -263,7 +263,7 @@ def _of_layers(
             ]
         )
         if remembered is not None:
-            remembered[rows, everywhere] = found
+            remembered.layers[rows, everywhere] = found
     return found
 
 
@@ -320,46 +320,9 @@ def layer_kernels(
         for operator in operators
         if operator.name == "experts_down"
     )
-    kernels.append(elementwise(floors_s(replica, layer) if side != "experts" else 0.0, passed, device, constants))
+    small_s = replica.floors_s(layer) if side != "experts" else 0.0
+    kernels.append(elementwise(small_s, passed, device, constants))
     return tuple(kernels)
-
-
-def small_kernels(layer: Layer) -> int:
-    """Kernels of a layer that multiply no weights and read no context."""
-    experts = SMALL_KERNELS_EXPERTS * isinstance(layer.feed_forward, ExpertFeedForward)
-    latent = SMALL_KERNELS_LATENT * isinstance(layer.attention, LatentAttention | CompressedAttention)
-    states = SMALL_KERNELS_STATE * (layer.recurrence is not None)
-    return SMALL_KERNELS * blocks(layer) // 2 + experts + latent + states
-
-
-def floors_s(replica: GpuReplica, layer: Layer) -> float:
-    """Seconds that small kernels of a layer take however little they move: so many floors, and what the engine's
-    kernels for experts and latents take on this device where served rows tell it."""
-    engine, floor_s = replica.engine.constants, replica.constants.elementwise_floor_s
-    count = small_kernels(layer) - fused_kernels(replica)
-    told_s = 0.0
-    if isinstance(layer.feed_forward, ExpertFeedForward) and "expert_layer_s" in engine:
-        count, told_s = count - SMALL_KERNELS_EXPERTS, told_s + engine["expert_layer_s"]
-    if isinstance(layer.attention, LatentAttention | CompressedAttention) and "latent_layer_s" in engine:
-        count, told_s = count - SMALL_KERNELS_LATENT, told_s + engine["latent_layer_s"]
-    return count * floor_s + told_s
-
-
-def fused_kernels(replica: GpuReplica) -> float:
-    """Small kernels of a layer that the engine does within its all-reduces: both norms, where it fuses them."""
-    return replica.engine.constants.get("fused_kernels", 0.0) if replica.deployment.tensor_parallel > 1 else 0.0
-
-
-def launching_s(replica: GpuReplica) -> float:
-    """Seconds of the host to launch a step kernel by kernel; 0 where nobody says how long a launch takes.
-
-    Steps that replay no captured graph (`graphs.largest_captured`) last as long at least.
-    """
-    engine = replica.engine.constants
-    reduced = 2 * (replica.deployment.tensor_parallel > 1)
-    others = 1 + reduced - fused_kernels(replica)
-    kernels = sum(count * (len(each) + small_kernels(layer) + others) for layer, count, each in replica.layers)
-    return engine.get("launch_s", 0.0) * kernels
 
 
 def layer_network_s(
@@ -394,6 +357,8 @@ def summed_s(replica: GpuReplica, payload: float, gpus: int) -> float:
     """Seconds in which `gpus` GPUs sum `payload` bytes held by each: inside each system, and then the sums, an equal
     part for each of its GPUs, over the network (Cho et al., BlueConnect, 2019).
     """
+    if gpus == 1:
+        return 0.0
     system, constants = replica.system, replica.constants
     systems = ceil(gpus / system.devices)
     inside = ceil(gpus / systems)

@@ -11,13 +11,17 @@ from typing import Final
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.attention import attention_rates
+from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.contexts import Contexts, Load, before_crossing
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.fixed import FixedPart, Kernels, fixed_part, prompts_dealt
+from infermodel.cost.forever import FOREVER
+from infermodel.cost.least_laws import gpu_law
+from infermodel.cost.least_step import LeastStep
 from infermodel.cost.memory import kv_memory
 from infermodel.cost.ranks import RankSteps
 from infermodel.cost.replica import gpu_replica
-from infermodel.cost.step import FOREVER, Batch, Bound, DecodeLine, KvMemory, Ramp, StepCost
+from infermodel.cost.step import Batch, Bound, DecodeLine, Ramp, StepCost
 from infermodel.engine import Engine
 from infermodel.hardware import System
 
@@ -40,12 +44,12 @@ class GpuStepModel:
         self.replica = gpu_replica(architecture, system, deployment, engine)
         device, gpus = self.replica.device, self.replica.gpus
         self.kv_memory: KvMemory = kv_memory(architecture, device, deployment, engine)
-        self.windows = architecture.windows
+        self.windows, self.devices = architecture.windows, gpus
         self.idle_w = device.power_idle_w * gpus
         self.peak_flops = device.peak_flops[self.replica.compute] * gpus
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
-        self._kernels: Kernels = {}
+        self._kernels = Kernels()
         self._fixed: dict[tuple[int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._lines = 0
@@ -53,6 +57,14 @@ class GpuStepModel:
         largest = deployment.max_batched_tokens * deployment.data_parallel * (1.0 / self._places)
         self._contexts = Contexts(attention_rates(self.replica), self._places, largest)
         self._ranks = RankSteps(self.replica) if deployment.data_parallel > 1 else None
+
+    def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
+        """What runs, and one prompt."""
+        return running, 1
+
+    def least_laws(self) -> tuple[LeastStep, ...]:
+        """That of kernels, contexts and prompts."""
+        return (gpu_law(self.replica),)
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """No limit of the hardware's own."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil
 
 from infermodel.cost.deployment import Deployment
-from infermodel.cost.step import FOREVER
+from infermodel.cost.forever import FOREVER
 from infermodel.engine import Engine
 
 WIDE = 4

@@ -6,10 +6,11 @@ t_layer = t_fix + bytes of the layer / (chips of the layer x install rate) (+ mo
 from __future__ import annotations
 
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, Layer, ModelArchitecture
-from infermodel.cost.dataflow import Ring, Stage, peak, token_work
+from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.placement import Sizes, choose_devices
-from infermodel.cost.step import KvMemory
+from infermodel.cost.stages import Stage, peak, token_work
 from infermodel.engine import Engine
 from infermodel.hardware import LpuDevice, System
 

@@ -12,11 +12,11 @@ from infermodel.architecture import (
     Layer,
     ModelArchitecture,
 )
-from infermodel.cost.block_pool import STATE, WindowGroups, aligned_block, block_bytes, groups_of
+from infermodel.cost.block_pool import STATE, KvMemory, WindowGroups, aligned_block, block_bytes, groups_of
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.layers import layer_bytes, state_bytes
 from infermodel.cost.layout import stage_layers
-from infermodel.cost.step import DoesNotFit, KvMemory
+from infermodel.cost.step import DoesNotFit
 from infermodel.cost.work import EXPERTS_ONLY, Formats, Shard, head_operator, kept_elements
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice

@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 from infermodel.cost.attention import attention_rates
 from infermodel.cost.contexts import Contexts, Load, before_crossing
-from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, launching_s, step_work
-from infermodel.cost.graphs import largest_captured, padded
+from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, step_work
+from infermodel.cost.forever import FOREVER
+from infermodel.cost.graphs import padded
 from infermodel.cost.replica import GpuReplica
-from infermodel.cost.step import FOREVER, Batch, Bound
+from infermodel.cost.step import Batch, Bound
 
 MOST_PARTS: Final = 1 << 16
 """Parts of steps that are remembered, some 20 MB."""
@@ -46,11 +47,11 @@ class RankSteps:
         self._contexts = Contexts(
             attention_rates(replica), self._stages, deployment.max_batched_tokens * (1.0 / self._stages)
         )
-        self._launching_s = launching_s(replica)
+        self._launching_s = replica.launching_s
         self._own: dict[tuple[OwnTokens, int], Work] = {}
         self._experts: dict[tuple[int, int], Work] = {}
-        self._own_kernels: Kernels = {}
-        self._experts_kernels: Kernels = {}
+        self._own_kernels = Kernels()
+        self._experts_kernels = Kernels()
 
     def slowest(self, batch: Batch) -> tuple[FixedPart, Load]:
         """The rank that sets the time of the next steps, with the FLOPs and bytes of all: what of it contexts do not
@@ -116,7 +117,7 @@ class RankSteps:
         and each is run with its own (vLLM 0.33.0, `coordinate_batch_across_dp`). A prompt that joins never makes the
         step smaller.
         """
-        stages, deployment, engine = self._stages, self._replica.deployment, self._replica.engine
+        stages, engine = self._stages, self._replica.engine
         decoding = prompts = dealt = most = rows = 0
         for own in tokens:
             decoding += own.decoding
@@ -125,10 +126,10 @@ class RankSteps:
             most = max(most, own.decoding)
             rows = max(rows, own.decoding + own.dealt)
         everywhere, rows = ceil((decoding + max(prompts, dealt)) / stages), ceil(rows / stages)
-        largest = largest_captured(deployment, engine, prompts=prompts > 0)
+        largest = self._replica.captured(prompts=prompts > 0)
         sizes, least = engine.graph_sizes, 0
         if sizes:
-            least = padded(ceil(most / stages), sizes, largest_captured(deployment, engine, prompts=False))
+            least = padded(ceil(most / stages), sizes, self._replica.captured(prompts=False))
             if rows <= largest:
                 least = max(least, padded(rows, sizes, largest))
         return everywhere, least, rows <= largest

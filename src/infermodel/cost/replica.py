@@ -8,7 +8,9 @@ from functools import cached_property
 from infermodel.architecture import PRECISION_BYTES, Layer, ModelArchitecture
 from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.deployment import Deployment
+from infermodel.cost.graphs import largest_captured
 from infermodel.cost.kernels import has_units, native_format
+from infermodel.cost.launches import floors_s, launching_s
 from infermodel.cost.layers import layer_operators
 from infermodel.cost.memory import formats_of, shard_of
 from infermodel.cost.work import Formats, LinearOperator, Shard
@@ -57,6 +59,24 @@ class GpuReplica:
     def formats(self) -> Formats:
         """Of the weights by part, where they are kept as published."""
         return formats_of(self.architecture, self.deployment)
+
+    def floors_s(self, layer: Layer) -> float:
+        """Seconds that small kernels of a layer take however little they move."""
+        return floors_s(layer, self.engine, self.deployment, self.constants.elementwise_floor_s)
+
+    @cached_property
+    def launching_s(self) -> float:
+        """Seconds of the host to launch a step kernel by kernel."""
+        return launching_s(self.layers, self.engine, self.deployment)
+
+    @cached_property
+    def _captured(self) -> tuple[int, int]:
+        alone, mixed = (largest_captured(self.deployment, self.engine, prompts=prompts) for prompts in (False, True))
+        return alone, mixed
+
+    def captured(self, *, prompts: bool) -> int:
+        """Tokens of the largest step that replays a graph, one with prompts or of decoding alone."""
+        return self._captured[prompts]
 
     @property
     def gpus(self) -> int:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.dataflow import Ring
-from infermodel.cost.step import Batch, KvMemory, StepModel
+from infermodel.cost.step import Batch, StepModel
 
 
 def expected_tokens(acceptance: float, drafted: int) -> float:

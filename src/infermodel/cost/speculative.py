@@ -15,15 +15,18 @@ from operator import mul
 
 from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
 from infermodel.cost import drafts
+from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.build import step_model
-from infermodel.cost.dataflow import ENDLESS, Ring
+from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.drafts import Drafter
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.graphs import of_rounds
+from infermodel.cost.least_step import LeastStep
 from infermodel.cost.placement import Placement, Sizes, best_cut, with_draft
 from infermodel.cost.speculation import expected_tokens_by_position, kv_memory_beside
-from infermodel.cost.step import Batch, DecodeLine, DoesNotFit, KvMemory, Ramp, StepCost, StepModel
+from infermodel.cost.step import Batch, DecodeLine, DoesNotFit, Ramp, StepCost, StepModel
 from infermodel.cost.wafer import draft_ring
 from infermodel.engine import Engine
 from infermodel.hardware import System, WaferDevice
@@ -94,13 +97,21 @@ class SpeculativeModel:
     ) -> None:
         self.model, self.draft, self.speculation, self.kv_memory = model, draft, speculation, kv_memory
         self.placement = placement
-        self.windows = model.windows
+        self.windows, self.devices = model.windows, model.devices
         self.idle_w, self.peak_flops, self.peak_bandwidth = model.idle_w, model.peak_flops, model.peak_bandwidth
         self._tokens = 1.0 if speculation.sampled else speculation.tokens_per_round
         self._budget = max_batched_tokens
         self._each = speculation.drafted + 1
         self._rings = _uniform(model, draft)
         self._sees_windows = draft is not None and draft.windows == model.windows
+
+    def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
+        """As of the model."""
+        return self.model.full_batch(running, prompt_tokens)
+
+    def least_laws(self) -> tuple[LeastStep, ...]:
+        """None is known: a round yields several tokens."""
+        return ()
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:
         """Prompt tokens of a round beside the verified ones, shared out over the steps that it stands for.
@@ -227,10 +238,10 @@ class SpeculativeModel:
             lines.append((drafted * draft.busy_s(bare), drafted * sequences * small.per_context_s))
         lines.append((ahead_s, ahead_slope_s))
         first_s, slope_s = max(lines)
-        steps = ENDLESS
+        steps = FOREVER
         for other_s, other_slope_s in lines:
             if other_slope_s > slope_s:
-                steps = min(steps, int(min(ENDLESS, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
+                steps = min(steps, int(min(FOREVER, (first_s - other_s) / (other_slope_s - slope_s))) + 1)
         verify = model.ramp(verifying)
         return Ramp(
             steps,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from math import inf
-from typing import ClassVar, Final, Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
-from infermodel.cost.block_pool import WindowGroups
+from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.forever import FOREVER
+from infermodel.cost.least_step import LeastStep
 from infermodel.cost.record import Record
 
 Bound = Literal["compute", "memory", "network", "latency", "host"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "network", "latency", "host")
-
-
-FOREVER: Final = 1 << 40
-"""Steps of a straight line that nothing ends."""
 
 
 class Chunk(Record):
@@ -79,6 +76,26 @@ class Batch(Record):
         self.chunks = chunks
         self.finishing_chunks = finishing_chunks
         self.ranks = ranks
+
+    @staticmethod
+    def alike(
+        windows: Sequence[int],
+        sequences: int,
+        context: int,
+        chunks: tuple[Chunk, ...] = (),
+        finishing_chunks: int = 0,
+    ) -> Batch:
+        """So many decoding sequences with one context, perhaps none, beside prompts.
+
+        Args:
+            windows: of the model.
+
+        >>> Batch.alike((100,), 3, 40).windowed, Batch.alike((100,), 3, 140).windowed
+        ((Windowed(context_tokens=120, growing=3),), (Windowed(context_tokens=300, growing=0),))
+        """
+        windowed = tuple([Windowed(sequences * min(context, w), sequences * (context < w)) for w in windows])
+        longest = context if sequences else 0
+        return Batch(sequences, sequences * context, longest, windowed, 1, chunks, finishing_chunks)
 
     def changed(
         self,
@@ -235,101 +252,6 @@ class DecodeLine(Record):
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class KvMemory:
-    """Room for keys and values on one replica.
-
-    Attributes:
-        tokens: tokens of context that fit, whole blocks; with windows, as many as sequences of the longest served
-            context have that fit at once.
-        block_tokens: tokens of a block.
-        bytes_per_token: over all devices of the replica.
-        weights_bytes: weights on all devices of the replica.
-        longest: tokens of the longest single sequence that fits; 0: as many as all.
-        pool: blocks that groups of layers share; 0: those of `tokens`.
-        block_bytes: of a block of the pool on all devices; 0: of as many tokens.
-        whole: groups of layers that see everything.
-        windows: groups of those that see a window.
-        ranks: of data-parallel attention, each with an equal part in which all of a sequence lies.
-    """
-
-    tokens: int
-    block_tokens: int
-    bytes_per_token: float
-    weights_bytes: float
-    longest: int = 0
-    pool: int = 0
-    block_bytes: float = 0.0
-    whole: int = 1
-    windows: tuple[WindowGroups, ...] = ()
-    ranks: int = 1
-
-    @property
-    def blocks(self) -> int:
-        """Of the pool."""
-        return self.pool or self.tokens // self.block_tokens
-
-    @property
-    def groups(self) -> int:
-        """Of layers, of both kinds."""
-        return self.whole + sum([each.groups for each in self.windows])
-
-    @property
-    def fits_alone(self) -> int:
-        """Tokens of the longest sequence that can be held at all."""
-        return self.alone_in(self.blocks // self.ranks)
-
-    @property
-    def of_rank(self) -> KvMemory:
-        """A rank's part, whole blocks.
-
-        >>> KvMemory(tokens=100, block_tokens=8, bytes_per_token=1.0, weights_bytes=0.0, ranks=2).of_rank.tokens
-        48
-        """
-        if self.ranks == 1:
-            return self
-        tokens = self.tokens // self.ranks // self.block_tokens * self.block_tokens
-        return replace(self, tokens=tokens, pool=self.pool // self.ranks, ranks=1)
-
-    def alone_in(self, pool: int) -> int:
-        """Tokens of the longest sequence that a pool of so many blocks holds.
-
-        >>> window = WindowGroups(128, 1, 9, 1033)  # gpt-oss: 1,033 blocks of a window while a prompt is computed
-        >>> memory = KvMemory(0, 16, 1.0, 0.0, windows=(window,))
-        >>> memory.alone_in(9233), memory.alone_in(9)  # 8,200 blocks and 1,033; 4 and 5
-        (131200, 64)
-        """
-        if not self.whole and sum(each.groups * each.most for each in self.windows) <= pool:
-            return FOREVER
-        return (bisect_right(range(pool + 1), pool, key=self.charged) - 1) * self.block_tokens
-
-    def charged(self, blocks: int) -> int:
-        """Blocks of the pool that a prompt of so many blocks is charged at most: windows hold what is under way beside
-        what they see, and may begin within a block (vLLM 0.33.0).
-        """
-        return self.whole * blocks + sum(each.groups * min(blocks + 1, each.most) for each in self.windows)
-
-    @property
-    def in_whole(self) -> int:
-        """Tokens of contexts that lie in memory at most; layers that see everything hold all of them."""
-        return self.blocks * self.block_tokens // self.whole if self.whole else FOREVER
-
-    def sequences(self, context: float) -> float:
-        """How many sequences of this mean context decode at once.
-
-        >>> KvMemory(160, 16, 1.0, 0.0).sequences(40)
-        4.0
-        >>> window = WindowGroups(128, 1, 9, 1033)
-        >>> KvMemory(0, 16, 1.0, 0.0, pool=7200, windows=(window,)).sequences(1008)  # 63 and 9 blocks each
-        100.0
-        """
-        if not self.windows:
-            return self.tokens / context
-        block = self.block_tokens
-        held = self.whole * context + sum(each.groups * min(context, each.held * block) for each in self.windows)
-        return self.blocks * block / held
-
-
 class StepModel(Protocol):
     """A replica's hardware, engine and model, as the simulation sees them. Pure: the same batch, the same answer."""
 
@@ -356,6 +278,23 @@ class StepModel(Protocol):
     @property
     def peak_bandwidth(self) -> float:
         """Of all the replica's devices, bytes/s, the denominator of mbu."""
+        ...
+
+    @property
+    def devices(self) -> int:
+        """How many the replica is spread over."""
+        ...
+
+    def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
+        """Sequences of a step by which an output token is priced, and such prompts of one by which input is.
+
+        Args:
+            running: decoding sequences of a busy replica, at least 1.
+        """
+        ...
+
+    def least_laws(self) -> tuple[LeastStep, ...]:
+        """Laws that each hold for every step; none where nothing is known."""
         ...
 
     def prompt_tokens_per_step(self, sequences: int, longest_context: int) -> int:

@@ -12,10 +12,11 @@ from dataclasses import replace
 from math import sqrt
 
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, Layer, ModelArchitecture
-from infermodel.cost.dataflow import Ring, Stage, attention_multiply_adds, peak, token_work
+from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.placement import Placement, choose_devices, roomiest
-from infermodel.cost.step import KvMemory
+from infermodel.cost.stages import Stage, attention_multiply_adds, peak, token_work
 from infermodel.engine import Engine
 from infermodel.hardware import System, WaferDevice
 

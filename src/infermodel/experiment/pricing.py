@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isnan
 
-from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
+from infermodel.cost.step import Batch, Chunk
 from infermodel.economics.band import NOTHING, Band
 from infermodel.economics.fleet import HourlyCost, colocation_usd_per_h, owned, power_usd_per_h, rented
 from infermodel.economics.tokens import (
@@ -22,9 +22,6 @@ from infermodel.economics.tokens import (
 from infermodel.experiment.result import Economics
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedService
-
-FULL_RING = 4096
-"""Tokens that fill the slots of any dataflow device many times over: there a token is priced by its slot."""
 
 
 def economics(service: ResolvedService, summary: Summary) -> Economics:
@@ -115,23 +112,13 @@ def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCount
     """
     model, prompt = service.step_model, max(1, round(summary.prompt_tokens_mean))
     context = prompt + max(1, round(summary.output_tokens_mean / 2))
-    if service.system.device.family == "gpu":
-        busy = summary.utilisation * summary.replicas
-        sequences = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
-        prompts = 1
-    else:
-        sequences = FULL_RING
-        prompts = -(-FULL_RING // prompt)
+    busy = summary.utilisation * summary.replicas
+    running = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
+    sequences, prompts = model.full_batch(running, prompt)
     chunks = (Chunk(prompt, 0),) * prompts
-    prefill = model.step(Batch(0, 0, 0, no_windows(model), 1, chunks, prompts)).latency_s / (prompts * prompt)
-    windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
-    decode = model.step(Batch(sequences, sequences * context, context, windows)).latency_s / sequences
+    prefill = model.step(Batch.alike(model.windows, 0, 0, chunks, prompts)).latency_s / (prompts * prompt)
+    decode = model.step(Batch.alike(model.windows, sequences, context)).latency_s / sequences
     return split(usd_per_h, tokens, prefill_s=prefill * tokens.uncached, decode_s=decode * tokens.output)
-
-
-def no_windows(model: StepModel) -> tuple[Windowed, ...]:
-    """The windowed sums of a batch without decoding sequences."""
-    return tuple(Windowed(0, 0) for _ in model.windows)
 
 
 def quoted_mix(service: ResolvedService, parts: Split) -> Band | None:

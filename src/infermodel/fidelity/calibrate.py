@@ -50,6 +50,7 @@ RELATED: Mapping[str, tuple[str, bool]] = {
     "gb300": ("b200", True),
     "mi325x": ("h100-sxm", False),
     "mi355x": ("h100-sxm", False),
+    "rubin": ("b200", False),
 }
 """Devices without tables: whose constants they take with their own datasheet's peaks, and whether they share its
 architecture."""

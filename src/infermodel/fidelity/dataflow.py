@@ -118,9 +118,14 @@ def effective_clock_hz(
 
 
 def refitted(system: System, engine: Engine | None = None) -> System:
-    """A system of wafers whose other constants were changed, its effective clock fitted again to the same speed."""
+    """A system of wafers whose other constants were changed, its effective clock fitted again to the same speed; as it
+    is where that clock was never fitted.
+    """
     device = system.device
     assert isinstance(device, WaferDevice)
+    clock = device.provenance.get("effective_clock_hz")
+    if clock is not None and clock.kind != "calibrated":
+        return system
     clock_hz = effective_clock_hz(system=system, engine=engine)
     return replace(system, device=replace(device, effective_clock_hz=clock_hz))
 

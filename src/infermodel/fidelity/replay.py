@@ -18,7 +18,7 @@ from infermodel.cost.drafts import eagle3, mtp
 from infermodel.cost.speculative import Speculation, speculative_model
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
-from infermodel.fidelity.rows import Row, RowError
+from infermodel.fidelity.rows import UNSAID, Row, RowError
 from infermodel.fidelity.server import Server, Skipped, deployment_of, given, server_of
 from infermodel.formats.columns import SECONDS, TOKENS, read_columns
 from infermodel.formats.text import FormatError
@@ -245,6 +245,8 @@ def speculation_of(row: Row, server: Server) -> Speculation | None:
     """
     if not row.draft:
         return None
+    if row.draft == UNSAID:
+        raise Skipped("its server verifies drafts; say whose, how many and how often right (--draft)")
     try:
         if row.draft == "mtp":
             return Speculation(row.acceptance, mtp(server.architecture), by="mtp")

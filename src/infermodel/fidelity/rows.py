@@ -28,6 +28,10 @@ METRICS = (
 LOADS = ("closed", "poisson", "trace", "offline", "single")
 
 
+UNSAID = "unsaid"
+"""Who drafts on a server of which that is not told."""
+
+
 class RowError(ValueError):
     """A measurement file or row that cannot be read: says file, line and column."""
 
@@ -43,7 +47,8 @@ class Row:
             infinite for even spacing.
         measured: metric name to figure, only those that the row has.
         attention_data_parallel: ranks of attention, `tensor_parallel` GPUs each; 0: as many as the GPUs make.
-        draft: who drafts, as a scenario's `speculation` calls it; empty: nobody.
+        draft: who drafts, as a scenario's `speculation` calls it; empty: nobody; `UNSAID` where notes say only that
+            drafts are verified.
         acceptance: of each draft of a round in order.
     """
 
@@ -145,7 +150,10 @@ def drafted(draft: str, tokens: int, acceptance: str) -> tuple[float, ...]:
     """
     if not draft:
         return ()
-    said = [float(each) for each in acceptance.split(";") if each.strip()]
+    try:
+        said = [float(each) for each in acceptance.split(";") if each.strip()]
+    except ValueError:
+        said = []
     if tokens < 1 or len(said) not in (1, tokens) or not all(0 <= each <= 1 for each in said):
         raise ValueError(f"drafts by {draft!r} need drafted_tokens, and an acceptance from 0 to 1 for all or for each")
     return tuple(said * tokens if len(said) == 1 else said)
@@ -193,7 +201,7 @@ def _row(cells: Mapping[str, str | None], where: str) -> Row:
         weights_precision=word("weights_precision"),
         kv_precision=word("kv_precision", "bf16"),
         model=word("model"),
-        draft=word("draft"),
+        draft=word("draft") or (UNSAID if "speculative decoding" in word("notes").lower() else ""),
         acceptance=shares(),
         load=load,
         concurrency=number("concurrency"),

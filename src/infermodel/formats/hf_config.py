@@ -8,7 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from infermodel.architecture import NO_FEED_FORWARD, PRECISION_BYTES, Layer, LinearAttention, ModelArchitecture
+from infermodel.architecture import (
+    NO_FEED_FORWARD,
+    PRECISION_BYTES,
+    ExpertFeedForward,
+    Layer,
+    LinearAttention,
+    ModelArchitecture,
+)
 from infermodel.formats.hf.config import Config, configuration
 from infermodel.formats.hf.families import FAMILIES, UNTIED, unknown
 from infermodel.formats.hf.pieces import Body
@@ -66,8 +73,8 @@ DRAFTS = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"
 
 
 def drafts(config: Config, body: Body) -> tuple[Layer, ...]:
-    """Layers that draft: each the last attention to everything and the last feed-forward network of the model, behind a
-    projection of two vectors (vLLM 0.33.0 builds all that it knows so).
+    """Layers that draft: each the last attention to everything, scored where any is, and the last network, of experts
+    where there are any, behind a projection of two vectors (vLLM 0.33.0 builds all that it knows so).
     """
     number = config.whole(*DRAFTS, default=0)
     if number > len(body.layers):
@@ -75,9 +82,10 @@ def drafts(config: Config, body: Body) -> tuple[Layer, ...]:
     looking = [layer.attention for layer in body.layers if layer.attention.heads and not layer.attention.window]
     scoring = [attention for attention in looking if attention.indexer]
     networks = [layer.feed_forward for layer in body.layers if layer.feed_forward != NO_FEED_FORWARD]
+    experts = [network for network in networks if isinstance(network, ExpertFeedForward)]
     if not number or not looking or not networks:
         return ()
-    return (Layer((scoring or looking)[-1], networks[-1], joined=2),) * number
+    return (Layer((scoring or looking)[-1], (experts or networks)[-1], joined=2),) * number
 
 
 DEFAULT_CONTEXT = 1 << 20

@@ -18,7 +18,7 @@ from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import Ring
 from infermodel.cost.deployment import Deployment, Precision
-from infermodel.cost.step import Batch, DoesNotFit, StepModel, Windowed
+from infermodel.cost.step import Batch, DoesNotFit, StepModel
 from infermodel.report.drawing import legend_below, log_axis, save, sheet
 from infermodel.report.palette import device_colour, shaded
 
@@ -99,8 +99,7 @@ def replica(model: str, layout: Layout) -> StepModel | None:
 
 def speed_tok_s(model: StepModel, sequences: int, context: int = CONTEXT) -> float:
     """Tokens per second of each of so many equal sequences."""
-    windows = tuple(Windowed(sequences * min(context, w), sequences * (context < w)) for w in model.windows)
-    return 1 / model.step(Batch(sequences, sequences * context, context, windows)).latency_s
+    return 1 / model.step(Batch.alike(model.windows, sequences, context)).latency_s
 
 
 def batch_behind(model: StepModel, tok_s: float) -> int:

@@ -8,8 +8,9 @@ from math import inf, isfinite
 from typing import Any
 
 from infermodel.cost.bounds import decode_bounds
-from infermodel.cost.step import Batch, Windowed
+from infermodel.cost.step import Batch
 from infermodel.experiment.result import ServiceResult
+from infermodel.experiment.trust import rests_on
 from infermodel.metrics.schema import Column
 from infermodel.metrics.total import total
 from infermodel.report import words
@@ -80,6 +81,10 @@ def content(findings: Findings) -> dict[str, Any]:
         "headlines": findings.headlines,
         "capacities": findings.capacities,
         "services": findings.services,
+        "rests_on": {
+            service.name: rests_on(service.system.device, service.engine)
+            for service in (each.service for each in findings.services)
+        },
         "styles": findings.styles,
         "total": total([each.summary for each in findings.services]),
         "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),
@@ -133,7 +138,6 @@ def speeds(findings: Findings, each: ServiceResult) -> Speeds:
     context = 1
     if isfinite(summary.prompt_tokens_mean) and isfinite(summary.output_tokens_mean):
         context = max(1, round(summary.prompt_tokens_mean + summary.output_tokens_mean / 2))
-    windows = tuple(Windowed(min(context, window), 0) for window in model.windows)
     precision = service.deployment.precision
     bounds = decode_bounds(service.architecture, service.system, service.devices_per_replica, precision, context)
     drafts = service.speculation
@@ -143,7 +147,7 @@ def speeds(findings: Findings, each: ServiceResult) -> Speeds:
     return Speeds(
         bandwidth=bounds.bandwidth_tok_s,
         stage=bounds.stage_tok_s,
-        alone=yields / model.step(Batch(1, context, context, windows)).latency_s,
+        alone=yields / model.step(Batch.alike(model.windows, 1, context)).latency_s,
         offered=summary.output_speed_p50_tok_s,
         capacity=at_capacity,
         published=findings.published_speed(summary.service),

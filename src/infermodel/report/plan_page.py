@@ -29,6 +29,7 @@ class Line:
     name: str
     is_best: bool
     fronts: str
+    rests_on: str
     cells: tuple[tuple[str, str], ...]
 
 
@@ -65,6 +66,7 @@ def answers(story: PlanStory) -> list[str]:
         f"Cheapest: {best['systems']} + {story.spares} spare {story.name(best)}: {usd(best['usd_per_h'])}/h, "
         f"{usd(best['usd_per_mtok'])}/Mtok, {watts(best['power_w'])} in {number(best['racks'])} racks."
     ]
+    said += within_ranges(story)
     fast = max(story.with_fleet, key=lambda row: (row["speed_tok_s"], -row["usd_per_h"]))
     if fast is not best and fast["speed_tok_s"] > best["speed_tok_s"] > 0:
         said.append(
@@ -72,6 +74,14 @@ def answers(story: PlanStory) -> list[str]:
             f"tokens/s for a user instead of {number(best['speed_tok_s'])}, at {usd(fast['usd_per_h'])}/h."
         )
     return [*said, searched(story)]
+
+
+def within_ranges(story: PlanStory) -> list[str]:
+    """Whether the ranges of the prices leave the order of candidates open, in a sentence; none where they do not."""
+    if not story.rivals:
+        return []
+    named = " and ".join(story.rivals)
+    return [f"Which is cheapest lies within the ranges of the prices: {named} may cost less."]
 
 
 def searched(story: PlanStory) -> str:
@@ -91,6 +101,7 @@ def line(story: PlanStory, row: Mapping[str, Any]) -> Line:
         name=story.name(row),
         is_best=bool(row["best"]),
         fronts=f"on the front of dollars and {' and '.join(fronts)}" if fronts else "",
+        rests_on=story.rests_on.get(row["candidate"], ""),
         cells=(
             (str(row["systems"] + story.spares), f"{row['systems']} + {story.spares}"),
             (usd(row["usd_per_h"]), between(row, "usd_per_h")),

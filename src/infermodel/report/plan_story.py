@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ class PlanStory:
         words: how each of them is set up.
         fleets: layouts times sizes.
         digest, seed: of the base scenario.
+        rests_on: candidate to what its figures rest on.
     """
 
     title: str
@@ -40,6 +41,7 @@ class PlanStory:
     fleets: int
     digest: str = ""
     seed: int = 1
+    rests_on: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def looks(self) -> dict[str, Style]:
@@ -50,6 +52,15 @@ class PlanStory:
     def with_fleet(self) -> list[Mapping[str, Any]]:
         """Rows of layouts that have a fleet, the cheapest first."""
         return sorted((row for row in self.rows if row["systems"]), key=lambda row: (row["usd_per_h"], row["layout"]))
+
+    @cached_property
+    def rivals(self) -> list[str]:
+        """Candidates, the cheapest aside, of which a fleet may cost less somewhere within the ranges of prices."""
+        if not self.with_fleet:
+            return []
+        best, *others = self.with_fleet
+        close = (row["candidate"] for row in others if row["usd_per_h_low"] < best["usd_per_h_high"])
+        return [each for each in dict.fromkeys(close) if each != best["candidate"]]
 
     @cached_property
     def without_fleet(self) -> list[Mapping[str, Any]]:

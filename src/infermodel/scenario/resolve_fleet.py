@@ -121,7 +121,7 @@ def resolve_fleet(service: Service, architecture: ModelArchitecture, on: System,
     if model.kv_memory.ranks > 1 and service.router == SHARED_QUEUE:
         message = f"each of the {model.kv_memory.ranks} ranks of data_parallel has a queue of its own"
         raise FleetError(("router",), message, "did you mean 'least_outstanding'?")
-    devices = model.devices if isinstance(model, Ring) else _gpus(fleet)
+    devices = model.devices
     speculation = resolve_speculation(service.speculation, architecture) if service.speculation else None
     if speculation is not None:
         try:

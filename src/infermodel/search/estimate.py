@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from infermodel.cost.step import Batch, Chunk, Windowed
+from infermodel.cost.step import Batch, Chunk
 from infermodel.scenario.resolved import ResolvedService
 from infermodel.workload.typical_calls import typical_calls
 
@@ -69,8 +69,7 @@ def decode_s(service: ResolvedService, sequences: int) -> float:
     """Seconds of a decode step of so many sequences, each half way through a mean output."""
     prompt, output = mean_lengths(service)
     context = int(prompt + output / 2)
-    windows = tuple(Windowed(sequences * min(context, w), 0) for w in service.step_model.windows)
-    return service.step_model.step(Batch(sequences, sequences * context, context, windows)).latency_s
+    return service.step_model.step(Batch.alike(service.step_model.windows, sequences, context)).latency_s
 
 
 def prefill_s(service: ResolvedService) -> float:
@@ -78,8 +77,7 @@ def prefill_s(service: ResolvedService) -> float:
     model, prompt, cached = service.step_model, max(1, round(mean_lengths(service)[0])), 0
     if service.sessions is not None and service.limits.prefix_caching:
         cached = prompt - min(prompt, max(1, round(typical_calls(service.sessions).new_tokens)))
-    nothing = tuple(Windowed(0, 0) for _ in model.windows)
-    return model.step(Batch(0, 0, 0, nothing, 1, (Chunk(prompt - cached, cached),), 1)).latency_s
+    return model.step(Batch.alike(model.windows, 0, 0, (Chunk(prompt - cached, cached),), 1)).latency_s
 
 
 def mean_lengths(service: ResolvedService) -> tuple[float, float]:

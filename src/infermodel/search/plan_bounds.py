@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infermodel.cost.least_step import LeastStep
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.resolved import ResolvedService
 from infermodel.search.demand import Column, Demand, Promise, promises
-from infermodel.search.least_step import LeastStep, least_steps
 from infermodel.tables import GAP_EDGES_S
 
 MEMORY_SHARES = (0.0, 0.5, 1.0)
@@ -77,7 +77,7 @@ class Known(NamedTuple):
 
 def known(service: ResolvedService) -> tuple[Known, ...]:
     """What is known of the service's steps; nothing with drafts."""
-    return tuple(facts_of(service, law) for law in least_steps(service.step_model))
+    return tuple(facts_of(service, law) for law in service.step_model.least_laws())
 
 
 def facts_of(service: ResolvedService, law: LeastStep) -> Known:

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from infermodel.catalog import load_system
+from infermodel.experiment.trust import rests_on
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -127,6 +128,17 @@ def asked_of(planned: Planned) -> ResolvedService | None:
 def devices_of(planned: Planned) -> dict[str, str]:
     """Candidate to the name of its device."""
     return {each.title: load_system(each.system).device.name for each in planned.plan.candidates}
+
+
+def trust_of(planned: Planned) -> dict[str, str]:
+    """Candidate to what its answers rest on; those that hold no replica are left out."""
+    found: dict[str, str] = {}
+    for each in planned.options:
+        title = each.layout.candidate.title
+        if title not in found and each.layout.step and each.layout.replicas_per_step:
+            service = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
+            found[title] = rests_on(service.system.device, service.engine)
+    return found
 
 
 def best_fleet(planned: Planned) -> ResolvedScenario | None:

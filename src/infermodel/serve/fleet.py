@@ -145,7 +145,7 @@ class Fleet:
     def block_tokens(self) -> int:
         """Tokens of a block that has an id."""
         return self._callers.log.hash_block_tokens or max(
-            16, self.service.pools[0].replicas[0].running.memory.block_tokens
+            16, self.service.pools[0].replicas[0].members.memory.block_tokens
         )
 
     # ---- time -----------------------------------------------------------------------------------------------------

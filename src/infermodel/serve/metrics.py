@@ -88,7 +88,7 @@ class Metrics:
         service, lag, labels = self._fleet.service, self._fleet.lag, self._labels
         pool = service.pools[0]
         used = sum(each.kv_blocks_used for each in pool.replicas) / sum(each.kv_blocks for each in pool.replicas)
-        running = sum(len(each) for replica in pool.replicas for each in replica.schedulers)
+        running = sum(len(each.members) for replica in pool.replicas for each in replica.schedulers)
         for name, kind, value in (
             ("vllm:num_requests_running", "gauge", running),
             ("vllm:num_requests_waiting", "gauge", pool.waiting),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
-from infermodel.cost.step import KvMemory, StepModel
+from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
@@ -306,7 +307,6 @@ def one_pool(
     traffic: Traffic | SessionTraffic | LiveTraffic,
     limits: Limits,
     replicas: int = 1,
-    *,
     systems: int = 1,
     queue: str = "fcfs",
     router: str = "least_outstanding",

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from infermodel.cost.step import Batch, Chunk, StepCost, StepModel, Windowed
+from infermodel.cost.step import Batch, Chunk, StepCost, StepModel
 from infermodel.experiment.result import ServiceResult
 from infermodel.report.drawing import legend_below, log_axis, sheet
 from infermodel.report.findings import Findings
@@ -111,7 +111,7 @@ def points(each: ServiceResult) -> list[OperatingPoint]:
     columns, model, summary = each.record.timeline.columns, each.service.step_model, each.summary
     prompt = max(1, round(summary.prompt_tokens_mean)) if isfinite(summary.prompt_tokens_mean) else PROMPT_TOKENS
     flops, moved, busy = (float(columns[name].sum()) for name in ("flops", "bytes", "busy_s"))
-    decode, reading = alone(model, prompt), model.step(Batch(0, 0, 0, no_sequences(model), 1, (Chunk(prompt, 0),), 1))
+    decode, reading = alone(model, prompt), model.step(Batch.alike(model.windows, 0, 0, (Chunk(prompt, 0),), 1))
     candidates = [("run", flops, moved, busy)]
     candidates += [
         (kind, step.flops, step.bytes, step.latency_s) for kind, step in (("decode", decode), ("prompt", reading))
@@ -125,9 +125,4 @@ def points(each: ServiceResult) -> list[OperatingPoint]:
 
 def alone(model: StepModel, context: int) -> StepCost:
     """A decode step of one sequence with this context."""
-    return model.step(Batch(1, context, context, tuple(Windowed(min(context, w), context < w) for w in model.windows)))
-
-
-def no_sequences(model: StepModel) -> tuple[Windowed, ...]:
-    """What attention windows see of a batch that decodes nothing."""
-    return tuple(Windowed(0, 0) for _ in model.windows)
+    return model.step(Batch.alike(model.windows, 1, context))

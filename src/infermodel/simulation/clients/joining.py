@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from infermodel.cost.step import Batch, Chunk, Windowed
+from infermodel.cost.step import Batch, Chunk
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.workload.traffic import ClosedTraffic
 
@@ -45,23 +45,17 @@ def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) ->
     """Seconds of a mean answer in a replica that always holds so many sequences: steps of their decoding, and for each
     of them a share of the prompts that replace what finishes, computed beside it or in steps of their own.
     """
-    context, model = int(prompt + output / 2), spec.pool.step_model
-    windows = tuple(Windowed(sequences * min(context, w), 0) for w in model.windows)
+    context, pool = int(prompt + output / 2), spec.pool
+    model, windows = pool.step_model, pool.step_model.windows
     replaced = sequences / output  # prompts a step
-    budget = spec.pool.limits.max_batched_tokens * model.kv_memory.ranks
+    budget = pool.limits.max_batched_tokens * model.kv_memory.ranks
     chunk = round(min(prompt * max(1.0, replaced), max(1, budget - sequences)))
-    contexts = (sequences, sequences * context, context, windows)
-    decode_s = model.step(Batch(*contexts)).latency_s
+    decode_s = model.step(Batch.alike(windows, sequences, context)).latency_s
     chunks = (Chunk(max(1, chunk), 0),)
-    if spec.pool.limits.mixes_prompts:
-        chunk_s = model.step(Batch(*contexts, chunks=chunks, finishing_chunks=1)).latency_s - decode_s
+    if pool.limits.mixes_prompts:
+        chunk_s = model.step(Batch.alike(windows, sequences, context, chunks, 1)).latency_s - decode_s
     else:
-        nobody = tuple(Windowed(0, 0) for _ in windows)
-        chunk_s = model.step(Batch(0, 0, 0, nobody, chunks=chunks, finishing_chunks=1)).latency_s
+        chunk_s = model.step(Batch.alike(windows, 0, 0, chunks, 1)).latency_s
     prefill_s = chunk_s * replaced * prompt / max(1, chunk)
-    each = (
-        spec.pool.speculation.tokens_per_round
-        if spec.pool.speculation is not None and spec.pool.speculation.sampled
-        else 1.0
-    )
+    each = pool.speculation.tokens_per_round if pool.speculation is not None and pool.speculation.sampled else 1.0
     return spec.way_s(round(prompt)) + spec.egress_s + output * (decode_s / each + prefill_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from infermodel.cost.step import KvMemory
+from infermodel.cost.block_pool import KvMemory
 from infermodel.simulation.memory.ledger import Ledger
 from infermodel.simulation.memory.prefixes import Held, Prefixes, Text, own_names
 from infermodel.simulation.records.log import RequestLog

@@ -182,7 +182,7 @@ class Pool:
         """Requests in its queues."""
         if self._shared is not None:
             return len(self._shared.queue)
-        return sum([len(each.queue) for replica in self.replicas for each in replica.schedulers])
+        return sum([len(each.waiting.queue) for replica in self.replicas for each in replica.schedulers])
 
     def record(self, requests: RequestTable, ended_at: float) -> PoolRecord:
         """Everything that is known at the end."""

@@ -6,14 +6,20 @@ from infermodel.simulation.clock import Clock
 from infermodel.simulation.pool.shared_queue import SharedQueue
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.replica.admission import Admission, AdmissionWithRoom
+from infermodel.simulation.replica.answer_share import AnswerRoom
+from infermodel.simulation.replica.budget import StepBudget
 from infermodel.simulation.replica.drafts import Drafting
+from infermodel.simulation.replica.giving_way import GivingWay, ShortestAnswerFirst
+from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.owner import NobodyElse, Owner
 from infermodel.simulation.replica.prompts_first import PromptsFirst
-from infermodel.simulation.replica.queues import QUEUES, WaitingQueue
+from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
 from infermodel.simulation.replica.ranks import Lockstep
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.replica.scheduler import Scheduler
+from infermodel.simulation.replica.waiting import Waiting
 from infermodel.simulation.spec import PoolSpec
 from infermodel.simulation.streams import Streams
 
@@ -62,27 +68,32 @@ class Builder:
 
     def _scheduler(self, number: int) -> Scheduler:
         """Who composes steps, by the rules that the limits ask for."""
-        spec, limits, speculation, shared = self._spec, self._spec.limits, self._spec.speculation, self._shared
+        spec, limits, log, shared = self._spec, self._spec.limits, self._log, self._shared
         discipline = QUEUES[spec.queue]
-        queue: WaitingQueue = discipline.queue(self._log) if shared is None else shared.queue
-        sampled = speculation is not None and speculation.sampled
-        apart = not limits.mixes_prompts or limits.answer_share is not None or limits.preempted != "latest"
-        kind = Drafting if sampled else PromptsFirst if apart else Scheduler
-        scheduler = kind(
-            number,
-            spec.step_model,
-            limits,
-            discipline,
-            queue,
-            self._log,
-            self._recorder,
-            self._owner,
-            NobodyElse() if shared is None else shared,
-        )
+        members, sharers = self._members(), NobodyElse() if shared is None else shared
+        waiting = Waiting(discipline.queue(log) if shared is None else shared.queue, log)
+        budget = StepBudget(limits, spec.step_model, members.decoding)
+        gives_way = ShortestAnswerFirst if limits.preempted == "shortest_answer" else GivingWay
+        giving_way = gives_way(number, limits, discipline, members, waiting, budget, log, sharers)
+        if members.room is not None:
+            admission: Admission = AdmissionWithRoom(number, limits, discipline, members, waiting, budget, log, sharers)
+        else:
+            admission = Admission(number, limits, discipline, members, waiting, budget, log, sharers)
+        if members.room is None and limits.mixes_prompts:
+            return Scheduler(limits, members, waiting, budget, admission, giving_way)
+        return PromptsFirst(limits, members, waiting, budget, admission, giving_way, log)
+
+    def _members(self) -> Members:
+        """An empty batch; where drafts are drawn, one that draws them."""
+        spec, limits, speculation = self._spec, self._spec.limits, self._spec.speculation
+        parts = spec.step_model, limits, self._log, self._recorder, self._owner
+        if speculation is not None and speculation.sampled:
+            seed = int(self._streams("acceptance").integers(2**63))
+            members: Members = Drafting(*parts, speculation, seed)
+        else:
+            members = Members(*parts)
         if speculation is not None:
-            scheduler.lookahead = speculation.drafted + 1
-        if isinstance(scheduler, PromptsFirst):
-            scheduler.follow_limits(self._requested_output)
-        if isinstance(scheduler, Drafting) and speculation is not None:
-            scheduler.draw_with(speculation, int(self._streams("acceptance").integers(2**63)))
-        return scheduler
+            members.lookahead = speculation.drafted + 1
+        if limits.answer_share is not None:
+            members.room = AnswerRoom(limits.answer_share, self._requested_output or 0, members.memory, self._log)
+        return members

@@ -48,5 +48,5 @@ class SharedQueue:
     def _show_head(self, replicas: Sequence[Replica], since: int) -> None:
         """Replica `since` has changed the head, when those before it had started their steps."""
         for replica in replicas:
-            replica.running.held_up = False
+            replica.scheduler.admission.held_up = False
             replica.notice(later=replica.index < since)

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Memory
+from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import AnswerShare
 
 
@@ -69,18 +70,24 @@ class AnswersToCome:
         return self._sum - step * (len(self._ends) - len(long)) + self._longest * len(long)
 
 
-class Gate:
-    """Whether the head of the queue is let in.
+class AnswerRoom:
+    """Memory that is kept free for answers, and so whether the head of the queue is let in.
 
     Attributes:
         full: somebody was turned away; nobody is let in until somebody leaves.
-        to_come: of the running requests.
+        decodes_alone: the planned steps are decoding alone, and nobody had to give way for them.
+
+    Args:
+        figures: of the share.
+        requested_output: tokens that each request asks for at least, all that the scheduler knows of its answer.
+        memory: of the replica.
+        log: columns of the requests.
     """
 
-    def __init__(self, figures: AnswerShare, memory: Memory) -> None:
-        self.full = False
-        self.to_come = AnswersToCome(figures.longest)
-        self._figures, self._memory = figures, memory
+    def __init__(self, figures: AnswerShare, requested_output: int, memory: Memory, log: RequestLog) -> None:
+        self.full = self.decodes_alone = False
+        self._to_come = AnswersToCome(figures.longest)
+        self._figures, self._requested_output, self._memory, self._log = figures, requested_output, memory, log
         self._sinks = (figures.first - figures.least) / figures.steps
         self._share, self._sunk = figures.first, 0  # as it was set last, and steps of decoding since
         self._spoken_for = 0.0  # tokens that nobody else may count on in the step that is composed
@@ -89,9 +96,30 @@ class Gate:
         """Of the answers to come that is kept free now."""
         return max(self._share - self._sunk * self._sinks, self._figures.least) if self._sunk else self._share
 
-    def sink(self, steps: int) -> None:
-        """So many steps of decoding alone have been done."""
-        self._sunk += steps
+    # ---- what the running requests do -----------------------------------------------------------------------------
+
+    def asked(self, request: int) -> int:
+        """Tokens that a request asks for: as many as its answer has, or what all ask for."""
+        return max(self._log.output_tokens[request], self._requested_output)
+
+    def begin(self, request: int, produced: int, step: int) -> None:
+        """A request decodes from `step` on and has got so many tokens of its answer."""
+        self._to_come.join(request, self.asked(request) - produced, step)
+
+    def hurry(self, request: int, tokens: int, step: int) -> None:
+        """A request has got further tokens, beside the one of each step."""
+        self._to_come.hurry(request, tokens, step)
+
+    def end(self, request: int) -> None:
+        """A request decodes no more."""
+        self._to_come.leave(request)
+
+    def pass_steps(self, steps: int) -> None:
+        """So many of the planned steps have been done: the share sinks with those of decoding alone."""
+        if self.decodes_alone:
+            self._sunk += steps
+
+    # ---- the share ------------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
         """Nobody runs and nobody waits: the share is as at first."""
@@ -104,7 +132,7 @@ class Gate:
 
     def compose(self, step: int, decoding: int) -> None:
         """A step is composed after `step` steps of decoding; `decoding` sequences may get a token in it as well."""
-        self._spoken_for = decoding + self.to_come.total(step) * self.share()
+        self._spoken_for = decoding + self._to_come.total(step) * self.share()
 
     def left(self) -> float:
         """Tokens of memory that nobody counts on."""

@@ -104,7 +104,12 @@ class Decoding:
 
         Blocks that sequences took and gave back behind a window are `turned_over`.
         """
-        grown = self.growth(steps) if self.sequences else 0
+        if not self.sequences:
+            grown = 0
+        elif self._fillings:
+            grown = self.growth(steps)
+        else:
+            grown = self._whole * self._crossings.within(self.step, steps, self.sequences)
         if self._fillings:
             opened, self.turned_over = self._crossings.within(self.step, steps, self.sequences), 0
             for filling in self._fillings:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from infermodel.cost.speculative import Speculation, accepted
-from infermodel.simulation.replica.prompts import ENDLESS
-from infermodel.simulation.replica.prompts_first import PromptsFirst
+from infermodel.cost.step import StepModel
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.replica.endings import Unforeseen
+from infermodel.simulation.replica.members import Members
+from infermodel.simulation.replica.owner import Owner
+from infermodel.simulation.spec import Limits
 
 _MASK = (1 << 64) - 1
 
@@ -24,17 +29,26 @@ def even_draw(seed: int, request: int, context: int) -> float:
     return (mixed >> 11) * 2.0**-53
 
 
-class Drafting(PromptsFirst):
+class Drafting(Members):
     """Every sequence gets one token a round, and as many more as drafts were accepted.
 
     What a round yields is drawn by request and context, so it depends neither on the order of events nor on who else
     is in the batch. Every round is a step that the replica stops at; its tokens come together at its end.
     """
 
-    def draw_with(self, speculation: Speculation, seed: int) -> None:
-        """Set what is accepted, and the seed of the draws."""
+    def __init__(
+        self,
+        step_model: StepModel,
+        limits: Limits,
+        log: RequestLog,
+        recorder: Recorder,
+        owner: Owner,
+        speculation: Speculation,
+        seed: int,
+    ) -> None:
+        super().__init__(step_model, limits, log, recorder, owner)
         self._chances, self._seed = speculation.chances(), seed
-        self._finishes = [(ENDLESS, -1)]  # nobody knows when a request ends
+        self.endings = Unforeseen(log)
 
     def advance(self, steps: int, end: float) -> tuple[int, int]:
         """One round: a token for each sequence, and the accepted drafts."""
@@ -47,24 +61,12 @@ class Drafting(PromptsFirst):
         for request in verified:
             context = decoding.offset[request] + step
             more = accepted(self._chances, even_draw(self._seed, request, context))
-            more = min(more, self._context_at_end(request) - context)
+            more = min(more, self.context_at_end(request) - context)
             if more:
                 decoding.grow(request, more)
                 memory.grow(memory.held(context + more - 1) - memory.held(context - 1))
-                if self._gate is not None:
-                    self._gate.to_come.hurry(request, more, step)
+                if self.room is not None:
+                    self.room.hurry(request, more, step)
                 extra += more
-        self._recorder.gaps.of_nothing(extra)
+        self._gaps.of_nothing(extra)
         return produced + extra, prompt_tokens
-
-    def finish_due(self, end: float) -> None:
-        """Let go of the requests that have all their tokens."""
-        step = self.decoding.step
-        done = [r for r, offset in self.decoding.offset.items() if offset + step == self._context_at_end(r)]
-        self._leave(done, end)
-
-    def _expect_end(self, request: int, steps: int) -> None:
-        """Nobody knows."""
-
-    def _expect_no_end(self, request: int, context: int) -> None:
-        """Nobody knew."""

@@ -7,9 +7,10 @@ from typing import Final
 
 from infermodel.cost.step import Chunk
 from infermodel.simulation.memory.ledger import blocks
+from infermodel.simulation.memory.memory import Memory
+from infermodel.simulation.replica.endings import ENDLESS
 
-ENDLESS: Final = 1 << 60
-"""Steps of a batch that nothing changes."""
+NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
 
 
 class Prefill:
@@ -34,6 +35,7 @@ class LongPrompts:
     prompt would keep waiting (vLLM's `long_prefill_token_threshold`).
 
     Attributes:
+        bounded: whether there is a bound at all; else nothing need be composed.
         most: so many in the step that is composed.
         alone: there is one request only, which the bound spares until another comes.
 
@@ -42,15 +44,15 @@ class LongPrompts:
     (None, 2048, None, True)
     """
 
-    __slots__ = ("_bound", "alone", "most")
+    __slots__ = ("_bound", "alone", "bounded", "most")
 
     def __init__(self, bound: int) -> None:
         self._bound = self.most = bound or ENDLESS
-        self.alone = False
+        self.bounded, self.alone = bound > 0, False
 
     def compose(self, requests: int) -> None:
         """A step is composed while the scheduler knows of so many requests, running or waiting."""
-        self.alone = requests == 1 and self._bound < ENDLESS
+        self.alone = requests == 1 and self.bounded
         self.most = ENDLESS if self.alone else self._bound
 
 
@@ -93,3 +95,72 @@ def pieces(prefills: Sequence[Prefill]) -> tuple[tuple[Chunk, ...], int, int]:
             if full < most:
                 most = full
     return tuple(chunks), finishing, most or 1
+
+
+class Prompts:
+    """The prompts in progress of a replica.
+
+    Attributes:
+        prefills: of each, in order of admission.
+        chunks: of them that the next steps take.
+        finishing: how many of the chunks end their prompt in the next step.
+    """
+
+    def __init__(self, memory: Memory, *, ahead: bool) -> None:
+        self.prefills: list[Prefill] = []
+        self.chunks, self.finishing = NO_CHUNKS, 0
+        self._memory, self._ahead = memory, ahead
+
+    def of(self, request: int) -> Prefill:
+        """That of a request, which is there."""
+        return next(each for each in self.prefills if each.request == request)
+
+    def growth(self, prefill: Prefill, steps: int) -> int:
+        """KV blocks that a prompt takes in the next steps, as many as it holds in the last of them."""
+        memory, done = self._memory, prefill.done
+        reached = min(prefill.target, done + prefill.chunk * steps)
+        grown = memory.whole * (blocks(reached, memory.block_tokens) - blocks(done, memory.block_tokens))
+        return grown + self._in_windows(prefill, steps) - prefill.windowed if memory.windows else grown
+
+    def growth_of_all(self, steps: int) -> int:
+        """The same of all prompts."""
+        return sum([self.growth(prefill, steps) for prefill in self.prefills])
+
+    def _in_windows(self, prefill: Prefill, steps: int) -> int:
+        """Blocks in windows that a prompt holds in the last of the next steps."""
+        done, chunk, settled = prefill.done, prefill.chunk, prefill.settled
+        if chunk == 0:
+            return prefill.windowed
+        if steps > 1:
+            settled = done + chunk * (steps - 1 - self._ahead)
+        return self._memory.in_windows(min(prefill.target, done + chunk * steps), settled)
+
+    def advance(self, steps: int) -> tuple[int, list[Prefill]]:
+        """So many steps are done: prompt tokens that they computed, and the prompts that are complete and go on."""
+        memory = self._memory
+        prompt_tokens, unfinished, complete = 0, [], []
+        for prefill in self.prefills:
+            done, chunk = prefill.done, prefill.chunk
+            if chunk:
+                reached = done + chunk * steps
+                if reached >= prefill.target:
+                    reached = prefill.target
+                    complete.append(prefill)
+                else:
+                    unfinished.append(prefill)
+                prompt_tokens += reached - done
+                memory.grow(self.growth(prefill, steps))
+                if memory.windows:
+                    self._slide(prefill, steps, reached)
+                prefill.done = reached
+            else:
+                unfinished.append(prefill)
+        self.prefills = unfinished
+        return prompt_tokens, complete
+
+    def _slide(self, prefill: Prefill, steps: int, reached: int) -> None:
+        """A prompt has come that far: what the step after the next ones finds behind its windows is given back."""
+        held = self._in_windows(prefill, steps)
+        prefill.settled = prefill.done + prefill.chunk * (steps - 1) if self._ahead else reached
+        prefill.windowed = self._memory.in_windows(reached, prefill.settled)
+        self._memory.slide(held - prefill.windowed)

@@ -13,7 +13,7 @@ from math import inf
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
-from infermodel.simulation.replica.prompts import ENDLESS
+from infermodel.simulation.replica.endings import ENDLESS
 from infermodel.simulation.replica.rank_router import RankRouter
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.replica.scheduler import Scheduler
@@ -52,12 +52,12 @@ class Lockstep(Replica):
     @property
     def kv_blocks(self) -> int:
         """Blocks of the memories of all ranks."""
-        return sum([rank.memory.capacity for rank in self.ranks])
+        return sum([rank.members.memory.capacity for rank in self.ranks])
 
     @property
     def kv_blocks_used(self) -> int:
         """Blocks that requests hold."""
-        return sum([rank.memory.used for rank in self.ranks])
+        return sum([rank.members.memory.used for rank in self.ranks])
 
     @property
     def schedulers(self) -> Sequence[Scheduler]:
@@ -66,10 +66,10 @@ class Lockstep(Replica):
 
     def take(self, request: int) -> None:
         """A request comes to the queue of a rank."""
-        waiting = [len(rank.queue) for rank in self.ranks]
-        rank = self.ranks[self._route(self._turn, waiting, [len(rank) for rank in self.ranks])]
+        waiting = [len(rank.waiting.queue) for rank in self.ranks]
+        rank = self.ranks[self._route(self._turn, waiting, [len(rank.members) for rank in self.ranks])]
         self._turn += 1
-        rank.queue.push(request)
+        rank.waiting.queue.push(request)
         if self.idle:
             self.notice()
         elif self._in_leap and rank not in self._knocking and rank.admits_newcomers():
@@ -80,23 +80,23 @@ class Lockstep(Replica):
     def let_go(self) -> None:
         """No further step is composed: who has all its tokens leaves."""
         for rank in self.ranks:
-            rank.let_go()
+            rank.members.let_go()
 
     def drain(self) -> list[int]:
         """Take everybody out of its queues."""
-        return [rank.queue.take() for rank in self.ranks for _ in range(len(rank.queue))]
+        return [rank.waiting.queue.take() for rank in self.ranks for _ in range(len(rank.waiting.queue))]
 
     def waited_s(self) -> float:
         """As of one scheduler."""
-        return sum([rank.waited_s() for rank in self.ranks])
+        return sum([rank.members.waited_s() for rank in self.ranks])
 
     def _tokens_a_step(self) -> int:
-        return sum([rank.active for rank in self._busy])
+        return sum([rank.members.active for rank in self._busy])
 
     def _lose_memory(self) -> list[int]:
         for rank in self.ranks:
-            rank.joins_until = inf
-        return [request for rank in self.ranks for request in rank.lose_memory()]
+            rank.waiting.joins_until = inf
+        return [request for rank in self.ranks for request in rank.members.lose_memory()]
 
     # ---- the routine ----------------------------------------------------------------------------------------------
 
@@ -107,9 +107,9 @@ class Lockstep(Replica):
         only if none finds anything, all do so at once.
         """
         self._knocking = []
-        left = any(rank.leaving for rank in self.ranks)
+        left = any(rank.members.leaving for rank in self.ranks)
         most = self._plan_all(now) or (self._plan_all(now) if left else 0)
-        if most and any(rank.queue and not len(rank) for rank in self.ranks):
+        if most and any(rank.waiting.queue and not len(rank.members) for rank in self.ranks):
             return 1
         return most
 
@@ -128,21 +128,21 @@ class Lockstep(Replica):
         """Ask what the planned steps take, given what each rank does in them."""
         self._line = None
         self._ramp = ramp = self._ramp_of(together([rank.batch() for rank in self._busy]))
-        self._first_s, self._slope_s = ramp.first_s, ramp.slope_s
+        self._leap.first_s, self._leap.slope_s = ramp.first_s, ramp.slope_s
         steps = min(most, ramp.steps)
         for rank in self._busy:
-            if steps > 1 and rank.chunks:
-                steps = rank.steps_that_fit(steps, rank.chunks)
+            if steps > 1 and rank.members.prompts.chunks:
+                steps = rank.steps_that_fit(steps)
         return steps
 
     def _reads_prompts(self) -> bool:
-        return any(rank.chunks for rank in self._busy)
+        return any(rank.members.prompts.chunks for rank in self._busy)
 
     def _lets_in(self, steps: int) -> bool:
         """Whether a newcomer joins its rank after `steps` steps; those who came too late for that knock on."""
         known_until, knocking, late = self._known_until(steps), self._knocking, []
         for rank in knocking:
-            fits, came_late = rank.next_one_joins(steps, known_until if self._looks_back and len(rank) else inf)
+            fits, came_late = rank.next_one_joins(steps, known_until if self._looks_back and len(rank.members) else inf)
             if fits:
                 return True
             if came_late:
@@ -152,23 +152,24 @@ class Lockstep(Replica):
 
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
-        self._in_leap = False
+        self._in_leap, begin = False, self._leap.anchor_s
         if self._looks_back:
             known_until = self._known_until(steps)
             for rank in self.ranks:
-                rank.joins_until = known_until
+                rank.waiting.joins_until = known_until
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
         sequences = waiting = produced = prompt_tokens = 0
         blocks = 0.0
         for rank in self._busy:
-            if rank.short_of:
-                self._totals.waited(self.index, rank.short_of, (end - self._anchor_s) / len(self.ranks))
-            memory, active = rank.memory, rank.active
-            waiting += rank.decoding.sequences - active
-            if len(rank.waits) and not rank.held:
-                rank.waits.end(self._anchor_s, self._first_s, self._gaps)
+            members, short_of = rank.members, rank.admission.short_of
+            if short_of:
+                self._totals.waited(self.index, short_of, (end - begin) / len(self.ranks))
+            memory, active = members.memory, members.active
+            waiting += members.decoding.sequences - active
+            if members.waits.runs and not members.held:
+                members.waits.end(begin, self._leap.first_s, self._gaps)
             free = memory.free
-            rank_produced, rank_read = rank.advance(steps, end)
+            rank_produced, rank_read = members.advance(steps, end)
             blocks += memory.capacity - (free + memory.free) / 2
             sequences += active
             produced += rank_produced
@@ -177,10 +178,10 @@ class Lockstep(Replica):
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = produced - before, end
         self._leaps.record_ramp(
-            self.index, self._anchor_s, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
+            self.index, begin, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
         )
         for rank in self._busy:
-            rank.finish_due(end)
+            rank.members.finish_due(end)
 
 
 def together(ranks: list[Batch]) -> Batch:

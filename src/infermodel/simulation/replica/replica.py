@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, sqrt
+from math import inf
 from typing import Literal
 
 from infermodel.cost.step import DecodeLine, Ramp, StepModel
@@ -11,6 +11,7 @@ from infermodel.simulation.alarm import COMPLETE, START, Alarm, Routine, order_o
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.decoding import Decoding
+from infermodel.simulation.replica.leap import Leap
 from infermodel.simulation.replica.scheduler import Scheduler
 
 Stepping = Literal["leap", "every"]
@@ -21,13 +22,14 @@ NO_RAMP = Ramp(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "latency")
 class Replica:
     """Runs engine steps on its running requests.
 
-    Between changes of the batch all steps follow one ramp, anchored where the batch changed: step i ends at
-    `anchor + i x first + slope x i (i - 1) / 2`. A leap goes to the ramp's last step at once, `stepping: every` stops
-    at each; both compute times, tokens and joules from the anchor, which makes their tables identical to the bit.
+    Between changes of the batch all steps follow one ramp, anchored where the batch changed. A leap goes to its last
+    step at once, `stepping: every` stops at each; both compute times, tokens and joules from the anchor, which makes
+    their tables identical to the bit.
 
     Attributes:
         index: among the service's replicas.
-        running: its batch and their memory.
+        scheduler: composes its batches.
+        members: of the batch, with their memory.
         up: whether it has power.
         idle: whether it waits for work.
     """
@@ -38,14 +40,14 @@ class Replica:
         index: int,
         service: int,
         step_model: StepModel,
-        running: Scheduler,
+        scheduler: Scheduler,
         recorder: Recorder,
         stepping: Stepping = "leap",
         schedules_ahead: bool = False,
         receive_interval: int = 1,
     ) -> None:
         self.index = index
-        self.running = running
+        self.scheduler, self.members = scheduler, scheduler.members
         self.up = True
         self.idle = False
         self._clock = clock
@@ -60,12 +62,14 @@ class Replica:
         self._halted = False
         self._in_leap = False
         self._knocked = False
-        # The leap under way: steps [0, _steps) of _line or _ramp from _anchor_s, looked at after _rings_at of them.
+        self._looks_back = schedules_ahead or receive_interval > 1  # who has come by a step's end may miss the next
+        # The leap under way, on _line or _ramp, looked at after _rings_at of its steps.
+        self._leap = Leap()
         self._line: DecodeLine | None = None
         self._ramp = NO_RAMP
         self._context = 0
-        self._first_s = self._slope_s = self._anchor_s = self._rings_at_s = 0.0
-        self._steps = self._rings_at = 0
+        self._rings_at_s = 0.0
+        self._rings_at = 0
         # Output tokens of settled steps: of those that ended before `_settled_at_s`, and of the one that ended then.
         self._tokens = self._latest_tokens = 0
         self._settled_at_s = 0.0
@@ -77,25 +81,25 @@ class Replica:
     @property
     def kv_blocks(self) -> int:
         """Blocks of its memory."""
-        return self.running.memory.capacity
+        return self.members.memory.capacity
 
     @property
     def kv_blocks_used(self) -> int:
         """Blocks that requests hold."""
-        return self.running.memory.used
+        return self.members.memory.used
 
     def take(self, request: int) -> None:
         """A request comes to its queue."""
-        self.running.queue.push(request)
+        self.scheduler.waiting.queue.push(request)
         self.notice()
 
     def let_go(self) -> None:
         """No further step is composed: who has all its tokens leaves."""
-        self.running.let_go()
+        self.members.let_go()
 
     def drain(self) -> list[int]:
         """Take everybody out of its queue."""
-        queue = self.running.queue
+        queue = self.scheduler.waiting.queue
         return [queue.take() for _ in range(len(queue))]
 
     def notice(self, *, later: bool = False) -> None:
@@ -107,17 +111,17 @@ class Replica:
         if self.idle:
             self.idle = False
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
-        elif self._in_leap and not self._knocked and self.running.admits_newcomers():
+        elif self._in_leap and not self._knocked and self.scheduler.admits_newcomers():
             self._knock(later)
 
     def _knock(self, later: bool) -> None:
         """Look at the end of the step under way whether the head of the queue joins."""
         self._knocked = True
         if self._rings_at > 1:
-            steps = self._steps_done_by(self._clock.now)
-            steps += later and self._boundary(steps) == self._clock.now
+            steps = self._leap.steps_by(self._clock.now)
+            steps += later and self._leap.boundary(steps) == self._clock.now
             if steps < self._rings_at:
-                self._rings_at, self._rings_at_s = steps, self._boundary(steps)
+                self._rings_at, self._rings_at_s = steps, self._leap.boundary(steps)
                 self._alarm.set(self._rings_at_s, self._completes)
 
     def tokens_before(self, time: float) -> int:
@@ -126,41 +130,37 @@ class Replica:
         if self._settled_at_s < time:
             tokens += self._latest_tokens
         if self._in_leap:
-            steps = self._steps_done_by(time)
-            tokens += self._tokens_a_step() * (steps - (self._boundary(steps) >= time))
+            steps = self._leap.steps_by(time)
+            tokens += self._tokens_a_step() * (steps - (self._leap.boundary(steps) >= time))
         return tokens
 
     def waited_s(self) -> float:
         """Seconds that sequences which wait for a prompt to be read have had no token, all together."""
-        return self.running.waited_s()
+        return self.members.waited_s()
 
     def _tokens_a_step(self) -> int:
         """Output tokens of each step of the leap, but for those of prompts that end in its last."""
-        return self.running.active
+        return self.members.active
 
     @property
     def schedulers(self) -> Sequence[Scheduler]:
         """Each with a queue and a memory."""
-        return (self.running,)
+        return (self.scheduler,)
 
     def tokens_by(self, time: float) -> int:
         """Output tokens of the steps that ended by `time`, which is now."""
         tokens = self._tokens + self._latest_tokens
-        return tokens + self._tokens_a_step() * self._done_by(time) if self._in_leap else tokens
+        return tokens + self._tokens_a_step() * self._leap.done_by(time) if self._in_leap else tokens
 
     def decoding_by(self, time: float) -> list[tuple[Decoding, int]]:
         """What decodes, scheduler by scheduler, and the steps of each that ended by `time`, which is now."""
-        done = self._done_by(time) if self._in_leap else 0
-        return [(each.decoding, each.decoding.step + (0 if each.held else done)) for each in self.schedulers]
+        done = self._leap.done_by(time) if self._in_leap else 0
+        found = [each.members for each in self.schedulers]
+        return [(each.decoding, each.decoding.step + (0 if each.held else done)) for each in found]
 
     def next_step_at(self, time: float) -> float:
         """When the first step after `time` ends if nothing happens before; infinity between leaps."""
-        return self._boundary(self._done_by(time) + 1) if self._in_leap else inf
-
-    def _done_by(self, time: float) -> int:
-        """Steps of the leap under way that ended by `time`."""
-        steps = self._steps_done_by(time)
-        return steps - (self._boundary(steps) > time)
+        return self._leap.boundary(self._leap.done_by(time) + 1) if self._in_leap else inf
 
     def fail(self) -> list[int]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
@@ -173,8 +173,8 @@ class Replica:
         return self._lose_memory()
 
     def _lose_memory(self) -> list[int]:
-        self.running.joins_until = inf
-        return self.running.lose_memory()
+        self.scheduler.waiting.joins_until = inf
+        return self.members.lose_memory()
 
     def repair(self) -> None:
         """Power is back; the replica starts empty."""
@@ -190,19 +190,19 @@ class Replica:
         """End the leap under way here; its completed steps stand."""
         self.idle = False
         if self._in_leap:
-            done = self._steps_done_by(self._clock.now)
-            if self._boundary(done) > self._clock.now:
+            done = self._leap.steps_by(self._clock.now)
+            if self._leap.boundary(done) > self._clock.now:
                 done -= 1
             self._in_leap = False
             if done > 0:
-                self._settle(done, self._boundary(done))
+                self._settle(done, self._leap.boundary(done))
         self._alarm.unset()
 
     # ---- the routine ----------------------------------------------------------------------------------------------
 
     def serve(self) -> Routine:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
-        clock, running, alarm, agenda = self._clock, self.running, self._alarm, self._clock.agenda.entries
+        clock, waiting, alarm, agenda = self._clock, self.scheduler.waiting, self._alarm, self._clock.agenda.entries
         now = clock.now
         while not self._halted:
             most = self._plan(now)
@@ -210,7 +210,7 @@ class Replica:
                 self._start_leap(now, most)
             else:
                 self.idle = True
-                running.joins_until = inf
+                waiting.joins_until = inf
                 yield alarm
                 now = clock.now
             while self._in_leap:
@@ -222,7 +222,7 @@ class Replica:
                         break
                 else:
                     clock.now = now = self._rings_at_s  # nothing else happens until then
-                if self._rings_at == self._steps or self._ends_for_newcomer():
+                if self._rings_at == self._leap.steps or self._ends_for_newcomer():
                     self._settle(self._rings_at, now)
             # Others may complete or arrive at this very instant: let them, before the next step starts.
             if most and agenda and agenda[0][0] == now and not self._halted:
@@ -232,23 +232,24 @@ class Replica:
 
     def _plan(self, now: float) -> int:
         """Compose the next steps; returns how many, 0 if there is nothing to do, even when all who leave have left."""
-        left = bool(self.running.leaving)
-        return self.running.plan(now) or (self.running.plan(now) if left else 0)
+        left = bool(self.members.leaving)
+        return self.scheduler.plan(now) or (self.scheduler.plan(now) if left else 0)
 
     def _start_leap(self, now: float, most: int) -> None:
         """Set out on the planned steps, at most so many, and know when the last of them ends."""
-        self._steps = steps = self._ask(most)
-        self._anchor_s = now
+        leap = self._leap
+        leap.steps = steps = self._ask(most)
+        leap.anchor_s = now
         self._in_leap, self._knocked = True, False
         if self._every:
             steps = 1
         self._rings_at = steps
-        self._rings_at_s = self._boundary(steps)
+        self._rings_at_s = leap.boundary(steps)
 
     def _ask(self, most: int) -> int:
         """Ask what the planned steps take; returns for how many of them, at most so many, the answer holds."""
-        running, steps = self.running, most
-        decoding, chunks = running.decoding, running.chunks
+        scheduler, members, steps = self.scheduler, self.members, most
+        decoding, chunks = members.decoding, members.prompts.chunks
         sequences = decoding.sequences
         self._context = context = decoding.offsets + sequences * decoding.step
         self._line = line = None if chunks else self._line_of(sequences, context)
@@ -257,12 +258,12 @@ class Replica:
             if line.until < inf:
                 steps = min(steps, int((line.until - context) / sequences) + 1)
         else:
-            self._ramp = ramp = self._ramp_of(running.batch())
+            self._ramp = ramp = self._ramp_of(scheduler.batch())
             first_s, slope_s = ramp.first_s, ramp.slope_s
             steps = min(steps, ramp.steps)
             if steps > 1 and chunks:
-                steps = running.steps_that_fit(steps, chunks)
-        self._first_s, self._slope_s = first_s, slope_s
+                steps = scheduler.steps_that_fit(steps)
+        self._leap.first_s, self._leap.slope_s = first_s, slope_s
         return steps
 
     def _ends_for_newcomer(self) -> bool:
@@ -270,28 +271,19 @@ class Replica:
         steps = self._rings_at
         if self._knocked and self._lets_in(steps):
             return True
-        self._rings_at = steps = steps + 1 if self._every or self._knocked else self._steps
-        self._rings_at_s = self._boundary(steps)
+        self._rings_at = steps = steps + 1 if self._every or self._knocked else self._leap.steps
+        self._rings_at_s = self._leap.boundary(steps)
         return False
 
     def _lets_in(self, steps: int) -> bool:
         """Whether a newcomer joins after `steps` steps; one who came too late for that knocks on."""
         known_until = self._known_until(steps) if self._looks_back else inf
-        fits, self._knocked = self.running.next_one_joins(steps, known_until)
+        fits, self._knocked = self.scheduler.next_one_joins(steps, known_until)
         return fits
-
-    def _boundary(self, steps: int) -> float:
-        """When `steps` steps of the leap are done."""
-        return self._anchor_s + (steps * self._first_s + self._slope_s * (steps * (steps - 1) / 2))
-
-    @property
-    def _looks_back(self) -> bool:
-        """Whether some requests that have come by the end of a step may miss the next."""
-        return self._ahead or self._receive_interval > 1
 
     def _reads_prompts(self) -> bool:
         """Whether the steps under way do."""
-        return bool(self.running.chunks)
+        return bool(self.members.prompts.chunks)
 
     def _known_until(self, steps: int) -> float:
         """Until when requests came that the step after `steps` of the leap may take: an engine that schedules ahead
@@ -300,47 +292,33 @@ class Replica:
         if not self._reads_prompts():
             looked -= (self._unreceived + steps) % self._receive_interval
         if looked < 1:
-            return min(self.running.joins_until, self._anchor_s)
-        return self._boundary(looked - self._ahead)
-
-    def _steps_done_by(self, time: float) -> int:
-        """The number of steps, at least 1, at whose end the time is `time` or later for the first time."""
-        first, slope, last = self._first_s, self._slope_s, self._steps
-        elapsed, linear = time - self._anchor_s, first - slope / 2
-        under = linear * linear + 2 * slope * elapsed
-        steps = int(2 * elapsed / (linear + (sqrt(under) if under > 0.0 else 0.0))) + 1
-        if steps < 1:
-            steps = 1
-        elif steps > last:
-            steps = last
-        while steps > 1 and self._boundary(steps - 1) >= time:
-            steps -= 1
-        while steps < last and self._boundary(steps) < time:
-            steps += 1
-        return steps
+            return min(self.scheduler.waiting.joins_until, self._leap.anchor_s)
+        return self._leap.boundary(looked - self._ahead)
 
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
-        running = self.running
+        scheduler, members, begin = self.scheduler, self.members, self._leap.anchor_s
         if self._looks_back:
-            running.joins_until = self._known_until(steps)
+            scheduler.waiting.joins_until = self._known_until(steps)
             self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
-        if running.short_of:
-            self._totals.waited(self.index, running.short_of, end - self._anchor_s)
-        sequences, waiting, memory = running.active, running.decoding.sequences - running.active, running.memory
-        if len(running.waits) and not running.held:
-            running.waits.end(self._anchor_s, self._first_s, self._gaps)
+        short_of = scheduler.admission.short_of
+        if short_of:
+            self._totals.waited(self.index, short_of, end - begin)
+        memory, waiting = members.memory, members.decoding.sequences if members.held else 0
+        sequences = members.decoding.sequences - waiting
+        if members.waits.runs and not members.held:
+            members.waits.end(begin, self._leap.first_s, self._gaps)
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = 0, end
-        produced, prompt_tokens = running.advance(steps, end)
+        produced, prompt_tokens = members.advance(steps, end)
         self._latest_tokens = produced - before
-        blocks, line, begin = memory.capacity - (free + memory.free) / 2, self._line, self._anchor_s
+        blocks, line = memory.capacity - (free + memory.free) / 2, self._line
         if line is not None:
             self._leaps.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
         else:
             self._leaps.record_ramp(
                 self.index, begin, end, steps, sequences, waiting, blocks, produced, prompt_tokens, self._ramp
             )
-        running.finish_due(end)
+        members.finish_due(end)

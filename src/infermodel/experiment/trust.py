@@ -1,0 +1,48 @@
+"""What the answers of a service rest on: experiments that the model was held against, or less."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from infermodel.catalog.experiments import experiments
+from infermodel.engine import Engine
+from infermodel.hardware import Device
+
+NEVER = "never held against a server"
+
+
+def rests_on(device: Device, engine: Engine) -> str:
+    """In words: measured on this device and engine, constants of a sister device, or nothing of either.
+
+    >>> from infermodel.catalog import load_device, load_engine
+    >>> rests_on(load_device("wse-3"), load_engine("cerebras"))
+    'never held against a server; fitted to published speeds'
+    """
+    name = re.sub(r"-\d+(\.\d+)*$", "", engine.name)
+    found = experiments().get((device.name, name))
+    if found is not None:
+        many = f"{found.experiments} experiment{'s' * (found.experiments != 1)} on this device and engine"
+        return f"measured: {many}, median error of {found.metric} {100 * found.median_error:.1f} %"
+    if device.family != "gpu":
+        fitted = any(figure.kind == "calibrated" for figure in device.provenance.values())
+        return f"{NEVER}; fitted to published speeds" if fitted else f"{NEVER}; constants assumed"
+    kin = sister(device)
+    if kin:
+        return f"constants of a sister device, {kin}; {NEVER}"
+    return f"{NEVER}; {'its kernels were measured' if kernels_measured(device) else 'constants assumed'}"
+
+
+def sister(device: Device) -> str:
+    """The device that constants are taken from where its own kernels were not measured; empty where there is none."""
+    if kernels_measured(device):
+        return ""
+    sources = [figure.source for name, figure in device.provenance.items() if name.startswith("constants.")]
+    kin = Counter(source.removeprefix("as ").partition(",")[0] for source in sources if source.startswith("as "))
+    return kin.most_common(1)[0][0] if kin else ""
+
+
+def kernels_measured(device: Device) -> bool:
+    """Whether most constants of a device's kernels were fitted to measurements on it."""
+    kinds = [figure.kind for name, figure in device.provenance.items() if name.startswith("constants.")]
+    return 2 * kinds.count("calibrated") > len(kinds)
