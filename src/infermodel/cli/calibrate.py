@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from infermodel.cli.own_runs import Served, rows_of_folder, served_options
 from infermodel.cli.run import progress
 from infermodel.cli.table import aligned
 from infermodel.cli.told import Told, json_option
+
+if TYPE_CHECKING:
+    from infermodel.fidelity.rows import Row
 
 
 @click.command()
@@ -74,18 +78,9 @@ def calibrate(
     from infermodel.fidelity import calibrate as calibration
     from infermodel.fidelity import figures
     from infermodel.fidelity.crossing import ablation, leave_one_group_out
-    from infermodel.fidelity.engines import FITTED, rows_of
-    from infermodel.fidelity.rows import RowError, read_rows
+    from infermodel.fidelity.engines import FITTED
 
-    try:
-        rows = read_rows(measurements)
-        beside = read_rows(further) if further else ()
-    except RowError as error:
-        raise click.UsageError(str(error)) from error
-    unknown = [entry for entry in engines if entry not in FITTED]
-    if unknown:
-        raise click.UsageError(f"no constants to fit for {', '.join(unknown)}; there are {', '.join(FITTED)}")
-    entries = [entry for entry in engines or FITTED if rows_of(entry, rows)]
+    rows, beside, entries = _asked_for(measurements, further, engines)
     folder = measurements.parent
 
     def show(name: str, table: list[tuple[str, ...]]) -> None:
@@ -125,6 +120,28 @@ def calibrate(
         for path in paths:
             told.file(path)
     told.end()
+
+
+def _asked_for(
+    measurements: Path, further: Path | None, engines: tuple[str, ...]
+) -> tuple[tuple[Row, ...], tuple[Row, ...], list[str]]:
+    """Rows to fit to, others beside them, and which engines have any.
+
+    Raises:
+        click.UsageError: a file cannot be read, or no constants of an engine are fitted.
+    """
+    from infermodel.fidelity.engines import FITTED, rows_of
+    from infermodel.fidelity.rows import RowError, read_rows
+
+    unknown = [entry for entry in engines if entry not in FITTED]
+    if unknown:
+        raise click.UsageError(f"no constants to fit for {', '.join(unknown)}; there are {', '.join(FITTED)}")
+    try:
+        rows = read_rows(measurements)
+        beside = read_rows(further) if further else ()
+    except RowError as error:
+        raise click.UsageError(str(error)) from error
+    return rows, beside, [entry for entry in engines or FITTED if rows_of(entry, rows)]
 
 
 def fit_own(folder: Path, served: Served, out: Path | None, told: Told, *, force: bool, jobs: int) -> None:

@@ -23,7 +23,7 @@ from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_c
 from infermodel.metrics.rates import CYCLE, OWN_RATE, Offered, told
 from infermodel.metrics.schema import column as _column
 from infermodel.metrics.steady import Window, is_overloaded, too_short, waiting_growth
-from infermodel.metrics.throughput import BOUND_NAMES, balance, load, share_of
+from infermodel.metrics.throughput import BOUND_NAMES, Load, Throughput, balance, load, share_of
 from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
 
 SPEED_PERCENTILES = (50.0, 10.0, 5.0, 1.0)
@@ -218,16 +218,7 @@ def summarise(
             price_holds=True,
             price_reason="",
             offered_rpm=rated.offered_rpm,
-            rpm=rates.rpm,
-            tpm=rates.tpm,
-            itpm=rates.itpm,
-            otpm=rates.otpm,
-            rpm_per_system=rates.rpm / systems,
-            tpm_per_system=rates.tpm / systems,
-            otpm_per_system=rates.otpm / systems,
-            rpm_per_replica=rates.rpm / record.replicas,
-            tpm_per_replica=rates.tpm / record.replicas,
-            otpm_per_replica=rates.otpm / record.replicas,
+            **_rate_fields(rates, systems, record.replicas),
             goodput_rps=attainment * rated.offered_rpm / 60 if at_its_own else float(good.sum()) / window.seconds,
             attainment=attainment,
             objectives_met=all(each.met for each in verdicts),
@@ -237,23 +228,41 @@ def summarise(
             output_tokens_mean=share_of(float(requests.output_tokens[done].sum()), counts.finished),
             cached_share=share_of(float(requests.cached_tokens[done].sum()), prompt_tokens),
             preemptions=int(requests.preemptions[arrived].sum()),
-            utilisation=loads.utilisation,
-            mfu=loads.mfu,
-            mbu=loads.mbu,
-            **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
+            **_load_fields(loads),
             **short_of(record),
             front_end_use=front_end_use(record),
-            running_mean=loads.running_mean,
-            kv_use_mean=loads.kv_use_mean,
-            kv_use_peak=loads.kv_use_peak,
-            power_mean_w=loads.power_mean_w,
-            power_peak_w=loads.power_peak_w,
             joules_per_token=share_of(60 * loads.power_mean_w, rates.tpm),
             joules_per_output_token=share_of(60 * loads.power_mean_w, rates.otpm),
             verdicts=verdicts,
             intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
         )
     )
+
+
+def _rate_fields(rates: Throughput, systems: int, replicas: int) -> dict[str, float]:
+    """Rates of the service, and of each of its systems and replicas, by column."""
+    shared = {"rpm": rates.rpm, "tpm": rates.tpm, "otpm": rates.otpm}
+    return {
+        **shared,
+        "itpm": rates.itpm,
+        **{f"{name}_per_system": rate / systems for name, rate in shared.items()},
+        **{f"{name}_per_replica": rate / replicas for name, rate in shared.items()},
+    }
+
+
+def _load_fields(loads: Load) -> dict[str, float]:
+    """What the replicas did, by column."""
+    return {
+        "utilisation": loads.utilisation,
+        "mfu": loads.mfu,
+        "mbu": loads.mbu,
+        **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
+        "running_mean": loads.running_mean,
+        "kv_use_mean": loads.kv_use_mean,
+        "kv_use_peak": loads.kv_use_peak,
+        "power_mean_w": loads.power_mean_w,
+        "power_peak_w": loads.power_peak_w,
+    }
 
 
 def short_of(record: ServiceRecord) -> dict[str, float]:
