@@ -54,14 +54,14 @@ ON_SOME: tuple[OnSome, ...] = (
     OnSome("tensorrt-llm", ("h200-sxm", "b200"), (), (INGRESS,), told_by_experts=False),
     OnSome("tensorrt-llm", ("h200-sxm",), HOPPER, (EXPERT_LAYER, LATENT_LAYER)),
     OnSome("tensorrt-llm", ("b200",), BLACKWELL, (EXPERT_LAYER, LATENT_LAYER)),
-    OnSome("vllm-0.14", ("b200",), BLACKWELL, (EXPERT_LAYER,)),
     OnSome("sglang", ("mi325x",), CDNA3, (EXPERT_LAYER,)),
 )
-"""Rows of DeepSeek R1 and gpt-oss tell how unlike these kernels are: some 2 us each in vLLM and SGLang on Hopper, more
-than twice as much in TensorRT-LLM there, next to nothing for experts on Blackwell, where one kernel does all of it, and
-ten times as much on CDNA 3, where nothing is fused. R1 alone does not tell experts from latents, so CDNA 3 keeps
-what others take for latents. TensorRT-LLM's ingress is told by one server among the rows that its other constants are
-fitted to; two GPUs tell it better."""
+"""Rows of DeepSeek R1 and gpt-oss tell how unlike these kernels are: some 2 us each in vLLM and SGLang, more than twice
+as much in TensorRT-LLM on Hopper, nothing for experts on Blackwell, where one kernel of it does all, and ten times as
+much on CDNA 3, where nothing is fused. vLLM on Blackwell takes what it takes elsewhere (24 us a layer, 8 us less or
+more, of gpt-oss and MiniMax M2.5), and is not listed. R1 alone does not tell experts from latents, so CDNA 3 keeps what
+others take for latents. TensorRT-LLM's ingress is told by one server among the rows that its other constants are fitted
+to; two GPUs tell it better."""
 
 
 def has_experts(row: Row) -> bool:
