@@ -302,10 +302,10 @@ class ScarceModel(ConstantModel):
         return KvMemory(16 * 4 * 7, 16, 1.0, 0.0)
 
 
-@pytest.mark.parametrize(("limit", "measured"), [("3 s", 8000), ("60 s", 1600)])
+@pytest.mark.parametrize(("limit", "measured"), [("3 s", 4000), ("60 s", 1600)])
 def test_lines_for_memory_take_longer_runs(tmp_path: Path, limit: str, measured: int) -> None:
     """Four at a time, a second each, at 3.4 a second: some wait for memory, one of twenty two seconds. Where the limit
-    is near that, the window holds 8,000 requests; where it is far, 1,600.
+    is near that, the window holds 4,000 requests; where it is far, 1,600.
     """
     asked = one_server(tmp_path, 0.01, objectives=f"{{ttft_p95: {limit}}}", output="{kind: fixed, tokens: 100}")
     (service,) = asked.services
