@@ -8,8 +8,8 @@ from pathlib import Path
 from infermodel import catalog
 from infermodel.cost.attention import SOFTMAX_CHANNELS
 from infermodel.cost.constants import KernelConstants
-from infermodel.cost.fixed import SMALL_KERNELS, SMALL_KERNELS_EXPERTS, SMALL_KERNELS_LATENT
 from infermodel.cost.kernels import TILE, TILE_START_BYTES
+from infermodel.cost.launches import SMALL_KERNELS, SMALL_KERNELS_EXPERTS, SMALL_KERNELS_LATENT
 from infermodel.fidelity.documents import constants_named, renewed
 
 PAGE = Path(__file__).parents[2] / "docs" / "model.md"
