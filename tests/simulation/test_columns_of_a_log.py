@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, simulate
+from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.quotas import RateLimit, RateLimits, Tenant
 from infermodel.workload.requests import Requests
@@ -31,7 +31,7 @@ def log(
 
 def served(traffic: TraceTraffic, model: AffineModel, **changes: object) -> ServiceRecord:
     limits = changes.pop("limits", Limits(64, 100_000, 8192, prefix_caching=False))
-    spec = ServiceSpec("s", model, traffic, limits, **changes)  # type: ignore[arg-type]
+    spec = one_pool("s", model, traffic, limits, **changes)  # type: ignore[arg-type]
     (record,) = simulate([spec], 1, Horizon())
     check_laws(record)
     return record
