@@ -177,6 +177,8 @@ TRACES = Path(os.environ.get("INFERMODEL_TRACES", "nowhere"))
         ("AzureLLMInferenceTrace_conv_2023.csv", ("azure", 19366, 5.53, 1155, 211)),
         ("mooncake_fast25_conversation.jsonl.gz", ("mooncake", 12031, 3.401, 12035, 343)),
         ("mooncake_fast25_synthetic.jsonl.gz", ("mooncake", 3993, 3.906, 15325, 149)),
+        # Rates of all clients and windows, times ten minutes, are 1,383,669; lengths are means over what was sent.
+        ("servegen_deepseek-r1.tar.gz", ("servegen", 1383669, 16.015, 1268, 1527)),
     ],
 )
 def test_real_traces_are_named_with_their_content(name: str, told: tuple[str, int, float, int, int]) -> None:

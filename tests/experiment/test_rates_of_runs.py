@@ -163,28 +163,76 @@ def test_a_short_run_of_too_much_says_its_totals_and_that_the_fleet_does_not_kee
     assert ("hourly.total", True, "") in rows
 
 
+def test_a_log_that_is_answered_for_longer_than_it_is_asked_prints_its_totals(tmp_path: Path) -> None:
+    # 600 requests at 40 a second, prompts first, to DeepSeek V3 on two nodes: asked for a quarter of a minute, answered
+    # for twice as long. (SGLang issue 3812, February 2025: two nodes of eight H800 took 110 s, 1,607 tokens a second.)
+    draw = np.random.default_rng(1)
+    arrived_at = np.cumsum(draw.exponential(1 / 40, 600))
+    prompts, answers = draw.integers(6, 181, 600), draw.integers(3, 401, 600)
+    rows = (f"{at},{prompt},{tokens}\n" for at, prompt, tokens in zip(arrived_at, prompts, answers, strict=True))
+    (tmp_path / "log.csv").write_text("arrived_at_s,prompt_tokens,output_tokens\n" + "".join(rows))
+    log = ("traffic={arrivals: {kind: trace, file: log.csv, format: requests}}", "requests=null")
+    found = only(played(tmp_path, TOO_MUCH, *log, "services.0.engine_settings={}"))
+    takes_s = float(found.record.requests.finished_at.max() - arrived_at[0])
+    assert takes_s > 1.5 * (arrived_at[-1] - arrived_at[0])
+    tokens_per_s = float(prompts.sum() + answers.sum()) / takes_s
+    assert found.summary.tpm == pytest.approx(60 * tokens_per_s, rel=0.02)
+    assert found.economics.blended_usd_per_mtok.mid == pytest.approx(32e6 / (3600 * tokens_per_s), rel=0.02)
+    assert (found.summary.price_holds, found.summary.price_reason) == (False, "the queue grows")
+
+
 def test_a_missed_objective_strikes_the_price_out(tmp_path: Path) -> None:
     found = only(played(tmp_path, SMALL, "objectives={e2e_p50: 10 ms}", "requests=400"))
     assert (found.summary.price_holds, found.summary.price_reason) == (False, "misses e2e_p50")
     assert found.summary.rpm == 600.0
 
 
-def test_loops_of_a_thousand_requests_say_what_ten_times_as_many_say(tmp_path: Path) -> None:
+def rates_of_loops(
+    folder: Path, users: int, count: int, pause_s: float, *changes: str
+) -> dict[tuple[bool, int], float]:
+    """Requests a minute without drafts and with them, of so many requests and of ten times as many: each is held to
+    users over their mean cycle, a pause included, and the two lengths to each other.
+    """
     rates = {}
     for drafts in ((), (DRAFTS,)):
-        for count in (1034, 10340):
-            found = only(played(tmp_path, LOOP, f"requests={count}", *drafts))
+        for length in (count, 10 * count):
+            found = only(played(folder, LOOP, f"requests={length}", *changes, *drafts))
             requests, summary = found.record.requests, found.summary
             inside = (requests.arrived_at >= summary.window_start_s) & (requests.arrived_at < summary.window_end_s)
-            cycle_s = float((requests.finished_at - requests.arrived_at)[inside].mean())
-            assert summary.rpm == pytest.approx(256 * 60 / cycle_s, rel=0.02)  # users over their mean cycle
-            assert summary.otpm == pytest.approx(512 * summary.rpm)
-            rates[bool(drafts), count] = summary.rpm
-    for drafts in (False, True):
-        assert rates[drafts, 1034] == pytest.approx(rates[drafts, 10340], rel=0.03)
+            cycle_s = float((requests.finished_at - requests.arrived_at)[inside].mean()) + pause_s
+            assert summary.rpm == pytest.approx(users * 60 / cycle_s, rel=0.02)
+            assert summary.otpm == pytest.approx(found.service.traffic.mean_output_tokens * summary.rpm, rel=0.03)
+            rates[bool(drafts), length] = summary.rpm
+        assert rates[bool(drafts), count] == pytest.approx(rates[bool(drafts), 10 * count], rel=0.03)
+    return rates
+
+
+def test_loops_of_a_thousand_requests_say_what_ten_times_as_many_say(tmp_path: Path) -> None:
+    rates = rates_of_loops(tmp_path, 256, 1034, 0.0)
     # Whether drafts pay has the same sign in both: at 256 users they cost some tenth.
     for count in (1034, 10340):
         assert 0.87 <= rates[True, count] / rates[False, count] <= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("users", "count", "pause_s", "output", "pays"),
+    [
+        (4, 200, 0.0, "{kind: fixed, tokens: 512}", True),
+        (64, 1000, 0.0, "{kind: lognormal, mean: 300, cv: 0.5}", True),
+        (128, 1500, 4.0, "{kind: uniform, low: 100, high: 500}", True),
+        (512, 2500, 0.0, "{kind: fixed, tokens: 256}", False),
+    ],
+)
+def test_whether_drafts_pay_has_one_sign_however_long_the_run(
+    tmp_path: Path, users: int, count: int, pause_s: float, output: str, pays: bool
+) -> None:
+    loop = f"{{kind: closed, users: {users}, think_time: {pause_s} s}}"
+    rates = rates_of_loops(
+        tmp_path, users, count, pause_s, f"traffic.arrivals={loop}", f"traffic.output_tokens={output}"
+    )
+    for length in (count, 10 * count):
+        assert (rates[True, length] > rates[False, length]) == pays
 
 
 def test_a_loop_shorter_than_its_users_says_so(tmp_path: Path) -> None:

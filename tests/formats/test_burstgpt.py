@@ -55,4 +55,9 @@ def test_broken_files(tmp_path: Path, broken: str, says: str) -> None:
 def test_sessions_are_noted(tmp_path: Path) -> None:
     path = tmp_path / "burst.csv"
     path.write_text("Timestamp,Session ID,Request tokens,Response tokens\n1,a,5,5\n2,a,5,5\n3,b,5,5\n")
-    assert burstgpt.read(path).notes == ("burst.csv: 2 sessions; turns are played at the times they came",)
+    told = "burst.csv: 2 sessions; prompts are shorter than the text before them, and played as texts of their own"
+    assert burstgpt.read(path).notes == (told,)
+    path.write_text("Timestamp,Session ID,Request tokens,Response tokens\n1,a,40,8\n2,a,60,5\n3,b,5,5\n")
+    log = burstgpt.read(path)
+    assert log.notes == ("burst.csv: 2 sessions; 1 turns begin with the text before them, and come at their times",)
+    assert log.hash_ids == ((0, 1, 2), (0, 1, 2, 3), ())  # 48, 65 and 10 tokens in blocks of 16

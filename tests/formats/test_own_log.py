@@ -144,5 +144,63 @@ def test_caches_and_keys_are_noted(tmp_path: Path) -> None:
     names = own_log.guess(path)
     assert (names.cached, names.key) == ("usage.prompt_tokens_details.cached_tokens", "team_id")
     notes = own_log.read(path, names).notes
-    assert "log.jsonl: 25.0 % of prompt tokens were cached there; played as new text" in notes
-    assert "log.jsonl: 1 keys; played as one sender" in notes
+    assert "log.jsonl: 25.0 % of prompt tokens were cached there, and need not be computed here" in notes
+    assert "log.jsonl: 1 keys; where a service has `rate_limits`, they are its tenants'" in notes
+    log = own_log.read(path, names)
+    assert log.cached_tokens is not None
+    assert log.cached_tokens.tolist() == [25, 25]
+    assert log.keys == ("a", "a")
+
+
+def test_what_anthropic_reads_from_its_cache_is_no_part_of_its_input(tmp_path: Path) -> None:
+    usage = {"input_tokens": 40, "cache_read_input_tokens": 60, "output_tokens": 20}
+    path = lines(tmp_path / "log.jsonl", 1_772_366_400, 1_772_366_401, usage=usage)
+    log = own_log.read(path, own_log.guess(path))
+    assert log.prompt_tokens.tolist() == [100, 100]
+    assert log.cached_tokens is not None
+    assert log.cached_tokens.tolist() == [60, 60]
+    assert (
+        "log.jsonl: usage.input_tokens leaves out what usage.cache_read_input_tokens counts; prompts are their sum"
+        in log.notes
+    )
+
+
+def test_more_cached_than_there_is(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "log.csv",
+        "2026-03-01T12:00:00",
+        head="created_at,prompt_tokens,output_tokens,cached_tokens",
+        tail="100,5,130",
+    )
+    log = own_log.read(path, own_log.guess(path))
+    assert log.cached_tokens is not None
+    assert log.cached_tokens.tolist() == [100]
+    assert log.notes[1] == "log.csv: 1 requests had more cached than their prompt has, and have all of it"
+
+
+def conversation(folder: Path, *prompts: int) -> own_log.TraceColumns:
+    path = folder / "chat.jsonl"
+    entries = [
+        {"created_at": 1_772_366_400 + i, "prompt_tokens": prompt, "output_tokens": 20, "session_id": "a"}
+        for i, prompt in enumerate(prompts)
+    ]
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in [*entries, {**entries[0], "session_id": "b"}]))
+    return own_log.read(path, own_log.guess(path))
+
+
+def test_turns_begin_with_the_text_before_them(tmp_path: Path) -> None:
+    log = conversation(tmp_path, 100, 150, 200)
+    assert "chat.jsonl: 2 sessions; 2 turns begin with the text before them, and come at their times" in log.notes
+    assert log.hash_ids is not None
+    first, other, second, third = log.hash_ids  # by time
+    assert [len(ids) for ids in (first, other, second, third)] == [120 // 16, 120 // 16, 170 // 16, 220 // 16]
+    assert second[: len(first)] == first
+    assert third[: len(second)] == second
+    assert not {*other} & {*third}
+
+
+def test_turns_too_short_for_the_text_before_them_are_their_own(tmp_path: Path) -> None:
+    log = conversation(tmp_path, 100, 50, 60)
+    assert log.hash_ids is None
+    told = "chat.jsonl: 2 sessions; prompts are shorter than the text before them, and played as texts of their own"
+    assert told in log.notes

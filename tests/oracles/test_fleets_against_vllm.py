@@ -1,4 +1,4 @@
-"""Random fleets: every request of the simulator against vLLM 0.33 played step by step, for the rules it follows."""
+"""Random fleets: every request of the simulator against vLLM 0.33 played step by step."""
 
 from __future__ import annotations
 

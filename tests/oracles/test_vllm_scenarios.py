@@ -1,4 +1,4 @@
-"""Scenarios through the step-by-step vLLM, where they and the simulator must agree whatever rules it follows."""
+"""Scenarios through the step-by-step vLLM, where they and the simulator must agree."""
 
 from __future__ import annotations
 

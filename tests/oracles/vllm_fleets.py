@@ -31,16 +31,6 @@ BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.
 AN_ANSWER_S = 128 * BASE
 """Time for most answers to be complete."""
 
-FOLLOWED: frozenset[str] = frozenset({"replicas", "names", "whole", "windows", "ahead", "priority", "ranks"})
-"""Rules of vLLM 0.33 that the simulator follows, beside first come, first served with preemption by recomputation:
-fleets are drawn from these.
-
-"priority" (who gives way may be in the step already, and its tokens go back to the budget for those after), "whole" (a
-prompt is admitted only if all of it fits), "windows" (layers that have one give blocks back as it moves; drawn in a
-test of their own), "names" (blocks of prompts and answers are found one by one), "ahead" (a step is composed while the
-one before runs, and what it frees serves the step after the next), "ranks" (of data-parallel attention, in lockstep).
-"""
-
 
 @dataclass(frozen=True)
 class Question:
@@ -57,7 +47,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A fleet and its settings."""
+    """A fleet and its settings.
+
+    Attributes:
+        policy: "priority": who gives way may be in the step already, and its tokens go back to the budget.
+        whole: a prompt is admitted only if all of it fits.
+        names: blocks of prompts and answers are found one by one.
+        ahead: a step is composed while the one before runs, and what it frees serves the step after the next.
+        ranks: of data-parallel attention, in lockstep.
+        windows: of each group of layers, which gives blocks back as it moves; drawn in a test of their own.
+    """
 
     seats: int
     budget: int
@@ -84,10 +83,6 @@ def step_s(decoding: list[int], chunks: list[tuple[int, int]], finishing: int) -
     return BASE + SEQUENCE * len(decoding) + CONTEXT * sum(decoding) + prompt
 
 
-def _if(rule: str) -> st.SearchStrategy[bool]:
-    return st.booleans() if rule in FOLLOWED else st.just(False)
-
-
 gaps = st.integers(0, 24).map(lambda steps: steps * BASE / 4) | st.sampled_from([0.0, 0.0, BASE])
 questions = st.lists(
     st.builds(
@@ -98,7 +93,7 @@ questions = st.lists(
         st.integers(1, 40),
         st.integers(1, 40),
         st.integers(0, 2),
-        _if("names"),
+        st.booleans(),
     ),
     min_size=1,
     max_size=40,
@@ -108,12 +103,12 @@ fleets = st.builds(
     seats=st.integers(1, 8),
     budget=st.integers(8, 60),
     blocks=st.integers(40, 80),
-    policy=st.sampled_from(["fcfs", "priority"]) if "priority" in FOLLOWED else st.just("fcfs"),
-    whole=_if("whole"),
-    names=_if("names"),
-    ahead=_if("ahead"),
-    ranks=st.integers(1, 4) if "ranks" in FOLLOWED else st.just(1),
-    replicas=st.integers(1, 3) if "replicas" in FOLLOWED else st.just(1),
+    policy=st.sampled_from(["fcfs", "priority"]),
+    whole=st.booleans(),
+    names=st.booleans(),
+    ahead=st.booleans(),
+    ranks=st.integers(1, 4),
+    replicas=st.integers(1, 3),
     long_prompt=st.sampled_from([0, 0, 5, 20]),
 ).map(lambda drawn: replace(drawn, long_prompt=0) if drawn.names else drawn)
 """Where prompts are bounded and blocks are found as well, a request that goes on from what another has computed stays

@@ -306,10 +306,10 @@ class ScarceModel(ConstantModel):
         return KvMemory(16 * 4 * 7, 16, 1.0, 0.0)
 
 
-@pytest.mark.parametrize(("limit", "measured"), [("3 s", 8000), ("60 s", 1600)])
+@pytest.mark.parametrize(("limit", "measured"), [("3 s", 4000), ("60 s", 1600)])
 def test_lines_for_memory_take_longer_runs(tmp_path: Path, limit: str, measured: int) -> None:
     """Four at a time, a second each, at 3.4 a second: some wait for memory, one of twenty two seconds. Where the limit
-    is near that, the window holds 8,000 requests; where it is far, 1,600.
+    is near that, the window holds 4,000 requests; where it is far, 1,600.
     """
     asked = one_server(tmp_path, 0.01, objectives=f"{{ttft_p95: {limit}}}", output="{kind: fixed, tokens: 100}")
     (service,) = asked.services
@@ -326,3 +326,17 @@ def test_narrow_brackets_take_longer_runs() -> None:
     assert to_tell_apart(COARSE, 0.2).fewest == COARSE.fewest == 1600
     assert to_tell_apart(COARSE, 1e-6).fewest == 3600
     assert to_tell_apart(DEEP, 0.02) == DEEP
+
+
+def test_a_time_limit_ends_a_search_with_its_bracket_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = one_server(tmp_path, 0.1, objectives="{queue_time_mean: 100 ms}")
+    (service,) = scenario.services
+    at_once = find_capacity(scenario, service, width=0.02, effort=SHORT, until=0.0)
+    assert len(at_once.points) == 1  # one load is looked at whatever the time
+    assert at_once.note.startswith("the time limit came first: the bracket so far")
+    clock = iter(range(100))  # a second each time that it is looked at
+    monkeypatch.setattr("infermodel.search.capacity.monotonic", lambda: float(next(clock)))
+    soon = find_capacity(scenario, service, width=0.001, effort=SHORT, until=3.0)
+    assert 1 < len(soon.points) <= 4
+    whole = find_capacity(scenario, service, width=0.5, effort=SHORT)
+    assert "the time limit came first" not in whole.note

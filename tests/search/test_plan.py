@@ -221,7 +221,7 @@ def test_dollars_carry_the_range_of_the_prices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("system: cs-3", "system: cs-4", ":8:14: "),
+        ("system: cs-3", "system: cs-5", ":8:14: "),
         ("spares: 1", "spares: some", ":3:9: "),
         ("devices_per_replica: [1, 2]", "tensor_parallel: 1", "list devices_per_replica"),
         ("price: {rental: 4 USD/h}", "price: {}", "write purchase: or rental:"),

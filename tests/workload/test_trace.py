@@ -11,7 +11,8 @@ ROWS = "arrived_at_s,prompt_tokens,output_tokens\n0,5,6\n"
 
 
 def test_the_synthetic_conversation_is_found_beside_its_scenario() -> None:
-    requests, notes = load("traces/synthetic_conversation.csv", "azure", SCENARIOS)
+    log = load("traces/synthetic_conversation.csv", "azure", SCENARIOS)
+    requests, notes = log.requests, log.notes
     assert len(requests) == 500
     assert notes == ()
     assert requests.arrived_at[0] == 0
@@ -68,6 +69,6 @@ def test_each_format_says_what_it_looks_like(name: str) -> None:
 def test_hashes_become_block_hashes(tmp_path: Path) -> None:
     line = '{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [4, 9]}\n'
     (tmp_path / "log.jsonl").write_text(line)
-    requests, _ = load("log.jsonl", "mooncake", tmp_path)
+    requests = load("log.jsonl", "mooncake", tmp_path).requests
     assert requests.block_hashes == ((4,),)  # 88 tokens do not fill the second block: nobody else can use it
     assert requests.hash_block_tokens == 512

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from math import inf
 from pathlib import Path
+from time import monotonic
 
 import click
 
@@ -15,6 +17,21 @@ from infermodel.cli.told import Told, json_option
 from infermodel.scenario import load, resolve
 
 
+class Duration(click.ParamType[float]):
+    """A time with its unit, to seconds."""
+
+    name = "time"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; what is no time is refused."""
+        from infermodel.units import parse
+
+        try:
+            return parse(value, "time")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 @click.command()
 @click.argument("scenario", type=click.Path())
 @click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
@@ -23,6 +40,7 @@ from infermodel.scenario import load, resolve
 )
 @click.option("--replications", type=REPLICATIONS, default=16, show_default=True, help="At most, for each load.")
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
+@click.option("--time-limit", type=Duration(), help="Such as 5 min; then the brackets so far are the answer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
@@ -32,11 +50,13 @@ def capacity(
     width: float,
     replications: int,
     jobs: int,
+    time_limit: float | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """The largest load that each service of SCENARIO sustains at its objectives, with a report."""
+    until = inf if time_limit is None else monotonic() + time_limit
     resolved = resolve(load(scenario, changes))
     if not any(service.objectives for service in resolved.services):
         raise click.UsageError(f"{scenario} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
@@ -56,7 +76,7 @@ def capacity(
         result = experiment.run(resolved)
     effort = replace(DEEP, replications=replications)
     with progress(f"looking for the capacity of {len(resolved.services)} services", quiet=quiet):
-        found = find_capacities(resolved, width=width, effort=effort, jobs=jobs)
+        found = find_capacities(resolved, width=width, effort=effort, jobs=jobs, until=until)
     with progress("writing the report", quiet=quiet), refusal(folder):
         write(result, found, (), folder, command=command_line())
     told.text(capacity_table(resolved.title, found))

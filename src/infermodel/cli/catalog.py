@@ -42,9 +42,19 @@ KINDS: Mapping[str, Callable[[str], Sourced]] = {
 }
 
 
+def entries(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Kinds and names that begin so, for a shell that completes; after a kind, its names."""
+    if param.name == "kind":
+        names = [*KINDS, *(name for each in KINDS for name in known.names(each))]
+    else:
+        asked = ctx.params.get("kind") or ""
+        names = [name for each in KINDS if each in (asked, f"{asked}s") for name in known.names(each)]
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("kind", required=False)
-@click.argument("name", required=False)
+@click.argument("kind", required=False, shell_complete=entries)
+@click.argument("name", required=False, shell_complete=entries)
 @json_option
 def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
     """List the catalog, or one KIND of it (systems, devices, models, engines, prices), or show one NAME's figures.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from infermodel.formats.columns import SECONDS, TEXT, TOKENS, TraceColumns, read_columns, trace_columns
+from infermodel.formats.turns import BLOCK_TOKENS, conversations
 
 
 def read(path: Path) -> TraceColumns:
@@ -24,14 +25,16 @@ def read(path: Path) -> TraceColumns:
     answered = columns["Response tokens"] > 0
     failures = int((~answered).sum())
     notes = [f"{path.name}: {failures} failed requests (0 response tokens) left out"] if failures else []
-    chats = columns["Session ID"][answered] if "Session ID" in columns else np.empty(0, dtype=str)
-    named = chats[chats != ""]
-    if len(named) > len(np.unique(named)):
-        notes.append(f"{path.name}: {len(np.unique(named)):,} sessions; turns are played at the times they came")
+    chats = columns["Session ID"][answered] if "Session ID" in columns else np.full(int(answered.sum()), "")
+    times, prompts, outputs = (columns[name][answered] for name in required)
+    ids, told = conversations(path, [each or None for each in chats.tolist()], times, prompts, outputs)
     return trace_columns(
         path,
-        columns["Timestamp"][answered],
-        columns["Request tokens"][answered],
-        columns["Response tokens"][answered],
-        notes=notes,
+        times,
+        prompts,
+        outputs,
+        hash_ids=ids,
+        hash_block_tokens=BLOCK_TOKENS if ids else 0,
+        hash_answers=ids is not None,
+        notes=[*notes, *told],
     )

@@ -201,6 +201,8 @@ class TraceColumns:
         after: the request after whose answer one is sent, by its place in the log; -1: it comes at its time. None:
             all do. One that follows has the time at which its conversation began.
         wait_s: from that answer until it is sent.
+        cached_tokens: leading tokens of its prompt that its server need not compute; None: nobody says.
+        keys: names of the keys that requests had; None: the log has none.
     """
 
     arrived_at_s: NDArray[np.float64]
@@ -213,6 +215,8 @@ class TraceColumns:
     hash_answers: bool = False
     after: NDArray[np.int64] | None = None
     wait_s: NDArray[np.float64] | None = None
+    cached_tokens: NDArray[np.int64] | None = None
+    keys: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.arrived_at_s)
@@ -250,6 +254,8 @@ def trace_columns(
     hash_answers: bool = False,
     after: NDArray[np.int64] | None = None,
     wait_s: NDArray[np.float64] | None = None,
+    cached_tokens: NDArray[np.int64] | None = None,
+    keys: Sequence[str] | None = None,
 ) -> TraceColumns:
     """A log that a simulation can take: sorted by arrival, no request without a token, each change noted.
 
@@ -285,6 +291,8 @@ def trace_columns(
         hash_answers,
         None if after is None else _in_order(after, order),
         None if wait_s is None else wait_s[order],
+        None if cached_tokens is None else cached_tokens[order],
+        None if keys is None else tuple(keys[i] for i in order.tolist()),
     )
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from infermodel.formats.columns import MOST_TOKENS, TEXT, TOKENS, TraceColumns, read_columns, trace_columns
 from infermodel.formats.text import FormatError, read_lines, shortened
+from infermodel.formats.turns import BLOCK_TOKENS, conversations
 
 SAMPLE = 100
 """Lines in which columns are looked for: the first request may have failed and have no usage."""
@@ -49,6 +50,10 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     "key": ("api_key_id", "key_id", "key_alias", "team_id", "api_key_hash"),
 }  # fmt: skip
 """Names that logs use, likeliest first."""
+
+
+READ, BESIDE_READ = "cache_read_input_tokens", "input_tokens"
+"""Anthropic's usage counts what was read from a cache under the first name, and leaves it out of the second."""
 
 
 @dataclass(frozen=True)
@@ -83,28 +88,59 @@ def read(path: Path, names: Names) -> TraceColumns:
     cells = _cells(path, names)
     times, note = seconds(path, names, cells["arrived"])
     notes = [note] if note else []
-    sessions = {each for each in cells.get("session", ()) if each}
-    if 1 < len(sessions) < len(times):
-        notes.append(f"{path.name}: {len(sessions):,} sessions; turns are played at the times they came")
     prompts, outputs = (np.asarray(cells[key], dtype=np.int64) for key in ("prompt", "output"))
+    cached, ids = None, None
     if "cached" in cells:
-        share = sum(each for each in map(_number, cells["cached"])) / max(1, int(prompts.sum()))
-        notes.append(f"{path.name}: {100 * share:.1f} % of prompt tokens were cached there; played as new text")
-    keys = {str(each) for each in cells.get("key", ()) if each}
-    if keys:
-        notes.append(f"{path.name}: {len(keys):,} keys; played as one sender")
+        prompts, cached, told = _cached(path, names, prompts, cells["cached"])
+        notes += told
+    elif "session" in cells:
+        sessions = [each or None for each in cells["session"]]
+        ids, told = conversations(path, sessions, times, prompts, outputs)
+        notes += told
+    keys = [str(each or "") for each in cells["key"]] if "key" in cells else None
+    if keys is not None:
+        named = len({*keys} - {""})
+        notes.append(f"{path.name}: {named:,} keys; where a service has `rate_limits`, they are its tenants'")
     if left_out := len(cells["left out"]):
         notes.append(f"{path.name}: {left_out:,} requests without tokens, as failed ones are, left out")
-    return trace_columns(path, times, prompts, outputs, notes=notes)
+    return trace_columns(
+        path,
+        times,
+        prompts,
+        outputs,
+        hash_ids=ids,
+        hash_block_tokens=BLOCK_TOKENS if ids else 0,
+        hash_answers=ids is not None,
+        cached_tokens=cached,
+        keys=keys,
+        notes=notes,
+    )
 
 
-def _number(cell: Any) -> float:
-    """A cell that should be a number, 0 where it is none."""
+def _cached(
+    path: Path, names: Names, prompts: NDArray[np.int64], cells: Sequence[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """Whole prompts, what of them was cached, and what is to be said of it."""
+    cached = np.array([_number(cell) for cell in cells], dtype=np.int64)
+    told = []
+    if names.cached.endswith(READ) and names.prompt.rpartition(".")[2] == BESIDE_READ:
+        prompts = prompts + cached
+        told.append(f"{path.name}: {names.prompt} leaves out what {names.cached} counts; prompts are their sum")
+    if more := int((cached > prompts).sum()):
+        told.append(f"{path.name}: {more:,} requests had more cached than their prompt has, and have all of it")
+    cached = np.minimum(cached, prompts)
+    share = cached.sum() / max(1, int(prompts.sum()))
+    told.append(f"{path.name}: {100 * share:.1f} % of prompt tokens were cached there, and need not be computed here")
+    return prompts, cached, told
+
+
+def _number(cell: Any) -> int:
+    """A cell that should be a number of tokens, 0 where it is none."""
     try:
         value = float(cell)
     except (TypeError, ValueError):
-        return 0.0
-    return value if 0 <= value <= MOST_TOKENS else 0.0
+        return 0
+    return int(value) if 0 <= value <= MOST_TOKENS else 0
 
 
 def guess(path: Path) -> Names:

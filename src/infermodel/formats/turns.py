@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,24 @@ def whole(prompts: Rows, outputs: Rows, after: Rows) -> bool:
     earlier = after[turns]
     longer = prompts[turns] >= prompts[earlier] + outputs[earlier]
     return bool(longer.mean() >= WHOLE_PROMPTS) if len(turns) else True
+
+
+def conversations(
+    path: Path, sessions: Sequence[Hashable | None], times: NDArray[np.float64], prompts: Rows, outputs: Rows
+) -> tuple[tuple[tuple[int, ...], ...] | None, list[str]]:
+    """Ids of the blocks of prompts and answers of a log that names its sessions, and what is to be said of them; no ids
+    where no session has a second turn, or where turns are too short to have the text before them in their prompts.
+    """
+    after = before(sessions, times)
+    turns = int((after >= 0).sum())
+    named = f"{path.name}: {len({each for each in sessions if each is not None}):,} sessions"
+    if not turns:
+        return None, []
+    if not whole(prompts, outputs, after):
+        return None, [f"{named}; prompts are shorter than the text before them, and played as texts of their own"]
+    order = np.argsort(times, kind="stable")
+    said = f"{named}; {turns:,} turns begin with the text before them, and come at their times"
+    return text_ids(prompts, outputs, after, order), [said]
 
 
 def accumulated(prompts: Rows, outputs: Rows, after: Rows) -> Rows:

@@ -37,6 +37,7 @@ from infermodel.scenario.resolve_traffic import (
     check_question,
     resolve_sessions,
     resolve_traffic,
+    with_keys,
 )
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.scenario.schema import traffic as schema
@@ -79,7 +80,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         source=Path(finder.document.file),
         notes=(
             *dict.fromkeys(finder.engine_notes),
-            *dict.fromkeys(note for _, notes in finder.logs.values() for note in notes),
+            *dict.fromkeys(note for log in finder.logs.values() for note in log.notes),
             *(note for service in found for note in told_before(service, scenario.seed, scenario.requests)),
         ),
         tree=content,
@@ -156,6 +157,10 @@ class _Finder:
             return None
         asked = service.traffic or self.scenario.traffic
         assert asked is not None  # the schema asks for traffic in one of the two places
+        limits = resolve_rate_limits(service.rate_limits) if service.rate_limits else None
+        traffic = self.attempt((*here, "rate_limits"), partial(with_keys, traffic, asked, limits, self.logs))
+        if traffic is None:
+            return None
         return ResolvedService(
             name=service.name,
             architecture=architecture,
@@ -179,7 +184,7 @@ class _Finder:
             api_servers=service.front_end.api_servers,
             stream_interval=service.front_end.stream_interval,
             sessions=resolve_sessions(asked, placed.deployment.kv_block_tokens),
-            rate_limits=resolve_rate_limits(service.rate_limits) if service.rate_limits else None,
+            rate_limits=limits,
         )
 
     def placed(

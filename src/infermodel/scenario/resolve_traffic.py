@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from infermodel.formats.own_log import Names
+from infermodel.scenario.errors import named
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.types import LONGEST_S, MOST_REQUESTS
 from infermodel.workload import arrivals, lengths, sessions, trace
-from infermodel.workload.requests import Requests
+from infermodel.workload.quotas import RateLimits, key_names
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
 
-Logs = dict[tuple[str, str | Names], tuple[Requests, tuple[str, ...]]]
-"""Traces read so far: (file, format or columns) to requests and notes."""
+Logs = dict[tuple[str, str | Names], trace.Log]
+"""Traces read so far, by file and format or columns."""
 
 MOST_TEXT = 200_000_000
 """Tokens of the prompts and answers of all calls of a question: each block of them has an id, some 500 MB in all."""
@@ -36,11 +38,11 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
     prompt = resolve_lengths(traffic.prompt_tokens)
     output = resolve_lengths(traffic.output_tokens)
     if isinstance(asked, schema.Trace):
-        key = (asked.file, asked.format or _names(asked.columns))
+        key = _read_as(asked)
         if key not in logs:
             logs[key] = trace.load(*key, folder)
         return TraceTraffic(
-            logs[key][0], asked.rate_scale, asked.start, asked.end, asked.repeat, prompt=prompt, output=output
+            logs[key].requests, asked.rate_scale, asked.start, asked.end, asked.repeat, prompt=prompt, output=output
         )
     assert prompt is not None  # the schema asks for lengths where there is no trace
     assert output is not None
@@ -55,6 +57,32 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
 def _names(columns: schema.LogColumns | None) -> Names:
     assert columns is not None  # the schema asks for it where there is no format
     return Names(**{role: name or "" for role, name in columns.model_dump().items()})
+
+
+def _read_as(asked: schema.Trace) -> tuple[str, str | Names]:
+    return asked.file, asked.format or _names(asked.columns)
+
+
+def with_keys(traffic: Traffic, asked: schema.Traffic, limits: RateLimits | None, logs: Logs) -> Traffic:
+    """The traffic of a service with quotas, requests of a log that names their keys with these.
+
+    Raises:
+        ValueError: the log has a key that no tenant has.
+    """
+    if not isinstance(traffic, TraceTraffic) or not isinstance(asked.arrivals, schema.Trace) or limits is None:
+        return traffic
+    keys = logs[_read_as(asked.arrivals)].keys
+    if keys is None:
+        return traffic
+    numbers = {name: i for i, name in enumerate(key_names(limits.tenants))}
+    strange = sorted({*keys} - numbers.keys())
+    if strange:
+        told = ", ".join(named(each) if each else "none at all" for each in strange[:5])
+        more = f" and {len(strange) - 5:,} more" if len(strange) > 5 else ""
+        there = ", ".join([*numbers][:10]) + (" ..." if len(numbers) > 10 else "")
+        raise ValueError(f"the log has keys that no tenant has: {told}{more}; those of the tenants are {there}")
+    own = replace(traffic.requests, key=np.array([numbers[key] for key in keys], dtype=np.int64))
+    return replace(traffic, requests=own)
 
 
 def check_length(traffic: Traffic, requests: int | None) -> None:

@@ -108,7 +108,11 @@ class ResolvedService:
 
     @property
     def finds_prompts(self) -> bool:
-        """Whether some of its requests may find in KV memory what others wrote: it caches, and their texts repeat."""
+        """Whether some of its requests may find in KV memory what others wrote: it caches, and their texts repeat; or
+        their log says what need not be computed.
+        """
+        if isinstance(self.traffic, TraceTraffic) and self.traffic.requests.cached_tokens is not None:
+            return True
         if not self.limits.prefix_caching:
             return False
         if self.sessions is not None:

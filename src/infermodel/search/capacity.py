@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
+from time import monotonic
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
@@ -57,6 +58,7 @@ def find_capacities(
     effort: Effort = COARSE,
     jobs: int = 1,
     on_found: Callable[[Capacity], None] = lambda _: None,
+    until: float = inf,
 ) -> tuple[Capacity, ...]:
     """The capacity of every service that has objectives, each alone, in order.
 
@@ -66,11 +68,12 @@ def find_capacities(
         effort: `COARSE` or `DEEP`, or between.
         jobs: processes; over services where there are several, else over replications. No result depends on it.
         on_found: called with each capacity, in order.
+        until: of the monotonic clock: from then on no other load is tried, and brackets are what they are by then.
     """
     services = [service for service in scenario.services if service.objectives]
     if not services:
         return ()
-    one = partial(find_capacity, scenario, width=width, effort=effort)
+    one = partial(find_capacity, scenario, width=width, effort=effort, until=until)
     found = []
     with processes(min(jobs, max(len(services), effort.replications))) as mapper:
         # Services take very different times: one after the other to whichever process is free.
@@ -88,6 +91,7 @@ def find_capacity(
     width: float = 0.02,
     effort: Effort = COARSE,
     mapper: Mapper = map,
+    until: float = inf,
 ) -> Capacity:
     """Bracket the largest arrival rate (closed loops: number of users) that keeps every objective.
 
@@ -102,6 +106,7 @@ def find_capacity(
         width: the bracket's upper end is at most this far above its lower end, as a share of it.
         effort: replications and lengths of the runs.
         mapper: runs replications.
+        until: see `find_capacities`; one load is tried whatever the time.
     """
     traffic = service.traffic
     if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Offline):
@@ -113,17 +118,20 @@ def find_capacity(
     if closed:
         guess = max(1.0, round(in_flight(service, guess)))
     nothing = 1.0 if closed else ALONE / zero_load_e2e_s(service)
-    search = _Search(partial(judge, scenario, service, effort=effort, mapper=mapper), nothing, closed=closed)
+    search = _Search(
+        partial(judge, scenario, service, effort=effort, mapper=mapper), nothing, closed=closed, until=until
+    )
     search.bracket(guess, FIRST_STEP)
     search.bisect(width)
     offered = load_of(service)
-    if search.high <= offered < inf:
+    if search.high <= offered < inf and search.goes_on():
         search.believe(own_run(scenario, service, offered))
         search.bracket(offered, FIRST_STEP)
         search.bisect(width)
     if effort.curve and search.low:
         for share in CURVE:
-            search.look(share * search.low)
+            if search.goes_on():
+                search.look(share * search.low)
     return answer_of(service, search)
 
 
@@ -159,16 +167,28 @@ class _Search:
 
     Attributes:
         nothing: the load at which requests do not meet.
+        until: of the monotonic clock, when no other load is tried.
+        cut_short: whether that kept a load from being tried.
         alone: what the service does there, once it has been looked at.
         believed: an offered load whose own run keeps every objective: what is missed below it is luck of shorter runs.
     """
 
-    def __init__(self, judge_load: Callable[[float], CapacityPoint], nothing: float, *, closed: bool) -> None:
-        self.judge_load, self.nothing, self.closed = judge_load, nothing, closed
+    def __init__(
+        self, judge_load: Callable[[float], CapacityPoint], nothing: float, *, closed: bool, until: float = inf
+    ) -> None:
+        self.judge_load, self.nothing, self.closed, self.until = judge_load, nothing, closed, until
         self.tried: dict[float, CapacityPoint] = {}
         self.low, self.high = 0.0, inf
         self.alone: CapacityPoint | None = None
         self.believed = 0.0
+        self.cut_short = False
+
+    def goes_on(self) -> bool:
+        """Whether another load may be tried."""
+        if len(self.tried) < MOST_LOADS and monotonic() < self.until:
+            return True
+        self.cut_short = self.cut_short or monotonic() >= self.until
+        return False
 
     @property
     def undecided(self) -> list[float]:
@@ -199,11 +219,11 @@ class _Search:
         """From the guess go up until a load is not sustained, and down until one is, by growing steps."""
         self.look(guess)
         factor = step
-        while self.high == inf and len(self.tried) < MOST_LOADS:
+        while self.high == inf and self.goes_on():
             self.look(max(max(self.tried) * factor, max(self.tried) + self.closed))
             factor = min(2.0, factor**2)
         factor = step
-        while self.low == 0 and min(self.tried) > self.nothing and len(self.tried) < MOST_LOADS:
+        while self.low == 0 and min(self.tried) > self.nothing and self.goes_on():
             load = min(min(self.tried) / factor, min(self.tried) - self.closed)
             if load < guess / 4 and self.alone is None:
                 self.alone = self.judge_load(self.nothing)
@@ -214,10 +234,10 @@ class _Search:
 
     def bisect(self, width: float) -> None:
         """Halve the wider gap (in ratio) below or above the undecided loads until neither is wider than asked."""
-        while self.low > 0 and self.high < inf and len(self.tried) < MOST_LOADS:
+        while self.low > 0 and self.high < inf:
             marks = [self.low, *self.undecided, self.high]
             below, above = max(((marks[0], marks[1]), (marks[-2], marks[-1])), key=lambda gap: gap[1] / gap[0])
-            if above <= below * (1 + width) or (self.closed and above - below <= 1):
+            if above <= below * (1 + width) or (self.closed and above - below <= 1) or not self.goes_on():
                 return
             middle = (below * above) ** 0.5
             self.look(min(above - 1, max(below + 1, round(middle))) if self.closed else middle)
@@ -244,8 +264,10 @@ def answer_of(service: ResolvedService, search: _Search) -> Capacity:
 
 def note_on(service: ResolvedService, search: _Search) -> str:
     """What a reader should know of a bracket; empty where it speaks for itself."""
-    notes = []
-    if not search.low:
+    notes = ["the time limit came first: the bracket so far"] if search.cut_short else []
+    if not search.low and search.alone is None and search.cut_short:
+        notes.append("no load tried was low enough")
+    elif not search.low:
         alone = search.alone or search.tried[min(search.tried)]
         if alone.sustained is False:
             notes.append(f"no load meets the objectives: {unattainable(alone)}")
@@ -265,7 +287,7 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         notes.append(
             f"the scenario's own run keeps its objectives at {search.believed:.4g} {unit}, {missed}".rstrip(", ")
         )
-    if search.high == inf:
+    if search.high == inf and not search.cut_short:
         notes.append("no load tried was too much")
     if service.sessions is not None:
         calls = typical_calls(service.sessions).calls

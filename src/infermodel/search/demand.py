@@ -128,7 +128,7 @@ def joined(parts: Sequence[Requests], kept: NDArray[np.bool_] | None = None) -> 
         values = np.concatenate([getattr(each, name) for each in parts])
         return values if kept is None else values[kept]
 
-    hashed = any(each.block_hashes is not None for each in parts)
+    hashed = any(each.block_hashes is not None or each.cached_tokens is not None for each in parts)
     prompt_id = np.zeros_like(column("prompt_id")) if hashed else column("prompt_id")
     return Requests(
         column("arrived_at"), column("prompt_tokens"), column("output_tokens"), column("priority"), prompt_id

@@ -34,10 +34,10 @@ early for requests to have finished."""
 
 MOST_REQUESTS = 200_000
 
-FULL_MEMORY = 8_000
+FULL_MEMORY = 4_000
 """Requests of a window at a load at which some wait for memory and an objective is near its limit: what a line for
 memory was is forgotten after hundreds of requests only, and windows of 320 and 1,600 say a p95 of TTFT a quarter and
-a sixth too low (`docs/capacity.md`)."""
+a sixth too low. Twice as many bracket no differently (`docs/capacity.md`)."""
 
 SHORT_OF_MEMORY = 0.05
 """Share of the replicas' time in which requests wait for memory, from which on memory is what they wait for."""

@@ -6,7 +6,7 @@ from math import ceil, inf
 
 from infermodel.serve.asked import Asked, Refused
 from infermodel.serve.fleet import Fleet
-from infermodel.workload.quotas import RateLimits
+from infermodel.workload.quotas import RateLimits, key_names
 
 
 class Keys:
@@ -14,11 +14,7 @@ class Keys:
 
     def __init__(self, limits: RateLimits | None) -> None:
         self._limits = limits
-        self.numbers: dict[str, int] = {}
-        for tenant in limits.tenants if limits else ():
-            names = [tenant.name] if tenant.keys == 1 else [f"{tenant.name}-{i}" for i in range(1, tenant.keys + 1)]
-            for name in names:
-                self.numbers[name] = len(self.numbers)
+        self.numbers = {name: i for i, name in enumerate(key_names(limits.tenants))} if limits else {}
 
     def number(self, authorization: str) -> int:
         """Number of the key in a header `Authorization: Bearer KEY`; 0 where there are no keys.

@@ -57,8 +57,11 @@ class Gate:
         self._refusals = np.zeros(len(tenants), np.int64)
         self._tokens = np.zeros(len(self._tenant_of_key), np.int64)
 
-    def _draw_key(self, request: int) -> int:
-        """Key of a request; drawn in order of number, whoever asks first."""
+    def _key(self, request: int) -> int:
+        """Key of a request: its log's, or one that was noted; else drawn in order of number, whoever asks first."""
+        known = self._tally.log.keys.get(request)
+        if known is not None:
+            return known
         while request >= len(self._keys):
             drawn = np.searchsorted(self._cumulative, self._random.random(DRAWN_AT_ONCE), side="right")
             self._keys += np.minimum(drawn, len(self._cumulative) - 1).tolist()
@@ -66,7 +69,7 @@ class Gate:
 
     def come(self, request: int) -> None:
         """A request comes, behind those of its key that were refused and wait at the client."""
-        key = self._draw_key(request)
+        key = self._key(request)
         self.note_key(request, key)
         line = self._lines[key]
         line.append(request)
@@ -113,8 +116,7 @@ class Gate:
 
     def record(self, requests: int) -> tuple[TenantRecord, ...]:
         """What each tenant got, given how many requests were sent."""
-        self._draw_key(requests)
-        tenant_of = self._tenant_of_key[np.array(self._keys[:requests], np.int64)]
+        tenant_of = self._tenant_of_key[np.array([self._key(request) for request in range(requests)], np.int64)]
         return tuple(
             TenantRecord(
                 name=tenant.name,

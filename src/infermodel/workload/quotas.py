@@ -44,6 +44,16 @@ class Tenant:
     priority: int | None = None
 
 
+def key_names(tenants: Sequence[Tenant]) -> list[str]:
+    """Names of all keys: of a tenant's only key its own, of several `name-1`, `name-2` and so on.
+
+    >>> key_names([Tenant("paying"), Tenant("free", keys=2)])
+    ['paying', 'free-1', 'free-2']
+    """
+    each = ([t.name] if t.keys == 1 else [f"{t.name}-{i}" for i in range(1, t.keys + 1)] for t in tenants)
+    return [name for names in each for name in names]
+
+
 @dataclass(frozen=True)
 class RateLimits:
     """Who may send how much.

@@ -24,6 +24,8 @@ class Requests:
         after: number, among all requests of the traffic, of the one after whose answer a request is sent; -1: it comes
             at its time. None: all do. The time of one that follows is that at which its conversation began.
         wait_s: from that answer until it is sent.
+        cached_tokens: leading tokens of its prompt that need not be computed, whatever the cache holds; None: none.
+        key: number of its key among those of all tenants, in their order; None: keys are drawn, if there are any.
     """
 
     arrived_at: NDArray[np.float64]
@@ -35,6 +37,8 @@ class Requests:
     hash_block_tokens: int = 0
     after: NDArray[np.int64] | None = None
     wait_s: NDArray[np.float64] | None = None
+    cached_tokens: NDArray[np.int64] | None = None
+    key: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
@@ -52,4 +56,6 @@ class Requests:
             block_hashes=self.block_hashes and self.block_hashes[part],
             after=None,
             wait_s=None,
+            cached_tokens=None if self.cached_tokens is None else self.cached_tokens[part],
+            key=None if self.key is None else self.key[part],
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infermodel.formats import azure, bailian, burstgpt, mooncake, own_log, requests_csv
+from infermodel.formats import azure, bailian, burstgpt, mooncake, own_log, requests_csv, servegen
 from infermodel.formats.columns import TraceColumns
 from infermodel.formats.own_log import Names
 from infermodel.workload.requests import Requests
@@ -54,6 +54,11 @@ FORMATS: Mapping[str, TraceFormat] = {
         "a CSV with the columns arrived_at_s, prompt_tokens, output_tokens and optionally priority",
         "your own log",
     ),
+    "servegen": TraceFormat(
+        servegen.read,
+        "a tar archive with chunk-N-trace.csv and chunk-N-dataset.json of each client of a service",
+        "https://github.com/alibaba/ServeGen (folder data; Apache-2.0)",
+    ),
 }
 
 KEYS: Sequence[tuple[str, frozenset[str]]] = (
@@ -71,6 +76,21 @@ PUBLISHED_AS: Mapping[str, str] = {
     "AzureLLMInferenceTrace_*_2023.csv": "published there without _2023 in its name",
     "AzureLLMInferenceTrace_*_2024.csv": "published there with _1week instead of _2024 in its name",
 }
+
+
+@dataclass(frozen=True)
+class Log:
+    """A trace as it was read.
+
+    Attributes:
+        requests: all of them.
+        keys: names of the keys that they had; None where it names none.
+        notes: what was changed on reading, in sentences for a person.
+    """
+
+    requests: Requests
+    keys: tuple[str, ...] | None
+    notes: tuple[str, ...]
 
 
 class TraceNotFound(ValueError):
@@ -120,6 +140,7 @@ def requests_of(columns: TraceColumns) -> Requests:
         hash_block_tokens=columns.hash_block_tokens,
         after=columns.after,
         wait_s=columns.wait_s,
+        cached_tokens=columns.cached_tokens,
     )
 
 
@@ -146,12 +167,14 @@ def recognised(path: Path) -> str | Names:
     Raises:
         FormatError: neither; the message lists its columns.
     """
+    if servegen.recognises(path):
+        return "servegen"
     there = set(own_log.columns(path))
     return next((name for name, keys in KEYS if keys <= there), None) or own_log.guess(path)
 
 
-def load(name: str, trace_format: str | Names, scenario_folder: Path) -> tuple[Requests, tuple[str, ...]]:
-    """Find and read a trace: its requests, and notes on what was changed on reading.
+def load(name: str, trace_format: str | Names, scenario_folder: Path) -> Log:
+    """Find and read a trace.
 
     Raises:
         TraceNotFound: no such file.
@@ -159,4 +182,4 @@ def load(name: str, trace_format: str | Names, scenario_folder: Path) -> tuple[R
     """
     path = find(name, trace_format, scenario_folder)
     columns = read(path, trace_format)
-    return requests_of(columns), columns.notes
+    return Log(requests_of(columns), columns.keys, columns.notes)

@@ -300,7 +300,7 @@ class TraceTraffic:
         log = self.requests
         if self.prompt is not None:  # other lengths are other texts
             nobody = np.full(len(log), -1, dtype=np.int64)
-            log = replace(log, prompt_id=nobody, block_hashes=None, hash_block_tokens=0)
+            log = replace(log, prompt_id=nobody, block_hashes=None, hash_block_tokens=0, cached_tokens=None)
         prompt_tokens = drawn_or_logged(self.prompt, log.prompt_tokens, "prompt_tokens", streams)
         output_tokens = drawn_or_logged(self.output, log.output_tokens, "output_tokens", streams)
         ids = int(log.prompt_id.max()) + 1
@@ -318,6 +318,8 @@ class TraceTraffic:
                     hash_block_tokens=log.hash_block_tokens,
                     after=self._after(part, turn),
                     wait_s=None if log.wait_s is None else log.wait_s[part],
+                    cached_tokens=None if log.cached_tokens is None else log.cached_tokens[part],
+                    key=None if log.key is None else log.key[part],
                 )
 
     def _after(self, part: slice, turn: int) -> NDArray[np.int64] | None:

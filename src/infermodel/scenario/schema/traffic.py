@@ -135,9 +135,13 @@ class LogColumns(Block):
     arrived: Name = Field(description="column of arrivals: ISO stamps, or numbers")
     prompt: Name = Field(description="column of prompts' tokens, such as usage.prompt_tokens")
     output: Name = Field(description="column of answers' tokens")
-    session: Name | None = Field(default=None, description="column of conversations; noted, not played")
-    cached: Name | None = Field(default=None, description="column of prompt tokens that were cached; noted, not played")
-    key: Name | None = Field(default=None, description="column of keys or teams; noted, not played")
+    session: Name | None = Field(
+        default=None, description="column of conversations: a turn's prompt begins with the text before it"
+    )
+    cached: Name | None = Field(
+        default=None, description="column of prompt tokens that were cached; they are not computed"
+    )
+    key: Name | None = Field(default=None, description="column of keys: those of the tenants of `rate_limits`")
     unit: Annotated[str, Choice("unit", tuple(UNITS))] | None = Field(
         default=None, description="of times that are numbers; the log's size or name may say it"
     )

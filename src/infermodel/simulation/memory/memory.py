@@ -94,7 +94,10 @@ class Memory(Ledger):
         self._reserved = 0
 
     def find(self, request: int, limit: int) -> Found:
-        """What is there of the first `limit` tokens of a request."""
+        """What is there of the first `limit` tokens of a request; of what its log says was cached, all."""
+        if self._is_brought(request):
+            known = min(self._log.known_tokens[request], limit) // self.block_tokens
+            return Found(known * self.block_tokens, known * self.whole, HERE) if known else NOTHING
         if self._prefixes is None or self._is_nameless(request):
             return NOTHING
         text = self._text(request)
@@ -162,6 +165,9 @@ class Memory(Ledger):
 
     def take(self, request: int, found: Found) -> None:
         """A request holds what it has found; what it computes it gets by `grow`, and others may find it."""
+        if self._is_brought(request):
+            self.grow(found.blocks)
+            return
         if not self.caches or self._is_nameless(request):
             return
         text = self._text(request)
@@ -270,6 +276,11 @@ class Memory(Ledger):
                 self.block_tokens, self._log.hash_block_tokens or self.block_tokens, self._written
             )
         return self._prefixes
+
+    def _is_brought(self, request: int) -> bool:
+        """Whether a log says what of a request is cached; one that gave way looks for its blocks as others do."""
+        log = self._log
+        return request in log.known_tokens and not (self.caches and log.preemptions[request])
 
     def _is_nameless(self, request: int) -> bool:
         """Whether nobody can find blocks of a request, not even itself."""

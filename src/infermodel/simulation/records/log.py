@@ -35,6 +35,7 @@ class RequestLog:
         self.resumed: dict[int, tuple[int, float]] = {}  # preempted or lost: tokens given so far, time of the last
         self.routed_again_at: dict[int, float] = {}  # those that an outage sent to another replica, or held up
         self.keys: dict[int, int] = {}  # of an API with rate limits
+        self.known_tokens: dict[int, int] = {}  # of prompts that need not be computed whatever the cache holds
         self.block_hashes: dict[int, tuple[int, ...]] = {}
         self.hash_block_tokens = 0
 
@@ -64,6 +65,10 @@ class RequestLog:
         if block.block_hashes is not None:
             self.block_hashes.update(enumerate(block.block_hashes, first))
             self.hash_block_tokens = block.hash_block_tokens
+        if block.cached_tokens is not None:
+            self.known_tokens.update(enumerate(block.cached_tokens.tolist(), first))
+        if block.key is not None:
+            self.keys.update(enumerate(block.key.tolist(), first))
         return first
 
     def table(self, count: int) -> RequestTable:
