@@ -125,6 +125,6 @@ def test_workspaces_of_experts_grow_with_top_k() -> None:
 
 
 def test_an_engine_without_a_table_is_the_same_everywhere() -> None:
-    engine = load_engine("tensorrt-llm")
+    engine = load_engine("tensorrt-llm-0.17")
     for device in ("h100-sxm", "l40s", "b200"):
         assert engine.on(load_device(device)) == engine
