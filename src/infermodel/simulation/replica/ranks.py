@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
-from infermodel.simulation.replica.endings import ENDLESS
 from infermodel.simulation.replica.rank_router import RankRouter
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.replica.scheduler import Scheduler
@@ -114,7 +114,7 @@ class Lockstep(Replica):
         return most
 
     def _plan_all(self, now: float) -> int:
-        most, busy = ENDLESS, []
+        most, busy = FOREVER, []
         for rank in self.ranks:
             steps = rank.plan(now)
             if steps:
