@@ -139,9 +139,10 @@ def _status_of(error: BaseException) -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
-    from infermodel.scenario.errors import ScenarioErrors, printable
+    from infermodel.errors import InputError
+    from infermodel.scenario.errors import printable
 
-    if isinstance(error, ScenarioErrors):
+    if isinstance(error, InputError):
         _say(str(error))
         return BAD_INPUT
     if isinstance(error, OSError) and error.strerror:
