@@ -328,6 +328,12 @@ def judged(mutant: Mutant) -> str:
         return "survived" if run.returncode == 0 else "caught"
 
 
+def table() -> str:
+    """The bugs as a Markdown table."""
+    lines = [f"| {each.bug} | `{each.file}` | `{'`, `'.join(each.tests.split())}` |" for each in MUTANTS]
+    return "\n".join([f"{len(MUTANTS)} bugs:", "", "| bug | file | tests that notice it |", "|---|---|---|", *lines])
+
+
 def main(chosen: Sequence[int]) -> int:
     """Judge the chosen mutants, print a line for each, and say how many were not caught."""
     mutants = [MUTANTS[number] for number in chosen] if chosen else list(MUTANTS)
