@@ -24,6 +24,7 @@ from infermodel.scenario.errors import ScenarioErrors
 if TYPE_CHECKING:
     from infermodel.answers.accuracy import AccuracyAnswer
     from infermodel.answers.comparison import ComparisonAnswer
+    from infermodel.answers.fit import FitAnswer
     from infermodel.answers.plan import PlanAnswer
     from infermodel.answers.sweep import SweepAnswer
     from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
@@ -38,6 +39,7 @@ __all__ = [
     "Served",
     "capacity",
     "compare",
+    "fit",
     "load",
     "plan",
     "run",
@@ -265,6 +267,38 @@ def compare(*reports: str | Path | RunAnswer) -> ComparisonAnswer:
                 each = each.write(Path(beside) / f"run {number}", figures=False)
             folders.append(Path(each))
         return ComparisonAnswer(read_reports(folders))
+
+
+def fit(
+    model: str,
+    system: str,
+    *,
+    engine: str = "",
+    weights: str = "",
+    kv_cache: str = "",
+    max_context: int | None = None,
+    contexts: Sequence[int] = (),
+) -> FitAnswer:
+    """The smallest fleet of a system that holds a model, its room for keys and values, and users at contexts.
+
+    Args:
+        model: name in the catalog, repository, or folder of a checkpoint.
+        system: name in the catalog.
+        engine: by which it is served; empty: the family's own.
+        weights, kv_cache: number formats; empty: as the model is published, and bf16.
+        max_context: longest that has to fit; the model's own without it.
+        contexts: that users are counted at; 1,024 to 131,072 without any.
+
+    Raises:
+        InputError: a name is not known, or a setting is wrong.
+    """
+    from infermodel.answers.fit import CONTEXTS, FitAnswer, layouts
+
+    formats = {name: said for name, said in (("weights", weights), ("kv_cache", kv_cache)) if said}
+    limits = {"max_context": max_context} if max_context is not None else {}
+    settings = {"engine": engine, "precision": formats, "limits": limits}
+    said = {name: value for name, value in settings.items() if value}
+    return FitAnswer(model, system, layouts(model, system, said), contexts or CONTEXTS)
 
 
 def _capacities(

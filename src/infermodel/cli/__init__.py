@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
     "plan": "Find the cheapest fleet that meets the objectives.",
+    "fit": "The smallest fleet that holds a model, its KV room, and users at contexts.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
     "import": "Say what a log, a trace or a result of a load generator is.",
