@@ -239,8 +239,10 @@ def validate(
     path = Path(measurements)
     rows, said = experiments(path, served)
     if draft:
-        drafted = {"draft": draft, "acceptance": tuple(acceptance)}
-        rows = tuple(row if row.draft not in ("", UNSAID) else replace(row, **drafted) for row in rows)
+        shares = tuple(acceptance)
+        rows = tuple(
+            row if row.draft not in ("", UNSAID) else replace(row, draft=draft, acceptance=shares) for row in rows
+        )
     on_progress(Progress(f"playing {len(rows)} experiments"))
     folder = path if path.is_dir() else path.parent
     return AccuracyAnswer(path, play(rows, folder, jobs=jobs), said)
