@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/build/compiled
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check sweep plan capacity report serve test test-slow golden bench clients compile lint lock
+.PHONY: help run check sweep plan capacity report serve test test-slow golden docs bench clients compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,9 @@ compile: $(VENV)/.installed-dev ## compile the inner loops into build/compiled, 
 
 golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--record takes today's
 	@$(BIN)/python tests/golden/moved.py $(ARGS)
+
+docs: $(VENV)/.installed ## renew the tables of docs/ that the program writes
+	@$(BIN)/python -m infermodel.pages.marked
 
 bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
 	@$(BIN)/python benchmarks/run.py $(CASE)

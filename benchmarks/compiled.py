@@ -28,8 +28,8 @@ HOT = (
             *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (
                 "admission", "answer_share", "budget", "decoding", "drafts", "endings", "giving_way", "leap",
-                "members", "prompts", "prompts_first", "rank_router", "ranks", "replica", "scheduler",
-                "waiting", "waits",
+                "members", "prompts", "prompts_first", "rank_router", "ranks", "receiving", "replica",
+                "scheduler", "waiting", "waits",
             )),
         )
     ),

@@ -103,7 +103,7 @@ MUTANTS = (
     Mutant("a rank of attention has all of the memory", "cost/block_pool.py",
            "tokens = self.tokens // self.ranks //", "tokens = self.tokens //", RANK_STEPS),
     Mutant("an idle rank misses a step as busy ones do", "simulation/replica/ranks.py",
-           "if self._looks_back and len(rank.members) else inf", "if self._looks_back else inf", RANKS),
+           "if self._receiving.late and len(rank.members) else inf", "if self._receiving.late else inf", RANKS),
     Mutant("of ranks with as many requests always the first", "simulation/replica/rank_router.py",
            "[(turn + i) % ranks for i in range(ranks)]", "list(range(ranks))", RANKS),
     Mutant("the fastest rank sets the step", "cost/ranks.py",
@@ -234,8 +234,8 @@ MUTANTS = (
            "at = min(range(len(produced))", "at = max(range(len(produced))", SGLANG),
     Mutant("who was retracted goes to the front", "simulation/replica/queues.py",
            "self.append(request)\n        self.rot", "self.appendleft(request)\n        self.rot", SGLANG),
-    Mutant("newcomers are seen after any step", "simulation/replica/replica.py",
-           "looked -= (self._unreceived + steps) % self._receive_interval", "looked -= 0", HABITS),
+    Mutant("newcomers are seen after any step", "simulation/replica/receiving.py",
+           "looked -= (self._unreceived + steps) % self._interval", "looked -= 0", HABITS),
     Mutant("a long prompt is bounded though it is alone", "simulation/replica/prompts.py",
            "self.alone = requests == 1 and", "self.alone = requests == 0 and", HABITS),
     Mutant("answers longer than the window are cut off", "simulation/tally.py",
@@ -326,6 +326,12 @@ def judged(mutant: Mutant) -> str:
         if run.returncode not in (0, 1):  # 1: tests failed; anything else: they did not run
             raise RuntimeError(f"{mutant.bug}: pytest ended with {run.returncode}: {run.stdout.decode()[-500:]}")
         return "survived" if run.returncode == 0 else "caught"
+
+
+def table() -> str:
+    """The bugs as a Markdown table."""
+    lines = [f"| {each.bug} | `{each.file}` | `{'`, `'.join(each.tests.split())}` |" for each in MUTANTS]
+    return "\n".join([f"{len(MUTANTS)} bugs:", "", "| bug | file | tests that notice it |", "|---|---|---|", *lines])
 
 
 def main(chosen: Sequence[int]) -> int:

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infermodel.cli.answer import answer
+from infermodel.answers.run import RunAnswer
 from infermodel.experiment import Capacity, Result, ServiceResult, run
-from infermodel.experiment.run import questions_of, tenants_of
 from infermodel.report.findings import Findings
 from infermodel.report.page import page
 from infermodel.report.tables import capacity_rows, price_rows
@@ -89,7 +88,7 @@ def test_forty_requests_at_600_a_minute_are_600_a_minute(tmp_path: Path) -> None
     # One H100 at 2 USD/h over 600 x 60 x 768 = 27.648 million tokens an hour.
     assert found.economics.blended_usd_per_mtok.mid == pytest.approx(2 / 27.648)
     assert found.summary.price_holds
-    console = answer(result, (), ())
+    console = RunAnswer(result).answer
     # The window, four seconds in whole bins, holds fewer than forty.
     few = found.summary.arrived
     assert few <= 40
@@ -150,7 +149,7 @@ def test_a_short_run_of_too_much_says_its_totals_and_that_the_fleet_does_not_kee
     assert found.summary.tpm == pytest.approx(long.tpm, rel=0.1)
     assert found.economics.blended_usd_per_mtok.mid == pytest.approx(32e6 / (60 * found.summary.tpm))
     assert (found.summary.price_holds, found.summary.price_reason) == (False, "the queue grows")
-    console = answer(result, (), ())
+    console = RunAnswer(result).answer
     assert "~~0." in console
     assert "~~ the queue grows" in console
     assert "mixture: the price at the offered load does not hold: the queue grows" in console
@@ -246,7 +245,7 @@ def test_a_loop_shorter_than_its_users_says_so(tmp_path: Path) -> None:
     long = only(played(tmp_path, LOOP, "requests=3000")).summary
     assert float(said[3]) == pytest.approx(long.rpm, rel=0.01)
     assert long.rate_warning == ""
-    console = answer(result, (), ())
+    console = RunAnswer(result).answer
     assert "(too short)" in console
     assert f"70B: {found.rate_warning}" in console
     assert "too short a run" in page(Findings.of(result, (), ()), {})
@@ -258,7 +257,7 @@ def test_questions_are_answered_at_the_rate_at_which_they_are_asked(tmp_path: Pa
         "output_tokens: {kind: fixed, tokens: 100}, session: {kind: chain, calls: 3}}"
     )
     result = played(tmp_path, SMALL, traffic, "requests=60")
-    found = questions_of(only(result), result.window)
+    found = only(result).questions
     assert found is not None
     assert found.answered_per_hour == pytest.approx(3600)  # one a second
     assert only(result).summary.rpm == pytest.approx(180)  # of three calls each
@@ -268,7 +267,7 @@ def test_tenants_share_the_rate_of_their_service(tmp_path: Path) -> None:
     limits = "[{period: 1 min, requests: 10000}]"
     tenants = f"[{{name: a, keys: 1, share: 1, limits: {limits}}}, {{name: b, keys: 1, share: 1, limits: {limits}}}]"
     result = played(tmp_path, SMALL, f"services.0.rate_limits={{tenants: {tenants}}}", "requests=200")
-    rows = tenants_of(only(result), result.window)
+    rows = only(result).tenants
     assert sum(each.rpm for each in rows) == pytest.approx(600)
     assert sum(each.tpm for each in rows) == pytest.approx(600 * 768)
 
@@ -279,7 +278,7 @@ def test_headroom_is_capacity_over_offered_load(tmp_path: Path) -> None:
     point = Capacity("GPU", "requests/s", 25.0, 27.0, found.summary, found.economics, "", "", ())
     assert found.headroom(point) == 2.5  # 25 a second to 600 a minute
     assert np.isnan(found.headroom(None))
-    console = answer(result, (point,), ())
+    console = RunAnswer(result, (point,)).answer
     assert "with work" in console
     assert "2.5 x" in console
     (row,) = capacity_rows((point,), Findings.of(result, (point,), ()))

@@ -13,8 +13,7 @@ from bench_files import ONE_A_CHUNK, evalscope
 from click.testing import CliRunner
 
 from infermodel.catalog import build, documents
-from infermodel.cli.calibrate import calibrate
-from infermodel.cli.validate import validate
+from infermodel.cli import infermodel
 from infermodel.fidelity.bench import bench_rows, bench_runs, served_by
 from infermodel.fidelity.engines import play_with
 from infermodel.fidelity.replay import arrivals_of
@@ -75,7 +74,9 @@ def test_a_rate_is_an_open_load(tmp_path: Path) -> None:
 def test_the_engine_that_made_the_runs_is_found_and_written(runs: Path) -> None:
     out = runs / "ours.yaml"
     served = ["--served", "llama-3.1-8b", "h100-sxm", "vllm", "--engine-version", "0.18.0"]
-    done = CliRunner().invoke(calibrate, ["--bench", str(runs), *served, "--out", str(out), "--jobs", "1"])
+    done = CliRunner().invoke(
+        infermodel, ["calibrate", "--bench", str(runs), *served, "--out", str(out), "--jobs", "1"]
+    )
     assert done.exit_code == 0, done.output
     content = yaml.safe_load(out.read_text())
     assert content.pop("engine") == "ours"
@@ -133,7 +134,9 @@ def test_runs_that_are_no_rows(more: dict[str, object], why: str, tmp_path: Path
 def test_runs_without_a_mean_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(summary(4, 100, 20)))
     served = ["--served", "llama-3.1-8b", "h100-sxm", "vllm", "--engine-version", "0.18.0", "--jobs", "1"]
-    done = CliRunner().invoke(calibrate, ["--bench", str(tmp_path), *served, "--out", str(tmp_path / "ours.yaml")])
+    done = CliRunner().invoke(
+        infermodel, ["calibrate", "--bench", str(tmp_path), *served, "--out", str(tmp_path / "ours.yaml")]
+    )
     assert done.exit_code == 2, done.output
     assert "nothing to fit to" in done.output
     assert not (tmp_path / "ours.yaml").exists()
@@ -188,34 +191,36 @@ def test_a_folder_of_any_mix(tmp_path: Path) -> None:
 
 
 def test_validate_plays_a_folder(tmp_path: Path) -> None:
-    done = CliRunner().invoke(validate, [str(mix(tmp_path / "runs")), *FOLDER_OPTIONS, "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        infermodel, ["validate", str(mix(tmp_path / "runs")), *FOLDER_OPTIONS, "--out", str(tmp_path / "out")]
+    )
     assert done.exit_code == 0, done.output
     assert "passed over: ours.pytorch.json" in done.output
     assert "which is not llama-3.1-8b" in done.output
     assert "2 rows, 0 skipped" in done.output
     assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) >= 3
-    refused = CliRunner().invoke(validate, [str(tmp_path / "runs")])
+    refused = CliRunner().invoke(infermodel, ["validate", str(tmp_path / "runs")])
     assert refused.exit_code == 2
-    assert "needs --served" in refused.output
+    assert "--served MODEL GPU ENGINE" in refused.output
 
 
 def test_an_engine_from_one_figure_is_not_written(tmp_path: Path) -> None:
     written(tmp_path, "a")
     out = tmp_path / "ours.yaml"
     options = ["--bench", str(tmp_path), *FOLDER_OPTIONS, "--out", str(out)]
-    done = CliRunner().invoke(calibrate, options)
+    done = CliRunner().invoke(infermodel, ["calibrate", *options])
     assert done.exit_code == 2
     assert "3 constants from 1 figure are no measurement (--force writes it all the same)" in " ".join(
         done.output.split()
     )
     assert not out.exists()
-    assert CliRunner().invoke(calibrate, [*options, "--force"]).exit_code == 0
+    assert CliRunner().invoke(infermodel, ["calibrate", *options, "--force"]).exit_code == 0
     assert out.exists()
 
 
 def test_a_folder_of_failures_is_told_and_not_fitted(tmp_path: Path) -> None:
     written(tmp_path, "a", completed=0, total_output_tokens=0, duration=0.0)
-    done = CliRunner().invoke(calibrate, ["--bench", str(tmp_path), *FOLDER_OPTIONS])
+    done = CliRunner().invoke(infermodel, ["calibrate", "--bench", str(tmp_path), *FOLDER_OPTIONS])
     assert done.exit_code == 2
     assert "no run in" in done.output
     assert "none of 160 requests was answered" in done.output
@@ -229,6 +234,6 @@ def test_a_folder_of_failures_is_told_and_not_fitted(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_missing_is_said(tmp_path: Path, more: list[str], said: str) -> None:
-    done = CliRunner().invoke(calibrate, ["--bench", str(tmp_path), *more])
+    done = CliRunner().invoke(infermodel, ["calibrate", "--bench", str(tmp_path), *more])
     assert done.exit_code == 2
     assert said in done.output

@@ -11,21 +11,6 @@ from infermodel.pages import corners, cs3, endpoints
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_page_of_endpoints_holds_its_tables() -> None:
-    text = (DOCS / "endpoints.md").read_text(encoding="utf-8")
-    assert endpoints.table() in text
-    assert endpoints.parallel_table() in text
-    assert endpoints.chip_table() in text
-
-
-def test_the_page_of_the_cs3_holds_its_tables() -> None:
-    text = (DOCS / "cs3.md").read_text(encoding="utf-8")
-    for wafers in (4, 6):
-        assert str(cs3.placement("llama-3.1-70b", "bf16", wafers)) in text
-    for table in (cs3.model_table(), cs3.context_table(), cs3.batch_table()):
-        assert table in text
-
-
 def test_every_endpoint_is_explained_or_marked() -> None:
     for endpoint in endpoints.ENDPOINTS:
         explanation = endpoints.best(endpoint)

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from example_report import example
 
+from infermodel.answers.comparison import ComparisonAnswer
 from infermodel.cli import infermodel
 from infermodel.report.compare.differences import Difference, differences, paired
 from infermodel.report.compare.read import Requests, SavedReport, read_reports
-from infermodel.report.compare.write import write_comparison
 from infermodel.report.folder import NotAReport
 from infermodel.report.write import write
 
@@ -118,16 +118,16 @@ def test_a_ratio_to_nothing_is_empty() -> None:
 
 
 def test_a_comparison_on_disk(folders: list[Path], tmp_path: Path) -> None:
-    rows = write_comparison(read_reports(folders), tmp_path / "c")
+    compared = ComparisonAnswer(read_reports(folders))
+    compared.write(tmp_path / "c")
     names = {"compare.csv", "compare.html", "compare_bars.png", "compare_latency.png", "manifest.json"}
     assert {path.name for path in (tmp_path / "c").iterdir()} == names
     with (tmp_path / "c" / "compare.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == len(rows)
+        assert len(list(csv.DictReader(file))) == len(compared.differences)
     page = (tmp_path / "c" / "compare.html").read_text(encoding="utf-8")
     assert "default-src &#39;none&#39;" in page
     assert "<script" not in page
-    again = write_comparison(read_reports(folders), tmp_path / "d")
-    assert again == rows or len(again) == len(rows)
+    ComparisonAnswer(read_reports(folders)).write(tmp_path / "d")
     for name in names:
         assert (tmp_path / "c" / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
 

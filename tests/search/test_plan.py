@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infermodel.cli.plan import write_plan
+from infermodel.answers.plan import PlanAnswer
 from infermodel.economics.band import Band
 from infermodel.experiment import run
 from infermodel.experiment.pricing import hourly_cost
@@ -118,7 +118,7 @@ def planned(folder: Path) -> Planned:
 def test_jobs_do_not_change_a_byte(tmp_path: Path) -> None:
     plan = load_plan(problem(tmp_path, 3, fronts=True))
     for jobs in (1, 2):
-        write_plan(find_plan(plan, jobs=jobs), tmp_path / str(jobs))
+        PlanAnswer(find_plan(plan, jobs=jobs)).write(tmp_path / str(jobs))
     names = {each.name for each in (tmp_path / "1").iterdir()}
     assert {"plan.csv", "plan.html", "best.yaml", "fronts.png", "searched.png"} <= names
     for name in names:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from infermodel.cli.sweep import write_into, write_sweep
+from infermodel.answers.sweep import SweepAnswer
+from infermodel.cli.sweep import write_into
 from infermodel.search.sweep import run_sweep
 from infermodel.search.sweep_schema import load_sweep
 from infermodel.search.sweep_table import effects
@@ -54,7 +55,7 @@ def table(folder: Path) -> bytes:
 def plain(file: Path, folder: Path) -> bytes:
     swept = run_sweep(load_sweep(file), folder.with_name(f"{folder.name}.points"))
     assert swept.is_whole
-    write_sweep(swept, folder)
+    SweepAnswer(swept).write(folder)
     return table(folder)
 
 
@@ -145,7 +146,7 @@ def test_processes_and_shards_give_the_same_table(small: tuple[Path, Path], tmp_
     for i in (1, 2, 3):
         swept = run_sweep(sweep, tmp_path / "parts.points", shard=(i, 3))
         assert swept.is_whole is (i == 3)
-    write_sweep(swept, tmp_path / "parts")
+    SweepAnswer(swept).write(tmp_path / "parts")
     assert table(tmp_path / "parts") == table(folder)
 
 
@@ -252,7 +253,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_table(
     swept = run_sweep(load_sweep(file), tmp_path / "out.points", dask=address, on_point=on_point)
     assert swept.is_whole
     assert running[-1].wait() == -signal.SIGKILL
-    write_sweep(swept, tmp_path / "out")
+    SweepAnswer(swept).write(tmp_path / "out")
     assert table(tmp_path / "out") == expected
 
 

@@ -10,6 +10,7 @@ from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import speculative_model
 from infermodel.cost.step import Batch, StepModel
+from infermodel.errors import InputError
 from infermodel.experiment import Capacity, Result, ServiceResult
 from infermodel.hardware import System
 from infermodel.scenario.resolved import ResolvedService
@@ -17,7 +18,7 @@ from infermodel.scenario.resolved import ResolvedService
 Arguments = Mapping[str, Any]
 
 
-class BadClaim(ValueError):
+class BadClaim(InputError, ValueError):
     """A claim asks for something that is not there; the message says what."""
 
 

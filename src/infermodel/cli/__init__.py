@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
     "plan": "Find the cheapest fleet that meets the objectives.",
+    "fit": "The smallest fleet that holds a model, its KV room, and users at contexts.",
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
     "import": "Say what a log, a trace or a result of a load generator is.",
@@ -139,9 +140,10 @@ def _status_of(error: BaseException) -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
-    from infermodel.scenario.errors import ScenarioErrors, printable
+    from infermodel.errors import InputError
+    from infermodel.scenario.errors import printable
 
-    if isinstance(error, ScenarioErrors):
+    if isinstance(error, InputError):
         _say(str(error))
         return BAD_INPUT
     if isinstance(error, OSError) and error.strerror:

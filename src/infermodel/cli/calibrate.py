@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from infermodel.answers.aligned import aligned
+from infermodel.answers.answer import text
+from infermodel.answers.own_runs import Served, own_runs
 from infermodel.cli import JOBS
-from infermodel.cli.own_runs import Served, rows_of_folder, served_options
-from infermodel.cli.run import progress
-from infermodel.cli.table import aligned
+from infermodel.cli.own_runs import served_options
+from infermodel.cli.progress import progress
 from infermodel.cli.told import Told, json_option
 
 if TYPE_CHECKING:
@@ -44,12 +46,7 @@ if TYPE_CHECKING:
 def calibrate(
     measurements: Path | None,
     bench: Path | None,
-    served: tuple[str, str, str] | None,
-    engine_version: str,
-    tensor_parallel: int,
-    precision: str,
-    kv_precision: str,
-    asked_as: tuple[str, ...],
+    served: Served | None,
     out: Path | None,
     force: bool,
     engines: tuple[str, ...],
@@ -68,10 +65,9 @@ def calibrate(
     told = Told("calibrate", as_json=as_json, quiet=quiet)
     quiet = told.quiet
     if bench is not None:
-        if not served:
+        if served is None:
             raise click.UsageError("--bench needs --served MODEL GPU ENGINE")
-        what = Served(served, engine_version, tensor_parallel, (precision, kv_precision), asked_as)
-        fit_own(bench, what, out, told, force=force, jobs=jobs)
+        fit_own(bench, served, out, told, force=force, jobs=jobs)
         return
     if measurements is None:
         raise click.UsageError("name a file of measurements, or a folder of benchmarks with --bench")
@@ -149,21 +145,19 @@ def fit_own(folder: Path, served: Served, out: Path | None, told: Told, *, force
     from infermodel.fidelity import bench
     from infermodel.fidelity.engines import fit_engine
     from infermodel.fidelity.figures import engine_rows
-    from infermodel.fidelity.server import Skipped, engine_entry
+    from infermodel.fidelity.server import engine_entry
     from infermodel.files import write_whole
 
-    rows = rows_of_folder(folder, served, quiet=told.quiet)
-    entry = engine_entry(served.named[2], served.version)
-    try:
-        with progress(f"fitting {entry} to {len(rows)} runs", quiet=told.quiet):
-            fitted = fit_engine(entry, rows, folder, parameters=bench.BENCH_PARAMETERS, jobs=jobs)
-    except Skipped as error:
-        raise click.UsageError(str(error)) from error
+    rows, said = own_runs(folder, served)
+    told.text(text(said) + "\n")
+    entry = engine_entry(served.engine, served.engine_version)
+    with progress(f"fitting {entry} to {len(rows)} runs", quiet=told.quiet):
+        fitted = fit_engine(entry, rows, folder, parameters=bench.BENCH_PARAMETERS, jobs=jobs)
     doubt = bench.doubt(fitted)
-    constants, said = engine_rows({entry: fitted.fit}), f"median error {100 * fitted.fit.median_error:.1f} %"
-    told.text(f"{aligned(constants)}\n\n{said}" + (f"; {doubt}" if doubt else ""))
+    constants, error = engine_rows({entry: fitted.fit}), f"median error {100 * fitted.fit.median_error:.1f} %"
+    told.text(f"{aligned(constants)}\n\n{error}" + (f"; {doubt}" if doubt else ""))
     told.cells("engines", constants)
-    told.note(said, *([doubt] if doubt else []))
+    told.note(error, *([doubt] if doubt else []))
     if out is None:
         told.end()
         return

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from math import inf
 from pathlib import Path
-from time import monotonic
 
 import click
 
+from infermodel import api
 from infermodel.cli import JOBS, REPLICATIONS
-from infermodel.cli.answer import capacity_table
-from infermodel.cli.run import REPORTS, command_line, progress, refusal, tell_report
+from infermodel.cli.place import REPORTS, checked, command_line, refusal
+from infermodel.cli.progress import progress
 from infermodel.cli.told import Told, json_option
-from infermodel.scenario import load, resolve
+from infermodel.files import safe_name
 
 
 class Duration(click.ParamType[float]):
@@ -56,31 +55,21 @@ def capacity(
     quiet: bool,
 ) -> None:
     """The largest load that each service of SCENARIO sustains at its objectives, with a report."""
-    until = inf if time_limit is None else monotonic() + time_limit
-    resolved = resolve(load(scenario, changes))
-    if not any(service.objectives for service in resolved.services):
-        raise click.UsageError(f"{scenario} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
+    asked = api.load(scenario, set=changes)
     told = Told("capacity", as_json=as_json, quiet=quiet)
-    quiet = told.quiet
-    from infermodel import experiment
-    from infermodel.files import safe_name
-    from infermodel.report.folder import check_place
-    from infermodel.report.write import write
-    from infermodel.search.capacity import find_capacities
-    from infermodel.search.probe import DEEP
-
-    folder = out or REPORTS / f"{safe_name(resolved.source.stem)}-capacity"
-    with refusal(folder):
-        check_place(folder)
-    with progress(f"simulating {resolved.source.name}", quiet=quiet):
-        result = experiment.run(resolved)
-    effort = replace(DEEP, replications=replications)
-    with progress(f"looking for the capacity of {len(resolved.services)} services", quiet=quiet):
-        found = find_capacities(resolved, width=width, effort=effort, jobs=jobs, until=until)
-    with progress("writing the report", quiet=quiet), refusal(folder):
-        write(result, found, (), folder, command=command_line())
-    told.text(capacity_table(resolved.title, found))
+    folder = checked(out or REPORTS / f"{safe_name(asked.name)}-capacity")
+    with progress(quiet=told.quiet) as say:
+        answer = api.capacity(
+            asked,
+            width=width,
+            replications=replications,
+            time_limit_s=inf if time_limit is None else time_limit,
+            jobs=jobs,
+            on_progress=say,
+        )
+    with progress("writing the report", quiet=told.quiet) as say, refusal(folder):
+        answer.write(folder, command=command_line(), on_progress=say)
+    told.answer(answer)
     told.text(f"\nreport: {folder / 'report.html'}")
-    tell_report(told, result, found, ())
     told.file(folder)
     told.end()

@@ -10,8 +10,8 @@ import click
 
 from infermodel import catalog as known
 from infermodel import units
+from infermodel.answers.aligned import aligned
 from infermodel.cli.model_kinds import kinds
-from infermodel.cli.table import aligned
 from infermodel.cli.told import Told, json_option, plain
 from infermodel.engine import Rule
 from infermodel.formats.hf_config import read_hf_config

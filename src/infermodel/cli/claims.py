@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from infermodel.answers.aligned import aligned
 from infermodel.claims import answer_claims, check_claims, services_at_capacity
-from infermodel.cli.run import progress, refusal
-from infermodel.cli.table import aligned
+from infermodel.cli.place import refusal
+from infermodel.cli.progress import progress
 from infermodel.cli.told import Told, json_option
 from infermodel.experiment.result import Capacity, Verdict
 from infermodel.scenario import ResolvedScenario, Scenario, load, resolve

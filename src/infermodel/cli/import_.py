@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from infermodel.answers.aligned import aligned
 from infermodel.catalog import repository_ids
-from infermodel.cli.run import refusal
-from infermodel.cli.table import aligned
+from infermodel.cli.place import refusal
 from infermodel.cli.told import Told, json_option
 from infermodel.formats import results
 from infermodel.formats.own_log import UNITS

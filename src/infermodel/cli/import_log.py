@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from infermodel import catalog
-from infermodel.cli.table import aligned
+from infermodel.answers.aligned import aligned
 from infermodel.formats.columns import TraceColumns
 from infermodel.formats.log_facts import beyond, facts, spread, warnings
 from infermodel.formats.own_log import Names

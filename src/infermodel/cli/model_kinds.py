@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from infermodel.answers.aligned import aligned
 from infermodel.architecture import NO_ATTENTION, NO_FEED_FORWARD, Layer, ModelArchitecture
-from infermodel.cli.table import aligned
 from infermodel.formats.safetensors import Tensors
 
 

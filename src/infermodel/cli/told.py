@@ -19,6 +19,7 @@ import click
 import numpy as np
 
 from infermodel import __version__
+from infermodel.answers.answer import Answer
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead (docs/json.md).")
 
@@ -40,6 +41,15 @@ class Told:
         """For a person only."""
         if not self.quiet:
             click.echo(text)
+
+    def answer(self, answer: Answer) -> None:
+        """Its text for a person; its tables and notes for a program."""
+        if not self.quiet:
+            click.echo(answer.answer)
+        if self._as_json:
+            for name, rows in answer.rows.items():
+                self.table(name, rows)
+            self.note(*answer.notes)
 
     def table(self, name: str, rows: Iterable[Any]) -> None:
         """For a program only: rows are mappings or dataclasses; a name that comes again goes on."""

@@ -11,9 +11,11 @@ from infermodel.economics.band import Band
 from infermodel.economics.fleet import HourlyCost
 from infermodel.economics.tokens import Split
 from infermodel.metrics.laws import CheckedLaw
+from infermodel.metrics.questions import QuestionSummary
 from infermodel.metrics.schema import column
 from infermodel.metrics.steady import Window
 from infermodel.metrics.summary import Summary
+from infermodel.metrics.tenants import TenantSummary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.tables import ServiceRecord
 from infermodel.workload.traffic import ClosedTraffic
@@ -44,12 +46,21 @@ class Economics:
 
 @dataclass(frozen=True)
 class ServiceResult:
-    """One service of a run: the first replication's record, a summary over all, dollars at the offered load."""
+    """One service of a run at the offered load.
+
+    Attributes:
+        record: of the first replication.
+        summary: over all replications.
+        tenants: what its keys got; empty where it has no rate limits.
+        questions: what its questions came to; None where its requests are no calls of any.
+    """
 
     service: ResolvedService
     record: ServiceRecord
     summary: Summary
     economics: Economics
+    tenants: tuple[TenantSummary, ...] = ()
+    questions: QuestionSummary | None = None
 
     def headroom(self, capacity: Capacity | None) -> float:
         """How many times its offered load the service holds; NaN where its capacity is not known."""

@@ -53,7 +53,10 @@ def run(
     results = []
     for index, service in enumerate(scenario.services):
         summary = combine([each.summaries[index] for each in repeated])
-        results.append(ServiceResult(service, repeated[0].records[index], summary, economics(service, summary)))
+        record, priced = repeated[0].records[index], economics(service, summary)
+        own = own_window(service, record, repeated[0].window)
+        tenants, questions = tenants_of(record, own, summary), questions_of(service, record, own, summary)
+        results.append(ServiceResult(service, record, summary, priced, tenants, questions))
     laws = [law for each in repeated for law in each.laws]
     for each in results:
         parts = {name: part.mid for name, part in each.economics.hourly.parts.items()}
@@ -197,18 +200,18 @@ def own_window(service: ResolvedService, record: ServiceRecord, common: Window) 
     return whole_run(record) if is_offline(service.traffic) else common
 
 
-def tenants_of(each: ServiceResult, common: Window) -> tuple[TenantSummary, ...]:
-    """What the keys of a service got at the offered load; nothing where it has no rate limits."""
-    rpm = each.summary.rpm if each.summary.rate_way == OWN_RATE else nan
-    return tenant_summaries(each.record, own_window(each.service, each.record, common), rpm)
+def tenants_of(record: ServiceRecord, window: Window, summary: Summary) -> tuple[TenantSummary, ...]:
+    """What the keys of a service got in its own window; nothing where it has no rate limits."""
+    return tenant_summaries(record, window, summary.rpm if summary.rate_way == OWN_RATE else nan)
 
 
-def questions_of(each: ServiceResult, common: Window) -> QuestionSummary | None:
-    """What the questions of a service came to at the offered load; None where its requests are no calls of any."""
-    sessions, window = each.service.sessions, own_window(each.service, each.record, common)
-    keeps_up = sessions is not None and each.summary.rate_way == OWN_RATE
-    asked_per_s = rate_in(sessions.arrivals, window) if sessions is not None and keeps_up else nan
-    return question_summary(each.record, window, asked_per_s)
+def questions_of(
+    service: ResolvedService, record: ServiceRecord, window: Window, summary: Summary
+) -> QuestionSummary | None:
+    """What the questions of a service came to in its own window; None where its requests are no calls of any."""
+    keeps_up = service.sessions is not None and summary.rate_way == OWN_RATE
+    asked_per_s = rate_in(service.sessions.arrivals, window) if service.sessions is not None and keeps_up else nan
+    return question_summary(record, window, asked_per_s)
 
 
 def is_offline(traffic: Traffic) -> bool:

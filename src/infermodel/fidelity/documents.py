@@ -64,21 +64,19 @@ def on_some_table() -> list[tuple[str, ...]]:
     return table
 
 
-def renewed(text: str) -> str:
-    """`docs/model.md` with its tables as the catalog has them now."""
-    for name, table in (
-        ("devices", device_table()),
-        ("engines", engine_table()),
-        ("on some devices", on_some_table()),
-    ):
-        block = f"\n{markdown(table)}\n\n"
-        text = re.sub(
-            rf"(<!-- constants: {name} -->\n).*?(<!-- end -->)",
-            lambda found, block=block: f"{found[1]}{block}{found[2]}",  # type: ignore[misc]  # bound early
-            text,
-            flags=re.DOTALL,
-        )
-    return text
+def devices() -> str:
+    """Constants of the devices with kernel tables, as a Markdown table."""
+    return markdown(device_table())
+
+
+def engines() -> str:
+    """Constants of the engines, as a Markdown table."""
+    return markdown(engine_table())
+
+
+def on_some_devices() -> str:
+    """Constants of engines on some devices, as a Markdown table."""
+    return markdown(on_some_table())
 
 
 def constants_named(text: str) -> set[str]:

@@ -25,10 +25,11 @@ BANDS = ((0.25, "#EEEEEE"), (0.10, FAINT))
 
 def scatter(predictions: Sequence[Prediction]) -> bytes:
     """Predicted against measured on log axes, a panel for each scored metric, bands of 10 and 25 %. PNG."""
-    return rendered(partial(_scatter, predictions))
+    return rendered(partial(scatter_figure, predictions))
 
 
-def _scatter(predictions: Sequence[Prediction]) -> Figure:
+def scatter_figure(predictions: Sequence[Prediction]) -> Figure:
+    """The same as a figure, to be drawn in the look of all pictures."""
     figure, rows = sheet(
         "Predicted against measured",
         "one point an experiment, by source of the measurements; shaded: within 10 and 25 %",

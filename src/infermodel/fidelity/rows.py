@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 
+from infermodel.errors import InputError
 from infermodel.files import open_plain
 
 METRICS = (
@@ -32,8 +33,16 @@ UNSAID = "unsaid"
 """Who drafts on a server of which that is not told."""
 
 
-class RowError(ValueError):
-    """A measurement file or row that cannot be read: says file, line and column."""
+class RowError(InputError, ValueError):
+    """A measurement file or row that cannot be read: says file, line and column.
+
+    Attributes:
+        line: of the row, from 1; 0 where the file as a whole is wrong.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
             missing = sorted(needed - set(reader.fieldnames or ()))
             if missing:
                 raise RowError(f"{path}: no column {', '.join(missing)}")
-            return tuple(_row(cells, f"{path}:{reader.line_num}") for cells in reader)
+            return tuple(_row(cells, path, reader.line_num) for cells in reader)
     except UnicodeDecodeError as error:
         raise RowError(f"{path}: is not UTF-8 text: byte 0x{error.object[error.start]:02x}") from None
     except csv.Error as error:
@@ -159,7 +168,7 @@ def drafted(draft: str, tokens: int, acceptance: str) -> tuple[float, ...]:
     return tuple(said * tokens if len(said) == 1 else said)
 
 
-def _row(cells: Mapping[str, str | None], where: str) -> Row:
+def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
     def word(column: str, otherwise: str = "") -> str:
         return (cells.get(column) or otherwise).strip()
 
@@ -168,12 +177,12 @@ def _row(cells: Mapping[str, str | None], where: str) -> Row:
         try:
             return float(text) if text else otherwise
         except ValueError:
-            raise RowError(f"{where}: {column}: {text!r} is no number") from None
+            raise RowError(f"{path}:{line}: {column}: {text!r} is no number", line) from None
 
     def whole(column: str) -> int:
         value = number(column, 1.0)
         if not value.is_integer() or value < 1:
-            raise RowError(f"{where}: {column}: {value:g} is no count")
+            raise RowError(f"{path}:{line}: {column}: {value:g} is no count", line)
         return int(value)
 
     def shares() -> tuple[float, ...]:
@@ -181,14 +190,14 @@ def _row(cells: Mapping[str, str | None], where: str) -> Row:
         try:
             return drafted(word("draft"), int(number("drafted_tokens", 0)), word("acceptance"))
         except ValueError as error:
-            raise RowError(f"{where}: {error}") from None
+            raise RowError(f"{path}:{line}: {error}", line) from None
 
     load = word("load")
     if load not in LOADS:
-        raise RowError(f"{where}: load: {load!r} is none of {', '.join(LOADS)}")
+        raise RowError(f"{path}:{line}: load: {load!r} is none of {', '.join(LOADS)}", line)
     measured = {metric: number(f"measured_{metric}") for metric in METRICS}
     return Row(
-        id=word("id", where),
+        id=word("id", f"{path}:{line}"),
         source_set=word("source_set"),
         gpu=word("gpu"),
         gpus=whole("gpus"),

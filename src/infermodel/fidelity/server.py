@@ -12,6 +12,7 @@ from infermodel.architecture import PRECISION_BYTES, ModelArchitecture
 from infermodel.cost.defaults import with_defaults
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.engine import Engine
+from infermodel.errors import InputError
 from infermodel.fidelity.rows import Row
 from infermodel.hardware import Device, GpuDevice, System
 
@@ -27,7 +28,7 @@ def compute_format(weights: str, device: Device) -> str:
     return "bf16" if weights == "int4" else weights
 
 
-class Skipped(ValueError):
+class Skipped(InputError, ValueError):
     """A row that cannot be played, and why."""
 
 

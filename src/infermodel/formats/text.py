@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from infermodel.errors import InputError
 from infermodel.files import open_plain
 
 SHOWN = 100  # characters of a broken line that a message quotes
@@ -18,7 +19,7 @@ UNPACKED_FREELY, MOST_UNPACKED = 16_000_000, 200
 five to thirty times larger, a thousand times is a bomb."""
 
 
-class FormatError(ValueError):
+class FormatError(InputError, ValueError):
     """A file is not what its format says.
 
     Attributes:

@@ -165,6 +165,12 @@ def placement(model: str, weights: str, wafers: int) -> Placement:
     return found
 
 
+def placements() -> str:
+    """What each wafer of 70B holds on four and on six CS-3, as text of fixed width."""
+    both = "\n\n".join(str(placement("llama-3.1-70b", "bf16", wafers)) for wafers in (4, 6))
+    return f"```\n{both}\n```"
+
+
 def placement_drawn() -> Figure:
     """SRAM of each wafer of 70B on four and six CS-3: weights, embedding and head, room for KV, not usable."""
     device = load_system("cs-3").device

@@ -105,6 +105,11 @@ def table(target: PublishedSpeed) -> str:
     return "\n".join(lines)
 
 
+def tables() -> str:
+    """The tables of all targets."""
+    return "\n\n".join(map(table, TARGETS))
+
+
 def drawn() -> Figure:
     """Speed over drafts and acceptance, a panel for each target and drafter, the published speed as a line."""
     levels = [0, 1, 1.5, 2, 3, 4, 6, 8]

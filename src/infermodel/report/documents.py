@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from infermodel.metrics.schema import Column, markdown
+from infermodel.metrics.exports import REQUEST_COLUMNS, TIMELINE_COLUMNS
+from infermodel.metrics.laws import LAWS
+from infermodel.metrics.schema import Column, columns, markdown
+from infermodel.metrics.summary import Summary
+from infermodel.metrics.total import Total
 from infermodel.report.tables import PRICE_ITEMS, RARE_SCHEMAS, SCHEMAS
 
 INTRODUCTIONS: Mapping[str, str] = {
@@ -18,6 +22,28 @@ INTRODUCTIONS: Mapping[str, str] = {
     "bands.csv": "With `run --draws`: one row an answer of a service, over draws of the uncertain constants.",
 }
 """Files in the order of the document, with the sentence before their columns."""
+
+
+LONG: Mapping[str, Sequence[Column]] = {
+    "summary": columns(Summary),
+    "total": columns(Total),
+    "requests": REQUEST_COLUMNS,
+    "timeline": TIMELINE_COLUMNS,
+}
+"""Tables whose sections are written by hand, but for the columns."""
+
+
+def columns_of(name: str) -> str:
+    """The columns of a table of `LONG` as a Markdown table."""
+    return markdown(LONG[name])
+
+
+def laws() -> str:
+    """Each law with what it compares, as a Markdown table."""
+    return "\n".join(
+        ["| law | what is compared |", "|---|---|"]
+        + [f"| {name} | {' '.join((law.__doc__ or '').split())} |" for name, law in LAWS.items()]
+    )
 
 
 def sections() -> str:

@@ -100,6 +100,12 @@ def png(picture: Callable[[Told], Figure | None], findings: Told) -> bytes | Non
         return None if figure is None else _png(figure)
 
 
+def drawn(picture: Callable[[Told], Figure | None], findings: Told) -> Figure | None:
+    """The picture as a figure, in the look of all pictures; None for no picture."""
+    with look():
+        return picture(findings)
+
+
 def rendered(draw: Callable[[], Figure]) -> bytes:
     """PNG of what `draw` makes, in the look of all pictures."""
     with look():

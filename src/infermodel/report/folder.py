@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from infermodel import __version__
+from infermodel.errors import InputError
 from infermodel.files import safe_name
 
 MARK = "manifest.json"
@@ -24,7 +25,7 @@ MARK = "manifest.json"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
-class NotAReport(ValueError):
+class NotAReport(InputError, ValueError):
     """There is something else in the place of the report; it is left alone."""
 
 

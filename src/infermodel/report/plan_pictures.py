@@ -21,22 +21,12 @@ MOST_LAYOUTS = 24
 
 def plan_pictures(story: PlanStory) -> dict[str, tuple[str, bytes]]:
     """Name of each picture to its caption and PNG; none where no layout is worth one."""
-    drawn = {
-        "fronts": (
-            "Each mark is the smallest fleet of a layout that keeps the promises. The line joins those that no other "
-            "beats both in dollars and in what is across; the ring marks the cheapest.",
-            png(_fronts, story),
-        ),
-        "searched": (
-            "The bar starts where the cost engine proves that a layout cannot cost less, and ends at the fleet that "
-            "was found; a cross marks a layout that was ruled out or found no fleet.",
-            png(_searched, story),
-        ),
-    }
-    return {name: (caption, image) for name, (caption, image) in drawn.items() if image is not None}
+    images = {name: (caption, png(picture, story)) for name, (picture, caption) in PICTURES.items()}
+    return {name: (caption, image) for name, (caption, image) in images.items() if image is not None}
 
 
-def _fronts(story: PlanStory) -> Figure | None:
+def fronts(story: PlanStory) -> Figure | None:
+    """Dollars against speed and against the time to the first token, with the front of each."""
     fleets = story.with_fleet
     if not fleets:
         return None
@@ -85,7 +75,8 @@ def _panel(
     axes.set_ylabel("USD/h")
 
 
-def _searched(story: PlanStory) -> Figure | None:
+def searched(story: PlanStory) -> Figure | None:
+    """What each layout costs at least, and its smallest fleet that meets the objectives."""
     bounded = [row for row in story.without_fleet if row["least_usd_per_h"]]
     shown = [*story.with_fleet, *sorted(bounded, key=lambda row: row["least_usd_per_h"])]
     if not shown or not any(row["least_usd_per_h"] for row in shown):
@@ -109,3 +100,18 @@ def _searched(story: PlanStory) -> Figure | None:
     axes.set_ylim(0.3, len(shown) + 0.7)
     axes.grid(visible=False, axis="y")
     return figure
+
+
+PICTURES = {
+    "fronts": (
+        fronts,
+        "Each mark is the smallest fleet of a layout that keeps the promises. The line joins those that no other "
+        "beats both in dollars and in what is across; the ring marks the cheapest.",
+    ),
+    "searched": (
+        searched,
+        "The bar starts where the cost engine proves that a layout cannot cost less, and ends at the fleet that "
+        "was found; a cross marks a layout that was ruled out or found no fleet.",
+    ),
+}
+"""By file name."""

@@ -10,7 +10,6 @@ from typing import Any
 from infermodel.cost.placement import Placement
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Economics, Verdict
-from infermodel.experiment.run import questions_of, tenants_of
 from infermodel.metrics.exports import REQUEST_COLUMNS as PER_REQUEST
 from infermodel.metrics.exports import TIMELINE_COLUMNS as PER_BIN
 from infermodel.metrics.questions import QuestionSummary
@@ -157,15 +156,14 @@ def summary_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
 def tenant_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a tenant of each service with rate limits."""
     for each in findings.services:
-        yield from map(row, tenants_of(each, findings.result.window))
+        yield from map(row, each.tenants)
 
 
 def question_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a service whose requests are calls of questions."""
     for each in findings.services:
-        found = questions_of(each, findings.result.window)
-        if found is not None:
-            yield row(found)
+        if each.questions is not None:
+            yield row(each.questions)
 
 
 def band_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:

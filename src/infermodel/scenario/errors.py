@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from infermodel.errors import InputError
+
 LONGEST_EXCERPT = 160
 """Characters of an offending line that are shown; a longer line is cut around the caret."""
 
@@ -48,7 +50,7 @@ class ScenarioError:
         return f"{head}\n{self.excerpt}" if self.excerpt else head
 
 
-class ScenarioErrors(Exception):
+class ScenarioErrors(InputError):
     """All that is wrong with a scenario, in order of line."""
 
     def __init__(self, errors: Iterable[ScenarioError]) -> None:
@@ -56,6 +58,8 @@ class ScenarioErrors(Exception):
             sorted(set(errors), key=lambda error: (error.line, error.column, error.path, error.message))
         )
         super().__init__("\n".join(str(error) for error in self.errors))
+        if self.errors:
+            self.line, self.column = self.errors[0].line, self.errors[0].column
 
 
 def printable(text: str) -> str:

@@ -27,7 +27,7 @@ from infermodel.search.probe import COARSE, Effort
 
 def cached_capacities(
     scenario: ResolvedScenario,
-    folder: Path,
+    folder: Path | None,
     *,
     width: float,
     effort: Effort = COARSE,
@@ -37,14 +37,17 @@ def cached_capacities(
     """`find_capacities`, or what it answered before for the same scenario, settings and program.
 
     Args:
-        folder: holds a file for each answer; it is made where it is not there. A file that cannot be read, or whose
-            content is not what was kept, is written anew, and a folder that cannot be written is no error.
+        folder: holds a file for each answer, and is made where it is not there; None: nothing is kept. A file that
+            cannot be read, or whose content is not what was kept, is written anew, and a folder that cannot be written
+            is no error.
     """
-    path = folder / f"{key(scenario, width, effort)}.json"
-    known = kept(path)
+    path = None if folder is None else folder / f"{key(scenario, width, effort)}.json"
+    known = None if path is None else kept(path)
     if known is not None:
         return tuple(restored(scenario, each) for each in known)
     found = find_capacities(scenario, width=width, effort=effort, jobs=jobs, on_found=on_found)
+    if path is None:
+        return found
     with suppress(OSError):
         keep(path, [stored(each) for each in found])
     return found

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 from infermodel import __version__
+from infermodel.errors import InputError
 from infermodel.search.capacity_cache import program_digest
 from infermodel.search.points import Outcome, Task
 
@@ -24,7 +25,7 @@ TRIES = 3
 """How often a point is given to another worker when its own dies."""
 
 
-class ClusterError(RuntimeError):
+class ClusterError(InputError, RuntimeError):
     """The cluster cannot go on; points that are finished are on disk."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from infermodel import __version__
 from infermodel.metrics.schema import columns, row
 from infermodel.report.cells import write_table
-from infermodel.report.compare.differences import Difference, differences
+from infermodel.report.compare.differences import Difference
 from infermodel.report.compare.read import SavedReport
 from infermodel.report.folder import MARK, replacing
 
@@ -22,15 +22,26 @@ CAPTIONS = {
 
 
 def write_comparison(
-    reports: Sequence[SavedReport], folder: Path, *, figures: bool = True, command: Sequence[str] = ()
-) -> list[Difference]:
-    """Write the comparison of these reports to `folder`, whole or not at all; returns its rows.
+    reports: Sequence[SavedReport],
+    rows: Sequence[Difference],
+    folder: Path,
+    *,
+    figures: bool = True,
+    command: Sequence[str] = (),
+) -> None:
+    """Write the comparison of these reports to `folder`, whole or not at all.
+
+    Args:
+        reports: the first is compared with.
+        rows: of `differences`.
+        folder: does not exist, is empty, or holds a report.
+        figures: whether to draw.
+        command: that was typed, for the page and the manifest.
 
     Raises:
         NotAReport: something else than a report or a comparison is at `folder`.
         OSError: no room, no right to write.
     """
-    rows = list(differences(reports))
     with replacing(folder) as draft:
         write_table(draft / "compare.csv", [each.name for each in columns(Difference)], map(row, rows))
         pictures = draw(reports, rows) if figures else {}
@@ -43,7 +54,6 @@ def write_comparison(
             "compared": {report.title: {"digest": report.digest, "seed": report.seed} for report in reports},
         }
         (draft / MARK).write_text(json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return rows
 
 
 def draw(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from infermodel.simulation.replica.prompts_first import PromptsFirst
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
 from infermodel.simulation.replica.ranks import Lockstep
+from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.replica.scheduler import Scheduler
 from infermodel.simulation.replica.waiting import Waiting
@@ -61,7 +62,8 @@ class Builder:
         """One with this number, whose ranks each have a queue and a memory."""
         spec, limits, clock, index = self._spec, self._spec.limits, self._clock, self._service
         ranks = [self._scheduler(number) for _ in range(spec.step_model.kv_memory.ranks)]
-        settings = self._recorder, self._stepping, limits.schedules_ahead, limits.receive_interval
+        receiving = Receiving(ahead=limits.schedules_ahead, interval=limits.receive_interval)
+        settings = self._recorder, receiving, self._stepping
         if len(ranks) == 1:
             return Replica(clock, number, index, spec.step_model, ranks[0], *settings)
         return Lockstep(clock, number, index, spec.step_model, ranks, RANK_ROUTERS[spec.rank_router], *settings)

@@ -253,7 +253,7 @@ class Window:
         return len(self._fills_at)
 
     def join(self, request: int, context: int, step: int) -> None:
-        """As `Contexts.join`."""
+        """As `Decoding.join`."""
         self.total += min(context, self.width)
         if context < self.width:
             fills_at = step + self.width - context
@@ -266,7 +266,7 @@ class Window:
         self._fills_at.pop(request, None)
 
     def advance(self, steps: int) -> None:
-        """As `Contexts.advance`; nobody fills the window before the last of the steps."""
+        """As `Decoding.advance`; nobody fills the window before the last of the steps."""
         self.total += steps * len(self._fills_at)
 
     def steps_left(self, step: int, steps: int) -> int:

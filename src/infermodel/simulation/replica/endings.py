@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from typing import Final
 
+from infermodel.cost.forever import FOREVER
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.replica.decoding import Decoding
-
-ENDLESS: Final = 1 << 60
-"""Steps of a batch that nothing changes."""
 
 
 class Endings:
@@ -44,7 +41,7 @@ class Unforeseen(Endings):
 
     def __init__(self, log: RequestLog) -> None:
         super().__init__()
-        self.heap = [(ENDLESS, -1)]
+        self.heap = [(FOREVER, -1)]
         self._log = log
 
     def expect(self, request: int, step: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.step import Chunk
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Memory
-from infermodel.simulation.replica.endings import ENDLESS
 
 NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
 
@@ -47,17 +47,17 @@ class LongPrompts:
     __slots__ = ("_bound", "alone", "bounded", "most")
 
     def __init__(self, bound: int) -> None:
-        self._bound = self.most = bound or ENDLESS
+        self._bound = self.most = bound or FOREVER
         self.bounded, self.alone = bound > 0, False
 
     def compose(self, requests: int) -> None:
         """A step is composed while the scheduler knows of so many requests, running or waiting."""
         self.alone = requests == 1 and self.bounded
-        self.most = ENDLESS if self.alone else self._bound
+        self.most = FOREVER if self.alone else self._bound
 
 
 def assign_chunks(
-    prefills: Sequence[Prefill], budget: int, block_tokens: int, most: int = ENDLESS, groups: int = 1
+    prefills: Sequence[Prefill], budget: int, block_tokens: int, most: int = FOREVER, groups: int = 1
 ) -> tuple[int, int]:
     """Share the step's token budget among the prompts in progress, first come first served, whole rests first.
 
@@ -84,7 +84,7 @@ def pieces(prefills: Sequence[Prefill]) -> tuple[tuple[Chunk, ...], int, int]:
     >>> pieces([Prefill(0, 100, 0, 40), Prefill(1, 30, 0, 10)])
     ((Chunk(new=40, before=0), Chunk(new=10, before=0)), 0, 2)
     """
-    chunks, finishing, most = [], 0, ENDLESS
+    chunks, finishing, most = [], 0, FOREVER
     for prefill in prefills:
         chunk, done = prefill.chunk, prefill.done
         if chunk:

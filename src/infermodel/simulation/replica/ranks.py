@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
-from infermodel.simulation.replica.endings import ENDLESS
 from infermodel.simulation.replica.rank_router import RankRouter
+from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.replica.scheduler import Scheduler
 
@@ -35,17 +36,14 @@ class Lockstep(Replica):
         ranks: Sequence[Scheduler],
         route: RankRouter,
         recorder: Recorder,
-        stepping: Stepping = "leap",
-        schedules_ahead: bool = False,
-        receive_interval: int = 1,
+        receiving: Receiving,
+        stepping: Stepping,
     ) -> None:
         self.ranks = list(ranks)
         self._route, self._turn = route, 0
         self._busy: list[Scheduler] = []  # ranks that have work in the steps under way
         self._knocking: list[Scheduler] = []  # ranks with a newcomer who looks in at the end of the step under way
-        super().__init__(
-            clock, index, service, step_model, ranks[0], recorder, stepping, schedules_ahead, receive_interval
-        )
+        super().__init__(clock, index, service, step_model, ranks[0], recorder, receiving, stepping)
 
     # ---- what the service sees ------------------------------------------------------------------------------------
 
@@ -114,7 +112,7 @@ class Lockstep(Replica):
         return most
 
     def _plan_all(self, now: float) -> int:
-        most, busy = ENDLESS, []
+        most, busy = FOREVER, []
         for rank in self.ranks:
             steps = rank.plan(now)
             if steps:
@@ -142,7 +140,8 @@ class Lockstep(Replica):
         """Whether a newcomer joins its rank after `steps` steps; those who came too late for that knock on."""
         known_until, knocking, late = self._known_until(steps), self._knocking, []
         for rank in knocking:
-            fits, came_late = rank.next_one_joins(steps, known_until if self._looks_back and len(rank.members) else inf)
+            until = known_until if self._receiving.late and len(rank.members) else inf
+            fits, came_late = rank.next_one_joins(steps, until)
             if fits:
                 return True
             if came_late:
@@ -153,11 +152,11 @@ class Lockstep(Replica):
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap, begin = False, self._leap.anchor_s
-        if self._looks_back:
+        if self._receiving.late:
             known_until = self._known_until(steps)
             for rank in self.ranks:
                 rank.waiting.joins_until = known_until
-            self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
+            self._receiving.settle(steps, reads_prompts=self._reads_prompts())
         sequences = waiting = produced = prompt_tokens = 0
         blocks = 0.0
         for rank in self._busy:

@@ -12,6 +12,7 @@ from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.decoding import Decoding
 from infermodel.simulation.replica.leap import Leap
+from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.scheduler import Scheduler
 
 Stepping = Literal["leap", "every"]
@@ -42,9 +43,8 @@ class Replica:
         step_model: StepModel,
         scheduler: Scheduler,
         recorder: Recorder,
-        stepping: Stepping = "leap",
-        schedules_ahead: bool = False,
-        receive_interval: int = 1,
+        receiving: Receiving,
+        stepping: Stepping,
     ) -> None:
         self.index = index
         self.scheduler, self.members = scheduler, scheduler.members
@@ -56,13 +56,10 @@ class Replica:
         self._completes = order_of(COMPLETE, service, index)
         self._starts = order_of(START, service, index)
         self._every = stepping == "every"
-        self._ahead = schedules_ahead
-        self._receive_interval = receive_interval
-        self._unreceived = 0  # steps of decoding since newcomers were last looked for
+        self._receiving = receiving
         self._halted = False
         self._in_leap = False
         self._knocked = False
-        self._looks_back = schedules_ahead or receive_interval > 1  # who has come by a step's end may miss the next
         # The leap under way, on _line or _ramp, looked at after _rings_at of its steps.
         self._leap = Leap()
         self._line: DecodeLine | None = None
@@ -277,7 +274,7 @@ class Replica:
 
     def _lets_in(self, steps: int) -> bool:
         """Whether a newcomer joins after `steps` steps; one who came too late for that knocks on."""
-        known_until = self._known_until(steps) if self._looks_back else inf
+        known_until = self._known_until(steps) if self._receiving.late else inf
         fits, self._knocked = self.scheduler.next_one_joins(steps, known_until)
         return fits
 
@@ -286,22 +283,17 @@ class Replica:
         return bool(self.members.prompts.chunks)
 
     def _known_until(self, steps: int) -> float:
-        """Until when requests came that the step after `steps` of the leap may take: an engine that schedules ahead
-        composes it while the last of them runs; one may look for newcomers only every so many steps of decoding."""
-        looked = steps
-        if not self._reads_prompts():
-            looked -= (self._unreceived + steps) % self._receive_interval
-        if looked < 1:
-            return min(self.scheduler.waiting.joins_until, self._leap.anchor_s)
-        return self._leap.boundary(looked - self._ahead)
+        """Until when requests came that the step after `steps` of the leap may take."""
+        before = self.scheduler.waiting.joins_until
+        return self._receiving.known_until(self._leap, steps, reads_prompts=self._reads_prompts(), before=before)
 
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
         scheduler, members, begin = self.scheduler, self.members, self._leap.anchor_s
-        if self._looks_back:
+        if self._receiving.late:
             scheduler.waiting.joins_until = self._known_until(steps)
-            self._unreceived = 0 if self._reads_prompts() else (self._unreceived + steps) % self._receive_interval
+            self._receiving.settle(steps, reads_prompts=self._reads_prompts())
         short_of = scheduler.admission.short_of
         if short_of:
             self._totals.waited(self.index, short_of, end - begin)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
+from infermodel.cost.forever import FOREVER
 from infermodel.cost.step import Batch, Windowed
 from infermodel.simulation.records.totals import BLOCKS, NOTHING
 from infermodel.simulation.replica.admission import Admission
 from infermodel.simulation.replica.budget import StepBudget
-from infermodel.simulation.replica.endings import ENDLESS
 from infermodel.simulation.replica.giving_way import GivingWay
 from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.prompts import NO_CHUNKS, assign_chunks, pieces
@@ -65,7 +65,7 @@ class Scheduler:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
         if members.leaving:
             repeats_not = self._see_off() or repeats_not
-        sequences, most = decoding.sequences, ENDLESS
+        sequences, most = decoding.sequences, FOREVER
         if prompts.prefills:
             prompts.chunks, prompts.finishing, most = pieces(prompts.prefills)
         elif sequences:
@@ -89,7 +89,7 @@ class Scheduler:
         if self._budget_left == NOT_ASKED:
             self._memory.make_room(self._decoding.growth(self.members.lookahead))
         self.members.let_go()
-        bounded = bool(self._prompts.prefills) and self._long.most < ENDLESS  # and perhaps alone by now
+        bounded = bool(self._prompts.prefills) and self._long.most < FOREVER  # and perhaps alone by now
         return bounded or (bool(self._queue) and self._budget_left > 0)
 
     def batch(self) -> Batch:

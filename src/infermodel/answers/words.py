@@ -1,15 +1,14 @@
-"""What a run says on the terminal: what would run, and what came out."""
+"""What a scenario and its run say in words and printed tables: what would run, and what came out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import nan
 
-from infermodel.cli.table import aligned
+from infermodel.answers.answer import Part
 from infermodel.deploy import deployment_lines
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
-from infermodel.experiment.run import questions_of, tenants_of
 from infermodel.experiment.trust import rests_on
 from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.tenants import TenantSummary
@@ -19,11 +18,10 @@ from infermodel.scenario import ResolvedScenario
 from infermodel.scenario.resolved import ResolvedService
 
 
-def preview(scenario: ResolvedScenario) -> str:
+def preview_parts(scenario: ResolvedScenario) -> list[Part]:
     """What would run: a line a service, and the digest."""
     notes = [f"note: {note}" for note in scenario.notes]
-    said = [scenario.title, "", aligned(preview_rows(scenario)), "", *notes, f"sound; digest {scenario.digest[:16]}"]
-    return "\n".join(said)
+    return [scenario.title, preview_rows(scenario), "\n".join([*notes, f"sound; digest {scenario.digest[:16]}"])]
 
 
 def preview_rows(scenario: ResolvedScenario) -> list[tuple[str, ...]]:
@@ -50,30 +48,30 @@ def preview_rows(scenario: ResolvedScenario) -> list[tuple[str, ...]]:
     return rows
 
 
-def answer(
+def run_parts(
     result: Result, capacities: Sequence[Capacity], verdicts: Sequence[Verdict], bands: Sequence[AnswerBand] = ()
-) -> str:
+) -> list[Part]:
     """The answer: each service at its capacity and at the offered load, and the claims."""
-    parts = [result.scenario.title]
+    parts: list[Part] = [result.scenario.title]
     if capacities:
-        parts += ["At the largest load that keeps the objectives:", aligned(capacity_rows(capacities))]
-    parts += ["At the offered load:", aligned(offered_rows(result.services, capacities))]
-    parts += ["What the figures rest on:", aligned(trust_rows(result.scenario.services))]
+        parts += ["At the largest load that keeps the objectives:", capacity_rows(capacities)]
+    parts += ["At the offered load:", offered_rows(result.services, capacities)]
+    parts += ["What the figures rest on:", trust_rows(result.scenario.services)]
     if bands:
-        parts += ["The same within the uncertainty of the constants:", aligned(uncertainty_rows(bands))]
-    tenants = [row for each in result.services for row in tenants_of(each, result.window)]
+        parts += ["The same within the uncertainty of the constants:", uncertainty_rows(bands)]
+    tenants = [row for each in result.services for row in each.tenants]
     if tenants:
-        parts += ["What the keys got:", aligned(tenant_rows(tenants))]
+        parts += ["What the keys got:", tenant_rows(tenants)]
     if verdicts:
-        parts += ["What was claimed:", aligned(claim_rows(verdicts))]
+        parts += ["What was claimed:", claim_rows(verdicts)]
     questions = question_rows(result)
     if questions:
-        parts += ["Questions of several calls:", aligned(questions)]
-    notes = notes_of(result, capacities)
+        parts += ["Questions of several calls:", questions]
     deployed = deployment_lines(result.scenario.services)
     if deployed:
         parts.append("\n".join(["To deploy (see deploy.sh and deploy.yaml of the report):", *deployed]))
-    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+    notes = notes_of(result, capacities)
+    return [*parts, "\n".join(notes)] if notes else parts
 
 
 def notes_of(result: Result, capacities: Sequence[Capacity]) -> list[str]:
@@ -108,10 +106,10 @@ def rate_and_price_notes(each: ServiceResult) -> list[str]:
     return [note for note in notes if note]
 
 
-def capacity_table(title: str, capacities: Sequence[Capacity]) -> str:
+def capacity_parts(title: str, capacities: Sequence[Capacity]) -> list[Part]:
     """Capacities alone, with what a reader should know of each."""
     notes = [f"{each.service}: {each.note}" for each in capacities if each.note]
-    return "\n\n".join([title, aligned(capacity_rows(capacities)), *(["\n".join(notes)] if notes else [])])
+    return [title, capacity_rows(capacities), *(["\n".join(notes)] if notes else [])]
 
 
 def capacity_rows(capacities: Sequence[Capacity]) -> list[tuple[str, ...]]:
@@ -196,7 +194,7 @@ def question_rows(result: Result) -> list[tuple[str, ...]]:
     """A line for each service whose requests are calls of questions; empty where there is none."""
     rows: list[tuple[str, ...]] = []
     for each in result.services:
-        found = questions_of(each, result.window)
+        found = each.questions
         if found is None:
             continue
         tokens = (figure(found.input_tokens_mean), figure(found.output_tokens_mean))

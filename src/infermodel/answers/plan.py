@@ -1,0 +1,164 @@
+"""What a plan answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from infermodel.answers.answer import Answer, Part, Rows
+from infermodel.deploy import deployment_files, deployment_lines, deployment_rows
+from infermodel.report.human import number, seconds, usd, watts
+from infermodel.report.human import share as percent
+from infermodel.report.plan_page import within_ranges
+from infermodel.report.plan_story import PlanStory
+from infermodel.scenario import ResolvedScenario, load, resolve
+from infermodel.search.plan import Option, Planned
+from infermodel.search.plan_table import (
+    HEADER,
+    asked_of,
+    best_fleet,
+    best_yaml,
+    devices_of,
+    plan_rows,
+    traffic_of,
+    trust_of,
+    words_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class PlanAnswer(Answer):
+    """The cheapest fleet that meets the objectives, and every layout that was looked at.
+
+    Attributes:
+        planned: layouts and the smallest fleet of each.
+    """
+
+    planned: Planned
+
+    main: ClassVar[str] = "plan"
+
+    @property
+    def title(self) -> str:
+        """Of the plan's file."""
+        return self.planned.plan.title
+
+    @cached_property
+    def fleet(self) -> ResolvedScenario | None:
+        """The cheapest fleet as a scenario; None where no fleet will do."""
+        return best_fleet(self.planned)
+
+    @property
+    def best_yaml(self) -> str:
+        """The same as a file; empty where no fleet will do."""
+        return best_yaml(self.planned)
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The cheapest fleet in a sentence, a line for every layout, how much was simulated, how to deploy."""
+        options = sorted(self.planned.options, key=lambda option: (option.usd_per_h, option.layout.number))
+        pruned = sum(each.reason.startswith("pruned") for each in options)
+        parts = [
+            self.title,
+            "\n".join([cheapest(self.planned), *(within_ranges(self.story) if self.planned.best else ())]),
+            "\n".join(map(option_line, options)),
+            "\n".join(f"  {title} rests on: {words}" for title, words in trust_of(self.planned).items()),
+            f"{self.planned.simulated} of {self.planned.fleets} fleets simulated; "
+            f"{pruned} of {len(options)} layouts pruned by the cost engine's bounds.",
+        ]
+        deployed = deployment_lines(self.fleet.services) if self.fleet else []
+        if deployed:
+            parts.append("\n".join(["To deploy (see deploy.sh and deploy.yaml of the report):", *deployed]))
+        return parts
+
+    @cached_property
+    def rows(self) -> Mapping[str, Rows]:
+        """`plan`: the rows of plan.csv; `deploy`: the engine's command of the cheapest fleet."""
+        deploy = deployment_rows(self.fleet.services) if self.fleet else []
+        return {"plan": plan_rows(self.planned), "deploy": list(deploy)}
+
+    @cached_property
+    def story(self) -> PlanStory:
+        """What page and pictures tell."""
+        plan, service = self.planned.plan, asked_of(self.planned)
+        base = resolve(load(plan.base_path))
+        return PlanStory(
+            title=plan.title,
+            description=plan.description,
+            traffic=traffic_of(service) if service else "",
+            objectives=service.objectives if service else (),
+            spares=plan.spares,
+            most_systems=plan.most_systems,
+            replications=plan.replications,
+            devices=devices_of(self.planned),
+            rests_on=trust_of(self.planned),
+            rows=self.rows["plan"],
+            words=[words_of(each.layout.settings) for each in self.planned.options],
+            fleets=self.planned.fleets,
+            digest=base.digest,
+            seed=base.seed,
+        )
+
+    def figures(self) -> Mapping[str, Figure]:
+        """The pictures of the page by name."""
+        from infermodel.report.drawing import drawn
+        from infermodel.report.plan_pictures import PICTURES
+
+        found = {name: drawn(picture, self.story) for name, (picture, _) in PICTURES.items()}
+        return {name: figure for name, figure in found.items() if figure is not None}
+
+    def write(self, folder: str | Path, *, command: Sequence[str] = ()) -> Path:
+        """Write table, page, pictures and the scenario of the cheapest fleet; the last two only where there is one.
+
+        Args:
+            folder: does not exist, is empty, or holds a report.
+            command: by which it was asked for, for the page and the manifest.
+
+        Raises:
+            InputError: something else is in the folder.
+            OSError: no room, no right to write.
+        """
+        from infermodel.report.cells import write_rows
+        from infermodel.report.folder import write_folder
+        from infermodel.report.plan_page import plan_page
+        from infermodel.report.plan_pictures import plan_pictures
+
+        table = StringIO()
+        write_rows(table, HEADER, self.story.rows)
+        pictures = plan_pictures(self.story)
+        found: dict[str, str | bytes] = {f"{name}.png": image for name, (_, image) in pictures.items()}
+        if self.fleet:
+            found |= {"best.yaml": self.best_yaml, **deployment_files(self.fleet)}
+        page = plan_page(self.story, pictures, command)
+        write_folder(Path(folder), {"plan.csv": table.getvalue(), "plan.html": page, **found}, command)
+        return Path(folder)
+
+
+def cheapest(planned: Planned) -> str:
+    """The cheapest fleet in a sentence."""
+    best = planned.best
+    if best is None:
+        return f"No candidate meets the objectives with at most {planned.plan.most_systems} systems."
+    return (
+        f"Cheapest: {best.systems} + {planned.plan.spares} spare {best.layout.candidate.title}, "
+        f"{words_of(best.layout.settings)}: {usd(best.usd_per_h)}/h, {usd(best.usd_per_mtok)}/Mtok."
+    )
+
+
+def option_line(option: Option) -> str:
+    """A layout on one line: its smallest fleet and what that delivers, or why there is none."""
+    name = f"{option.layout.candidate.title} ({words_of(option.layout.settings)})"
+    if option.reason:
+        return f"  {name}: {option.reason}"
+    return (
+        f"  {name}: {option.bought} systems, {number(option.racks)} racks, {watts(option.power_w)}, "
+        f"{usd(option.usd_per_h)}/h, {usd(option.usd_per_mtok)}/Mtok, {percent(option.utilisation)} busy, "
+        f"{number(option.speed_tok_s)} tok/s a user, TTFT p99 {seconds(option.ttft_p99_s)}"
+    )

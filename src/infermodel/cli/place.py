@@ -1,0 +1,45 @@
+"""Where a command writes, and what it says of itself there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+REPORTS = Path("reports")
+"""Where reports go, each in a folder named after its scenario."""
+
+CAPACITY_CACHE = REPORTS / ".capacity"
+"""Capacities found before, by what they depend on."""
+
+
+def command_line() -> list[str]:
+    """What was typed, with the program by its name, wherever it is installed."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+
+
+@contextmanager
+def refusal(folder: Path) -> Iterator[None]:
+    """A folder that cannot be written, or a format that is not installed, is bad input."""
+    try:
+        yield
+    except OSError as error:
+        raise click.UsageError(f"{folder} cannot be written: {error.strerror}") from None
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"needs {error.name}: install infermodel[parquet]") from None
+
+
+def checked(folder: Path) -> Path:
+    """The folder, if a report can go there.
+
+    Raises:
+        InputError: something else is there.
+    """
+    from infermodel.report.folder import check_place
+
+    with refusal(folder):
+        check_place(folder)
+    return folder
