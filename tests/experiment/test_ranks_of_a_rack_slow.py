@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from infermodel.experiment import run
+from infermodel.experiment import Capacity, run
 from infermodel.metrics.summary import Summary
+from infermodel.report.words import stops
 from infermodel.scenario import load, resolve
 from infermodel.scenario.resolved import ResolvedScenario
 from infermodel.search.capacity import binding_resource
@@ -82,19 +83,28 @@ def more(limits: Limits, which: str) -> Limits:
     return replace(limits, **{which: getattr(limits, which) * 3 // 2})
 
 
+def bracket(low: Summary, high: Summary, holds: int, too_many: int) -> Capacity:
+    """What a report is told of these two loads."""
+    named = binding_resource(low, high)
+    return Capacity("r1", "users", holds, too_many, low, None, high.missed_objectives, named, ())
+
+
 @pytest.mark.parametrize(
-    ("limits", "which", "named", "holds", "too_many", "then"),
+    ("limits", "which", "named", "holds", "too_many"),
     [
-        (SEATS, "seats", "seats (max_sequences)", 700, 1000, 1000),
-        (BUDGET, "budget", "token budget (max_batched_tokens)", 400, 1000, 1000),
-        (ROOM, "room", "KV memory", 500, 1000, 1000),
+        (SEATS, "seats", "the number of requests that may run at once, max_sequences", 700, 1000),
+        (BUDGET, "budget", "the tokens that a step may have, max_batched_tokens", 400, 1000),
+        (ROOM, "room", "room for keys and values", 500, 1000),
     ],
 )
 def test_what_binds_is_named_and_only_raising_it_by_half_helps(
-    path: Path, limits: Limits, which: str, named: str, holds: int, too_many: int, then: int
+    path: Path, limits: Limits, which: str, named: str, holds: int, too_many: int
 ) -> None:
     low, high = at(path, holds, limits), at(path, too_many, limits)
     assert (low.objectives_met, high.objectives_met) == (True, False)
-    assert binding_resource(low, high) == named
+    told = stops(bracket(low, high, holds, too_many), resolved(path, holds, limits, 0.5).services[0].objectives)
+    assert told == (
+        f"Beyond that these break first: 95 % with a time to the first token of at most 2.00 s; what binds is {named}."
+    )
     for each in ("seats", "budget", "room"):
-        assert at(path, then, more(limits, each)).objectives_met == (each == which), each
+        assert at(path, too_many, more(limits, each)).objectives_met == (each == which), each

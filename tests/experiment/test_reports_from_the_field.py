@@ -102,6 +102,23 @@ services:
     fleet: {system: hgx-h200, replicas: 1}
     price: {rental: 3 USD/h}
 """
+LONG_ON_TWO = """
+title: Long prompts on a nearly full cache, 70B in fp8 on two H100
+requests: 400
+seed: 3
+traffic:
+  arrivals: {kind: poisson, rate: 13 /min}
+  prompt_tokens: {kind: lognormal, mean: 20000, cv: 0.5, max: 40000}
+  output_tokens: {kind: lognormal, mean: 500, cv: 0.5, max: 1500}
+objectives: {ttft_p95: 20 s, tpot_p95: 100 ms}
+services:
+  - name: server
+    model: llama-3.1-70b
+    precision: {weights: fp8}
+    fleet: {system: dgx-h100, tensor_parallel: 2, replicas: 1}
+    limits: {max_context: 65536, max_batched_tokens: 8192, memory_utilisation: 0.90}
+    price: {rental: 3 USD/h}
+"""
 
 LONG_AMONG_SHORT = """
 title: Prompts of 120,000 tokens among short ones
@@ -186,6 +203,23 @@ def test_engines_hold_alike_where_memory_binds(tmp_path: Path) -> None:
     one, other = brackets
     assert one.low <= other.high
     assert other.low <= one.high
+
+
+def test_what_fits_whole_is_hardly_preempted(tmp_path: Path) -> None:
+    # vLLM 0.33 played step by step at these step times: at 13 a minute none or one of 400 gives way, and the p95 of
+    # TTFT lies between 6 and 17 s, as the seed has it.
+    found = played(LONG_ON_TWO, tmp_path).summary
+    assert found.preemptions <= 4
+    assert 6 <= found.ttft_p95_s <= 17
+
+
+@pytest.mark.slow
+def test_long_prompts_are_held_up_to_where_the_engine_holds_them(tmp_path: Path) -> None:
+    # The same player keeps the objectives up to some 16 a minute. A bracket of 20 %, which `run` asks for, may end that
+    # much above the edge (here 15.3 to 18.3): one that is to end below 18 has to be half as wide.
+    asked = scenario(LONG_ON_TWO, tmp_path)
+    found = find_capacity(asked, asked.services[0], width=0.1)
+    assert 12.5 <= 60 * found.low < 60 * found.high <= 18
 
 
 def test_short_prompts_wait_behind_a_long_one_unless_it_is_bounded(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ traffic:
   arrivals: {{kind: poisson, rate: 13 /min}}
   prompt_tokens: {prompt}
   output_tokens: {output}
+  priorities: {priorities}
 objectives: {objectives}
 services:
   - name: server
+    queue: {queue}
     model: {model}
     precision: {{weights: fp8}}
     fleet: {fleet}
@@ -22,8 +24,11 @@ services:
     price: {{rental: 3 USD/h}}
 """
 
+ALIKE = {"queue": "fcfs", "priorities": "{levels: [0]}"}
+"""Requests of one priority, first come, first served."""
+
 MEMORY_BOUND: Mapping[str, str] = {
-    title: SCENARIO.format(title=title, **parts)
+    title: SCENARIO.format(**{"title": title, **ALIKE, **parts})
     for title, parts in {
         "long prompts on a nearly full cache": {
             "prompt": "{kind: lognormal, mean: 20000, cv: 0.5, max: 40000}",
@@ -65,9 +70,11 @@ MEMORY_BOUND: Mapping[str, str] = {
             "fleet": "{system: rtx-4090-8, replicas: 1}",
             "limits": "{max_context: 17000, max_batched_tokens: 4096, memory_utilisation: 0.62}",
         },
-        "urgent requests of a queue with priorities": {
+        "a queue in which one request of five is urgent": {
             "prompt": "{kind: lognormal, mean: 8000, cv: 0.7, max: 30000}",
             "output": "{kind: uniform, low: 50, high: 350}",
+            "queue": "priority",
+            "priorities": "{levels: [0, 1], shares: [1, 4]}",
             "objectives": "{ttft_p90: 15 s}",
             "model": "qwen3-32b",
             "fleet": "{system: dgx-h100, replicas: 1}",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vllm_scenarios import play, seconds_of
+from memory_bound import MEMORY_BOUND
+from vllm_scenarios import at_the_scheduler, play, seconds_of
 
 from infermodel.cost.step import Batch, Chunk
 from infermodel.experiment import run
 from infermodel.scenario import load, resolve
+from infermodel.simulation import Horizon, simulate
 
 SCENARIO = """
 title: Requests far apart
@@ -49,6 +52,27 @@ def test_lone_requests(tmp_path: Path) -> None:
         assert seen.preemptions == 0
     (result,) = run(scenario).services
     assert result.summary.ttft_p50_s == pytest.approx(way_s + first_s)
+
+
+@pytest.mark.parametrize(
+    ("title", "rate_per_s", "count", "preempts"),
+    [("long prompts on a nearly full cache", 0.5, 48, False), ("the same prompts, answers of 60", 0.45, 100, True)],
+)
+def test_requests_that_wait_for_memory(
+    tmp_path: Path, title: str, rate_per_s: float, count: int, preempts: bool
+) -> None:
+    """They come faster than memory comes free: waits of up to a minute are the simulator's, but for rounding."""
+    path = tmp_path / "scenario.yaml"
+    path.write_text(MEMORY_BOUND[title])
+    (service,) = resolve(load(path)).services
+    seen = play(service, rate_per_s, count, 11)
+    spec = replace(at_the_scheduler(service), traffic=service.traffic.at_rate(rate_per_s))
+    requests = simulate([spec], 11, Horizon(requests=count))[0].requests
+    first = slice(count // 8, 2 * count // 3)  # to the simulator more of them come then
+    ttft_s = (requests.first_token_at - requests.arrived_at)[first]
+    assert seen.ttft_s[: len(ttft_s)] == pytest.approx(ttft_s.tolist(), abs=1e-6)
+    assert max(seen.ttft_s) > 15
+    assert (seen.preemptions > 0) == preempts
 
 
 def test_a_step_is_what_the_model_says(tmp_path: Path) -> None:

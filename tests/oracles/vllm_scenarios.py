@@ -5,8 +5,8 @@ Of the package only the requests that its traffic draws, the limits and the dura
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -35,6 +35,14 @@ class Latencies:
         return float(np.percentile(self.ttft_s, 95)), float(np.percentile(self.tpot_s, 95))
 
 
+class OfUniqueWords(Memory):
+    """Blocks of texts that have no word in common: the first word of a block says which one it is."""
+
+    def extend_names(self, names: list[int], tokens: Sequence[Hashable]) -> None:
+        whole = len(tokens) // self.block
+        names += tokens[len(names) * self.block : whole * self.block : self.block]  # type: ignore[arg-type]
+
+
 def seconds_of(model: StepModel) -> StepSeconds:
     """The duration of a step by a step model."""
     windows: Sequence[int] = model.windows
@@ -48,17 +56,23 @@ def seconds_of(model: StepModel) -> StepSeconds:
     return step_s
 
 
+def at_the_scheduler(service: ResolvedService) -> ServiceSpec:
+    """The service with nobody waiting for API servers: their time for a lone request is on every request's way."""
+    spec = spec_of(service)
+    return replace(spec, pools=(replace(spec.pool, front_end=None),))
+
+
 def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **settings: object) -> Latencies:
     """`count` requests of the service's open traffic at this rate, those of a run with this seed, none with words in
     common, on one replica; the first eighth is not measured. `settings` are the scheduler's, by default vLLM 0.33's.
     """
-    spec, traffic = spec_of(service), service.traffic
+    spec, traffic = at_the_scheduler(service), service.traffic
     assert isinstance(traffic, OpenTraffic)
     assert spec.pool.replicas == 1
     jobs = list(islice(_jobs(spec, traffic.at_rate(rate_per_s), seed), count))
     memory = spec.pool.step_model.kv_memory
     core = Scheduler(
-        Memory(memory.tokens // memory.block_tokens, memory.block_tokens),
+        OfUniqueWords(memory.tokens // memory.block_tokens, memory.block_tokens),
         **{  # type: ignore[arg-type]
             "seats": spec.pool.limits.max_sequences,
             "budget": spec.pool.limits.max_batched_tokens,
