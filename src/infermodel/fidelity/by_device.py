@@ -23,45 +23,45 @@ class OnSome:
     Attributes:
         entry: of the catalog.
         gpus: whose rows tell it.
-        named: beginnings of the names of devices that have it; none: the engine has it everywhere.
+        named: beginnings of the names of devices that have it.
         parameters: what is fitted.
-        told_by_experts: whether models with experts tell it, or those without.
+        told_by_all: whether models without experts tell it, too.
     """
 
     entry: str
     gpus: tuple[str, ...]
     named: tuple[str, ...]
     parameters: tuple[Parameter, ...]
-    told_by_experts: bool = True
+    told_by_all: bool = False
 
     @property
     def title(self) -> str:
         """Of its line in a table.
 
-        >>> OnSome("sglang", ("mi325x",), ("mi300x", "mi325x"), ()).title
-        'sglang on mi325x'
+        >>> OnSome("sglang", ("mi325x",), ("mi300x", "mi325x"), (EXPERT_LAYER,)).title
+        'expert_layer_s of sglang on mi325x'
         """
-        return f"{self.entry} on {' and '.join(self.gpus)}"
+        told = ", ".join(parameter.name for parameter in self.parameters)
+        return f"{told} of {self.entry} on {' and '.join(self.gpus)}"
 
     def told_by(self, rows: Sequence[Row]) -> tuple[Row, ...]:
         """The rows that tell it. Ranks of data-parallel attention are left out: TensorRT-LLM's can be told to read
         prompts together, and rows do not say whether they were."""
         there = [row for row in rows if row.gpu in self.gpus and row.attention_data_parallel == 1]
-        return tuple(row for row in rows_of(self.entry, there) if has_experts(row) is self.told_by_experts)
+        return tuple(row for row in rows_of(self.entry, there) if self.told_by_all or has_experts(row))
 
 
 ON_SOME: tuple[OnSome, ...] = (
-    OnSome("tensorrt-llm", ("h200-sxm", "b200"), (), (INGRESS,), told_by_experts=False),
     OnSome("tensorrt-llm", ("h200-sxm",), HOPPER, (EXPERT_LAYER, LATENT_LAYER)),
     OnSome("tensorrt-llm", ("b200",), BLACKWELL, (EXPERT_LAYER, LATENT_LAYER)),
     OnSome("sglang", ("mi325x",), CDNA3, (EXPERT_LAYER,)),
+    OnSome("tensorrt-llm", ("b200",), BLACKWELL, (INGRESS,), told_by_all=True),
 )
 """Rows of DeepSeek R1 and gpt-oss tell how unlike these kernels are: some 2 us each in vLLM and SGLang, more than twice
 as much in TensorRT-LLM on Hopper, nothing for experts on Blackwell, where one kernel of it does all, and ten times as
 much on CDNA 3, where nothing is fused. vLLM on Blackwell takes what it takes elsewhere (24 us a layer, 8 us less or
 more, of gpt-oss and MiniMax M2.5), and is not listed. R1 alone does not tell experts from latents, so CDNA 3 keeps what
-others take for latents. TensorRT-LLM's ingress is told by one server among the rows that its other constants are fitted
-to; two GPUs tell it better."""
+others take for latents. TensorRT-LLM's ingress is shorter on servers with Blackwell, whose processors are newer."""
 
 
 def has_experts(row: Row) -> bool:

@@ -156,7 +156,7 @@ def given_to(some: OnSome, found: Calibration) -> dict[str, float]:
     """Constants of its engine that this calibration has found, as they hold on its first GPU."""
     given = dict(found.engines[some.entry].fit.constants) if some.entry in found.engines else {}
     for other, fit in found.on_some.items():
-        if other.entry == some.entry and some.gpus[0].startswith(other.named or ("",)):
+        if other.entry == some.entry and some.gpus[0].startswith(other.named):
             given |= fit.fit.constants
     return {name: value for name, value in given.items() if name not in {each.name for each in some.parameters}}
 

@@ -54,14 +54,20 @@ def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
 
 def on_some_table() -> list[tuple[str, ...]]:
     """Constants of engines on some devices, a line each with the beginnings of their names."""
-    named = [some for some in ON_SOME if some.named]
-    constants = list(dict.fromkeys(parameter.name for some in named for parameter in some.parameters))
-    table: list[tuple[str, ...]] = [("engine", "devices", *(f"`{name}`" for name in constants))]
-    for some in named:
+    told: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
+    for some in ON_SOME:
         figures = catalog.load_engine(some.entry).on(catalog.load_device(some.gpus[0])).provenance
-        cells = [figure(name, figures.get(f"constants.{name}")) for name in constants]
-        table.append((f"`{some.entry}`", ", ".join(some.named), *cells))
-    return table
+        cells = told.setdefault((some.entry, some.named), {})
+        for name in (parameter.name for parameter in some.parameters):
+            cells[name] = figure(name, figures.get(name, figures.get(f"constants.{name}")))
+    names = list(dict.fromkeys(name for cells in told.values() for name in cells))
+    return [
+        ("engine", "devices", *(f"`{name}`" for name in names)),
+        *(
+            (f"`{entry}`", ", ".join(named), *(cells.get(name, "") for name in names))
+            for (entry, named), cells in told.items()
+        ),
+    ]
 
 
 def devices() -> str:

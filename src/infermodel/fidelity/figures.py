@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from infermodel import catalog
 from infermodel.fidelity import published, yaml_text
-from infermodel.fidelity.by_device import OnSome
 from infermodel.fidelity.calibrate import (
     HOPPER,
     KERNEL_FIT,
@@ -114,9 +113,12 @@ def engine_figures(fits: Mapping[str, Fitted]) -> dict[str, dict[str, str]]:
     }
 
 
-def on_some_figures(found: Calibration) -> dict[OnSome, dict[str, str]]:
-    """Lines of what engines have on some devices."""
-    return {some: engine_figures({some.entry: fit.fit})[some.entry] for some, fit in found.on_some.items()}
+def on_some_figures(found: Calibration) -> dict[tuple[str, tuple[str, ...]], dict[str, str]]:
+    """Lines of what engines have on some devices, by the engine's entry and the beginnings of their names."""
+    figures: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
+    for some, fit in found.on_some.items():
+        figures.setdefault((some.entry, some.named), {}).update(engine_figures({some.entry: fit.fit})[some.entry])
+    return figures
 
 
 def device_rows(fits: Sequence[DeviceFit]) -> list[tuple[str, ...]]:
@@ -164,7 +166,7 @@ def write_catalog(
     folder: Path,
     devices: Mapping[str, Mapping[str, str]],
     engines: Mapping[str, Mapping[str, str]],
-    on_some: Mapping[OnSome, Mapping[str, str]] = MappingProxyType({}),
+    on_some: Mapping[tuple[str, tuple[str, ...]], Mapping[str, str]] = MappingProxyType({}),
 ) -> tuple[Path, ...]:
     """Put the figures into the files of a catalog folder; returns the files written."""
     paths = []
@@ -176,10 +178,8 @@ def write_catalog(
         path = folder / "engines" / f"{name}.yaml"
         write_whole(path, yaml_text.with_engine_figures(read_plain(path), lines))
         paths.append(path)
-    for some, lines in on_some.items():
-        path = folder / "engines" / f"{some.entry}.yaml"
-        text = read_plain(path)
-        told = yaml_text.with_figures_on(text, some.named, lines) if some.named else None
-        write_whole(path, told or yaml_text.with_engine_figures(text, lines))
+    for (entry, named), lines in on_some.items():
+        path = folder / "engines" / f"{entry}.yaml"
+        write_whole(path, yaml_text.with_figures_on(read_plain(path), named, lines))
         paths.append(path)
     return tuple(dict.fromkeys(paths))

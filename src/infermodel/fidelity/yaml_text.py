@@ -89,7 +89,7 @@ def with_engine_figures(text: str, lines: Mapping[str, str]) -> str:
 
 
 def with_figures_on(text: str, named: Sequence[str], lines: Mapping[str, str]) -> str:
-    """An engine's file with these constants on devices whose names begin so, behind what else it has on some devices.
+    """An engine's file with these figures on devices whose names begin so, behind what else it has on some devices.
 
     >>> print(with_figures_on("engine: x\\nconstants: {}\\n", ("h100", "h200"), {"a": "{value: 1}"}), end="")
     engine: x
@@ -99,11 +99,13 @@ def with_figures_on(text: str, named: Sequence[str], lines: Mapping[str, str]) -
           a: {value: 1}
     constants: {}
     """
-    head = f"  - named: [{', '.join(named)}]\n    constants:\n"
-    block = head + "".join(f"      {name}: {figure}\n" for name, figure in lines.items())
-    if found := re.search(re.escape(head) + r"(?:      .*\n)*", text):
+    head = f"  - named: [{', '.join(named)}]\n"
+    fields = "".join(f"    {ENGINE_KEYS[name]}: {figure}\n" for name, figure in lines.items() if name in ENGINE_KEYS)
+    constants = "".join(f"      {name}: {figure}\n" for name, figure in lines.items() if name not in ENGINE_KEYS)
+    block = head + fields + (f"    constants:\n{constants}" if constants else "")
+    if found := re.search(re.escape(head) + r"(?:    .*\n)*", text):
         return text.replace(found.group(), block)
     if found := re.search(r"^on_devices:\n(?:[ ]+.*\n)*", text, re.MULTILINE):
         return text.replace(found.group(), found.group() + block)
-    before, constants, after = text.partition("constants:" if text.startswith("constants:") else "\nconstants:")
-    return f"{before}\non_devices:\n{block.rstrip()}{constants}{after}"
+    before, key, after = text.partition("\nconstants:")
+    return f"{before}\non_devices:\n{block.rstrip()}{key}{after}"
