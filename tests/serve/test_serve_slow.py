@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from standing_in import MODEL, scenario, standing
+from tests.serve.standing_in import MODEL, scenario, standing
 
 pytestmark = pytest.mark.slow
 
