@@ -1,12 +1,8 @@
 """Planted bugs are caught; see `tests/mutants.py`."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from mutants import MUTANTS, ROOT, Mutant, judged
+from tests.mutants import MUTANTS, ROOT, Mutant, judged
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.bug)

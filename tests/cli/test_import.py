@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bench_files import ONE_A_CHUNK, evalscope, inference_perf, put, sglang, vllm, vllm_entry
 from click.testing import CliRunner, Result
+from tests.kit.bench_files import ONE_A_CHUNK, evalscope, inference_perf, put, sglang, vllm, vllm_entry
 
 from infermodel.cli import infermodel
 from infermodel.formats import requests_csv

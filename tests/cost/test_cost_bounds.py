@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dataflow_cases import CS_3, GPT_OSS_120B, LLAMA_8B, LLAMA_70B, LPU_RACK
+from tests.kit.dataflow_cases import CS_3, GPT_OSS_120B, LLAMA_8B, LLAMA_70B, LPU_RACK
 
 from infermodel.cost.bounds import bandwidth_bound_tok_s, decode_bounds, stage_bound_tok_s, token_bytes
 from infermodel.cost.deployment import Precision

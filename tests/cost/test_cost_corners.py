@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from dataflow_cases import CS_3, GPT_OSS_120B, LPU_RACK, RUNTIME
-from dataflow_cases import LLAMA_8B as SMALL
-from gpu_fixtures import ENGINE, H100, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, node
+from tests.cost.gpu_fixtures import ENGINE, H100, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, node
+from tests.kit.dataflow_cases import CS_3, GPT_OSS_120B, LPU_RACK, RUNTIME
+from tests.kit.dataflow_cases import LLAMA_8B as SMALL
 
 from infermodel.cost import gpu
 from infermodel.cost.attention import kv_heads

@@ -5,9 +5,9 @@ from time import process_time
 from timeit import repeat
 
 import pytest
-from dataflow_cases import CS_3, LLAMA_8B, LLAMA_70B, RUNTIME, batch_of, ring_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kit.dataflow_cases import CS_3, LLAMA_8B, LLAMA_70B, RUNTIME, batch_of, ring_of
 
 from infermodel.cost.build import step_model
 from infermodel.cost.dataflow import Ring

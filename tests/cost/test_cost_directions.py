@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from directions import EDGES, FORMATS, LAYOUTS, Case, batch, cases, gpu_systems, growing_work
-from gpu_fixtures import ENGINE, H100, LLAMA_70B, node
+from tests.cost.directions import EDGES, FORMATS, LAYOUTS, Case, batch, cases, gpu_systems, growing_work
+from tests.cost.gpu_fixtures import ENGINE, H100, LLAMA_70B, node
 
 from infermodel import catalog
 from infermodel.cost.deployment import Deployment

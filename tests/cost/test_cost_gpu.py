@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, WINDOWED, node
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cost.gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, WINDOWED, node
 
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment, Precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gpu_fixtures import LLAMA_8B
+from tests.cost.gpu_fixtures import LLAMA_8B
 
 from infermodel.catalog import load_engine, load_system
 from infermodel.cost.defaults import PROMPT_GRAPHS

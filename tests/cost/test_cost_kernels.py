@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gpu_fixtures import H100
+from tests.cost.gpu_fixtures import H100
 
 from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm, has_units, native_format

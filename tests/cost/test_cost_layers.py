@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gpu_fixtures import ENGINE, H100, node
+from tests.cost.gpu_fixtures import ENGINE, H100, node
 
 from infermodel import catalog
 from infermodel.architecture import (

@@ -1,7 +1,7 @@
 """LPU figures of the fact report, E.3."""
 
 import pytest
-from dataflow_cases import LLAMA_8B, LLAMA_70B, LPU, LPU_RACK, RUNTIME
+from tests.kit.dataflow_cases import LLAMA_8B, LLAMA_70B, LPU, LPU_RACK, RUNTIME
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.build import step_model

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED
+from tests.cost.gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED
 
 from infermodel.cost.block_pool import KvMemory, WindowGroups, groups_of
 from infermodel.cost.block_pool import block_bytes as pool_block_bytes

@@ -1,9 +1,9 @@
 from itertools import combinations
 
 import pytest
-from dataflow_cases import GPT_OSS_120B, LLAMA_8B, LLAMA_70B
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kit.dataflow_cases import GPT_OSS_120B, LLAMA_8B, LLAMA_70B
 
 from infermodel.cost.deployment import Precision
 from infermodel.cost.placement import Sizes, best_cut, choose_devices, even_cut, place, with_draft

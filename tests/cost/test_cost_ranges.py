@@ -2,7 +2,7 @@ from dataclasses import replace
 from math import isnan
 
 import pytest
-from dataflow_cases import CS_3, WSE_3
+from tests.kit.dataflow_cases import CS_3, WSE_3
 
 from infermodel.cost.ranges import band, range_ends, with_constant
 from infermodel.cost.step import DoesNotFit

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from dataflow_cases import CS_3, LLAMA_8B, LLAMA_70B, RUNTIME, WSE_3, batch_of, ring_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kit.dataflow_cases import CS_3, LLAMA_8B, LLAMA_70B, RUNTIME, WSE_3, batch_of, ring_of
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.block_pool import KvMemory

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dataflow_cases import CS_3, GPT_OSS_120B, LLAMA_8B, LLAMA_70B, LLAMA_405B, RUNTIME, WSE_3
+from tests.kit.dataflow_cases import CS_3, GPT_OSS_120B, LLAMA_8B, LLAMA_70B, LLAMA_405B, RUNTIME, WSE_3
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.build import step_model

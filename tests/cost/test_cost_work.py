@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from gpu_fixtures import LLAMA_8B, LLAMA_70B, MIXTRAL, R1
+from tests.cost.gpu_fixtures import LLAMA_8B, LLAMA_70B, MIXTRAL, R1
 
 from infermodel.architecture import GroupedAttention, Layer
 from infermodel.cost.layers import layer_bytes

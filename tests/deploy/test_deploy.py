@@ -3,95 +3,22 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-from engine_arguments import RECORDED, sglang_names, vllm_names
+from tests.deploy.deployed_services import ENGINES, HEAD, SERVICES, scenario, served, service, words
+from tests.deploy.engine_arguments import RECORDED, sglang_names, vllm_names
 
 from infermodel.deploy import CHECKED, command_of, deployment_files
 from infermodel.deploy.kubernetes import HOPELESS
-from infermodel.scenario import ResolvedScenario, load, resolve
-from infermodel.scenario.resolved import ResolvedService
-
-ENGINES = Path(os.environ.get("INFERMODEL_ENGINES", ""))
-
-SETTINGS = {
-    "vllm": "{admission: first_chunk, long_prompt_tokens: 2048, cuda_graphs: false}",
-    "sglang": "{mixes_prompts: true, receive_interval: 4, cuda_graphs: false}",
-    "tensorrt-llm": "{}",
-}
-"""How an engine is started, of what its entry knows."""
-
-HEAD = """
-title: Everything that a command may say
-requests: 10
-traffic:
-  arrivals: {kind: poisson, rate: 1 /s}
-  prompt_tokens: {kind: fixed, tokens: 500}
-  output_tokens: {kind: fixed, tokens: 30}
-services:
-"""
-
-SERVICES = {
-    "plain": "{model: qwen3-8b, fleet: {system: dgx-h100}}",
-    "everything": "{model: llama-3.1-70b, precision: {weights: fp8, kv_cache: fp8}, queue: priority,"
-    " prefix_caching: false, front_end: {api_servers: 4, stream_interval: 8}, limits: {max_sequences: 200,"
-    " max_batched_tokens: 4096, max_context: 16384, memory_utilisation: 0.8},"
-    " speculation: {draft: llama-3.2-1b, tokens: 3, acceptance: 0.7},"
-    " fleet: {system: dgx-h100, systems: 2, tensor_parallel: 4}}",
-    "looked up": "{model: gpt-oss-120b, speculation: {draft: ngram, tokens: 5, acceptance: 0.5},"
-    " fleet: {system: dgx-h100, tensor_parallel: 2}}",
-    "stages over nodes": "{model: deepseek-r1, limits: {max_context: 32768},"
-    " fleet: {system: dgx-h100, systems: 4, tensor_parallel: 8, pipeline_parallel: 2}}",
-    "ranks over nodes": "{model: deepseek-r1, limits: {max_context: 32768, max_sequences: 100},"
-    " fleet: {system: hgx-h200, systems: 2, tensor_parallel: 2, data_parallel: 8, expert_parallel: 16}}",
-    "trays": "{model: deepseek-r1, limits: {max_context: 32768},"
-    " fleet: {system: gb200-nvl72, tensor_parallel: 8, expert_parallel: 8}}",
-    "bounded": "{model: qwen3-8b, engine_settings: {long_prompt_tokens: 2048, admission: first_chunk,"
-    " cuda_graphs: false}, fleet: {system: dgx-h100}}",
-    "mixed": "{model: qwen3-8b, engine_settings: {mixes_prompts: true, receive_interval: 4, admission: whole_prompt,"
-    " cuda_graphs: false}, fleet: {system: dgx-h100}}",
-    "started": "{model: qwen3-8b, fleet: {system: dgx-h100}}",
-    "AMD": "{model: qwen3-32b, fleet: {system: mi300x-8}}",
-}
-
-ONLY = {"bounded": "vllm", "mixed": "sglang"}
-"""Whose settings a service has."""
-
-
-def scenario(folder: Path, *services: str, engine: str = "vllm") -> ResolvedScenario:
-    started = (
-        f"engine: {engine}, engine_settings: {SETTINGS[engine]}," if "started" in services else f"engine: {engine},"
-    )
-    entries = [f"  - {{name: '{each}', {started} {SERVICES[each][1:]}" for each in services]
-    path = folder / "deployed.yaml"
-    path.write_text(HEAD + "\n".join(entries) + "\n")
-    return resolve(load(path))
-
-
-def service(folder: Path, name: str, engine: str = "vllm") -> ResolvedService:
-    return scenario(folder, name, engine=engine).services[0]
-
-
-def words(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[str]:
-    command = command_of(service(folder, name, engine))
-    assert command is not None
-    return command.arguments(first=first)
+from infermodel.scenario import load, resolve
 
 
 def value(line: list[str], flag: str) -> str:
     return line[line.index(flag) + 1]
-
-
-def served() -> Iterator[tuple[str, str]]:
-    for name in SERVICES:
-        for engine in CHECKED:
-            if (name, engine) != ("AMD", "tensorrt-llm") and ONLY.get(name, engine) == engine:
-                yield name, engine
 
 
 def all_flags(folder: Path, engine: str) -> set[str]:

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_deploy import ENGINES, served, words
+from tests.deploy.deployed_services import ENGINES, served, words
 
 PYTHON = os.environ.get("INFERMODEL_ENGINE_PYTHON", "")
 PARSERS = Path(__file__).with_name("engine_parsers.py")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from commands import lay_out
+from tests.faults.commands import lay_out
 
 from infermodel.cli import infermodel
 

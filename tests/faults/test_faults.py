@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import COMMANDS, SCENARIO, Command, call, contents, drafts, ended, lay_out, start
+from tests.faults.commands import COMMANDS, SCENARIO, Command, call, contents, drafts, ended, lay_out, start
 
 Files = dict[str, str]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import call, lay_out
+from tests.faults.commands import call, lay_out
 
 RUN = ("run", "s.yaml", "--out", "o", "--no-figures", "--jobs", "1", "--set", "capacity=false")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from commands import COMMANDS, ROWS, SCENARIO, lay_out
+from tests.faults.commands import COMMANDS, ROWS, SCENARIO, lay_out
 
 from infermodel import __version__
 from infermodel.cli import infermodel

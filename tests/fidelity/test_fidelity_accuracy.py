@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from measured_rows import row
+from tests.fidelity.measured_rows import row
 
 from infermodel.fidelity.accuracy import Prediction, accuracy, knees_ms, scores, suspects
 from infermodel.fidelity.replay import Replayed

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bench_files import ONE_A_CHUNK, evalscope
 from click.testing import CliRunner
+from tests.kit.bench_files import ONE_A_CHUNK, evalscope
 
 from infermodel.catalog import build, documents
 from infermodel.cli import infermodel

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from measured_rows import row
+from tests.fidelity.measured_rows import row
 
 from infermodel.fidelity.accuracy import KNEE
 from infermodel.fidelity.calibrate import fitted_to

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from measured_rows import row
+from tests.fidelity.measured_rows import row
 
 from infermodel import catalog
 from infermodel.architecture import ExpertFeedForward

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from measured_rows import row
+from tests.fidelity.measured_rows import row
 
 from infermodel import catalog
 from infermodel.fidelity import published

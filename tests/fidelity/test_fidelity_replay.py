@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from measured_rows import row
+from tests.fidelity.measured_rows import row
 
 from infermodel import catalog
 from infermodel.cost.build import step_model

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from measured_rows import write_rows
+from tests.fidelity.measured_rows import write_rows
 
 from infermodel.fidelity.replay import replay
 from infermodel.fidelity.rows import UNSAID, RowError, read_rows

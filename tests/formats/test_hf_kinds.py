@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hf_truth import figures, verdicts, windows
+from tests.formats.hf_truth import figures, verdicts, windows
 
 from infermodel.architecture import ModelArchitecture
 from infermodel.formats.hf_config import architecture

@@ -1,7 +1,7 @@
 """Read many mutants, run some of the sound ones, and say what ended in anything but a clean message or a valid run.
 
-    python tests/fuzz/campaign.py --cases 100000 --runs 1000 --processes 2
-    python tests/fuzz/campaign.py --show 4711          # the file of one case, and what is said to it
+    python -m tests.fuzz.campaign --cases 100000 --runs 1000 --processes 2
+    python -m tests.fuzz.campaign --show 4711          # the file of one case, and what is said to it
 
 Every process may take 1 GB more than it starts with, and every case 30 seconds of a core.
 """
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
-from mutations import REPLAY, ROOT, TRACES, Mutant, mutant
+from tests.fuzz.mutations import REPLAY, ROOT, TRACES, Mutant, mutant
 
 from infermodel.claims import check_claims
 from infermodel.cli import infermodel
@@ -84,10 +84,10 @@ def campaign(cases: int, runs: int, *, processes: int = 1, seed: int = SEED, tim
         for part, place in enumerate(parts):
             place.mkdir()
             told = ["--seed", seed, "--cases", cases, "--runs", runs, "--part", part, "--of", processes, "--in", place]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+            environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
             environment |= {"OPENBLAS_NUM_THREADS": "1", "INFERMODEL_TRACES": "", "MPLBACKEND": "agg"}
             with open(place / "said", "w") as said:
-                command = [sys.executable, __file__, *map(str, told)]
+                command = [sys.executable, "-m", "tests.fuzz.campaign", *map(str, told)]
                 workers.append(subprocess.Popen(command, env=environment, cwd=place, stderr=said, stdout=said))
         total = Tally()
         for worker, place in zip(workers, parts, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from campaign import Tally, campaign
+from tests.fuzz.campaign import Tally, campaign
 
 
 def check(found: Tally, cases: int, runs: int) -> None:

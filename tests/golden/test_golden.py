@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from moved import SCENARIOS, Moved, figures, here, moved, played, recorded
+from tests.golden.moved import SCENARIOS, Moved, figures, here, moved, played, recorded
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time
+from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.exports import REQUEST_COLUMNS, TIMELINE_COLUMNS, request_rows, timeline_rows
 from infermodel.tables import REJECTED, UNFINISHED, RequestTable

@@ -6,9 +6,9 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time, request_table
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.metrics.hand_records import one_at_a_time, request_table
 
 from infermodel.metrics.latency import (
     gap_mean,

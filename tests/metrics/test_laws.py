@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import in_pool, one_at_a_time
+from tests.metrics.hand_records import in_pool, one_at_a_time
 
 from infermodel.metrics.laws import LAWS, TOLERANCE, BrokenLaw, check_laws, parts_sum_to, waited_through
 from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord, Timeline

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import in_pool, one_at_a_time, request_table
+from tests.metrics.hand_records import in_pool, one_at_a_time, request_table
 
 from infermodel.metrics.objectives import evaluate, judged_columns, meets_all, objective, objectives
 from infermodel.metrics.steady import Window, whole_run

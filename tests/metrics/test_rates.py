@@ -7,7 +7,7 @@ from math import nan
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time
+from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.confidence import fewest_to_bound
 from infermodel.metrics.rates import BUSY_SPAN, CYCLE, OWN_RATE, WINDOW, Offered

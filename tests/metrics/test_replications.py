@@ -5,7 +5,7 @@ from math import inf, nan, sqrt
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time
+from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.objectives import objectives
 from infermodel.metrics.replications import combine, decided, difference

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hand_records import one_at_a_time
+from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.objectives import objectives
 from infermodel.metrics.questions import question_summary

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hand_records import BUSY_W, IDLE_W, in_pool, one_at_a_time, request_table
+from tests.metrics.hand_records import BUSY_W, IDLE_W, in_pool, one_at_a_time, request_table
 
 from infermodel.metrics.steady import Window, whole_run
 from infermodel.metrics.throughput import Balance, balance, bin_joules, load, overlap, throughput

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_records import in_pool, one_at_a_time
+from tests.metrics.hand_records import in_pool, one_at_a_time
 
 from infermodel.metrics.unfinished import answer_s, window_too_short
 from infermodel.tables import FINISHED, UNFINISHED, GapHistogram, ServiceRecord

@@ -4,7 +4,7 @@ A script, not a test: it needs the released package, of which it imports the sch
 environment of its own, on Python 3.11:
 
     pip install vllm==0.33.0
-    python tests/oracles/against_vllm.py 0 500    # seeds from, to; status 1 if one differs
+    python -m tests.oracles.against_vllm 0 500    # seeds from, to; status 1 if one differs
 
 Drawn are asynchronous scheduling or not, priorities, windows, drafts, stop tokens, prefixes that are shared, chains of
 calls, watermark, threshold for long prompts, memory from scarce to ample. Ranks in lockstep are not: they are engine
@@ -27,6 +27,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from tests.oracles.vllm_blocks import Memory
+from tests.oracles.vllm_engine import Answered, Engine
+from tests.oracles.vllm_scheduler import Job, Scheduler
 from vllm.sampling_params import SamplingParams
 from vllm.utils.hashing import get_hash_fn_by_name
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
@@ -35,9 +38,6 @@ from vllm.v1.core.sched.scheduler import Scheduler as ReleasedScheduler
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec, SlidingWindowSpec
 from vllm.v1.outputs import DraftTokenIds, ModelRunnerOutput
 from vllm.v1.request import Request
-from vllm_blocks import Memory
-from vllm_engine import Answered, Engine
-from vllm_scheduler import Job, Scheduler
 
 HASH = get_hash_fn_by_name("sha256")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import strategies as st
-from step_engine import Fleet, Job
+from tests.oracles.step_engine import Fleet, Job
 
 from infermodel.cost.step import StepModel
 from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate

@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import RequestTable

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memory_bound import MEMORY_BOUND
-from vllm_scenarios import play
+from tests.oracles.memory_bound import MEMORY_BOUND
+from tests.oracles.vllm_scenarios import play
 
 from infermodel.scenario import load, resolve
 from infermodel.search.capacity import find_capacity

@@ -8,11 +8,11 @@ from random import Random
 
 import numpy as np
 import pytest
-from toy_models import AffineModel
-from vllm_blocks import Memory
-from vllm_engine import Engine
-from vllm_fleets import BASE, CONTEXT, PAIR, SEQUENCE, TOKEN, step_s
-from vllm_scheduler import Job, Scheduler
+from tests.kit.toy_models import AffineModel
+from tests.oracles.vllm_blocks import Memory
+from tests.oracles.vllm_engine import Engine
+from tests.oracles.vllm_fleets import BASE, CONTEXT, PAIR, SEQUENCE, TOKEN, step_s
+from tests.oracles.vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.speculative import Speculation, SpeculativeModel, accepted
 from infermodel.simulation import Horizon, Limits, one_pool, simulate

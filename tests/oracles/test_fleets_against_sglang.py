@@ -8,8 +8,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from sglang_scheduler import Engine, Job
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
+from tests.oracles.sglang_scheduler import Engine, Job
 
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping

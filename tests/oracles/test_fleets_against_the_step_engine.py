@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played import Row, assert_same, jobs, rows_of, simulated
-from step_engine import Fleet, Job
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
+from tests.oracles.played import Row, assert_same, jobs, rows_of, simulated
+from tests.oracles.step_engine import Fleet, Job
 
 from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping

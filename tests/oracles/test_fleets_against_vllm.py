@@ -8,7 +8,7 @@ from random import Random
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from vllm_fleets import (
+from tests.oracles.vllm_fleets import (
     BASE,
     Drawn,
     Question,

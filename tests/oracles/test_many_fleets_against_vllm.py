@@ -8,8 +8,8 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from vllm_fleets import assert_same, drawn_by, jobs_of, looped, reads_what_is_written, served, simulated
-from vllm_scheduler import Job
+from tests.oracles.vllm_fleets import assert_same, drawn_by, jobs_of, looped, reads_what_is_written, served, simulated
+from tests.oracles.vllm_scheduler import Job
 
 ALL = 500
 FEW = 40

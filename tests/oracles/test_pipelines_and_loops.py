@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from dataflow_cases import ring_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played import Row, rows_of, simulated
-from step_engine import Fleet
-from toy_models import AffineModel
+from tests.kit.dataflow_cases import ring_of
+from tests.kit.toy_models import AffineModel
+from tests.oracles.played import Row, rows_of, simulated
+from tests.oracles.step_engine import Fleet
 
 from infermodel.cost.stages import Stage
 from infermodel.simulation import Horizon, Limits, one_pool, simulate

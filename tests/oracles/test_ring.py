@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import floor
 
 import pytest
-from dataflow_cases import ring_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played import Row, assert_same, jobs, rows_of, simulated
-from step_engine import Fleet
+from tests.kit.dataflow_cases import ring_of
+from tests.oracles.played import Row, assert_same, jobs, rows_of, simulated
+from tests.oracles.step_engine import Fleet
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model

@@ -7,9 +7,9 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from vllm_blocks import Memory
-from vllm_engine import Engine, StepSeconds
-from vllm_scheduler import Job, Scheduler
+from tests.oracles.vllm_blocks import Memory
+from tests.oracles.vllm_engine import Engine, StepSeconds
+from tests.oracles.vllm_scheduler import Job, Scheduler
 
 MANY = 4096
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from memory_bound import MEMORY_BOUND
-from vllm_scenarios import at_the_scheduler, play, seconds_of
+from tests.oracles.memory_bound import MEMORY_BOUND
+from tests.oracles.vllm_scenarios import at_the_scheduler, play, seconds_of
 
 from infermodel.cost.step import Batch, Chunk
 from infermodel.experiment import run

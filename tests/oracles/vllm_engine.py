@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from vllm_scheduler import Job, Scheduler, Share
+from tests.oracles.vllm_scheduler import Job, Scheduler, Share
 
 StepSeconds = Callable[[list[int], list[tuple[int, int]], int], float]
 """Duration of a step from (contexts of decoding requests, (new, before) of prompt chunks, chunks that finish)."""

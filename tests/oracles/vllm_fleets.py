@@ -12,10 +12,10 @@ from random import Random
 
 import numpy as np
 from hypothesis import strategies as st
-from toy_models import AffineModel
-from vllm_blocks import Memory
-from vllm_engine import Engine, Fewest
-from vllm_scheduler import Job, Scheduler
+from tests.kit.toy_models import AffineModel
+from tests.oracles.vllm_blocks import Memory
+from tests.oracles.vllm_engine import Engine, Fewest
+from tests.oracles.vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.block_pool import WindowGroups
 from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-from vllm_blocks import Memory
-from vllm_engine import Engine, StepSeconds
-from vllm_scheduler import Job, Scheduler
+from tests.oracles.vllm_blocks import Memory
+from tests.oracles.vllm_engine import Engine, StepSeconds
+from tests.oracles.vllm_scheduler import Job, Scheduler
 
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.experiment.run import spec_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from math import nan
 
-from vllm_blocks import Memory
+from tests.oracles.vllm_blocks import Memory
 
 
 @dataclass(eq=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from example_report import example
+from tests.report.example_report import example
 
 from infermodel.answers.comparison import ComparisonAnswer
 from infermodel.cli import infermodel

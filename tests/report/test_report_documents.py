@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from example_report import example, findings
+from tests.report.example_report import example, findings
 
 from infermodel.report.tables import PRICE_ITEMS, SCHEMAS
 from infermodel.report.write import short_tables

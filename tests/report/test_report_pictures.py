@@ -6,11 +6,11 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from example_report import example, findings, hostile
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from tests.report.example_report import example, findings, hostile
 
 from infermodel.economics.band import Band
 from infermodel.report.drawing import HEIGHT_PX, WIDTH_PX, look, png

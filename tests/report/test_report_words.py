@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from example_report import example, findings
+from tests.report.example_report import example, findings
 
 from infermodel.report import words
 from infermodel.report.findings import Findings

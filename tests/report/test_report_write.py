@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from example_report import HOSTILE, example, hostile
+from tests.report.example_report import HOSTILE, example, hostile
 
 from infermodel.formats import requests_csv
 from infermodel.report import tables

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_cases import ConstantModel, one_server
+from tests.search.search_cases import ConstantModel, one_server
 
 from infermodel.cost.block_pool import KvMemory
 from infermodel.experiment.result import Capacity

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from search_cases import one_server
+from tests.search.search_cases import one_server
 
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_cases import one_server
+from tests.search.search_cases import one_server
 
 from infermodel.cost.least_step import LeastStep
 from infermodel.experiment.run import replicate

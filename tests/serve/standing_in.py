@@ -13,12 +13,14 @@ from typing import Any
 import aiohttp
 
 from infermodel.cli.serve import answers_of, others
+from infermodel.experiment import run as run_scenario
 from infermodel.scenario import load, resolve
 from infermodel.scenario.resolved import ResolvedService
 from infermodel.serve.api import Api, Served, run
 from infermodel.serve.fleet import Fleet
 from infermodel.serve.keys import Keys
 from infermodel.simulation.streams import named_streams
+from infermodel.tables import RequestTable
 
 HEAD = """
 title: Stand-in
@@ -120,3 +122,13 @@ async def standing(
         yield Standing(f"http://127.0.0.1:{port}", fleet, api, client, stop)
         stop.set()
         assert await serving == 0
+
+
+def as_run(folder: Path, service: str, requests: list[tuple[float, int, int]]) -> RequestTable:
+    """What `run` says of the same requests."""
+    log = folder / "log.csv"
+    log.write_text("arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{a!r},{p},{o}\n" for a, p, o in requests))
+    path = scenario(folder, service, f"{{kind: trace, file: {log}, format: requests}}", "")
+    text = path.read_text().replace("requests: 50\n", "")
+    path.write_text(text)
+    return run_scenario(resolve(load(path))).services[0].record.requests

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from real_clients import CLIENTS, ENVIRONMENT, TOKENIZER, Reported
-from standing_in import MODEL, ONE_GPU, scenario, standing
-from test_serve import as_run
+from tests.serve.real_clients import CLIENTS, ENVIRONMENT, TOKENIZER, Reported
+from tests.serve.standing_in import MODEL, ONE_GPU, as_run, scenario, standing
 
 from infermodel.formats import mooncake
 from infermodel.serve.lag import Lag

@@ -7,12 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from standing_in import LENGTHS, MODEL, ONE_GPU, Standing, Streamed, scenario, standing
-from virtual_time import play
-
-from infermodel.experiment import run
-from infermodel.scenario import load, resolve
-from infermodel.tables import RequestTable
+from tests.serve.standing_in import LENGTHS, MODEL, ONE_GPU, Standing, Streamed, as_run, scenario, standing
+from tests.serve.virtual_time import play
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 CHAT = {"model": MODEL, "messages": MESSAGES}
@@ -25,16 +21,6 @@ def drawn(seed: int, count: int, rate: float) -> list[tuple[float, int, int]]:
     lengths = generator.integers(20, 3000, count), generator.integers(2, 60, count)
     lengths[1][3] = 1
     return list(zip(at.tolist(), *(each.tolist() for each in lengths), strict=True))
-
-
-def as_run(folder: Path, service: str, requests: list[tuple[float, int, int]]) -> RequestTable:
-    """What `run` says of the same requests."""
-    log = folder / "log.csv"
-    log.write_text("arrived_at_s,prompt_tokens,output_tokens\n" + "".join(f"{a!r},{p},{o}\n" for a, p, o in requests))
-    path = scenario(folder, service, f"{{kind: trace, file: {log}, format: requests}}", "")
-    text = path.read_text().replace("requests: 50\n", "")
-    path.write_text(text)
-    return run(resolve(load(path))).services[0].record.requests
 
 
 async def sent(up: Standing, requests: list[tuple[float, int, int]], speed: float = 1.0) -> list[Streamed]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, one_pool, simulate

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_queueing_recursions import ONE_AT_A_TIME, requests
-from toy_models import AffineModel
+from tests.kit.few_requests import ONE_AT_A_TIME, requests
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, one_pool, simulate
 from infermodel.tables import FINISHED, ServiceRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import ServiceRecord

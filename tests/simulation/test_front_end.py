@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 import pytest
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.cost.deployment import Deployment
 from infermodel.simulation import Horizon, Limits, one_pool, simulate

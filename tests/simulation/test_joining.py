@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s

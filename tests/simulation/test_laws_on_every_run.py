@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_leap_equals_every_step import specs
-from toy_models import AffineModel
+from tests.kit.drawn_services import specs
+from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.laws import LAWS, check_laws
 from infermodel.metrics.throughput import bin_joules

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_leap_equals_every_step import columns
+from tests.kit.drawn_services import bits
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
@@ -96,7 +96,7 @@ def both_modes_agree(examples: int, rarest: int) -> None:
         (leap,) = simulate([spec], seed, Horizon(requests=requests))
         (every,) = simulate([spec], seed, Horizon(requests=requests), stepping="every")
         assert [each.law for each in check_laws(leap)] == list(LAWS)
-        assert columns(leap) == columns(every)
+        assert bits(leap) == bits(every)
         seen["scenarios"] += 1
         seen["on wafers"] += isinstance(spec.pool.step_model, Ring)
         seen["on GPUs"] += isinstance(spec.pool.step_model, GpuStepModel)
@@ -141,4 +141,4 @@ def test_leaps_on_lines_are_recorded_as_leaps_on_ramps(spec: ServiceSpec, reques
     pool = dataclasses.replace(spec.pool, step_model=WithoutLines(spec.pool.step_model))
     on_ramps_only = dataclasses.replace(spec, pools=(pool,))
     (on_ramps,) = simulate([on_ramps_only], seed, Horizon(requests=requests))
-    assert columns(on_lines) == columns(on_ramps)
+    assert bits(on_lines) == bits(on_ramps)

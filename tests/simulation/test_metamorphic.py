@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_queueing_recursions import draws, requests
-from toy_models import AffineModel
+from tests.kit.few_requests import bits, draws, requests
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.pool.load import LoadIndex
@@ -31,10 +30,6 @@ def played(trace: Requests, scale: float = 1.0, replicas: int = 2) -> RequestTab
     model = AffineModel(*(scale * cost for cost in COSTS), kv_tokens=16 * 20)
     spec = one_pool("s", model, TraceTraffic(trace), SCARCE, replicas=replicas)
     return simulate([spec], 1, Horizon())[0].requests
-
-
-def columns(table: RequestTable) -> dict[str, bytes]:
-    return {f.name: np.asarray(getattr(table, f.name)).tobytes() for f in dataclasses.fields(table)}
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,7 +66,7 @@ def test_a_service_beside_another_changes_nothing(drawn: Drawn, beside: Drawn) -
     other = one_pool("theirs", AffineModel(*COSTS), theirs, SCARCE)
     (alone,) = simulate([spec], 1, Horizon())
     _, together = simulate([other, spec], 1, Horizon())
-    assert columns(alone.requests) == columns(together.requests)
+    assert bits(alone.requests) == bits(together.requests)
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,20 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_models import AffineModel
+from tests.kit.few_requests import ONE_AT_A_TIME, draws, requests
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.tables import RequestTable
-from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import TraceTraffic
-
-ONE_AT_A_TIME = Limits(max_sequences=1, max_batched_tokens=10_000, max_context=10_000)
-
-
-def requests(arrivals: Sequence[float], prompts: Sequence[int], outputs: Sequence[int]) -> Requests:
-    count = len(arrivals)
-    zeros = np.zeros(count, np.int64)
-    return Requests(np.array(arrivals, float), np.array(prompts), np.array(outputs), zeros, zeros - 1)
 
 
 def run(spec: ServiceSpec, stepping: str = "leap") -> RequestTable:
@@ -48,11 +40,6 @@ def kiefer_wolfowitz(arrivals: Sequence[float], services: Sequence[float], serve
         waits.append(start - arrived)
         heappush(free_at, start + service)
     return waits
-
-
-draws = st.lists(st.tuples(st.floats(0, 0.5), st.integers(1, 50), st.integers(1, 20)), min_size=1, max_size=60).map(
-    lambda rows: (np.cumsum([row[0] for row in rows]).tolist(), [r[1] for r in rows], [r[2] for r in rows])
-)
 
 
 def service_times(outputs: Sequence[int], step_s: float) -> list[float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model

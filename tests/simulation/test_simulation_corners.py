@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from test_metamorphic import columns
-from toy_models import AffineModel
+from tests.kit.few_requests import bits
+from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.alarm import ARRIVE, COMPLETE, START, order_of
@@ -45,7 +45,7 @@ def test_a_service_that_has_ended_is_not_touched_by_one_that_goes_on(traffic: Tr
     (ours,) = simulate([fails], 3, Horizon(requests=40))
     beside, other = simulate([fails, slow], 3, Horizon(requests=40))
     assert other.ended_at > ours.ended_at + 0.02
-    assert columns(ours.requests) == columns(beside.requests)
+    assert bits(ours.requests) == bits(beside.requests)
     assert (ours.ended_at, ours.gaps.gaps) == (beside.ended_at, beside.gaps.gaps)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model

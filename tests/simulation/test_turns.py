@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
 
 from infermodel.formats import mooncake
 from infermodel.formats.columns import trace_columns

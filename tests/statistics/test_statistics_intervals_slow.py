@@ -10,8 +10,8 @@ from math import isnan
 
 import numpy as np
 import pytest
-from queueing_theory import pollaczek_khinchine_s
-from toy_models import AffineModel
+from tests.kit.toy_models import AffineModel
+from tests.statistics.queueing_theory import pollaczek_khinchine_s
 
 from infermodel.metrics.confidence import Interval, batch_means
 from infermodel.metrics.replications import combine, difference

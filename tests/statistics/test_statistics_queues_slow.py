@@ -17,7 +17,9 @@ from math import sqrt
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from queueing_theory import (
+from scipy import stats
+from tests.kit.toy_models import AffineModel
+from tests.statistics.queueing_theory import (
     cobham_s,
     erlang_c,
     exponential_server_s,
@@ -29,8 +31,6 @@ from queueing_theory import (
     shorter_of_two_s,
     with_idle_s,
 )
-from scipy import stats
-from toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import RequestTable

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from real_files import RUNS, VARIABLE, first, kind, label, values
+from tests.formats.results.real_files import RUNS, VARIABLE, first, kind, label, values
 
 from infermodel.formats.results.measured import Measured
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_files import DURATION_S, MODEL, ONE_A_CHUNK, TWO_A_CHUNK, WRITERS, aiperf, inference_perf, llmperf
+from tests.kit.bench_files import DURATION_S, MODEL, ONE_A_CHUNK, TWO_A_CHUNK, WRITERS, aiperf, inference_perf, llmperf
 
 from infermodel.formats import results
 from infermodel.formats.results.measured import DEFINITIONS, Load, Measured

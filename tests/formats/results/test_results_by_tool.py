@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_files import (
+from tests.kit.bench_files import (
     DETAILS,
     ONE_A_CHUNK,
     TWO_A_CHUNK,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from real_files import FILES, FOLDER, LATE_CLIENT, RUNS, VARIABLE, kind, label
+from tests.formats.results.real_files import FILES, FOLDER, LATE_CLIENT, RUNS, VARIABLE, kind, label
 
 from infermodel.cli import infermodel
 from infermodel.formats import results

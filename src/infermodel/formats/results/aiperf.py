@@ -27,11 +27,16 @@ EXPECTED = "the JSON that `aiperf profile` writes"
 FIELDS = (
     Field("time_to_first_token", "ms", "ttft", "to the first chunk with text or reasoning", "as it is"),
     Field("time_to_first_output_token", "ms", "", "to the answer's first chunk, after all reasoning", "not taken"),
+    Field("time_to_second_token", "ms", "", "from the first chunk to the second", "not taken"),
     Field("inter_token_latency", "ms", "tpot", "(last token - first) / (tokens - 1), one figure a request; tokens by "
           "the client's tokenizer", "as TPOT, anew by the server's usage where that is told and differs"),
     Field("inter_chunk_latency", "ms", "itl", "gaps between chunks, not tokens",
           "as ITL; refused where chunks hold several tokens"),
     Field("request_latency", "ms", "e2e", "to the last chunk with text or reasoning", "as it is"),
+    Field("decode_duration", "ms", "", "request_latency - time_to_first_token", "not taken"),
+    Field("effective_latency", "ms", "", "request_latency and, before it, credit_to_start_latency: the client's own "
+          "delay", "not taken"),
+    Field("http_req_waiting", "ms", "", "from the end of sending to the answer's first byte", "not taken"),
 )  # fmt: skip
 """What aiperf 0.13.0 writes."""
 

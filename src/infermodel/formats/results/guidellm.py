@@ -33,6 +33,8 @@ FIELDS = (
           "CSV's only where all answers are equally long"),
     Field("request_latency", "s", "e2e", "to the end of the stream", "computed anew to the last token; the CSV's as "
           "it is"),
+    Field("request_scheduled_latency", "s", "", "request_latency and, before it, request_dispatch_delay: the client's "
+          "own delay", "not taken"),
 )  # fmt: skip
 """What guidellm 0.8.1 writes."""
 

@@ -36,6 +36,7 @@ FIELDS = (
     Field("normalized_time_per_output_token", "s", "", "request_latency / tokens: TTFT is inside", "not taken"),
     Field("request_latency", "s", "e2e", "to the end of the stream", "computed anew to the last chunk where requests "
           "are saved; else as it is"),
+    Field("schedule_delay", "s", "", "by how much the client sent late, in no latency", "not taken"),
 )  # fmt: skip
 """What inference-perf 0.7.0 writes."""
 

@@ -32,6 +32,8 @@ FIELDS = (
           "refused where chunks hold several tokens"),
     Field("latencies, mean_e2el_ms", "s, ms", "e2e", "to the last chunk that was timed, not the end of the stream",
           "as it is"),
+    Field("queue_times", "s", "", "wait in the client for a place within the limit on concurrency, in no latency",
+          "its mean is said"),
 )  # fmt: skip
 """What vLLM 0.33.0 writes."""
 

@@ -1,0 +1,1 @@
+"""What tests of several packages share: models of toys, cases, strategies that draw fleets and requests."""

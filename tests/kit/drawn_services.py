@@ -1,0 +1,104 @@
+"""Services of any kind, as a property-based test draws them, and their records to the bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+import numpy as np
+from hypothesis import strategies as st
+
+from infermodel.engine import Findable, Preempted
+from infermodel.simulation import Limits, Outage, one_pool
+from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
+from infermodel.simulation.replica.queues import QUEUES
+from infermodel.simulation.replica.rank_router import RANK_ROUTERS
+from infermodel.simulation.spec import AnswerShare, FrontEndSpec
+from infermodel.tables import ServiceRecord
+from infermodel.workload.arrivals import Gamma, Poisson
+from infermodel.workload.lengths import Uniform
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime
+from tests.kit.toy_models import AffineModel
+
+lengths = st.tuples(st.integers(1, 60), st.integers(0, 60)).map(lambda pair: Uniform(pair[0], sum(pair)))
+prefixes = st.none() | st.integers(1, 4).map(Prefix)
+priorities = st.none() | st.just(Priorities((0, 1, 2)))
+open_traffic = st.builds(
+    OpenTraffic,
+    st.builds(Poisson, st.floats(0.5, 30)) | st.builds(Gamma, st.floats(0.5, 30), st.floats(0.2, 4)),
+    lengths,
+    lengths,
+    prefixes,
+    priorities,
+)
+closed_traffic = st.builds(
+    ClosedTraffic, st.integers(1, 12), lengths, lengths, st.builds(ThinkTime, st.sampled_from([0.0, 0.3])), prefixes
+)
+models = st.builds(
+    AffineModel,
+    base_s=st.sampled_from([0.01, 0.0123456789]),
+    per_sequence_s=st.sampled_from([0.0, 1e-4]),
+    per_context_s=st.sampled_from([0.0, 1.1e-6]),
+    per_prompt_token_s=st.sampled_from([0.0, 3.3e-5]),
+    per_prompt_pair_s=st.sampled_from([0.0, 1e-8]),
+    per_windowed_s=st.sampled_from([0.0, 2.7e-6]),
+    per_longest_s=st.sampled_from([0.0, 1.7e-5]),
+    kv_tokens=st.integers(16, 40).map(lambda blocks: 16 * blocks),
+    windows=st.sampled_from([(), (24,), (24, 64)]),
+    slots=st.sampled_from([1 << 40, 7]),
+    most_steps=st.sampled_from([1 << 40, 5]),
+    ranks=st.sampled_from([1, 1, 2, 3]),
+)
+limits = st.builds(
+    Limits,
+    max_sequences=st.integers(1, 12),
+    max_batched_tokens=st.integers(12, 100),
+    max_context=st.just(200),
+    chunked_prefill=st.booleans(),
+    prefix_caching=st.booleans(),
+    blocks_findable=st.sampled_from(get_args(Findable)),
+    caches_answers=st.booleans(),
+    schedules_ahead=st.booleans(),
+    long_prompt_tokens=st.sampled_from([0, 5, 20]),
+    receive_interval=st.sampled_from([1, 1, 2, 7]),
+    mixes_prompts=st.booleans(),
+    answer_share=st.none()
+    | st.builds(AnswerShare, st.just(0.7), st.just(0.1), st.sampled_from([5, 60]), st.just(3), st.just(30)),
+    preempted=st.sampled_from(get_args(Preempted)),
+    whole_prompt=st.booleans(),
+    reserves_output=st.booleans(),
+)
+specs = st.builds(
+    one_pool,
+    st.just("service"),
+    models,
+    open_traffic | closed_traffic,
+    limits,
+    replicas=st.integers(1, 4),
+    systems=st.integers(1, 2),
+    queue=st.sampled_from(list(QUEUES)),
+    router=st.sampled_from(ROUTER_NAMES),
+    outages=st.just(()) | st.builds(Outage, st.just(0), st.floats(0.1, 3), st.floats(0.1, 3)).map(lambda o: (o,)),
+    ingress_s=st.sampled_from([0.0, 0.004]),
+    tokenise_s=st.sampled_from([0.0, 1e-5]),
+    egress_s=st.sampled_from([0.0, 0.002]),
+    front_end=st.none()
+    | st.builds(
+        FrontEndSpec,
+        processes=st.integers(1, 3),
+        request_s=st.sampled_from([0.0, 0.003, 0.08]),
+        tokenise_s=st.sampled_from([0.0, 1e-5]),
+        token_s=st.sampled_from([0.0, 2e-5, 2e-3]),
+        of_system=st.booleans(),
+    ),
+    rank_router=st.sampled_from(list(RANK_ROUTERS)),
+).filter(lambda spec: spec.pool.step_model.kv_memory.ranks == 1 or spec.pool.router != SHARED_QUEUE)
+
+
+def bits(record: ServiceRecord) -> dict[str, bytes]:
+    """Every table of a record to the bit."""
+    parts = {f"requests.{f.name}": getattr(record.requests, f.name) for f in dataclasses.fields(record.requests)}
+    parts |= {f"timeline.{name}": values for name, values in record.timeline.columns.items()}
+    parts |= {f"totals.{name}": values for name, values in record.replica_totals.items()}
+    parts |= {"gaps": record.gaps.counts, "gap_total": np.array(record.gaps.total_s), "end": np.array(record.ended_at)}
+    return {name: np.asarray(values).tobytes() for name, values in parts.items()}
