@@ -45,7 +45,11 @@ def test_an_idle_fleet_draws_what_its_systems_draw_idle(system: str, systems: in
     assert idle_w == pytest.approx(systems * service.system.power_idle_w, rel=1e-9)
 
 
-@pytest.mark.parametrize("system", [n for n in catalog.names("systems") if n not in ("cs-3", "groq-rack")])
+GPUS = [name for name in catalog.names("systems") if isinstance(catalog.load_system(name).device, GpuDevice)]
+"""Systems whose rated power holds that of their devices."""
+
+
+@pytest.mark.parametrize("system", GPUS)
 def test_a_fleet_whose_devices_draw_all_they_may_draws_its_rated_power(system: str, tmp_path: Path) -> None:
     service = service_on(system, 2, tmp_path)
     device = service.system.device
