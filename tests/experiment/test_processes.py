@@ -48,7 +48,7 @@ def test_an_error_of_a_worker_is_an_error_here() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
-@pytest.mark.parametrize("after_s", [0.0, 1.0])
+@pytest.mark.parametrize("after_s", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_an_interrupt_ends_all_workers_without_a_word_of_theirs(after_s: float) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLEEPERS],

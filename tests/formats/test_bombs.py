@@ -46,6 +46,7 @@ def test_a_few_blank_lines_are_none_too_many(tmp_path: Path) -> None:
     assert len(requests_csv.read(packed(tmp_path / "log.gz", LOG + b"\n" * 10_000, b"1,2,3\n", 1))) == 2
 
 
+@pytest.mark.slow
 def test_rows_without_end(tmp_path: Path) -> None:
     path = packed(tmp_path / "log.gz", LOG, b"4,1,1\n" * 1_000_000, 20)
     assert path.stat().st_size < 200_000  # unpacked 120 MB

@@ -115,6 +115,7 @@ def test_a_worker_with_other_sources_does_not_answer(desk: Path, start: Start) -
     assert len(list((desk / "o.points").glob("*.json"))) == 5
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_version_or_none_says_so(desk: Path, start: Start) -> None:
     address, _ = scheduler(start)
     version = infermodel.__version__
