@@ -7,20 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.kit.tiny_config import TINY
 
 from infermodel.cli.catalog import catalog
-
-TINY = {
-    "model_type": "qwen2",
-    "dtype": "bfloat16",
-    "hidden_size": 8,
-    "intermediate_size": 12,
-    "max_position_embeddings": 64,
-    "num_attention_heads": 4,
-    "num_hidden_layers": 2,
-    "num_key_value_heads": 2,
-    "vocab_size": 10,
-}
 
 
 def shown(*words: str) -> str:

@@ -6,23 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.kit.tiny_config import TINY
 
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.memory import stored_ratio, weights_bytes
 from infermodel.formats.checkpoint import read_checkpoint
 from infermodel.formats.text import FormatError
 
-TINY = {
-    "model_type": "qwen2",
-    "dtype": "bfloat16",
-    "hidden_size": 8,
-    "intermediate_size": 12,
-    "max_position_embeddings": 64,
-    "num_attention_heads": 4,
-    "num_hidden_layers": 2,
-    "num_key_value_heads": 2,
-    "vocab_size": 10,
-}
 # embedding and head 80 each, norm 8; two layers of 8 x 16 + 64 + 16 of biases, 3 x 96, norms 16
 WEIGHTS = 80 + 80 + 8 + 2 * (192 + 16 + 288 + 16)
 
