@@ -111,7 +111,7 @@ def test_a_service_of_several_pools_says_so_and_adds_nothing_up() -> None:
     trace = TraceTraffic(Requests(np.zeros(1), np.array([8]), np.array([2]), np.zeros(1, np.int64), np.array([-1])))
     spec = one_pool("s", AffineModel(0.01), trace, Limits(8, 256, 4096))
     for pools in ((), 2 * spec.pools):
-        with pytest.raises(ValueError, match=f"'s' has {len(pools)} pools"):
+        with pytest.raises(ValueError, match="service 's' has pools of the roles"):
             replace(spec, pools=pools)
     (record,) = simulate([spec], 1, Horizon())
     twofold = replace(record, pools=2 * record.pools)

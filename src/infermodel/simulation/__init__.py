@@ -4,8 +4,9 @@ Of SimPy the environment, its heap and its events for the ends of services are u
 routines of our own with alarms on that heap (`alarm.py`, `clock.py`).
 """
 
+from infermodel.simulation.handover import LinkSpec
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.simulate import simulate
 from infermodel.simulation.spec import Horizon, Limits, Outage, PoolSpec, ServiceSpec, one_pool
 
-__all__ = ["Horizon", "Limits", "Outage", "PoolSpec", "ServiceSpec", "Stepping", "one_pool", "simulate"]
+__all__ = ["Horizon", "Limits", "LinkSpec", "Outage", "PoolSpec", "ServiceSpec", "Stepping", "one_pool", "simulate"]

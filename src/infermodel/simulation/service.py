@@ -34,9 +34,11 @@ class Service:
     def __init__(
         self, clock: Clock, index: int, spec: ServiceSpec, streams: Streams, horizon: Horizon, stepping: Stepping
     ) -> None:
+        if spec.link is not None:
+            raise ValueError(f"service {spec.name!r}: pools that prefill or decode alone are not played yet")
         self.done = Event(clock)
         self.log = log = RequestLog()
-        self.most_tokens = spec.most_tokens
+        self.most_tokens, self._longest_prompt = spec.most_tokens, spec.longest_prompt
         self._spec, self._clock = spec, clock
         self._tally = tally = Tally(clock, horizon, log, self._end)
         order = order_of(ARRIVE, index)
@@ -55,7 +57,8 @@ class Service:
     def admit(self, request: int) -> None:
         """A request comes to the door: refuse it, or let it in."""
         log = self.log
-        if log.prompt_tokens[request] + log.output_tokens[request] > self.most_tokens:
+        prompt = log.prompt_tokens[request]
+        if prompt + log.output_tokens[request] > self.most_tokens or prompt > self._longest_prompt:
             self._refuse(request)
         elif self._gate is not None:
             self._gate.come(request)

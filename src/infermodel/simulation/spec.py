@@ -10,6 +10,7 @@ from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
+from infermodel.simulation.handover import LinkSpec, Role, check_way
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
@@ -227,6 +228,8 @@ class PoolSpec:
         speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
         front_end: API server processes; None: none that anybody waits for.
         rank_router: which rank of data-parallel attention gets a request, a name from `rank_router.RANK_ROUTERS`.
+        role: what it does with a request.
+        name: what reports call it; empty where a service has one only.
     """
 
     step_model: StepModel
@@ -239,6 +242,8 @@ class PoolSpec:
     speculation: Speculation | None = None
     front_end: FrontEndSpec | None = None
     rank_router: RankRouting = "in_flight"
+    role: Role = "both"
+    name: str = ""
 
     @property
     def most_tokens(self) -> int:
@@ -252,14 +257,16 @@ class ServiceSpec:
     """A service, ready to simulate.
 
     Attributes:
-        pools: that a request goes through, in order; one as yet, see `one_pool`.
+        pools: that a request goes through, in order: one of role both (see `one_pool`), or one of role prefill and one
+            of role decode.
         ingress_s: from the client until the scheduler sees a lone request, the front end's own seconds included.
         tokenise_s: further time on that way for each token of its prompt, likewise.
         egress_s: from the end of a step until the client sees its tokens.
         rate_limits: what each key may send; None: no keys and no limits.
+        link: between the pools; None: there is one only.
 
     Raises:
-        ValueError: there is not one pool.
+        ValueError: requests cannot go such a way, see `handover.check_way`.
     """
 
     name: str
@@ -269,21 +276,31 @@ class ServiceSpec:
     tokenise_s: float = 0.0
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
+    link: LinkSpec | None = None
 
     def __post_init__(self) -> None:
-        if len(self.pools) != 1:
-            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools; requests go through one")
+        check_way(self.name, self.pools, self.link)
 
     @property
     def pool(self) -> PoolSpec:
-        """Its only pool."""
-        (pool,) = self.pools
-        return pool
+        """Its only pool.
+
+        Raises:
+            ValueError: it has several.
+        """
+        if len(self.pools) != 1:
+            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
+        return self.pools[0]
 
     @property
     def most_tokens(self) -> int:
         """Prompt and answer of the longest request that it serves."""
-        return min(pool.most_tokens for pool in self.pools)
+        return self.pools[-1].most_tokens
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of the longest prompt that it reads, one of the answer left."""
+        return self.pools[0].most_tokens - 1
 
     @property
     def to_the_door_s(self) -> tuple[float, float]:

@@ -1,0 +1,115 @@
+"""From a pool that reads prompts to one that decodes: what of it is said beforehand, data only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal, Protocol
+
+Role = Literal["both", "prefill", "decode"]
+"""What a pool does with a request: all of it, its prompt and the first token, or the tokens after the first."""
+
+Reserved = Literal["after_prefill", "before_prefill"]
+"""When blocks for a prompt are reserved where it will decode: when it has been read (vLLM 0.33.0; SGLang 0.5.23 with
+the allocation policy prefill_complete), or before a prefilling replica sees it (SGLang 0.5.23, early)."""
+
+Overlap = Literal["none", "chunks", "layers"]
+"""What has crossed when the last step of a prompt ends, as far as the link had time for it: nothing (vLLM 0.33.0 with
+NIXL, which reads once the prompt is complete), all but the last chunk (SGLang 0.5.23), or all but the last layer."""
+
+FirstToken = Literal["prefill", "arrival", "decode"]
+"""Who gives the client its first token: the pool that read the prompt, at once; the one that decodes, when it takes the
+request up, for the token comes with keys and values (SGLang 0.5.23); or the same one by a step that computes the last
+token of the prompt again (vLLM 0.33.0, where the first pool's token is thrown away)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """What keys, values and states cross between two pools, and the habits of the engines at both ends.
+
+    A transfer passes the network cards of the replica that sends, what all transfers share, and the cards of the
+    replica that receives, cut through: each passes one transfer after the other at its own rate.
+
+    Attributes:
+        out_bytes_per_s: of all network cards of a prefilling replica together.
+        in_bytes_per_s: of those of a decoding replica.
+        shared_bytes_per_s: of what all transfers pass, such as a line between halls; infinite: there is no such thing.
+        latency_s: of each transfer beside its bytes: asking for it, the way, and the notice that all has come.
+        hop_s: from the end of the prompt until the decoding pool has the request: the router's way between the two.
+        reserved: when blocks are reserved at the destination.
+        overlap: what crosses while the prompt is still being read; it needs blocks that were reserved before.
+        layers: of the model, for `overlap: layers`.
+        first_token: who gives it out.
+        kept_free_tokens: of KV memory, for each request that a decoding replica has, which no reservation takes (SGLang
+            0.5.23: 512).
+
+    Raises:
+        ValueError: a rate is not positive, a time is negative, or the parts contradict each other.
+    """
+
+    out_bytes_per_s: float
+    in_bytes_per_s: float
+    shared_bytes_per_s: float = inf
+    latency_s: float = 0.0
+    hop_s: float = 0.0
+    reserved: Reserved = "after_prefill"
+    overlap: Overlap = "none"
+    layers: int = 1
+    first_token: FirstToken = "decode"
+    kept_free_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if not all(rate > 0 for rate in (self.out_bytes_per_s, self.in_bytes_per_s, self.shared_bytes_per_s)):
+            raise ValueError("a link without bandwidth: nothing would ever cross it")
+        if not (min(self.latency_s, self.hop_s) >= 0 and self.kept_free_tokens >= 0 and self.layers >= 1):
+            raise ValueError("a link's latency, hop and tokens kept free are 0 or more, a model's layers 1 or more")
+        if self.overlap != "none" and self.reserved != "before_prefill":
+            raise ValueError(f"overlap {self.overlap!r} needs blocks that are reserved before the prompt is read")
+
+
+class RolePool(Protocol):
+    """Of a pool, what says where it stands on a request's way."""
+
+    @property
+    def role(self) -> Role:
+        """What it does with a request."""
+        ...
+
+    @property
+    def router(self) -> str:
+        """How its replicas get requests."""
+        ...
+
+    @property
+    def outages(self) -> Sequence[object]:
+        """Planned ones."""
+        ...
+
+
+def check_way(service: str, pools: Sequence[RolePool], link: LinkSpec | None) -> None:
+    """Hold the pools of a service to the ways that are played: one that does all, or one that prefills and then one
+    that decodes, with a link between them.
+
+    Raises:
+        ValueError: another number or order of pools, no link between two, or one that leads nowhere.
+    """
+    roles = tuple(pool.role for pool in pools)
+    if roles == ("both",):
+        if link is not None:
+            raise ValueError(f"service {service!r} has one pool that does all, and a link that leads nowhere")
+        return
+    if roles != ("prefill", "decode"):
+        said = ", ".join(roles) or "none"
+        raise ValueError(
+            f"service {service!r} has pools of the roles {said}; requests go through one of role both, or through one "
+            "of role prefill and then one of role decode"
+        )
+    if link is None:
+        raise ValueError(f"service {service!r} prefills in one pool and decodes in another: it needs a link")
+    if pools[1].router == "shared_queue":
+        raise ValueError(
+            f"service {service!r}: a decoding pool without a queue for each replica is not played: choose a router"
+        )
+    if any(pool.outages for pool in pools):
+        raise ValueError(f"service {service!r}: outages of pools that prefill or decode alone are not played")
