@@ -23,7 +23,7 @@ HOT = (
             "alarm", "gate", "service", "tally",
             *(f"clients/{name}" for name in ("askers", "callers", "open", "questions", "turns", "users", "way")),
             *(f"memory/{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
-            *(f"pool/{name}" for name in ("api_servers", "load", "outages", "pool", "replicas")),
+            *(f"pool/{name}" for name in ("api_servers", "load", "pool", "replicas")),
             *(f"pool/{name}" for name in ("router", "shared_queue")),
             *(f"records/{name}" for name in ("gaps", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (

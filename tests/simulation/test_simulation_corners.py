@@ -53,8 +53,8 @@ def test_a_simulation_in_which_nothing_more_happens_says_so() -> None:
     clock = Clock()
     rung = []
     clock.call_at(2.0, order_of(ARRIVE), lambda: rung.append(clock.now))
-    with pytest.raises(RuntimeError, match="nothing is left to happen"):
-        clock.run_until(clock.event())
+    with pytest.raises(RuntimeError, match="No scheduled events left"):
+        clock.run(clock.event())
     assert rung == [2.0]
 
 

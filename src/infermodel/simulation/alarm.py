@@ -1,4 +1,4 @@
-"""What routines wait for: alarms at exact absolute times on SimPy's agenda, beside SimPy's own events."""
+"""What routines wait for: alarms at exact absolute times, on one agenda with SimPy's events."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NUMBERS: Final = 20
 """Bits for the number of a service, and as many for that of a replica: a million of each."""
 
 SIMPYS_OWN: Final = 1
-"""Events with at most this order are SimPy's own, such as the end of a service."""
+"""Events with at most this order are SimPy's own: a process begins, or goes on."""
 
 Routine = Generator["Alarm", None, None]
-"""A process that waits for its alarm and for nothing else."""
+"""A generator that waits for its alarm and for nothing else: what goes on for each step, or for each request."""
 
 
 def order_of(phase: int, service: int = 0, replica: int = 0) -> int:
@@ -44,8 +44,8 @@ class Agenda:
 
     __slots__ = ("entries", "scheduled")
 
-    def __init__(self, entries: list[Any]) -> None:
-        self.entries = entries
+    def __init__(self) -> None:
+        self.entries: list[Any] = []
         self.scheduled = 0
 
     def put(self, time: float, order: int, event: object) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from simpy.events import Event
-
 from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clients.askers import Askers
 from infermodel.simulation.clients.callers import Callers
@@ -36,7 +34,7 @@ class Service:
     ) -> None:
         if spec.link is not None:
             raise ValueError(f"service {spec.name!r}: pools that prefill or decode alone are not played yet")
-        self.done = Event(clock)
+        self.done = clock.event()
         self.log = log = RequestLog()
         self.most_tokens, self._longest_prompt = spec.most_tokens, spec.longest_prompt
         self._spec, self._clock = spec, clock

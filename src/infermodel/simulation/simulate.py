@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 
-from simpy.events import AllOf
-
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.service import Service
@@ -41,7 +39,7 @@ def simulate(
     collects = gc.isenabled()
     gc.disable()  # nothing that happens makes cycles, and looking for them takes up to a tenth of the time
     try:
-        clock.run_until(AllOf(clock, [service.done for service in running]))
+        clock.run(clock.all_of([service.done for service in running]))
     finally:
         if collects:
             gc.enable()

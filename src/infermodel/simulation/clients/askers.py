@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from math import inf
 
-from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clients.questions import Questions
-from infermodel.simulation.clients.way import Way
+from infermodel.simulation.clients.way import Generator, Way
 from infermodel.simulation.streams import Streams
-from infermodel.workload.sessions import Call, Session, SessionTraffic, requests_of_calls
+from infermodel.workload.sessions import Call, SessionTraffic, requests_of_calls
 
 
 class Askers:
@@ -23,17 +21,12 @@ class Askers:
         way.tally.promised = self._promised
         self._sessions = traffic.sessions(streams)
 
-    def start(self) -> None:
-        """The first question comes."""
-        self._way.start(partial(self.ask, sessions=self._sessions))
-
-    def ask(self, alarm: Alarm, sessions: Iterator[Session]) -> Routine:
+    def generator(self) -> Generator:
         """Ask questions whether or not earlier ones are answered."""
         way, clock, tally = self._way, self._way.clock, self._way.tally
-        for session in sessions:
+        for session in self._sessions:
             if session.arrived_at > clock.now:
-                alarm.set(session.arrived_at, way.order)
-                yield alarm
+                yield clock.at(session.arrived_at, way.order)
             self._close_if_enough()
             if tally.ended:
                 return

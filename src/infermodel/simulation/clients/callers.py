@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
-from infermodel.simulation.alarm import Alarm, Routine
-from infermodel.simulation.clients.way import Door, Way
+from infermodel.simulation.clients.open import send_all
+from infermodel.simulation.clients.way import Door, Generator, Way
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.streams import Streams
@@ -38,26 +37,11 @@ class Callers:
         self.gate = gate
         self.on_end: Callable[[int, float], None] = nobody_listens
         self._way, self._let_in = way, let_in
-        self._background = None if traffic.background is None else traffic.background.blocks(streams)
+        self._background = iter(()) if traffic.background is None else traffic.background.blocks(streams)
 
-    def start(self) -> None:
-        """The background begins."""
-        if self._background is not None:
-            self._way.start(partial(self.background, requests=self._background))
-
-    def background(self, alarm: Alarm, requests: Iterator[Requests]) -> Routine:
+    def background_generator(self) -> Generator:
         """Send requests of others; the run goes on when there are no more."""
-        way, clock = self._way, self._way.clock
-        for block in requests:
-            number = self.log.extend(block)
-            for arrived_at, prompt in zip(block.arrived_at.tolist(), block.prompt_tokens.tolist(), strict=True):
-                at = arrived_at + (way.ingress_s + way.tokenise_s * prompt)
-                if at > clock.now:
-                    alarm.set(at, way.order)
-                    yield alarm
-                way.tally.count_in(number)
-                way.door(number)
-                number += 1
+        yield from send_all(self._background, self._way)
 
     def ask(self, key: int, tokens: int) -> float:
         """Take a request and its tokens from a key's quotas: now, or when it is worth trying again; perhaps never."""

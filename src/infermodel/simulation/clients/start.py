@@ -7,7 +7,7 @@ from math import inf
 from infermodel.simulation.clients.askers import Askers
 from infermodel.simulation.clients.callers import Callers
 from infermodel.simulation.clients.joining import joining_s
-from infermodel.simulation.clients.open import arrivals
+from infermodel.simulation.clients.open import open_generator
 from infermodel.simulation.clients.turns import Turns
 from infermodel.simulation.clients.users import Users
 from infermodel.simulation.clients.way import Door, Way
@@ -32,23 +32,21 @@ def start_clients(spec: ServiceSpec, way: Way, let_in: Door, gate: Gate | None, 
         gate: quotas of keys; None: there are none.
         streams: what they send is drawn.
     """
-    traffic = spec.traffic
+    traffic, process = spec.traffic, way.clock.process
     if isinstance(traffic, LiveTraffic):
         callers = Callers(traffic, way, streams, let_in, gate)
-        callers.start()
+        process(callers.background_generator())
         return callers
-    clients: Users | Askers | Turns
     if isinstance(traffic, ClosedTraffic):
-        clients = Users(traffic, way, streams, joining_s(spec))
+        clients: Users | Askers | Turns = Users(traffic, way, streams, joining_s(spec))
     elif isinstance(traffic, SessionTraffic):
         clients = Askers(traffic, way, streams)
     elif isinstance(traffic, TraceTraffic) and traffic.requests.after is not None:
         clients = Turns(traffic, way, streams)
     else:
-        blocks = traffic.blocks(streams)
-        way.start(lambda alarm: arrivals(blocks, way, alarm))
+        process(open_generator(traffic.blocks(streams), way))
         return None
-    clients.start()
+    process(clients.generator())
     if way.tally.horizon.duration_s < inf:
         way.tally.close_after(way.tally.horizon.duration_s)
     return clients

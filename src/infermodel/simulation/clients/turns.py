@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from infermodel.simulation.alarm import Alarm, Routine
-from infermodel.simulation.clients.way import Way
+from infermodel.simulation.clients.way import Generator, Way
 from infermodel.simulation.streams import Streams
 from infermodel.workload.requests import Requests
 from infermodel.workload.traffic import TraceTraffic
@@ -24,11 +23,7 @@ class Turns:
         self._to_follow = 0
         self._all_read = False
 
-    def start(self) -> None:
-        """The first request comes."""
-        self._way.start(self.replay)
-
-    def replay(self, alarm: Alarm) -> Routine:
+    def generator(self) -> Generator:
         """Read the log to its end; what follows an answer is kept until it is due."""
         way, place = self._way, 0
         for block in self._blocks:
@@ -42,8 +37,7 @@ class Turns:
                     self._to_follow += 1
                     continue
                 if arrived_at > way.clock.now:
-                    alarm.set(arrived_at, way.order)
-                    yield alarm
+                    yield way.clock.at(arrived_at, way.order)
                 if way.tally.ended:
                     return
                 self._send(at, request)

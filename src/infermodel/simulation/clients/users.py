@@ -7,7 +7,7 @@ from itertools import chain
 from math import inf
 
 from infermodel.simulation.alarm import Alarm, Routine
-from infermodel.simulation.clients.way import Way
+from infermodel.simulation.clients.way import Generator, Way
 from infermodel.simulation.streams import Streams
 from infermodel.workload.traffic import ClosedTraffic
 
@@ -34,17 +34,17 @@ class Users:
         self._first_at = traffic.first_sent_s(streams, joining_s).tolist()
         self._requests = inf if traffic.requests is None else float(traffic.requests)
 
-    def start(self) -> None:
-        """The users come, together or one after the other."""
-        for first_at in self._first_at:
-            self._way.start(partial(self.user, first_at=first_at, requests=self._requests))
+    def generator(self) -> Generator:
+        """The users come, together or one after the other, and each goes on by himself."""
+        clock = self._way.clock
+        for first_at in sorted(self._first_at):
+            if first_at > clock.now:
+                yield clock.at(first_at, self._way.order)
+            self._way.start(partial(self.user, requests=self._requests))
 
-    def user(self, alarm: Alarm, first_at: float, requests: float) -> Routine:
+    def user(self, alarm: Alarm, requests: float) -> Routine:
         """Send a request, wait for the whole answer, think, send the next, until all users have sent `requests`."""
         way, tally, clock, log = self._way, self._way.tally, self._way.clock, self._way.log
-        if first_at > clock.now:
-            alarm.set(first_at, way.order)
-            yield alarm
         while not tally.ended:
             request = tally.sent
             if request >= requests:

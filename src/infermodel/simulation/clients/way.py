@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Generator as PythonsGenerator
 from functools import partial
+
+from simpy.events import Event
 
 from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.tally import Tally
+
+Generator = PythonsGenerator[Event, None, None]
+"""A request generator of a service: a SimPy process."""
 
 Door = Callable[[int], None]
 """Where requests enter the service: called with a request's number when it comes there."""
@@ -36,7 +42,7 @@ class Way:
         return self.tally.log
 
     def start(self, routine: Callable[[Alarm], Routine]) -> None:
-        """A client begins: its routine waits for an alarm of its own."""
+        """Something that goes on request by request begins: its routine waits for an alarm of its own."""
         alarm = Alarm(self.clock.agenda)
         alarm.start(routine(alarm))
 

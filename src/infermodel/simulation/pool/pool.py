@@ -11,10 +11,11 @@ from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.pool.api_servers import ApiServers, servers_of
 from infermodel.simulation.pool.load import LoadIndex
-from infermodel.simulation.pool.outages import spread, start_outages
+from infermodel.simulation.pool.outages import start_outages
 from infermodel.simulation.pool.replicas import Builder
 from infermodel.simulation.pool.router import ROUTERS, SHARED_QUEUE
 from infermodel.simulation.pool.shared_queue import SharedQueue
+from infermodel.simulation.pool.system import System, spread
 from infermodel.simulation.records.availability import Availability
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.queues import QUEUES
@@ -66,7 +67,11 @@ class Pool:
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._systems = spread(spec.replicas, spec.systems)
         self._availability = Availability([len(replicas) for replicas in self._systems])
-        start_outages(spec.outages, self._systems, self, clock, tally)
+        systems = [
+            System(number, [self.replicas[each] for each in replicas], self, clock)
+            for number, replicas in enumerate(self._systems)
+        ]
+        start_outages(spec.outages, systems, clock, tally)
         self._servers: ApiServers | None = None
         if spec.front_end is not None:
             servers = servers_of(spec.front_end, self.replicas, self._systems, one_queue=one_queue)

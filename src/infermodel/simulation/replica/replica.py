@@ -1,4 +1,4 @@
-"""One scheduled copy of a model: a SimPy routine that composes batches and leaps over their steps."""
+"""One scheduled copy of a model: a routine that composes batches and leaps over their steps."""
 
 from __future__ import annotations
 
@@ -71,9 +71,12 @@ class Replica:
         self._tokens = self._latest_tokens = 0
         self._settled_at_s = 0.0
         self._alarm = Alarm(clock.agenda)
-        self._alarm.start(self.serve())
 
     # ---- what the service sees ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Its system has power: from now on it serves."""
+        self._alarm.start(self.serve())
 
     @property
     def kv_blocks(self) -> int:
