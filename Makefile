@@ -69,7 +69,7 @@ test: lint ## everything that a change must pass, under 10 minutes on 2 cores
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --hypothesis-profile exploring $(ARGS)
 
 compile: $(VENV)/.installed-dev ## compile the inner loops into build/compiled, used by COMPILED=1 (needs a C compiler)
 	@$(BIN)/python benchmarks/compiled.py

@@ -1,7 +1,7 @@
-"""The systems, their replicas and the clients, played on SimPy's agenda; columns of primitive times come out.
+"""The systems, their replicas and the clients, played on one clock; columns of primitive times come out.
 
-Of SimPy the environment, its heap and its events for the ends of services are used; what waits during a run are
-routines of our own with alarms on that heap (`alarm.py`, `clock.py`).
+Each system, each generator of requests and each planned outage is a process of SimPy that waits for its events. What
+goes on for each step or each request are routines with alarms on the same agenda (`alarm.py`, `clock.py`).
 """
 
 from infermodel.simulation.handover import LinkSpec
