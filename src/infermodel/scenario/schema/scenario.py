@@ -118,7 +118,7 @@ class Claim(Block):
 class Capacity(Block):
     """The search for each service's largest load at its objectives."""
 
-    width: PositiveShare = Field(default=0.2, description="relative width of the bracket, (high - low) / low")
+    width: PositiveShare = Field(default=0.1, description="relative width of the bracket, (high - low) / low")
 
 
 class Scenario(Block):
