@@ -248,7 +248,7 @@ MUTANTS = (
            "share_of(float(good.sum()), counts.arrived)",
            "share_of(float(good.sum()), counts.finished)", "tests/metrics/test_summary.py"),
     Mutant("idle replicas draw no power", "metrics/throughput.py",
-           'columns["joules"] + record.idle_w * (up_s - columns["busy_s"])', 'columns["joules"]',
+           'columns["joules"] + pool.idle_w * (up_s - columns["busy_s"])', 'columns["joules"]',
            "tests/metrics/test_throughput.py"),
     Mutant("KV heads are divided below one", "cost/work.py",
            "return max(1.0, attention.kv_heads / shard.tensor_parallel) * (attention",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +155,8 @@ class PoolRecord:
         kv_groups: blocks that a sequence takes for each block of its tokens: of layers that see everything, and of all.
         front_end_stretch_s: by how much waiting for API servers made answers longer from first to last token, together.
         front_end_busy_s: process-seconds of work of the API servers; `front_end_processes`: how many they are.
+        name: what reports call it; empty where a service has one only.
+        role: what it does with a request: `both`, `prefill` or `decode`.
     """
 
     gaps: GapHistogram
@@ -169,11 +172,13 @@ class PoolRecord:
     front_end_stretch_s: float = 0.0
     front_end_busy_s: float = 0.0
     front_end_processes: int = 0
+    name: str = ""
+    role: str = "both"
 
 
 @dataclass(frozen=True)
 class ServiceRecord:
-    """All that a simulation says of one service. What is said of a pool can be asked of the service if it has one only.
+    """All that a simulation says of one service. What adds up over pools can be asked of the service.
 
     Attributes:
         pools: that requests went through, in order.
@@ -204,67 +209,49 @@ class ServiceRecord:
             raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
         return self.pools[0]
 
-    @property
+    @cached_property
     def gaps(self) -> GapHistogram:
-        """Of its only pool."""
-        return self.pool.gaps
+        """Of all pools."""
+        each = [pool.gaps for pool in self.pools]
+        first, *others = each
+        if not others:
+            return first
+        counts = np.sum([gaps.counts for gaps in each], axis=0)
+        total_s, open_s = sum(gaps.total_s for gaps in each), sum(gaps.open_s for gaps in each)
+        return GapHistogram(first.edges_s, counts, total_s, sum(gaps.gaps for gaps in each), open_s)
 
-    @property
+    @cached_property
     def timeline(self) -> Timeline:
-        """Of its only pool."""
-        return self.pool.timeline
+        """Of all pools, added up: their bins are the same, since all end with the service."""
+        first, *others = (pool.timeline for pool in self.pools)
+        columns = dict(first.columns)
+        for other in others:
+            assert np.array_equal(first.edges_s, other.edges_s)
+            columns = {name: values + other.columns[name] for name, values in columns.items()}
+        return Timeline(first.edges_s, columns)
 
     @property
     def replicas(self) -> int:
-        """Of its only pool."""
-        return self.pool.replicas
+        """Of all pools."""
+        return sum(pool.replicas for pool in self.pools)
 
-    @property
+    @cached_property
     def replica_totals(self) -> Mapping[str, NDArray[np.float64]]:
-        """Of its only pool."""
-        return self.pool.replica_totals
-
-    @property
-    def idle_w(self) -> float:
-        """Of its only pool."""
-        return self.pool.idle_w
-
-    @property
-    def peak_flops(self) -> float:
-        """Of its only pool."""
-        return self.pool.peak_flops
-
-    @property
-    def peak_bandwidth(self) -> float:
-        """Of its only pool."""
-        return self.pool.peak_bandwidth
-
-    @property
-    def kv_blocks(self) -> int:
-        """Of its only pool."""
-        return self.pool.kv_blocks
-
-    @property
-    def kv_block_tokens(self) -> int:
-        """Of its only pool."""
-        return self.pool.kv_block_tokens
-
-    @property
-    def kv_groups(self) -> tuple[int, int]:
-        """Of its only pool."""
-        return self.pool.kv_groups
+        """Of the replicas of one pool after the other."""
+        first, *others = (pool.replica_totals for pool in self.pools)
+        return {name: np.concatenate([values, *(each[name] for each in others)]) for name, values in first.items()}
 
     @property
     def front_end_stretch_s(self) -> float:
-        """Of its only pool."""
-        return self.pool.front_end_stretch_s
+        """Of all pools."""
+        return sum(pool.front_end_stretch_s for pool in self.pools)
 
     @property
     def front_end_busy_s(self) -> float:
-        """Of its only pool."""
-        return self.pool.front_end_busy_s
+        """Of all pools."""
+        return sum(pool.front_end_busy_s for pool in self.pools)
 
     @property
     def front_end_processes(self) -> int:
-        """Of its only pool."""
-        return self.pool.front_end_processes
+        """Of all pools."""
+        return sum(pool.front_end_processes for pool in self.pools)

@@ -102,7 +102,7 @@ def test_a_scenario_is_changed_in_python(file: Path) -> None:
     base = im.load(file, set={"seed": np.int64(3)})
     two = base.changed({"services.8B.fleet.replicas": 2, "traffic.arrivals": {"kind": "constant", "rate": "1 /s"}})
     assert (base.resolved.seed, two.resolved.seed) == (3, 3)
-    assert [each.resolved.services[0].replicas for each in (base, two)] == [1, 2]
+    assert [each.resolved.services[0].pool.replicas for each in (base, two)] == [1, 2]
     assert "2" in two.table("services")["replicas"][0]
     assert base.digest != two.digest
     said = CliRunner().invoke(infermodel, ["run", str(file), "--dry-run", "--seed", "3"]).stdout
@@ -182,4 +182,4 @@ def test_a_sweep_and_a_plan(file: Path, tmp_path: Path) -> None:
     found = im.plan(plan)
     assert list(found.summary.best) == [True]
     assert "Cheapest: 1 + " in str(found)
-    assert im.load(found.write(tmp_path / "p") / "best.yaml").resolved.services[0].systems == 1
+    assert im.load(found.write(tmp_path / "p") / "best.yaml").resolved.services[0].pool.systems == 1

@@ -28,7 +28,7 @@ def test_a_model_that_no_server_holds_takes_two() -> None:
     assert 8 * 80e9 < 2 * 405.85e9 < 16 * 80e9
     smallest = found.smallest
     assert smallest is not None
-    assert (smallest.systems, smallest.devices_per_replica) == (2, 16)
+    assert (smallest.pool.systems, smallest.pool.devices_per_replica) == (2, 16)
     assert "Smallest: 2 x NVIDIA DGX H100, one replica of 16 devices; a replica holds 811.8 GB of weights" in str(found)
     assert "Not on less: " in str(found)
     assert [bool(reason) for reason in found.summary.reason] == [True] * 4 + [False]
@@ -38,7 +38,7 @@ def test_wafers_of_44_gb() -> None:
     # 70,553,706,496 weights in 16 bits are 141.1 GB: more than three wafers of 44 GB.
     found = im.fit("llama-3.1-70b", "cs-3", max_context=8192)
     assert found.smallest is not None
-    assert found.smallest.systems == 4
+    assert found.smallest.pool.systems == 4
     assert found.summary.users_at_32768.iloc[-1] == 0  # longer than any may be
 
 

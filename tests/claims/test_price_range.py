@@ -16,11 +16,11 @@ def test_memory_binds_70b_on_four_wafers_and_slots_bind_8b() -> None:
     services = {each.name: each for each in resolve(load(LAUNCH)).services}
     large, small = services["CS-3, 70B"], services["CS-3, 8B"]
     # 16,992 tokens hold 14 requests of 1,200; each takes 300 rounds of the latency at 1,050 tokens of context.
-    latency_s = large.step_model.token_latency_s(1050, 14)
-    assert carried_rps(large, large.system, 900, 300) == pytest.approx(14 / (300 * latency_s))
+    latency_s = large.pool.step_model.token_latency_s(1050, 14)
+    assert carried_rps(large, large.pool.system, 900, 300) == pytest.approx(14 / (300 * latency_s))
     # 162,800 tokens hold more than the 33 slots of 8B: 1,200 slots a request, one after the other.
-    slot_s = small.step_model.slot_s(1050)
-    assert carried_rps(small, small.system, 900, 300) == pytest.approx(1 / (1200 * slot_s))
+    slot_s = small.pool.step_model.slot_s(1050)
+    assert carried_rps(small, small.pool.system, 900, 300) == pytest.approx(1 / (1200 * slot_s))
     # With five prompt tokens a slot it is 300 + 900 / 5 = 480 slots.
-    best = with_ends(small.system, ROOM_AND_SLOTS)
+    best = with_ends(small.pool.system, ROOM_AND_SLOTS)
     assert carried_rps(small, best, 900, 300) == pytest.approx(1 / (480 * slot_s))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infermodel.deploy import CHECKED, command_of
+from infermodel.deploy.command import Command
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.scenario.resolved import ResolvedService
 
@@ -70,8 +71,13 @@ def service(folder: Path, name: str, engine: str = "vllm") -> ResolvedService:
     return scenario(folder, name, engine=engine).services[0]
 
 
+def command_of_only_pool(service: ResolvedService) -> Command | None:
+    """How one of its replicas is started."""
+    return command_of(service, service.pool)
+
+
 def words(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[str]:
-    command = command_of(service(folder, name, engine))
+    command = command_of_only_pool(service(folder, name, engine))
     assert command is not None
     return command.arguments(first=first)
 

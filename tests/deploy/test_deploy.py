@@ -9,10 +9,19 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from tests.deploy.deployed_services import ENGINES, HEAD, SERVICES, scenario, served, service, words
+from tests.deploy.deployed_services import (
+    ENGINES,
+    HEAD,
+    SERVICES,
+    command_of_only_pool,
+    scenario,
+    served,
+    service,
+    words,
+)
 from tests.deploy.engine_arguments import RECORDED, sglang_names, vllm_names
 
-from infermodel.deploy import CHECKED, command_of, deployment_files
+from infermodel.deploy import CHECKED, deployment_files
 from infermodel.deploy.kubernetes import HOPELESS
 from infermodel.scenario import load, resolve
 
@@ -79,7 +88,7 @@ def test_settings_of_an_engine_are_flags(tmp_path: Path) -> None:
     assert value(sglang, "--scheduler-recv-interval") == "4"
     assert value(sglang, "--cuda-graph-backend-decode") == value(sglang, "--cuda-graph-backend-prefill") == "disabled"
     assert "--enable-mixed-chunk" in sglang
-    command = command_of(service(tmp_path, "mixed", "sglang"))
+    command = command_of_only_pool(service(tmp_path, "mixed", "sglang"))
     assert command is not None
     assert "no flag has SGLang 0.5.23 admit requests by whole_prompt" in command.notes
     plain = {*words(tmp_path, "plain"), *words(tmp_path, "plain", "sglang")}
@@ -95,14 +104,14 @@ def test_nodes_find_each_other(tmp_path: Path) -> None:
 
 
 def test_trays_of_a_rack_are_its_nodes(tmp_path: Path) -> None:
-    command = command_of(service(tmp_path, "trays"))
+    command = command_of_only_pool(service(tmp_path, "trays"))
     assert command is not None
     assert command.nodes is not None
     assert (command.nodes.count, command.devices) == (2, 4)
 
 
 def test_what_no_flag_does_is_said(tmp_path: Path) -> None:
-    command = command_of(service(tmp_path, "everything", "tensorrt-llm"))
+    command = command_of_only_pool(service(tmp_path, "everything", "tensorrt-llm"))
     assert command is not None
     said = " ".join(command.notes)
     for each in ("checkpoint", "least_outstanding", "drafts", "API servers"):
@@ -115,7 +124,7 @@ def test_a_wafer_has_no_command(tmp_path: Path) -> None:
     path = tmp_path / "wafer.yaml"
     path.write_text(HEAD + "  - {name: wafer, model: llama-3.1-8b, fleet: {system: cs-3}}\n")
     found = resolve(load(path))
-    assert command_of(found.services[0]) is None
+    assert command_of_only_pool(found.services[0]) is None
     assert deployment_files(found) == {}
 
 
@@ -164,7 +173,7 @@ def test_a_shell_takes_the_script(tmp_path: Path) -> None:
     text = deployment_files(found)["deploy.sh"]
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert [shlex.split(line) for line in lines] == [
-        command.arguments() for each in found.services if (command := command_of(each)) is not None
+        command.arguments() for each in found.services if (command := command_of_only_pool(each)) is not None
     ]
 
 
@@ -193,7 +202,7 @@ def test_layers_that_draft_are_asked_for_by_name(tmp_path: Path, draft: str, vll
     for engine, flag, said in (("vllm", "--speculative-config", vllm), ("sglang", "--speculative-algorithm", sglang)):
         path = tmp_path / f"{engine}.yaml"
         path.write_text(f"{HEAD}  - {{name: it, engine: {engine}, {service[1:]}\n")
-        command = command_of(resolve(load(path)).services[0])
+        command = command_of_only_pool(resolve(load(path)).services[0])
         assert command is not None
         given = dict(command.flags)[flag]
         assert (json.loads(given) if engine == "vllm" else given) == said

@@ -70,12 +70,12 @@ def at(path: Path, users: int, limits: Limits) -> Summary:
     """So many users at a rack with these limits; its share of memory is such that there is so much room."""
 
     def room(share: float) -> int:
-        return resolved(path, users, limits, share).services[0].step_model.kv_memory.of_rank.tokens
+        return resolved(path, users, limits, share).services[0].pool.step_model.kv_memory.of_rank.tokens
 
     low, high = 0.3, 0.6
     share = low + (high - low) * (limits.room - room(low)) / (room(high) - room(low))
     scenario = resolved(path, users, limits, share)
-    assert scenario.services[0].step_model.kv_memory.of_rank.tokens == pytest.approx(limits.room, abs=64)
+    assert scenario.services[0].pool.step_model.kv_memory.of_rank.tokens == pytest.approx(limits.room, abs=64)
     return run(scenario).services[0].summary
 
 

@@ -51,7 +51,7 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 def test_zero_load_latency_is_the_sum_of_its_steps(lonely: Result) -> None:
     result = lonely.services[0]
-    model, engine = result.service.step_model, result.service.engine
+    model, engine = result.service.pool.step_model, result.service.pool.engine
     prefill = model.step(Batch(0, 0, 0, (), 1, (Chunk(1000, 0),), 1)).latency_s
     steps = [model.step(Batch(1, 1001 + i, 1001 + i)).latency_s for i in range(100)]
     table = result.record.requests
@@ -117,7 +117,7 @@ def test_capacity_of_one_server_is_where_its_work_fills_the_time(lonely: Result)
     found = find_capacity(lonely.scenario, wafer, width=0.1)
     assert found.low < found.high <= found.low * 1.1
     # 1,000 prompt tokens and 101 answers through slots of about 17 us: 1 / (1,101 x 17 us) requests a second.
-    slot_s = wafer.step_model.step(Batch(4096, 4096 * 1050, 1050)).latency_s / 4096
+    slot_s = wafer.pool.step_model.step(Batch(4096, 4096 * 1050, 1050)).latency_s / 4096
     assert found.low == pytest.approx(1 / (1101 * slot_s), rel=0.25)
 
 

@@ -62,12 +62,12 @@ def test_draws_follow_what_is_known_of_a_figure() -> None:
 
 def test_services_on_one_device_share_its_draw(scenario) -> None:
     first, second = with_drawn_constants(scenario, 4).services
-    assert first.system.device == second.system.device
-    assert first.engine == second.engine
-    assert first.system.device.constants != scenario.services[0].system.device.constants
-    assert first.system.device.memory_bandwidth == scenario.services[0].system.device.memory_bandwidth
-    assert with_drawn_constants(scenario, 4).services[0].engine == first.engine
-    assert with_drawn_constants(scenario, 5).services[0].engine != first.engine
+    assert first.pool.system.device == second.pool.system.device
+    assert first.pool.engine == second.pool.engine
+    assert first.pool.system.device.constants != scenario.services[0].pool.system.device.constants
+    assert first.pool.system.device.memory_bandwidth == scenario.services[0].pool.system.device.memory_bandwidth
+    assert with_drawn_constants(scenario, 4).services[0].pool.engine == first.pool.engine
+    assert with_drawn_constants(scenario, 5).services[0].pool.engine != first.pool.engine
 
 
 def test_draws_reach_the_front_end(scenario) -> None:
@@ -88,7 +88,7 @@ def test_bands_hold_the_answer_and_narrow_to_it_without_uncertainty(scenario) ->
     for service in scenario.services:
         device = replace(service.system.device, provenance={})
         system = replace(service.system, device=device, provenance={})
-        sure.append(replace(service, system=system, engine=replace(service.engine, provenance={})))
+        sure.append(service.with_pool(system=system, engine=replace(service.pool.engine, provenance={})))
     for band in bands(replace(scenario, services=tuple(sure)), draws=3):
         assert band.low == pytest.approx(band.value, nan_ok=True)
         assert band.high == pytest.approx(band.value, nan_ok=True)
@@ -140,17 +140,17 @@ def test_a_layer_time_is_drawn_with_its_standard_error_whatever_the_host_adds(tm
     drawn_s = []
     for number in range(200):
         rack = with_drawn_constants(scenario, number, REFITS).services[1]
-        drawn_s.append(rack.step_model.step(alone).latency_s)
+        drawn_s.append(rack.pool.step_model.step(alone).latency_s)
     # 32 layers of 33.3 +- 3.7 us: 118 us. What the host adds, 33 us on average, the fitted layers lose: shared out over
     # 32 layers in one of the two fits and 80 in the other, 0.7 us a layer, so 23 us of the 33 here.
     assert np.std(drawn_s) == pytest.approx(118e-6, rel=0.2)
-    assert np.mean(drawn_s) == pytest.approx(scenario.services[1].step_model.step(alone).latency_s, rel=0.02)
+    assert np.mean(drawn_s) == pytest.approx(scenario.services[1].pool.step_model.step(alone).latency_s, rel=0.02)
 
 
 def test_acceptances_are_drawn_together_within_their_range(scenario) -> None:
     drafts = Speculation((0.8, 0.6), None, least=(0.6, 0.5), most=(0.9, 0.8))
-    drafting = replace(scenario, services=(replace(scenario.services[0], speculation=drafts),))
-    found = [with_drawn_constants(drafting, number).services[0].speculation.acceptances for number in range(40)]
+    drafting = replace(scenario, services=(scenario.services[0].with_pool(speculation=drafts),))
+    found = [with_drawn_constants(drafting, number).services[0].pool.speculation.acceptances for number in range(40)]
     assert len(set(found)) == 40
     for first, second in found:
         assert 0.6 <= first <= 0.9
@@ -163,6 +163,8 @@ def test_a_clock_that_nobody_fitted_is_drawn_and_not_fitted(tmp_path: Path) -> N
     path = tmp_path / "s.yaml"
     path.write_text(SCENARIO.replace("system: dgx-h100, systems: 1, tensor_parallel: 1, replicas: 1", "system: cs-4"))
     scenario = resolve(load(path, ["services=[{name: A, model: llama-3.1-8b, fleet: {system: cs-4}}]"]))
-    clocks = [with_drawn_constants(scenario, n, REFITS).services[0].system.device.effective_clock_hz for n in range(5)]
+    clocks = [
+        with_drawn_constants(scenario, n, REFITS).services[0].pool.system.device.effective_clock_hz for n in range(5)
+    ]
     assert len(set(clocks)) == 5
     assert all(1.0e9 <= clock <= 1.7e9 for clock in clocks)

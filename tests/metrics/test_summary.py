@@ -17,7 +17,7 @@ from infermodel.tables import REJECTED, UNFINISHED
 def steady() -> Summary:
     """A request of 11 tokens (6 s) every 8 s, 300 of them; 150 fall in the window [800, 2000)."""
     record = one_at_a_time(np.arange(300) * 8.0, [11] * 300, bin_s=40.0)
-    return summarise(record, Window(800.0, 2000.0), objectives({"ttft_p99": 1.0, "e2e_p50": 5.0}), systems=2)
+    return summarise(record, Window(800.0, 2000.0), objectives({"ttft_p99": 1.0, "e2e_p50": 5.0}), systems=[2])
 
 
 def test_a_deterministic_service_by_hand() -> None:

@@ -16,7 +16,7 @@ from infermodel.metrics.total import total
 def test_services_add_up() -> None:
     # every 8 s a request of 6 s, and every 4 s one of 3 s, each 100 tokens in and 11 or 5 out
     window, promised = Window(800.0, 1200.0), objectives({"e2e_p99": 4.0})
-    slow = summarise(one_at_a_time(np.arange(300) * 8.0, [11] * 300, bin_s=40.0), window, promised, systems=2)
+    slow = summarise(one_at_a_time(np.arange(300) * 8.0, [11] * 300, bin_s=40.0), window, promised, systems=[2])
     fast = summarise(one_at_a_time(np.arange(600) * 4.0, [5] * 600, bin_s=40.0), window, promised)
     both = total([slow, fast])
     assert (both.services, both.systems, both.replicas) == (2, 3, 2)

@@ -39,11 +39,11 @@ def test_lone_requests(tmp_path: Path) -> None:
     path.write_text(SCENARIO)
     scenario = resolve(load(path))
     (service,) = scenario.services
-    step_s = seconds_of(service.step_model)
+    step_s = seconds_of(service.pool.step_model)
     chunks = [(8192, 0), (8192, 8192), (3616, 16384)]
     first_s = sum(step_s([], [chunk], int(chunk == chunks[-1])) for chunk in chunks)
     later_s = sum(step_s([20000 + i], [], 0) for i in range(1, 50))
-    engine = service.engine
+    engine = service.pool.engine
     way_s = engine.ingress_s + engine.tokenise_s * 20000 + engine.egress_s
     for ahead in (False, True):
         seen = play(service, 1 / 60, 8, 1, ahead=ahead)
@@ -78,6 +78,6 @@ def test_requests_that_wait_for_memory(
 def test_a_step_is_what_the_model_says(tmp_path: Path) -> None:
     path = tmp_path / "far.yaml"
     path.write_text(SCENARIO)
-    model = resolve(load(path)).services[0].step_model
+    model = resolve(load(path)).services[0].pool.step_model
     batch = Batch(2, 300, 200, (), 1, (Chunk(64, 0),), 1)
     assert seconds_of(model)([100, 200], [(64, 0)], 1) == model.step(batch).latency_s

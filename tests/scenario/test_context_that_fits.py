@@ -57,7 +57,7 @@ def test_vllm_does_not_start_with_a_context_that_does_not_fit(
     assert int(named[1]) == pytest.approx(longest, rel=0.002)
     # The longest that it names is served, one block more is not.
     found = resolve(load(path, (f"services.S.limits.max_context={named[1]}",)))
-    assert found.services[0].step_model.kv_memory.tokens >= int(named[1])
+    assert found.services[0].pool.step_model.kv_memory.tokens >= int(named[1])
     with pytest.raises(ScenarioErrors, match=r"services.0.limits.max_context: one sequence of the max_context"):
         resolve(load(path, (f"services.S.limits.max_context={int(named[1]) + 16}",)))
 
@@ -67,7 +67,7 @@ def test_engines_that_cut_the_context_start(tmp_path: Path, engine: str, share: 
     path = scenario(tmp_path, "llama-3.1-70b", "hgx-h200", 2, engine)
     path.write_text(path.read_text().replace("price:", f"limits: {{memory_utilisation: {share}}}\n    price:"))
     found = resolve(load(path, ())).services[0]
-    assert found.step_model.kv_memory.tokens < found.limits.max_context == 131_072
+    assert found.pool.step_model.kv_memory.tokens < found.pool.limits.max_context == 131_072
 
 
 def test_a_windowed_layer_is_charged_its_window_and_what_is_on_its_way(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_windowed_layer_is_charged_its_window_and_what_is_on_its_way(tmp_path:
     # each; the other 18 keep all, 36,864 bytes a token.
     path = scenario(tmp_path, "gpt-oss-120b", "dgx-h100", 1)
     service = resolve(load(path, ())).services[0]
-    memory = service.step_model.kv_memory
+    memory = service.pool.step_model.kv_memory
     room = 0.92 * 79.19 * 2**30 - memory.weights_bytes
     beside = 8192 * 2 * 4 * (2880 + 2 * 2880) + 8192 * 2 * 2880 + 1024 * 201_088 * 6 + 1.04e9 + 1e9
     assert memory.longest == pytest.approx((room - beside) / 36_864 - 128 - 2 * 8192, abs=32)

@@ -28,4 +28,4 @@ def test_the_example_of_the_page_runs() -> None:
 def test_the_starter_runs() -> None:
     text = files("infermodel.scenario").joinpath("starter.yaml").read_text(encoding="utf-8")
     resolved = resolve(validate(parse(text, "starter.yaml")))
-    assert [service.replicas for service in resolved.services] == [1, 8]
+    assert [service.pool.replicas for service in resolved.services] == [1, 8]

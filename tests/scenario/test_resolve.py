@@ -67,20 +67,20 @@ def test_engine_settings_change_the_engine_that_is_played(file: Path) -> None:
     usual = resolved(file).services[1]
     said = resolved(file, f"{SETTINGS}={{long_prompt_tokens: 2048, admission: first_chunk, cuda_graphs: false}}")
     found = said.services[1]
-    assert usual.engine.constants["graph_tokens"] == 512
-    assert found.engine.constants["graph_tokens"] == 0
-    assert not found.engine.graph_sizes
-    assert (usual.limits.whole_prompt, found.limits.whole_prompt) == (True, False)
-    assert found.limits.long_prompt_tokens == 2048
-    eager = resolved(file, f"{SETTINGS}.cuda_graphs=false").services[1].step_model.step(Batch(8, 800, 100))
-    assert eager.latency_s > usual.step_model.step(Batch(8, 800, 100)).latency_s
+    assert usual.pool.engine.constants["graph_tokens"] == 512
+    assert found.pool.engine.constants["graph_tokens"] == 0
+    assert not found.pool.engine.graph_sizes
+    assert (usual.pool.limits.whole_prompt, found.pool.limits.whole_prompt) == (True, False)
+    assert found.pool.limits.long_prompt_tokens == 2048
+    eager = resolved(file, f"{SETTINGS}.cuda_graphs=false").services[1].pool.step_model.step(Batch(8, 800, 100))
+    assert eager.latency_s > usual.pool.step_model.step(Batch(8, 800, 100)).latency_s
     spaced = resolved(file, "services.1.engine=sglang", f"{SETTINGS}={{receive_interval: 4}}").services[1]
-    assert spaced.limits.receive_interval == 4
-    apart = resolved(file, "services.1.engine=sglang").services[1].limits
-    mixed = resolved(file, "services.1.engine=sglang", f"{SETTINGS}.mixes_prompts=true").services[1].limits
+    assert spaced.pool.limits.receive_interval == 4
+    apart = resolved(file, "services.1.engine=sglang").services[1].pool.limits
+    mixed = resolved(file, "services.1.engine=sglang", f"{SETTINGS}.mixes_prompts=true").services[1].pool.limits
     assert (apart.mixes_prompts, mixed.mixes_prompts) == (False, True)
     assert mixed.answer_share == AnswerShare(0.7, 0.098, 600, 20, 4096)
-    anybody = resolved(file, "services.1.engine=sglang", f"{SETTINGS}.admission=whole_prompt").services[1].limits
+    anybody = resolved(file, "services.1.engine=sglang", f"{SETTINGS}.admission=whole_prompt").services[1].pool.limits
     assert anybody.answer_share is None
     assert len({resolved(file).digest, said.digest}) == 2
 
@@ -109,15 +109,20 @@ def test_settings_of_engines_on_gpus_are_not_for_wafers(file: Path) -> None:
 
 def test_defaults_come_from_hardware_engine_and_model(file: Path) -> None:
     wafer, gpus = resolved(file).services
-    assert (wafer.engine.name, wafer.replicas, wafer.devices_per_replica, wafer.groups) == ("cerebras", 1, 1, 1)
-    assert (gpus.engine.name, gpus.replicas, gpus.devices_per_replica, gpus.groups) == (
+    assert (wafer.pool.engine.name, wafer.pool.replicas, wafer.pool.devices_per_replica, wafer.pool.groups) == (
+        "cerebras",
+        1,
+        1,
+        1,
+    )
+    assert (gpus.pool.engine.name, gpus.pool.replicas, gpus.pool.devices_per_replica, gpus.pool.groups) == (
         "vllm",
         8,
         2,
         2,
     )  # 2 x 8 GPUs / 2
-    assert wafer.limits.max_context == catalog.load_model("llama-3.1-8b").max_context
-    assert gpus.limits.max_batched_tokens == catalog.load_engine("vllm").max_batched_tokens
+    assert wafer.pool.limits.max_context == catalog.load_model("llama-3.1-8b").max_context
+    assert gpus.pool.limits.max_batched_tokens == catalog.load_engine("vllm").max_batched_tokens
     assert [each.name for each in wafer.objectives] == ["ttft_p99"]
     assert [each.name for each in gpus.objectives] == ["tpot_p95"]
 
@@ -141,11 +146,11 @@ DRAFTS = "services.1.speculation={draft: %s, tokens: 2, acceptance: %s}"
 
 
 def test_drafts_go_by_name(file: Path) -> None:
-    eagle = resolved(file, DRAFTS % ("eagle3", "0.7")).services[1].speculation
+    eagle = resolved(file, DRAFTS % ("eagle3", "0.7")).services[1].pool.speculation
     assert eagle is not None
     assert eagle.draft is not None
     assert (eagle.by, eagle.acceptances, eagle.draft.name) == ("eagle3", (0.7, 0.7), "llama-3.1-8b-eagle3")
-    named = resolved(file, DRAFTS % ("meta-llama/Llama-3.2-1B-Instruct", "[0.7, 0.5]")).services[1].speculation
+    named = resolved(file, DRAFTS % ("meta-llama/Llama-3.2-1B-Instruct", "[0.7, 0.5]")).services[1].pool.speculation
     assert named is not None
     assert named.draft is not None
     assert (named.by, named.acceptances, named.draft.name) == ("model", (0.7, 0.5), "llama-3.2-1b")
@@ -160,20 +165,27 @@ def test_the_models_of_2026_are_served_as_they_are_named() -> None:
     assert [each.architecture.name for each in services] == [
         *("qwen3.5-397b-a17b", "minimax-m2.5", "glm-4.7", "glm-4.7", "deepseek-r1", "deepseek-r1")
     ]
-    assert [each.speculation.by if each.speculation else "" for each in services] == ["", "", "", "mtp", "", "mtp"]
-    drafts = [each.step_model.kv_memory.weights_bytes for each in services]
+    assert [each.pool.speculation.by if each.pool.speculation else "" for each in services] == [
+        "",
+        "",
+        "",
+        "mtp",
+        "",
+        "mtp",
+    ]
+    drafts = [each.pool.step_model.kv_memory.weights_bytes for each in services]
     assert drafts[3] - drafts[2] > 3.9e9  # GLM-4.7's layer, in 8 bits
     assert drafts[5] - drafts[4] > 11.5e9  # DeepSeek R1's
 
 
 def test_acceptance_has_a_range(file: Path) -> None:
-    found = resolved(file, DRAFTS % ("ngram", "{low: 0.5, mid: [0.8, 0.6], high: 0.9}")).services[1].speculation
+    found = resolved(file, DRAFTS % ("ngram", "{low: 0.5, mid: [0.8, 0.6], high: 0.9}")).services[1].pool.speculation
     assert found is not None
     assert (found.acceptances, found.least, found.most) == ((0.8, 0.6), (0.5, 0.5), (0.9, 0.9))
     (error,) = refused(file, DRAFTS % ("ngram", "{low: 0.7, mid: [0.8, 0.6], high: 0.9}"))
     assert error.endswith("acceptance: a range is low <= mid <= high, for each draft")
     again = to_yaml(resolved(file, DRAFTS % ("ngram", "{low: 0.5, mid: 0.6, high: 0.9}")))
-    assert resolve(validate(parse(again, "again.yaml"))).services[1].speculation.most == (0.9, 0.9)
+    assert resolve(validate(parse(again, "again.yaml"))).services[1].pool.speculation.most == (0.9, 0.9)
 
 
 def test_services_share_one_traffic_unless_they_have_their_own(file: Path) -> None:
@@ -214,9 +226,9 @@ def test_replicas_over_several_systems_go_down_together(file: Path) -> None:
         "{system: 7, at: 12 s, for: 10 s}, {system: 8, at: 1 s, for: 1 s}]",
     ]
     service = resolved(file, *change).services[0]
-    assert (service.replicas, service.groups) == (2, 2)  # 9 // 4, one system left over
+    assert (service.pool.replicas, service.pool.groups) == (2, 2)  # 9 // 4, one system left over
     # Systems 4 to 7 carry the second replica: 10 to 15 s and 12 to 22 s are one outage of it. System 8 carries none.
-    assert service.outages == (Outage(0, 1.0, 2.0), Outage(1, 10.0, 12.0))
+    assert service.pool.outages == (Outage(0, 1.0, 2.0), Outage(1, 10.0, 12.0))
 
 
 def test_all_that_cannot_be_had_is_said_at_once(file: Path) -> None:
@@ -337,7 +349,7 @@ def test_a_model_is_read_from_its_config(file: Path) -> None:
     (folder / "config.json").write_text((folder / "config.json").read_text()[:-1] + ', "dtype": "bfloat16"}')
     service = resolved(file, "services.0.model={config: tiny/config.json}", "services.0.price=null").services[0]
     assert service.architecture.hidden == 256
-    assert service.limits.max_context == 4096
+    assert service.pool.limits.max_context == 4096
     (said,) = refused(file, "services.0.model={config: none.json}", "services.0.price=null")
     assert "none.json" in said
 

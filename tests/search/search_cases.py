@@ -67,5 +67,5 @@ def one_server(
     path.write_text(TEXT.format(arrivals=arrivals, output=output, objectives=objectives))
     scenario = resolve(load(path))
     (service,) = scenario.services
-    prompt_engine = replace(service.engine, ingress_s=0.0, egress_s=0.0, constants={})
-    return replace(scenario, services=(replace(service, step_model=ConstantModel(step_s), engine=prompt_engine),))
+    prompt_engine = replace(service.pool.engine, ingress_s=0.0, egress_s=0.0, constants={})
+    return replace(scenario, services=(service.with_pool(step_model=ConstantModel(step_s), engine=prompt_engine),))

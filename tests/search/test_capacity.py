@@ -110,7 +110,7 @@ def test_users_who_start_together_do_not_decide_a_capacity(tmp_path: Path) -> No
     arrivals = "{kind: closed, users: 12, think_time: 9 s, start: spread}"
     output = "{kind: fixed, tokens: 10}"
     scenario = one_server(tmp_path, 0.1, objectives="{queue_time_p99: 1.05 s}", arrivals=arrivals, output=output)
-    service = replace(scenario.services[0], limits=replace(scenario.services[0].limits, max_sequences=3))
+    service = scenario.services[0].with_pool(limits=replace(scenario.services[0].pool.limits, max_sequences=3))
     spread = find_capacity(scenario, service, width=0.1)
     assert 20 <= spread.low <= spread.high <= 34
     point = next(each for each in spread.points if each.sustained)
@@ -197,7 +197,7 @@ def test_a_few_long_answers_are_no_limit_on_the_load(tmp_path: Path) -> None:
     scenario = one_server(
         tmp_path, 0.05, objectives="{tpot_p90: 60 ms}", output=output, arrivals="{kind: closed, users: 100}"
     )
-    service = replace(scenario.services[0], limits=replace(scenario.services[0].limits, max_sequences=1000))
+    service = scenario.services[0].with_pool(limits=replace(scenario.services[0].pool.limits, max_sequences=1000))
     found = judge(scenario, service, 100.0, SHORT)
     assert found.summary.window_end_s - found.summary.window_start_s < 10
     assert found.sustained, found.reason
@@ -261,21 +261,20 @@ def test_caches_are_full_before_a_light_load_is_judged(tmp_path: Path) -> None:
     scenario = resolve(load(path))
     (service,) = scenario.services
     assert to_fill_caches(service) == 4 * 2 * 50
-    assert to_fill_caches(replace(service, limits=replace(service.limits, prefix_caching=False))) == 0
+    assert to_fill_caches(service.with_pool(limits=replace(service.pool.limits, prefix_caching=False))) == 0
     for rate in (0.01, 10.0):
         found = judge(scenario, service, rate, SHORT)
         assert found.sustained, found.reason
         assert found.summary.ttft_p50_s < 0.05
-    cold = judge(scenario, replace(service, limits=replace(service.limits, prefix_caching=False)), 0.01, SHORT)
+    cold = judge(scenario, service.with_pool(limits=replace(service.pool.limits, prefix_caching=False)), 0.01, SHORT)
     assert not cold.sustained
     assert cold.summary.ttft_p50_s > 0.2
 
 
 def test_what_the_search_leaves_out_is_said(tmp_path: Path) -> None:
     scenario = one_server(tmp_path, 0.01, objectives="{queue_time_mean: 10 ms}")
-    service = replace(
-        scenario.services[0], outages=(Outage(0, 1.0, 1.0),), rate_limits=RateLimits((Tenant("free"),), backs_off=True)
-    )
+    down = scenario.services[0].with_pool(outages=(Outage(0, 1.0, 1.0),))
+    service = replace(down, rate_limits=RateLimits((Tenant("free"),), backs_off=True))
     found = find_capacity(scenario, service, width=1)
     assert found.note == "with every system up: outages are left out; whatever keys may send: rate limits are left out"
 
@@ -313,8 +312,8 @@ def test_lines_for_memory_take_longer_runs(tmp_path: Path, limit: str, measured:
     """
     asked = one_server(tmp_path, 0.01, objectives=f"{{ttft_p95: {limit}}}", output="{kind: fixed, tokens: 100}")
     (service,) = asked.services
-    limits = replace(service.limits, max_sequences=64, max_batched_tokens=512, reserves_output=True)
-    service = replace(service, step_model=ScarceModel(0.01), limits=limits)
+    limits = replace(service.pool.limits, max_sequences=64, max_batched_tokens=512, reserves_output=True)
+    service = service.with_pool(step_model=ScarceModel(0.01), limits=limits)
     summary = judge(replace(asked, services=(service,)), service, 3.4, COARSE).summary
     assert summary.short_of_blocks_share > 0.05
     assert summary.arrived == pytest.approx(measured, rel=0.05)

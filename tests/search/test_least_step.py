@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StepModel]:
     for name, (model, fleet, precision) in ASKED.items():
         path = tmp_path_factory.mktemp("models") / "one.yaml"
         path.write_text(SERVICE.format(model=model, fleet=fleet, precision=precision))
-        found[name] = resolve(load(path)).services[0].step_model
+        found[name] = resolve(load(path)).services[0].pool.step_model
     return found
 
 

@@ -78,11 +78,11 @@ def enumerated(path: Path) -> tuple[float, dict[int, int]]:
                 alone = resolve(load(plan.base_path, plan.changes(candidate, settings, systems, None)))
             except ScenarioErrors:  # fewer systems than a replica spans
                 continue
-            replicas = alone.services[0].replicas
+            replicas = alone.services[0].pool.replicas
             scenario = resolve(load(plan.base_path, plan.changes(candidate, settings, systems + plan.spares, replicas)))
             summaries, missed = judged(scenario, plan.replications)
             if not missed:
-                dollars = [hourly_cost(scenario.services[0], each.power_mean_w).total.mid for each in summaries]
+                dollars = [hourly_cost(scenario.services[0], each.pool_power_w).total.mid for each in summaries]
                 cheapest = min(cheapest, sum(dollars) / len(dollars))
                 smallest.setdefault(number, systems)
     return cheapest, smallest
@@ -136,8 +136,8 @@ def test_other_seeds_confirm_the_cheapest_fleet(tmp_path: Path) -> None:
     for seed in (101, 102, 103):
         (result,) = run(resolve(load(tmp_path / "best.yaml", [f"seed={seed}"]))).services
         assert result.summary.objectives_met, seed
-        assert result.service.systems == found.best.bought
-        assert result.service.replicas == found.best.replicas
+        assert result.service.pool.systems == found.best.bought
+        assert result.service.pool.replicas == found.best.replicas
 
 
 def test_rows_say_why_there_is_no_fleet(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_the_end_of_the_run_is_a_deadline_for_everybody(tmp_path: Path) -> None:
 
 def test_a_limit_on_tpot_keeps_steps_from_being_shared(tmp_path: Path) -> None:
     (service,) = one_server(tmp_path, 0.1, objectives="{tpot_p99: 1 s}").services
-    service = replace(service, limits=replace(service.limits, max_sequences=64))
+    service = service.with_pool(limits=replace(service.pool.limits, max_sequences=64))
     linear = LeastStep(lambda n, m: 0.01 + 0.001 * n if n else 0.0, {}, {}, lambda context: 0.01)
     fact = facts_of(service, linear)
     # 64 in a step of 0.074 s: 1.16 ms a token. Steps of 0.02 s on average hold 10: 2 ms a token; cells of steps may

@@ -110,7 +110,7 @@ async def standing(
         names=("meta-llama/Llama-3.1-8B", MODEL),
         context=fleet.service.most_tokens,
         answers=answers_of(service),
-        caches=service.limits.prefix_caching,
+        caches=service.pool.limits.prefix_caching,
         bytes_per_token=bytes_per_token,
         hosts=frozenset({"localhost", "127.0.0.1"}),
     )

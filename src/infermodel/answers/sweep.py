@@ -132,7 +132,7 @@ def devices_of(sweep: Sweep) -> dict[str, str]:
     if sweep.ask == "plan":
         plan = load_plan(sweep.base_path, sweep.set)
         return {each.title: load_system(each.system).device.name for each in plan.candidates}
-    return {service.name: service.system.device.name for service in base_of(sweep).services}
+    return {service.name: service.decode_pool.system.device.name for service in base_of(sweep).services}
 
 
 def base_of(sweep: Sweep) -> ResolvedScenario:

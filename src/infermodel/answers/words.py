@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import nan
 
 from infermodel.answers.answer import Part
+from infermodel.architecture import ModelArchitecture
 from infermodel.deploy import deployment_lines
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
@@ -15,7 +16,7 @@ from infermodel.metrics.tenants import TenantSummary
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.refused import rejections
 from infermodel.scenario import ResolvedScenario
-from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
 
 def preview_parts(scenario: ResolvedScenario) -> list[Part]:
@@ -25,27 +26,29 @@ def preview_parts(scenario: ResolvedScenario) -> list[Part]:
 
 
 def preview_rows(scenario: ResolvedScenario) -> list[tuple[str, ...]]:
-    """A line a service."""
+    """A line a pool."""
     rows: list[tuple[str, ...]] = [
         ("service", "model", "fleet", "replicas", "devices each", "engine", "weights", "KV room of a replica")
     ]
     for service in scenario.services:
-        memory = service.step_model.kv_memory
-        rows.append(
-            (
-                service.name,
-                service.architecture.title,
-                f"{service.systems} x {service.system.title}",
-                str(service.replicas),
-                str(service.devices_per_replica),
-                service.engine.name,
-                f"{memory.weights_bytes / 1e9:.1f} GB {service.deployment.precision.weights}",
-                f"{memory.tokens:,} tokens"
-                if memory.ranks == 1
-                else f"{memory.ranks} x {memory.of_rank.tokens:,} tokens",
-            )
-        )
+        rows += [preview_row(name, service.architecture, pool) for name, pool in service.named_pools]
     return rows
+
+
+def preview_row(name: str, architecture: ModelArchitecture, pool: ResolvedPool) -> tuple[str, ...]:
+    """One of them."""
+    memory = pool.step_model.kv_memory
+    room = f"{memory.tokens:,} tokens" if memory.ranks == 1 else f"{memory.ranks} x {memory.of_rank.tokens:,} tokens"
+    return (
+        name,
+        architecture.title,
+        f"{pool.systems} x {pool.system.title}",
+        str(pool.replicas),
+        str(pool.devices_per_replica),
+        pool.engine.name,
+        f"{memory.weights_bytes / 1e9:.1f} GB {pool.deployment.precision.weights}",
+        room,
+    )
 
 
 def run_parts(
@@ -168,8 +171,9 @@ def offered_rows(services: Sequence[ServiceResult], capacities: Sequence[Capacit
 
 
 def trust_rows(services: Sequence[ResolvedService]) -> list[tuple[str, ...]]:
-    """A line for each service: whether the model was held against servers of its device and engine."""
-    return [("service", "rests on"), *((each.name, rests_on(each.system.device, each.engine)) for each in services)]
+    """A line for each pool: whether the model was held against servers of its device and engine."""
+    pools = (pool for service in services for pool in service.named_pools)
+    return [("service", "rests on"), *((name, rests_on(pool.system.device, pool.engine)) for name, pool in pools)]
 
 
 def uncertainty_rows(bands: Sequence[AnswerBand]) -> list[tuple[str, ...]]:

@@ -65,10 +65,12 @@ class Evidence:
 
 def rebuilt(service: ResolvedService, system: System, **layout: Any) -> StepModel:
     """The service's step model on a changed system or in a changed layout."""
-    deployment: Deployment = replace(service.deployment, **layout)
-    if service.speculation is not None:
-        return speculative_model(service.architecture, system, deployment, service.engine, service.speculation)
-    return step_model(service.architecture, system, deployment, service.engine)
+    deployment: Deployment = replace(service.decode_pool.deployment, **layout)
+    if service.decode_pool.speculation is not None:
+        return speculative_model(
+            service.architecture, system, deployment, service.decode_pool.engine, service.decode_pool.speculation
+        )
+    return step_model(service.architecture, system, deployment, service.decode_pool.engine)
 
 
 def alone(model: StepModel, context: int, sequences: int = 1) -> Batch:

@@ -44,14 +44,14 @@ def price(evidence: Evidence, arguments: Arguments) -> Answer:
         bought = service.prices.purchase_usd
         conditions.append(f"a system costs nearer {bought.low / 1e6:.2f} than {bought.mid / 1e6:.2f} million dollars")
     least = most = 1.0
-    if isinstance(service.step_model, Ring):
+    if isinstance(service.decode_pool.step_model, Ring):
 
         def carried(system: System) -> float:
             return carried_rps(service, system, summary.prompt_tokens_mean, summary.output_tokens_mean)
 
-        around = band(carried, service.system)
+        around = band(carried, service.decode_pool.system)
         # Room without slots carries nothing, nor slots without room: the two are taken to their ends together.
-        together = carried(with_ends(service.system, ROOM_AND_SLOTS)) / around.mid
+        together = carried(with_ends(service.decode_pool.system, ROOM_AND_SLOTS)) / around.mid
         least, most = around.low / around.mid, max(around.high / around.mid, together)
         if most > 1.1:
             conditions.append("more of the memory is usable and several prompt tokens share a slot")
@@ -86,10 +86,10 @@ def carried_rps(service: ResolvedService, system: System, prompt: float, output:
 
     min(n / (output x round), 1 / ((output + prompt / g) x t_slot)); an estimate that is only used in ratios.
     """
-    ring = rebuilt(service, system, devices=service.devices_per_replica)
+    ring = rebuilt(service, system, devices=service.decode_pool.devices_per_replica)
     assert isinstance(ring, Ring)
     context = int(prompt + output / 2)
-    requests = min(service.limits.max_sequences, int(ring.kv_memory.tokens // (prompt + output)))
+    requests = min(service.decode_pool.limits.max_sequences, int(ring.kv_memory.tokens // (prompt + output)))
     if not requests:
         return 0.0
     round_s = ring.step(alone(ring, context, requests)).latency_s
@@ -127,7 +127,7 @@ def power_share(evidence: Evidence, arguments: Arguments) -> Answer:
     bounds = {}
     if "services" in arguments:
         found = evidence.services(arguments)
-        watts = [each.service.system.power_max_w * each.service.systems for each in found]
+        watts = [sum(pool.system.power_max_w * pool.systems for pool in each.service.pools) for each in found]
         rates = [evidence.capacity({"service": each.service.name}) for each in found]
         summaries = [each.summary for each in rates]
         if len(found) == 2 and all(summaries):

@@ -19,7 +19,7 @@ DAY_S = 86400.0
 def requests_at_once(evidence: Evidence, arguments: Arguments) -> Answer:
     """Requests of each of `contexts` that fit into the KV memory of a replica of each of `services`."""
     cases = {
-        f"{int(context):,} tokens on {found.service.name}": _at_once(found.service.step_model, int(context))
+        f"{int(context):,} tokens on {found.service.name}": _at_once(found.service.decode_pool.step_model, int(context))
         for found in evidence.services(arguments)
         for context in arguments["contexts"]
     }
@@ -36,7 +36,7 @@ def _at_once(model: StepModel, context: int) -> int:
 def longest_context(evidence: Evidence, arguments: Arguments) -> Answer:
     """Tokens of context that fit into the KV memory of a replica of each of `services`: the longest single request."""
     cases = {
-        found.service.name: float(found.service.step_model.kv_memory.fits_alone)
+        found.service.name: float(found.service.decode_pool.step_model.kv_memory.fits_alone)
         for found in evidence.services(arguments)
     }
     reason = "all KV memory of a replica holds " + ", ".join(f"{n:,.0f} tokens on {name}" for name, n in cases.items())
@@ -49,12 +49,12 @@ def context_limit(evidence: Evidence, arguments: Arguments) -> Answer:
 
     def limit(on: System) -> tuple[float, int]:
         try:
-            room = rebuilt(service, on, devices=service.devices_per_replica).kv_memory.tokens
+            room = rebuilt(service, on, devices=service.decode_pool.devices_per_replica).kv_memory.tokens
         except DoesNotFit:
             return 0.0, 0
         return (2.0 ** floor(log2(room / requests)) if room >= requests else 0.0), room
 
-    (most, _), (usual, room), (least, _) = (limit(each) for each in usable_ends(service.system))
+    (most, _), (usual, room), (least, _) = (limit(each) for each in usable_ends(service.decode_pool.system))
     reason = f"the longest power of two of which {requests} requests fit into {room:,} tokens of KV memory"
     return Answer(usual, least, most, reason, "more of the memory can be used")
 
@@ -82,7 +82,11 @@ def tokens_per_day(evidence: Evidence, arguments: Arguments) -> Answer:
     cases, said = {}, []
     for found in evidence.services(arguments):
         capacity = evidence.capacity({"service": found.service.name})
-        per_system = 0.0 if capacity.summary is None else capacity.summary.tpm * 1440 / found.service.systems
+        per_system = (
+            0.0
+            if capacity.summary is None
+            else capacity.summary.tpm * 1440 / sum(pool.systems for pool in found.service.pools)
+        )
         cases[found.service.name] = per_system * systems
         needed = f"{sought / per_system:,.0f} systems" if per_system else "no number of systems"
         said.append(f"{needed} for {sought:.0e} tokens a day of {found.service.name}")
@@ -103,7 +107,7 @@ def sustained_rate(evidence: Evidence, arguments: Arguments) -> Answer:
     limits = rate_limits(arguments)
     day = most_tokens(limits, DAY_S)
     burst = most_tokens(limits, 60.0)
-    stream = speed_tok_s(evidence.service(arguments).service.step_model, CONTEXT)
+    stream = speed_tok_s(evidence.service(arguments).service.decode_pool.step_model, CONTEXT)
     minutes = day / burst
     reason = (
         f"{burst:,.0f} in one minute, {day / 1440:,.0f} a minute over a day; the day's {day:,.0f} are gone after"

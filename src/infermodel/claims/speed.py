@@ -20,10 +20,14 @@ CONTEXT = 1000
 def speed(evidence: Evidence, arguments: Arguments) -> Answer:
     """Tokens/s of a single user of a `service` at a `context`."""
     service, context = evidence.service(arguments).service, int(arguments.get("context", CONTEXT))
-    system, device = service.system, service.system.device
+    system, device = service.decode_pool.system, service.decode_pool.system.device
     uncertain = band(lambda changed: speed_tok_s(rebuilt(service, changed), context), system)
     naive = decode_bounds(
-        service.architecture, system, service.devices_per_replica, service.deployment.precision, context
+        service.architecture,
+        system,
+        service.decode_pool.devices_per_replica,
+        service.decode_pool.deployment.precision,
+        context,
     )
     bounds = {"all bandwidth": naive.bandwidth_tok_s}
     if naive.stage_tok_s is not None:
@@ -31,7 +35,9 @@ def speed(evidence: Evidence, arguments: Arguments) -> Answer:
     if isinstance(device, WaferDevice):
         unfitted = rebuilt(service, replace(system, device=without_fitted_speed(device)))
         bounds[f"no fitted speed ({device.clock_hz / 1e9:.2f} GHz)"] = speed_tok_s(unfitted, context)
-    reason = f"one user at {context:,} tokens of context on {service.devices_per_replica:,} x {device.title}"
+    reason = (
+        f"one user at {context:,} tokens of context on {service.decode_pool.devices_per_replica:,} x {device.title}"
+    )
     return Answer(
         uncertain.mid,
         uncertain.low,
@@ -45,7 +51,7 @@ def speed(evidence: Evidence, arguments: Arguments) -> Answer:
 def speed_in_use(evidence: Evidence, arguments: Arguments) -> Answer:
     """Tokens/s that a user of a `service` sees, from a full house to an empty one; `speed` sought tells the batch."""
     found = evidence.service(arguments)
-    model, context = found.service.step_model, int(arguments.get("context", CONTEXT))
+    model, context = found.service.decode_pool.step_model, int(arguments.get("context", CONTEXT))
     busy, capacity = found.summary.output_speed_p50_tok_s, evidence.capacity(arguments)
     empty = speed_tok_s(model, context)
     full = capacity.summary.output_speed_p50_tok_s if capacity.summary else busy
@@ -62,7 +68,7 @@ def tensor_speedup(evidence: Evidence, arguments: Arguments) -> Answer:
     speeds = {}
     for degree in sorted(int(each) for each in arguments.get("degrees", (1, 2, 4, 8))):
         try:
-            speeds[degree] = speed_tok_s(rebuilt(service, service.system, tensor_parallel=degree), context)
+            speeds[degree] = speed_tok_s(rebuilt(service, service.decode_pool.system, tensor_parallel=degree), context)
         except DoesNotFit:
             continue
     if len(speeds) < 2:
@@ -81,7 +87,7 @@ def tokens_per_pass(evidence: Evidence, arguments: Arguments) -> Answer:
     """
     service, context = evidence.service(arguments).service, int(arguments.get("context", CONTEXT))
     later = float(arguments["speed"])
-    tokens = later / speed_tok_s(service.step_model, context)
+    tokens = later / speed_tok_s(service.decode_pool.step_model, context)
     reason = (
         f"one after the other without drafts; {later:,.0f} tokens/s of the same model were published later, which is"
         f" {tokens:.1f} tokens or more for each pass of the model"
@@ -92,7 +98,7 @@ def tokens_per_pass(evidence: Evidence, arguments: Arguments) -> Answer:
 def hop_share(evidence: Evidence, arguments: Arguments) -> Answer:
     """Share of a token's latency that it spends between the wafers of a `service`."""
     service, context = evidence.service(arguments).service, int(arguments.get("context", CONTEXT))
-    model = service.step_model
+    model = service.decode_pool.step_model
     if not isinstance(model, Ring):
         raise BadClaim(f"{service.name!r} is no pipeline of wafers")
 
@@ -100,7 +106,7 @@ def hop_share(evidence: Evidence, arguments: Arguments) -> Answer:
         assert isinstance(ring, Ring)
         return ring.hops_s / ring.token_latency_s(context)
 
-    uncertain = band(lambda changed: share(rebuilt(service, changed)), service.system)
+    uncertain = band(lambda changed: share(rebuilt(service, changed)), service.decode_pool.system)
     reason = f"{model.hops_s * 1e6:.0f} us between wafers of {model.token_latency_s(context) * 1e6:,.0f} us for a token"
     return Answer(uncertain.mid, uncertain.low, uncertain.high, reason, "layers take no less than the fitted time")
 
@@ -110,7 +116,7 @@ def times_the_tokens(evidence: Evidence, arguments: Arguments) -> Answer:
     tokens, patience_s = float(arguments["tokens"]), float(arguments["patience"])
     cases, said = {}, []
     for found in evidence.services(arguments):
-        rate = speed_tok_s(found.service.step_model, CONTEXT)
+        rate = speed_tok_s(found.service.decode_pool.step_model, CONTEXT)
         cases[found.service.name] = patience_s * rate / tokens
         said.append(f"{100 * tokens / rate:,.0f} s for 100 x {tokens:,.0f} tokens on {found.service.name}")
     reason = f"in {patience_s:.0f} s, one call after the other; " + ", ".join(said)

@@ -70,7 +70,7 @@ def serve(
         names=tuple(dict.fromkeys(filter(None, (repository, model)))),
         context=fleet.service.most_tokens,
         answers=answers_of(service),
-        caches=service.limits.prefix_caching,
+        caches=service.prefill_pool.limits.prefix_caching,
         bytes_per_token=bytes_per_token,
         hosts=frozenset({"localhost", "127.0.0.1", "[::1]", host.lower(), *(each.lower() for each in called)}),
     )

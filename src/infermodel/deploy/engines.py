@@ -13,7 +13,7 @@ from infermodel.architecture import ModelArchitecture
 from infermodel.cost.speculative import Speculation
 from infermodel.deploy.command import INDEX, LEADER, PORT, Command, Flag, Nodes
 from infermodel.engine import Engine
-from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
 CHECKED: Mapping[str, str] = {"vllm": "vLLM 0.33.0", "sglang": "SGLang 0.5.23", "tensorrt-llm": "TensorRT-LLM 1.2"}
 """The version of each engine whose names of arguments the commands use."""
@@ -29,32 +29,34 @@ NODE_DEVICES: Mapping[str, int] = {"gb200-nvl72": 4}
 
 @dataclass(frozen=True)
 class Asked:
-    """What a service asks of its engine.
+    """What a pool of a service asks of its engine.
 
     Attributes:
         service: resolved.
+        pool: of it, whose replicas are started.
         repository: of its weights, or where they lie.
         nodes: of a replica.
     """
 
     service: ResolvedService
+    pool: ResolvedPool
     repository: str
     nodes: int
 
     @property
     def of_stage(self) -> int:
         """GPUs of a pipeline stage."""
-        return self.service.deployment.tensor_parallel * self.service.deployment.data_parallel
+        return self.pool.deployment.tensor_parallel * self.pool.deployment.data_parallel
 
 
-def command_of(service: ResolvedService) -> Command | None:
-    """How one replica of a service is started; None where no public engine runs on its devices."""
-    name = next((each for each in CHECKED if service.engine.name.startswith(each)), None)
+def command_of(service: ResolvedService, pool: ResolvedPool) -> Command | None:
+    """How one replica of a pool is started; None where no public engine runs on its devices."""
+    name = next((each for each in CHECKED if pool.engine.name.startswith(each)), None)
     if name is None:
         return None
-    each = NODE_DEVICES.get(service.system.name, service.system.devices)
-    nodes = -(-service.devices_per_replica // each)
-    asked = Asked(service, repository_of(service), nodes)
+    each = NODE_DEVICES.get(pool.system.name, pool.system.devices)
+    nodes = -(-pool.devices_per_replica // each)
+    asked = Asked(service, pool, repository_of(service), nodes)
     command = LAUNCHED[name](asked)
     return replace(command, notes=(*notes_of(asked, name), *command.notes))
 
@@ -66,10 +68,10 @@ def repository_of(service: ResolvedService) -> str:
 
 def notes_of(asked: Asked, engine: str) -> list[str]:
     """What no flag of the engine does, in sentences."""
-    service, deployment = asked.service, asked.service.deployment
+    service, pool, deployment = asked.service, asked.pool, asked.pool.deployment
     notes = []
-    if service.engine.name not in (engine, f"{engine}-0.33"):
-        notes.append(f"modelled as {service.engine.title}; the names of arguments are those of {CHECKED[engine]}")
+    if pool.engine.name not in (engine, f"{engine}-0.33"):
+        notes.append(f"modelled as {pool.engine.title}; the names of arguments are those of {CHECKED[engine]}")
     weights, published = deployment.precision.weights, service.architecture.default_precision
     if weights != published and (weights, engine) not in (("fp8", "vllm"), ("fp8", "sglang")):
         notes.append(f"weights in {weights}: take a checkpoint in that format, {asked.repository} is in {published}")
@@ -77,22 +79,22 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
         notes.append(f"a KV cache in {deployment.precision.kv_cache} is not asked for")
     if asked.repository.startswith("./"):
         notes.append(f"{asked.repository} stands for the folder of the weights")
-    if _admits_otherwise(service) and not (engine == "vllm" and _admits_otherwise(service, "first_chunk")):
-        notes.append(f"no flag has {CHECKED[engine]} admit requests by {service.engine.admission}")
-    if service.queue == "fair":
+    if _admits_otherwise(pool) and not (engine == "vllm" and _admits_otherwise(pool, "first_chunk")):
+        notes.append(f"no flag has {CHECKED[engine]} admit requests by {pool.engine.admission}")
+    if pool.queue == "fair":
         notes.append("a queue that is fair to keys is a gateway's matter")
     if service.rate_limits is not None:
         notes.append("quotas of keys are a gateway's matter")
-    if service.replicas > 1:
-        notes.append(f"requests are spread over {service.replicas} replicas by {service.router}: a gateway's matter")
-    if service.devices_per_replica % asked.nodes:
-        notes.append(f"{service.devices_per_replica} devices do not share out over {asked.nodes} nodes evenly")
+    if pool.replicas > 1:
+        notes.append(f"requests are spread over {pool.replicas} replicas by {pool.router}: a gateway's matter")
+    if pool.devices_per_replica % asked.nodes:
+        notes.append(f"{pool.devices_per_replica} devices do not share out over {asked.nodes} nodes evenly")
     return notes
 
 
 def vllm(asked: Asked) -> Command:
     """`vllm serve`. Its limits are of a rank of attention, as the scenario's."""
-    service, deployment = asked.service, asked.service.deployment
+    pool, deployment = asked.pool, asked.pool.deployment
     ranks = deployment.data_parallel
     flags: list[Flag] = [
         ("--host", "0.0.0.0"),
@@ -106,42 +108,37 @@ def vllm(asked: Asked) -> Command:
         ("--gpu-memory-utilization", f"{deployment.memory_utilisation:g}"),
         *_when(_to_8_bits(asked), "--quantization", "fp8"),
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8"),
-        ("--enable-prefix-caching" if service.limits.prefix_caching else "--no-enable-prefix-caching", ""),
-        *_when(service.queue == "priority", "--scheduling-policy", "priority"),
+        ("--enable-prefix-caching" if pool.limits.prefix_caching else "--no-enable-prefix-caching", ""),
+        *_when(pool.queue == "priority", "--scheduling-policy", "priority"),
         *_when(
-            service.limits.long_prompt_tokens > 0,
+            pool.limits.long_prompt_tokens > 0,
             "--long-prefill-token-threshold",
-            str(service.limits.long_prompt_tokens),
+            str(pool.limits.long_prompt_tokens),
         ),
-        *_when(_admits_otherwise(service, "first_chunk"), "--no-scheduler-reserve-full-isl"),
-        *_when(_has_no_graphs(service), "--enforce-eager"),
-        *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
+        *_when(_has_no_graphs(pool), "--enforce-eager"),
+        *_when(pool.stream_interval > 1, "--stream-interval", str(pool.stream_interval)),
     ]
-    engine, usual = service.engine, _usual(service)
-    flags += [
-        *_when(engine.long_prompt_tokens > 0, "--long-prefill-token-threshold", str(engine.long_prompt_tokens)),
-        *_when(_no_graphs(engine, usual), "--enforce-eager"),
-    ]
+    engine, usual = pool.engine, _usual(pool)
     if engine.admission != usual.admission:
         reserves = engine.admission == "whole_prompt"
         flags.append(("--scheduler-reserve-full-isl" if reserves else "--no-scheduler-reserve-full-isl", ""))
-    if service.speculation is not None:
-        drafted = {"num_speculative_tokens": service.speculation.drafted}
-        flags.append(("--speculative-config", json.dumps({**_drafts(service.speculation), **drafted})))
+    if pool.speculation is not None:
+        drafted = {"num_speculative_tokens": pool.speculation.drafted}
+        flags.append(("--speculative-config", json.dumps({**_drafts(pool.speculation), **drafted})))
     notes = []
     if deployment.expert_parallel not in (1, asked.of_stage):
         notes.append(
             f"vLLM shares experts out over all {asked.of_stage} GPUs of a stage, not {deployment.expert_parallel}"
         )
     nodes = None
-    servers = _when(service.api_servers is not None, "--api-server-count", str(service.api_servers))
+    servers = _when(pool.api_servers is not None, "--api-server-count", str(pool.api_servers))
     if asked.nodes > 1:
         common = (("--nnodes", str(asked.nodes)), ("--master-addr", LEADER), ("--master-port", str(PORT_OF_NODES)))
         others = (*common, ("--node-rank", INDEX), ("--headless", ""))
         nodes = Nodes(asked.nodes, (*servers, *common, ("--node-rank", "0")), others)
     else:
         flags += servers
-    image = "vllm/vllm-openai-rocm:v0.33.0" if _amd(service) else "vllm/vllm-openai:v0.33.0"
+    image = "vllm/vllm-openai-rocm:v0.33.0" if _amd(pool) else "vllm/vllm-openai:v0.33.0"
     words = ("vllm", "serve", asked.repository)
     return Command(words, tuple(flags), image, _of_node(asked), nodes, notes=tuple(notes))
 
@@ -150,7 +147,7 @@ def sglang(asked: Asked) -> Command:
     """`python -m sglang.launch_server`. Its limits are of all ranks of attention, the scenario's of one; its tensor
     parallelism counts all GPUs of a stage, ranks of attention among them.
     """
-    service, deployment = asked.service, asked.service.deployment
+    pool, deployment = asked.pool, asked.pool.deployment
     flags: list[Flag] = [
         ("--host", "0.0.0.0"),
         ("--port", str(PORT)),
@@ -162,32 +159,29 @@ def sglang(asked: Asked) -> Command:
         ("--mem-fraction-static", f"{deployment.memory_utilisation:g}"),
         *_when(_to_8_bits(asked), "--quantization", "fp8"),
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8_e4m3"),
-        *_when(not service.limits.prefix_caching, "--disable-radix-cache"),
-        *_when(service.limits.mixes_prompts, "--enable-mixed-chunk"),
-        *_when(service.limits.receive_interval > 1, "--scheduler-recv-interval", str(service.limits.receive_interval)),
-        *_when(_has_no_graphs(service), "--cuda-graph-backend-decode", "disabled"),
-        *_when(_has_no_graphs(service), "--cuda-graph-backend-prefill", "disabled"),
-        *_when(service.queue == "priority", "--enable-priority-scheduling"),
-        *_when(service.queue == "priority", "--schedule-low-priority-values-first"),
-        *_when(service.api_servers is not None, "--tokenizer-worker-num", str(service.api_servers)),
-        *_when(service.stream_interval > 1, "--stream-interval", str(service.stream_interval)),
+        *_when(not pool.limits.prefix_caching, "--disable-radix-cache"),
+        *_when(pool.limits.mixes_prompts, "--enable-mixed-chunk"),
+        *_when(
+            pool.limits.receive_interval > 1,
+            "--scheduler-recv-interval",
+            str(pool.limits.receive_interval),
+        ),
+        *_when(_has_no_graphs(pool), "--cuda-graph-backend-decode", "disabled"),
+        *_when(_has_no_graphs(pool), "--cuda-graph-backend-prefill", "disabled"),
+        *_when(pool.queue == "priority", "--enable-priority-scheduling"),
+        *_when(pool.queue == "priority", "--schedule-low-priority-values-first"),
+        *_when(pool.api_servers is not None, "--tokenizer-worker-num", str(pool.api_servers)),
+        *_when(pool.stream_interval > 1, "--stream-interval", str(pool.stream_interval)),
     ]
-    engine = service.engine
-    flags += [
-        *_when(engine.mixes_prompts, "--enable-mixed-chunk"),
-        *_when(engine.receive_interval > 1, "--scheduler-recv-interval", str(engine.receive_interval)),
-    ]
-    if _no_graphs(engine, _usual(service)):
-        flags += [("--disable-decode-cuda-graph", ""), ("--disable-prefill-cuda-graph", "")]
-    if service.speculation is not None:
-        drafted, draft = service.speculation.drafted, service.speculation.draft
+    if pool.speculation is not None:
+        drafted, draft = pool.speculation.drafted, pool.speculation.draft
         if draft is None:
             flags += [("--speculative-algorithm", "NGRAM"), ("--speculative-num-draft-tokens", str(drafted))]
         else:
-            method = {"model": "STANDALONE", "mtp": "EAGLE", "eagle3": "EAGLE3"}[service.speculation.by]
+            method = {"model": "STANDALONE", "mtp": "EAGLE", "eagle3": "EAGLE3"}[pool.speculation.by]
             flags += [
                 ("--speculative-algorithm", method),
-                *_when(service.speculation.by != "mtp", "--speculative-draft-model-path", _weights(draft)),
+                *_when(pool.speculation.by != "mtp", "--speculative-draft-model-path", _weights(draft)),
                 ("--speculative-num-steps", str(drafted)),
                 ("--speculative-eagle-topk", "1"),
                 ("--speculative-num-draft-tokens", str(drafted + 1)),
@@ -197,7 +191,7 @@ def sglang(asked: Asked) -> Command:
         common = (("--nnodes", str(asked.nodes)), ("--dist-init-addr", f"{LEADER}:{PORT_OF_NODES}"))
         nodes = Nodes(asked.nodes, (*common, ("--node-rank", "0")), (*common, ("--node-rank", INDEX)))
     words = ("python3", "-m", "sglang.launch_server", "--model-path", asked.repository)
-    notes = ("on AMD's GPUs take SGLang's image for them",) if _amd(service) else ()
+    notes = ("on AMD's GPUs take SGLang's image for them",) if _amd(pool) else ()
     return Command(words, tuple(flags), "lmsysorg/sglang:v0.5.23", _of_node(asked), nodes, notes=notes)
 
 
@@ -205,7 +199,7 @@ def tensorrt_llm(asked: Asked) -> Command:
     """`trtllm-serve` and its configuration file. Its tensor parallelism counts all GPUs of a stage; attention is of
     each GPU's own sequences or of none.
     """
-    service, deployment = asked.service, asked.service.deployment
+    pool, deployment = asked.pool, asked.pool.deployment
     flags: list[Flag] = [
         ("--host", "0.0.0.0"),
         ("--port", str(PORT)),
@@ -215,28 +209,28 @@ def tensorrt_llm(asked: Asked) -> Command:
         ("--max_num_tokens", str(deployment.max_batched_tokens)),
         ("--max_seq_len", str(deployment.max_context)),
         ("--kv_cache_free_gpu_memory_fraction", f"{deployment.memory_utilisation:g}"),
-        *_when(service.limits.chunked_prefill, "--enable_chunked_prefill"),
+        *_when(pool.limits.chunked_prefill, "--enable_chunked_prefill"),
         *_when(asked.nodes > 1, "--gpus_per_node", str(_of_node(asked))),
     ]
-    cache: dict[str, bool | str] = {} if service.limits.prefix_caching else {"enable_block_reuse": False}
+    cache: dict[str, bool | str] = {} if pool.limits.prefix_caching else {"enable_block_reuse": False}
     if deployment.precision.kv_cache == "fp8":
         cache |= {"dtype": "fp8"}
     settings = {
         **({"kv_cache_config": cache} if cache else {}),
         **({"enable_attention_dp": True} if deployment.data_parallel > 1 else {}),
-        **({"stream_interval": service.stream_interval} if service.stream_interval > 1 else {}),
+        **({"stream_interval": pool.stream_interval} if pool.stream_interval > 1 else {}),
     }
     notes = []
     if deployment.data_parallel > 1 and deployment.tensor_parallel > 1:
         notes.append("TensorRT-LLM's attention parallelism leaves each GPU its own sequences: no tensors are shared")
-    if service.speculation is not None:
+    if pool.speculation is not None:
         notes.append("drafts are set in the configuration file, which leaves them out")
-    if service.api_servers is not None:
+    if pool.api_servers is not None:
         notes.append("the number of API servers is not set")
     words: tuple[str, ...] = ("trtllm-serve", "serve", asked.repository)
     nodes = None
     if asked.nodes > 1:
-        words = ("mpirun", "-n", str(service.devices_per_replica), "trtllm-llmapi-launch", *words)
+        words = ("mpirun", "-n", str(pool.devices_per_replica), "trtllm-llmapi-launch", *words)
         nodes = Nodes(asked.nodes, (), ())
     if settings:
         flags.append(("--extra_llm_api_options", CONFIG_FILE))
@@ -248,15 +242,10 @@ def tensorrt_llm(asked: Asked) -> Command:
 LAUNCHED: Mapping[str, Callable[[Asked], Command]] = {"vllm": vllm, "sglang": sglang, "tensorrt-llm": tensorrt_llm}
 
 
-def _usual(service: ResolvedService) -> Engine:
-    """The service's engine as it comes, or as it is where the catalog does not have it."""
-    name = service.engine.name
-    return catalog.load_engine(name).on(service.system.device) if name in catalog.names("engines") else service.engine
-
-
-def _no_graphs(engine: Engine, usual: Engine) -> bool:
-    """Whether an engine that captures steps is started without."""
-    return bool(usual.graph_sizes) and not engine.graph_sizes
+def _usual(pool: ResolvedPool) -> Engine:
+    """The pool's engine as it comes, or as it is where the catalog does not have it."""
+    name = pool.engine.name
+    return catalog.load_engine(name).on(pool.system.device) if name in catalog.names("engines") else pool.engine
 
 
 def _degrees(*degrees: tuple[str, int]) -> list[Flag]:
@@ -268,9 +257,9 @@ def _when(said: bool, name: str, value: str = "") -> list[Flag]:
     return [(name, value)] if said else []
 
 
-def _has_no_graphs(service: ResolvedService) -> bool:
+def _has_no_graphs(pool: ResolvedPool) -> bool:
     """Whether the scenario has graphs switched off."""
-    return service.engine.constants.get("graph_tokens") == 0
+    return pool.engine.constants.get("graph_tokens") == 0
 
 
 def _drafts(speculation: Speculation) -> dict[str, str]:
@@ -287,22 +276,22 @@ def _weights(draft: ModelArchitecture) -> str:
     return draft.repository or f"./{draft.name}"
 
 
-def _admits_otherwise(service: ResolvedService, admission: str = "") -> bool:
+def _admits_otherwise(pool: ResolvedPool, admission: str = "") -> bool:
     """Whether the scenario has the engine admit requests by that rule, or by any, where it has another of its own."""
-    ours, own = service.engine.admission, service.engine.rules["admission"].value
+    ours, own = pool.engine.admission, pool.engine.rules["admission"].value
     return ours != own and ours == (admission or ours)
 
 
 def _to_8_bits(asked: Asked) -> bool:
     """Whether weights published in 16 bits are made 8 bits wide as they are loaded."""
     published = asked.service.architecture.default_precision
-    return asked.service.deployment.precision.weights == "fp8" and published in ("bf16", "fp16")
+    return asked.pool.deployment.precision.weights == "fp8" and published in ("bf16", "fp16")
 
 
 def _of_node(asked: Asked) -> int:
     """GPUs of a node that a replica takes."""
-    return -(-asked.service.devices_per_replica // asked.nodes)
+    return -(-asked.pool.devices_per_replica // asked.nodes)
 
 
-def _amd(service: ResolvedService) -> bool:
-    return service.system.device.name.startswith("mi")
+def _amd(pool: ResolvedPool) -> bool:
+    return pool.system.device.name.startswith("mi")

@@ -1,4 +1,4 @@
-"""Kubernetes objects of a service: a Deployment, or a LeaderWorkerSet where a replica spans nodes, and a Service."""
+"""Kubernetes objects of a pool: a Deployment, or a LeaderWorkerSet where a replica spans nodes, and a Service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from infermodel.deploy.command import PORT, Command
 from infermodel.deploy.engines import CONFIG_FILE
-from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.resolved import ResolvedPool
 
 LONGEST_NAME = 40
 
@@ -32,16 +32,16 @@ def object_name(service: str, taken: Sequence[str] = ()) -> str:
     return found
 
 
-def objects(service: ResolvedService, command: Command, name: str) -> list[dict[str, Any]]:
-    """What starts a service; empty where no object does (see `HOPELESS`)."""
+def objects(pool: ResolvedPool, command: Command, name: str) -> list[dict[str, Any]]:
+    """What starts a pool; empty where no object does (see `HOPELESS`)."""
     if command.nodes is not None and not command.nodes.others:
         return []
     labels = {"app": name}
     found = [_config_map(name, command)] if command.config else []
-    gpu = "amd.com/gpu" if service.system.device.name.startswith("mi") else "nvidia.com/gpu"
+    gpu = "amd.com/gpu" if pool.system.device.name.startswith("mi") else "nvidia.com/gpu"
     if command.nodes is None:
         pod = {"metadata": {"labels": labels}, "spec": _pod(name, command, gpu, first=True)}
-        spec = {"replicas": service.replicas, "selector": {"matchLabels": labels}, "template": pod}
+        spec = {"replicas": pool.replicas, "selector": {"matchLabels": labels}, "template": pod}
         found.append(_object("apps/v1", "Deployment", name, spec))
         selected = labels
     else:
@@ -52,7 +52,7 @@ def objects(service: ResolvedService, command: Command, name: str) -> list[dict[
             "leaderTemplate": {"metadata": {"labels": selected}, "spec": _pod(name, command, gpu, first=True)},
             "workerTemplate": {"metadata": {"labels": labels}, "spec": _pod(name, command, gpu, first=False)},
         }
-        spec = {"replicas": service.replicas, "leaderWorkerTemplate": template}
+        spec = {"replicas": pool.replicas, "leaderWorkerTemplate": template}
         found.append(_object("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", name, spec))
     ports = [{"name": "http", "port": PORT, "targetPort": PORT}]
     return [*found, _object("v1", "Service", name, {"selector": selected, "ports": ports})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import expm1, log1p
 
@@ -42,6 +43,15 @@ class HourlyCost:
     def total(self) -> Band:
         """USD/h of all parts."""
         return sum(self.parts.values(), NOTHING)
+
+
+def all_of(costs: Sequence[HourlyCost]) -> HourlyCost:
+    """What several fleets cost together, part by part.
+
+    >>> all_of([HourlyCost(rental=Band.exactly(2)), HourlyCost(power=Band.exactly(1))]).total.mid
+    3
+    """
+    return HourlyCost(*(sum(each, NOTHING) for each in zip(*(cost.parts.values() for cost in costs), strict=True)))
 
 
 def annuity(interest: float, periods: float) -> float:

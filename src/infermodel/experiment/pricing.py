@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
 from infermodel.cost.step import Batch, Chunk
 from infermodel.economics.band import NOTHING, Band
-from infermodel.economics.fleet import HourlyCost, colocation_usd_per_h, owned, power_usd_per_h, rented
+from infermodel.economics.fleet import HourlyCost, all_of, colocation_usd_per_h, owned, power_usd_per_h, rented
 from infermodel.economics.tokens import (
     MTOK,
     Split,
@@ -21,17 +22,17 @@ from infermodel.economics.tokens import (
 )
 from infermodel.experiment.result import Economics
 from infermodel.metrics.summary import Summary
-from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
 
 def economics(service: ResolvedService, summary: Summary) -> Economics:
     """What the hour costs at this load, and what that makes a million tokens."""
-    hourly = hourly_cost(service, summary.power_mean_w)
+    hourly = hourly_cost(service, summary.pool_power_w)
     tokens = hourly_tokens(summary)
     answer = Economics(hourly, blended_usd_per_mtok(hourly.total, summary.tpm))
     if tokens.total == 0 or isnan(summary.prompt_tokens_mean):  # tokens of the window, but of earlier requests
         return answer
-    parts = split_dollars(service, summary, tokens, hourly.total)
+    parts = split_dollars(service, summary, tokens, hourly)
     answer = replace(answer, split=parts, mix_usd_per_mtok=quoted_mix(service, parts))
     sold = service.prices.sold
     if sold is None:
@@ -45,25 +46,35 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
     )
 
 
-def hourly_cost(service: ResolvedService, power_mean_w: float) -> HourlyCost:
-    """USD/h of the whole fleet as bought; as rented, of the devices that replicas use and of the systems that stand by.
+def hourly_cost(service: ResolvedService, power_mean_w: Sequence[float]) -> HourlyCost:
+    """USD/h of the whole fleet, all pools of it.
 
     Args:
         service: with its fleet and prices.
+        power_mean_w: of the replicas' devices, by pool.
+    """
+    return all_of([pool_cost(pool, power_w) for pool, power_w in zip(service.pools, power_mean_w, strict=True)])
+
+
+def pool_cost(pool: ResolvedPool, power_mean_w: float) -> HourlyCost:
+    """USD/h of a pool as bought; as rented, of the devices that replicas use and of the systems that stand by.
+
+    Args:
+        pool: with its systems and prices.
         power_mean_w: of the replicas' devices.
     """
-    prices, system = service.prices, service.system
+    prices, system = pool.prices, pool.system
     if prices.rental_usd_per_device_s is not None:
-        return rented(rented_devices(service), prices.rental_usd_per_device_s)
+        return rented(rented_devices(pool), prices.rental_usd_per_device_s)
     if prices.purchase_usd is None:
         return HourlyCost()
     colocation = power = NOTHING
     if prices.colocation_usd_per_w_s is not None:
-        colocation = colocation_usd_per_h(system.power_max_w * service.systems, prices.colocation_usd_per_w_s)
+        colocation = colocation_usd_per_h(system.power_max_w * pool.systems, prices.colocation_usd_per_w_s)
     elif prices.electricity_usd_per_j is not None:
-        power = power_usd_per_h(fleet_power_w(service, power_mean_w), prices.pue, prices.electricity_usd_per_j)
+        power = power_usd_per_h(pool_power_w(pool, power_mean_w), prices.pue, prices.electricity_usd_per_j)
     return owned(
-        purchase_usd=prices.purchase_usd * float(service.systems),
+        purchase_usd=prices.purchase_usd * float(pool.systems),
         life_s=prices.life_s,
         interest=prices.interest,
         network_share=prices.network_share,
@@ -74,28 +85,33 @@ def hourly_cost(service: ResolvedService, power_mean_w: float) -> HourlyCost:
     )
 
 
-def rented_devices(service: ResolvedService) -> int:
+def rented_devices(pool: ResolvedPool) -> int:
     """Devices that the replicas use, and all those of systems that no replica needs: spares."""
-    each, devices = service.system.devices, service.devices_per_replica
-    needed = service.replicas * -(-devices // each) if devices > each else -(-service.replicas // (each // devices))
-    return service.replicas * devices + (service.systems - needed) * each
+    each, devices, replicas = pool.system.devices, pool.devices_per_replica, pool.replicas
+    needed = replicas * -(-devices // each) if devices > each else -(-replicas // (each // devices))
+    return replicas * devices + (pool.systems - needed) * each
 
 
-def fleet_power_w(service: ResolvedService, power_mean_w: float) -> float:
+def fleet_power_w(service: ResolvedService, power_mean_w: Sequence[float]) -> float:
+    """Mean power of the systems of all pools, see `pool_power_w`."""
+    return sum(pool_power_w(pool, power_w) for pool, power_w in zip(service.pools, power_mean_w, strict=True))
+
+
+def pool_power_w(pool: ResolvedPool, power_mean_w: float) -> float:
     """Mean power of the systems: the replicas' devices as simulated, unused devices idle, and the rest of each machine
     (processors, fans, switches: what the system draws beyond its devices), which rises from its idle draw to its rated
     one in proportion to what the devices draw beyond theirs.
     """
-    system, device = service.system, service.system.device
-    unused = service.systems * system.devices - service.replicas * service.devices_per_replica
+    system, device = pool.system, pool.system.device
+    unused = pool.systems * system.devices - pool.replicas * pool.devices_per_replica
     if device.family != "gpu":
         return power_mean_w + unused / system.devices * system.power_idle_w
     devices_w = power_mean_w + unused * device.power_idle_w
     idle_w, most_w = system.devices * device.power_idle_w, system.devices * device.power_max_w
     rest_idle_w = max(0.0, system.power_idle_w - idle_w)
     more_w = max(0.0, system.power_max_w - most_w - rest_idle_w)
-    above_idle = (devices_w - service.systems * idle_w) / ((most_w - idle_w) or 1.0)  # of one system's devices
-    return devices_w + service.systems * rest_idle_w + above_idle * more_w
+    above_idle = (devices_w - pool.systems * idle_w) / ((most_w - idle_w) or 1.0)  # of one system's devices
+    return devices_w + pool.systems * rest_idle_w + above_idle * more_w
 
 
 def hourly_tokens(summary: Summary) -> TokenCounts:
@@ -104,13 +120,19 @@ def hourly_tokens(summary: Summary) -> TokenCounts:
     return TokenCounts(60 * (summary.itpm - cached), 60 * cached, 60 * summary.otpm)
 
 
-def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCounts, usd_per_h: Band) -> Split:
-    """Share the hour's dollars between input and output by what each part costs alone on one replica.
+def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCounts, hourly: HourlyCost) -> Split:
+    """Share the hour's dollars between input and output.
 
-    A prompt is priced as a step of its own, an output token as its share of a decode step at the run's mean batch and
-    mean context. On dataflow devices both are priced by the slots they take, which is a step of a full ring.
+    Where one pool reads prompts and another decodes, its dollars are those of each. In one pool they are shared by what
+    each part costs alone on one replica: a prompt is priced as a step of its own, an output token as its share of a
+    decode step at the run's mean batch and mean context. On dataflow devices both are priced by the slots they take,
+    which is a step of a full ring.
     """
-    model, prompt = service.step_model, max(1, round(summary.prompt_tokens_mean))
+    if len(service.pools) > 1:
+        reads, decodes = map(pool_cost, service.pools, summary.pool_power_w)
+        sized = (reads.total.mid, decodes.total.mid) if hourly.total.mid else [each.systems for each in service.pools]
+        return split(hourly.total, tokens, prefill_s=sized[0], decode_s=sized[1])
+    model, prompt = service.pool.step_model, max(1, round(summary.prompt_tokens_mean))
     context = prompt + max(1, round(summary.output_tokens_mean / 2))
     busy = summary.utilisation * summary.replicas
     running = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
@@ -118,7 +140,7 @@ def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCount
     chunks = (Chunk(prompt, 0),) * prompts
     prefill = model.step(Batch.alike(model.windows, 0, 0, chunks, prompts)).latency_s / (prompts * prompt)
     decode = model.step(Batch.alike(model.windows, sequences, context)).latency_s / sequences
-    return split(usd_per_h, tokens, prefill_s=prefill * tokens.uncached, decode_s=decode * tokens.output)
+    return split(hourly.total, tokens, prefill_s=prefill * tokens.uncached, decode_s=decode * tokens.output)
 
 
 def quoted_mix(service: ResolvedService, parts: Split) -> Band | None:

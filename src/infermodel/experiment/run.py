@@ -18,8 +18,8 @@ from infermodel.metrics.replications import combine
 from infermodel.metrics.steady import Window, common_window, whole_run
 from infermodel.metrics.summary import NOT_ASKED, Summary, summarise
 from infermodel.metrics.tenants import TenantSummary, tenant_summaries
-from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.simulation import Horizon, ServiceSpec, Stepping, one_pool, simulate
+from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
+from infermodel.simulation import Horizon, PoolSpec, ServiceSpec, Stepping, simulate
 from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.spec import front_end_of
 from infermodel.tables import ServiceRecord
@@ -110,7 +110,7 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
                 record,
                 own,
                 service.objectives,
-                systems=service.systems,
+                systems=[pool.systems for pool in service.pools],
                 offered=offered_of(service, record, own, ends=ends, joined_s=joined),
                 longer=longer_run(scenario, service, spec, record, own, number) if ask_longer else NOT_ASKED,
             )
@@ -120,28 +120,36 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
 
 def spec_of(service: ResolvedService) -> ServiceSpec:
     """What the simulation needs of a service."""
-    return one_pool(
+    first, last = service.prefill_pool.engine, service.decode_pool.engine
+    return ServiceSpec(
         name=service.name,
-        step_model=service.step_model,
         traffic=service.sessions or service.traffic,
-        limits=service.limits,
-        replicas=service.replicas,
-        systems=service.groups,
-        queue=service.queue,
-        router=service.router,
-        outages=service.outages,
-        ingress_s=service.engine.ingress_s,
-        tokenise_s=service.engine.tokenise_s,
-        egress_s=service.engine.egress_s,
+        pools=tuple(map(pool_spec_of, service.pools)),
+        ingress_s=first.ingress_s,
+        tokenise_s=first.tokenise_s,
+        egress_s=last.egress_s,
         rate_limits=service.rate_limits,
-        speculation=service.speculation,
+        link=service.link,
+    )
+
+
+def pool_spec_of(pool: ResolvedPool) -> PoolSpec:
+    """What the simulation needs of a pool."""
+    return PoolSpec(
+        step_model=pool.step_model,
+        limits=pool.limits,
+        replicas=pool.replicas,
+        systems=pool.groups,
+        queue=pool.queue,
+        router=pool.router,
+        outages=pool.outages,
+        speculation=pool.speculation,
         front_end=front_end_of(
-            service.engine,
-            service.deployment,
-            processes=service.api_servers,
-            tokens_a_chunk=service.stream_interval,
+            pool.engine, pool.deployment, processes=pool.api_servers, tokens_a_chunk=pool.stream_interval
         ),
-        rank_router=service.engine.rank_router,
+        rank_router=pool.engine.rank_router,
+        role=pool.role,
+        name=pool.name,
     )
 
 

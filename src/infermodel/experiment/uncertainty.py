@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from infermodel.architecture import ModelArchitecture
 from infermodel.cost.build import step_model
 from infermodel.cost.speculative import speculative_model
 from infermodel.cost.step import DoesNotFit, StepModel
@@ -19,8 +20,8 @@ from infermodel.experiment.result import AnswerBand, Result
 from infermodel.experiment.run import is_measured_whole, run
 from infermodel.hardware import Quantity, System
 from infermodel.metrics.schema import row
-from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.simulation.streams import named_streams
+from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
+from infermodel.simulation.streams import Streams, named_streams
 
 Sourced = TypeVar("Sourced")
 
@@ -82,11 +83,11 @@ def redrawn(sourced: Sourced, provenance: Mapping[str, Quantity], generator: np.
     return changed
 
 
-def rebuilt(service: ResolvedService, system: System, engine: Engine) -> StepModel:
-    """The service's step model on another system with another engine."""
-    if service.speculation is not None:
-        return speculative_model(service.architecture, system, service.deployment, engine, service.speculation)
-    return step_model(service.architecture, system, service.deployment, engine)
+def rebuilt(architecture: ModelArchitecture, pool: ResolvedPool, system: System, engine: Engine) -> StepModel:
+    """The pool's step model on another system with another engine."""
+    if pool.speculation is not None:
+        return speculative_model(architecture, system, pool.deployment, engine, pool.speculation)
+    return step_model(architecture, system, pool.deployment, engine)
 
 
 def with_drawn_constants(
@@ -104,21 +105,33 @@ def with_drawn_constants(
     streams = named_streams(scenario.seed, f"constants {number}")
     services = []
     for service in scenario.services:
-        device = redrawn(service.system.device, service.system.device.provenance, streams(service.system.device.name))
-        system = redrawn(service.system, service.system.provenance, streams(f"system {service.system.name}"))
-        system = replace(system, device=device)
-        engine = redrawn(service.engine, service.engine.provenance, streams(f"engine {service.engine.name}"))
-        if service.speculation is not None and service.speculation.least:
-            place = float(streams(f"acceptance {service.name}").triangular(-1.0, 0.0, 1.0))
-            service = replace(service, speculation=service.speculation.at(place))
+        drawn_pool = partial(with_drawn_pool, service=service, streams=streams, refits=refits)
         try:
-            if device.family in refits:
-                system = refits[device.family](system, engine)
-            model = rebuilt(service, system, engine)
+            services.append(replace(service, pools=tuple(map(drawn_pool, service.pools))))
         except DoesNotFit:
             continue
-        services.append(replace(service, system=system, engine=engine, step_model=model))
     return replace(scenario, services=tuple(services))
+
+
+def with_drawn_pool(
+    pool: ResolvedPool, service: ResolvedService, streams: Streams, refits: Mapping[str, Refit]
+) -> ResolvedPool:
+    """A pool of the service with drawn constants.
+
+    Raises:
+        DoesNotFit: they leave no room for the model.
+    """
+    device = redrawn(pool.system.device, pool.system.device.provenance, streams(pool.system.device.name))
+    system = redrawn(pool.system, pool.system.provenance, streams(f"system {pool.system.name}"))
+    system = replace(system, device=device)
+    engine = redrawn(pool.engine, pool.engine.provenance, streams(f"engine {pool.engine.name}"))
+    if pool.speculation is not None and pool.speculation.least:
+        place = float(streams(f"acceptance {service.name}").triangular(-1.0, 0.0, 1.0))
+        pool = replace(pool, speculation=pool.speculation.at(place))
+    if device.family in refits:
+        system = refits[device.family](system, engine)
+    model = rebuilt(service.architecture, pool, system, engine)
+    return replace(pool, system=system, engine=engine, step_model=model)
 
 
 def answers(result: Result | None) -> dict[tuple[str, str], float]:

@@ -86,10 +86,10 @@ def timeline_rows(record: ServiceRecord) -> dict[str, Values]:
         arrivals / seconds,
         waiting_s[kept] / seconds,
         sums["sequence_s"] / seconds,
-        sums["kv_block_s"] / (seconds * record.replicas * record.kv_blocks),
+        sums["kv_block_s"] / sum(seconds * pool.replicas * pool.kv_blocks for pool in record.pools),
         sums["busy_s"] / replica_s,
-        sums["flops"] / (replica_s * record.peak_flops),
-        sums["bytes"] / (replica_s * record.peak_bandwidth),
+        sums["flops"] / sum(pool.replicas * seconds * pool.peak_flops for pool in record.pools),
+        sums["bytes"] / sum(pool.replicas * seconds * pool.peak_bandwidth for pool in record.pools),
         *(sums[f"bound_{name}_s"] / replica_s for name in BOUND_NAMES),
         bin_joules(record)[kept] / seconds,
     )

@@ -163,8 +163,8 @@ def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
     if not _is_plain(record) or requests.cached_tokens.any():
         return
     held = float(record.timeline.columns["kv_block_s"].sum())
-    finished, block = _finished(record), record.kv_block_tokens
-    whole, groups = record.kv_groups
+    finished, block = _finished(record), record.pool.kv_block_tokens
+    whole, groups = record.pool.kv_groups
     prompt_blocks = whole * -(-requests.prompt_tokens // block)
     all_blocks = groups * -(-(requests.prompt_tokens + requests.output_tokens) // block)
     decoding_s = (requests.last_token_at - requests.first_token_at)[finished]
@@ -181,7 +181,7 @@ def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
 def kv_blocks_stay_within_memory(record: ServiceRecord) -> Iterator[Statement]:
     """Blocks in use are never negative and never more than there are, in no bin of the timeline; none are left over."""
     widths = np.diff(bin_edges(record))
-    room = float(record.replicas * record.kv_blocks)
+    room = float(sum(pool.replicas * pool.kv_blocks for pool in record.pools))
     kv_block_s = record.timeline.columns["kv_block_s"]
     wide = widths > 0
     mean = kv_block_s[wide] / widths[wide]
@@ -211,8 +211,11 @@ def busy_time_is_the_sum_of_steps(record: ServiceRecord) -> Iterator[Statement]:
 def energy_is_the_integral_of_power(record: ServiceRecord) -> Iterator[Statement]:
     """Joules of the timeline, idle power included = joules of the steps + idle power x (time up - time busy)."""
     totals = record.replica_totals
-    idle_s = float((totals["up_s"] - totals["busy_s"]).sum())
-    yield Statement("joules", float(bin_joules(record).sum()), float(totals["joules"].sum()) + record.idle_w * idle_s)
+    idle_j = sum(
+        pool.idle_w * float((pool.replica_totals["up_s"] - pool.replica_totals["busy_s"]).sum())
+        for pool in record.pools
+    )
+    yield Statement("joules", float(bin_joules(record).sum()), float(totals["joules"].sum()) + idle_j)
     peak_j = float((totals["peak_w"] * totals["busy_s"]).sum())
     yield Statement("joules of the steps", float(totals["joules"].sum()), 0.0, peak_j)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from infermodel.metrics.confidence import Interval, of_independent, of_pairs
 from infermodel.metrics.objectives import Verdict
+from infermodel.metrics.pools import mean_of_pools
 from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary, tail_warning, with_price_reason
 
@@ -50,6 +51,7 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
         missed_objectives=" ".join(each.objective.name for each in verdicts if not each.met),
         verdicts=tuple(verdicts),
         intervals=intervals if steady else {},
+        pools=mean_of_pools([each.pools for each in summaries]),
     )
     return with_price_reason(combined)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
 
@@ -20,10 +20,11 @@ from infermodel.metrics.latency import (
     percentiles,
 )
 from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_columns, meets_all
+from infermodel.metrics.pools import PoolSummary, load_fields, pool_summaries
 from infermodel.metrics.rates import CYCLE, OWN_RATE, Offered, told
 from infermodel.metrics.schema import column as _column
 from infermodel.metrics.steady import Window, is_overloaded, too_short, waiting_growth
-from infermodel.metrics.throughput import BOUND_NAMES, Load, Throughput, balance, load, share_of
+from infermodel.metrics.throughput import Throughput, balance, load, share_of
 from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord
 
 SPEED_PERCENTILES = (50.0, 10.0, 5.0, 1.0)
@@ -159,6 +160,12 @@ class Summary:
     joules_per_output_token: float = _column("J/token", "energy of the window / output tokens")
     verdicts: tuple[Verdict, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    pools: tuple[PoolSummary, ...] = ()
+
+    @property
+    def pool_power_w(self) -> tuple[float, ...]:
+        """Mean power of the devices of each pool's replicas, idle power included."""
+        return tuple(each.power_mean_w for each in self.pools)
 
 
 def summarise(
@@ -166,7 +173,7 @@ def summarise(
     window: Window,
     promised: tuple[Objective, ...] = (),
     *,
-    systems: int = 1,
+    systems: Sequence[int] = (1,),
     offered: Offered = NOTHING_KNOWN,
     longer: Longer = NOT_ASKED,
 ) -> Summary:
@@ -180,7 +187,7 @@ def summarise(
         record: of the simulation.
         window: the common window of all services of the run.
         promised: the objectives.
-        systems: what the fleet counts as systems.
+        systems: what each pool counts as systems.
         offered: what the load asks for, for rates; nothing known: what finishes inside the window is counted.
         longer: what a longer run of the same load says, where the window is too short to see a queue grow.
     """
@@ -201,7 +208,7 @@ def summarise(
     return with_price_reason(
         Summary(
             service=record.name,
-            systems=systems,
+            systems=sum(systems),
             replicas=record.replicas,
             window_start_s=window.start_s,
             window_end_s=window.end_s,
@@ -218,7 +225,7 @@ def summarise(
             price_holds=True,
             price_reason="",
             offered_rpm=rated.offered_rpm,
-            **_rate_fields(rates, systems, record.replicas),
+            **_rate_fields(rates, sum(systems), record.replicas),
             goodput_rps=attainment * rated.offered_rpm / 60 if at_its_own else float(good.sum()) / window.seconds,
             attainment=attainment,
             objectives_met=all(each.met for each in verdicts),
@@ -228,12 +235,13 @@ def summarise(
             output_tokens_mean=share_of(float(requests.output_tokens[done].sum()), counts.finished),
             cached_share=share_of(float(requests.cached_tokens[done].sum()), prompt_tokens),
             preemptions=int(requests.preemptions[arrived].sum()),
-            **_load_fields(loads),
+            **load_fields(loads),
             **short_of(record),
             front_end_use=front_end_use(record),
             joules_per_token=share_of(60 * loads.power_mean_w, rates.tpm),
             joules_per_output_token=share_of(60 * loads.power_mean_w, rates.otpm),
             verdicts=verdicts,
+            pools=pool_summaries(record, window, systems),
             intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
         )
     )
@@ -247,21 +255,6 @@ def _rate_fields(rates: Throughput, systems: int, replicas: int) -> dict[str, fl
         "itpm": rates.itpm,
         **{f"{name}_per_system": rate / systems for name, rate in shared.items()},
         **{f"{name}_per_replica": rate / replicas for name, rate in shared.items()},
-    }
-
-
-def _load_fields(loads: Load) -> dict[str, float]:
-    """What the replicas did, by column."""
-    return {
-        "utilisation": loads.utilisation,
-        "mfu": loads.mfu,
-        "mbu": loads.mbu,
-        **{f"bound_{name}_share": part for name, part in zip(BOUND_NAMES, loads.bound_shares, strict=True)},
-        "running_mean": loads.running_mean,
-        "kv_use_mean": loads.kv_use_mean,
-        "kv_use_peak": loads.kv_use_peak,
-        "power_mean_w": loads.power_mean_w,
-        "power_peak_w": loads.power_peak_w,
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.metrics.steady import Window
-from infermodel.tables import FINISHED, REJECTED, UNFINISHED, RequestTable, ServiceRecord
+from infermodel.tables import FINISHED, REJECTED, UNFINISHED, PoolRecord, RequestTable, ServiceRecord
 
 BOUND_NAMES = ("compute", "memory", "network", "latency", "host")
 """What a step can spend its time on, as in the timeline's `bound_<name>_s`."""
@@ -111,27 +111,32 @@ class Load:
     joules: float
 
 
+def pool_joules(pool: PoolRecord, ended_at_s: float) -> NDArray[np.float64]:
+    """Energy of each bin of a pool's timeline: busy seconds at their power, and idle power while up and not busy."""
+    columns, edges_s = pool.timeline.columns, np.minimum(pool.timeline.edges_s, ended_at_s)
+    up_s = columns.get("up_s", pool.replicas * np.diff(edges_s))
+    return columns["joules"] + pool.idle_w * (up_s - columns["busy_s"])
+
+
 def bin_joules(record: ServiceRecord) -> NDArray[np.float64]:
-    """Energy of each bin of the timeline: busy seconds at their power, and idle power while up and not busy."""
-    columns = record.timeline.columns
-    up_s = columns.get("up_s", record.replicas * np.diff(bin_edges(record)))
-    return columns["joules"] + record.idle_w * (up_s - columns["busy_s"])
+    """Energy of each bin of the timeline, of all pools."""
+    first, *others = (pool_joules(pool, record.ended_at) for pool in record.pools)
+    return sum(others, first)
 
 
 def load(record: ServiceRecord, window: Window) -> Load:
-    """Loads and power over the window, from the timeline.
+    """Loads and power over the window, from the timelines of all pools.
 
     A service that has answered everything before the window ends stops being simulated; it is idle until the end, and
     draws idle power.
     """
-    columns = record.timeline.columns
+    columns, pools = record.timeline.columns, record.pools
     edges_s = bin_edges(record)
     weights, widths = overlap(edges_s, window), np.diff(edges_s)
     after_s = max(0.0, window.end_s - max(window.start_s, record.ended_at))
     seconds = float(weights @ widths) + after_s
-    replica_s = record.replicas * seconds
     joules_of_bin = bin_joules(record)
-    joules = float(weights @ joules_of_bin) + record.idle_w * record.replicas * after_s
+    joules = float(weights @ joules_of_bin) + sum(pool.idle_w * pool.replicas * after_s for pool in pools)
 
     def total(name: str) -> float:
         return float(weights @ columns[name])
@@ -141,11 +146,11 @@ def load(record: ServiceRecord, window: Window) -> Load:
         return float((values[inside] / widths[inside]).max(initial=0.0))
 
     bound_s = [total(f"bound_{name}_s") for name in BOUND_NAMES]
-    kv_blocks = record.replicas * record.kv_blocks
+    kv_blocks = sum(pool.replicas * pool.kv_blocks for pool in pools)
     return Load(
-        utilisation=share_of(total("busy_s"), replica_s),
-        mfu=share_of(total("flops"), replica_s * record.peak_flops),
-        mbu=share_of(total("bytes"), replica_s * record.peak_bandwidth),
+        utilisation=share_of(total("busy_s"), record.replicas * seconds),
+        mfu=share_of(total("flops"), sum(pool.replicas * seconds * pool.peak_flops for pool in pools)),
+        mbu=share_of(total("bytes"), sum(pool.replicas * seconds * pool.peak_bandwidth for pool in pools)),
         running_mean=share_of(total("sequence_s"), seconds),
         kv_use_mean=share_of(total("kv_block_s"), seconds * kv_blocks),
         kv_use_peak=share_of(highest(columns["kv_block_s"]), kv_blocks),

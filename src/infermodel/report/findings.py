@@ -64,7 +64,9 @@ class Findings:
     def styles(self) -> Mapping[str, Style]:
         """Look of each service."""
         names = [each.summary.service for each in self.services]
-        return dict(zip(names, styles([each.service.system.device.name for each in self.services]), strict=True))
+        return dict(
+            zip(names, styles([each.service.decode_pool.system.device.name for each in self.services]), strict=True)
+        )
 
     @cached_property
     def headlines(self) -> tuple[Headline, ...]:

@@ -20,7 +20,7 @@ ALWAYS = (
 def not_modelled(findings: Findings) -> tuple[str, ...]:
     """What this run leaves out, most general first."""
     services = [each.service for each in findings.services]
-    families = {each.system.device.family for each in services}
+    families = {pool.system.device.family for each in services for pool in each.pools}
     more = []
     if any(
         isinstance(layer.feed_forward, ExpertFeedForward)
@@ -28,7 +28,7 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
         for layer, _ in each.architecture.distinct_layers
     ):
         more.append("uneven use of experts: every token chooses its experts evenly and independently")
-    if any(each.speculation is not None for each in services):
+    if any(each.decode_pool.speculation is not None for each in services):
         more.append(
             "how often drafts are right, which depends on the text: every draft has the share that the scenario says"
         )

@@ -82,8 +82,10 @@ def content(findings: Findings) -> dict[str, Any]:
         "capacities": findings.capacities,
         "services": findings.services,
         "rests_on": {
-            service.name: rests_on(service.system.device, service.engine)
-            for service in (each.service for each in findings.services)
+            each.service.name: "; ".join(
+                dict.fromkeys(rests_on(pool.system.device, pool.engine) for pool in each.service.pools)
+            )
+            for each in findings.services
         },
         "styles": findings.styles,
         "total": total([each.summary for each in findings.services]),
@@ -91,7 +93,7 @@ def content(findings: Findings) -> dict[str, Any]:
         "bounds": [(each, bound_shares(each)) for each in findings.services],
         "bound_colours": BOUNDS,
         "speeds": [(each, speeds(findings, each)) for each in findings.services],
-        "has_stages": any(each.service.system.device.family != "gpu" for each in findings.services),
+        "has_stages": any(each.service.decode_pool.system.device.family != "gpu" for each in findings.services),
         "latencies": LATENCIES,
         "verdicts": findings.verdicts,
         "rare_tables": rare_tables(findings),
@@ -134,13 +136,13 @@ def bound_shares(each: ServiceResult) -> list[tuple[str, float]]:
 
 def speeds(findings: Findings, each: ServiceResult) -> Speeds:
     """Readings of a service's decode speed at the run's mean context."""
-    service, summary, model = each.service, each.summary, each.service.step_model
+    pool, summary, model = each.service.decode_pool, each.summary, each.service.decode_pool.step_model
     context = 1
     if isfinite(summary.prompt_tokens_mean) and isfinite(summary.output_tokens_mean):
         context = max(1, round(summary.prompt_tokens_mean + summary.output_tokens_mean / 2))
-    precision = service.deployment.precision
-    bounds = decode_bounds(service.architecture, service.system, service.devices_per_replica, precision, context)
-    drafts = service.speculation
+    precision, devices = pool.deployment.precision, pool.devices_per_replica
+    bounds = decode_bounds(each.service.architecture, pool.system, devices, precision, context)
+    drafts = pool.speculation
     yields = drafts.tokens_per_round if drafts is not None and drafts.sampled else 1.0  # else a step is a mean token
     capacity = findings.capacities.get(summary.service)
     at_capacity = None if capacity is None or capacity.summary is None else capacity.summary.output_speed_p50_tok_s

@@ -250,7 +250,7 @@ def placement_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a wafer of each service whose model is cut over wafers."""
     names = [each.name for each in columns(PlacementRow) if each.name not in ("service", "wafer")]
     for each in findings.services:
-        placement = getattr(each.service.step_model, "placement", None)
+        placement = getattr(each.service.decode_pool.step_model, "placement", None)
         if isinstance(placement, Placement):
             for number, load in enumerate(placement.wafers):
                 figures = {name: getattr(load, name) for name in names}

@@ -78,7 +78,7 @@ def holds(findings: Findings, each: ServiceResult) -> str:
     if capacity.summary is None:
         return f"{name}: no load keeps the objectives. {capacity.note}".strip()
     summary, economics = capacity.summary, capacity.economics
-    bought = f"{each.summary.systems} × {each.service.system.title}"
+    bought = " and ".join(f"{pool.systems} × {pool.system.title}" for pool in each.service.pools)
     load = f"{number(capacity.low)} users at a time" if capacity.unit == "users" else ""
     words = (
         f"{name} ({bought}) holds {load + ', ' if load else ''}{number(summary.rpm)} requests a minute: "

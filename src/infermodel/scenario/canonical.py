@@ -34,11 +34,11 @@ def canonical_tree(scenario: Scenario, services: Sequence[ResolvedService], fold
         if (folder / block[key]).exists():
             block[key] = (folder / block[key]).as_posix()
     for block, asked, resolved in zip(content["services"], scenario.services, services, strict=True):
-        deployment, limits = resolved.deployment, resolved.limits
-        block["engine"] = resolved.engine.name
-        block["fleet"]["replicas"] = resolved.replicas
-        if resolved.system.device.family != "gpu":
-            block["fleet"]["devices_per_replica"] = resolved.devices_per_replica
+        deployment, limits = resolved.pool.deployment, resolved.pool.limits
+        block["engine"] = resolved.pool.engine.name
+        block["fleet"]["replicas"] = resolved.pool.replicas
+        if resolved.pool.system.device.family != "gpu":
+            block["fleet"]["devices_per_replica"] = resolved.pool.devices_per_replica
         precision = deployment.precision
         block["precision"] = {key: getattr(precision, key) for key in ("weights", "kv_cache", "compute")}
         block["limits"] = {key: getattr(limits, key) for key in ("max_sequences", "max_batched_tokens", "max_context")}
@@ -55,11 +55,11 @@ def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> s
     behind = [
         {
             "architecture": plain(service.architecture),
-            "system": plain(service.system),
-            "engine": plain(service.engine),
+            "system": plain(service.pool.system),
+            "engine": plain(service.pool.engine),
             "prices": plain(service.prices),
             "traffic": plain(service.traffic),
-            "draft": plain(service.speculation.draft) if service.speculation else None,
+            "draft": plain(service.pool.speculation.draft) if service.pool.speculation else None,
         }
         for service in services
     ]

@@ -39,7 +39,7 @@ from infermodel.scenario.resolve_traffic import (
     resolve_traffic,
     with_keys,
 )
-from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
@@ -134,9 +134,33 @@ class _Finder:
     def service(self, i: int, service: Service) -> ResolvedService | None:
         """One service; None where a part of it cannot be had."""
         here: KeyPath = ("services", i)
-        system = self.attempt((*here, "fleet", "system"), lambda: catalog.load_system(service.fleet.system))
         architecture = self.attempt((*here, "model"), lambda: self.architecture(service.model))
         traffic = self.traffic((*here, "traffic") if service.traffic else ("traffic",))
+        pool = self.pool(here, service, architecture, traffic)
+        if architecture is None or pool is None or traffic is None:
+            return None
+        asked = service.traffic or self.scenario.traffic
+        assert asked is not None  # the schema asks for traffic in one of the two places
+        limits = resolve_rate_limits(service.rate_limits) if service.rate_limits else None
+        traffic = self.attempt((*here, "rate_limits"), partial(with_keys, traffic, asked, limits, self.logs))
+        if traffic is None:
+            return None
+        return ResolvedService(
+            name=service.name,
+            architecture=architecture,
+            pools=(pool,),
+            traffic=traffic,
+            own_traffic=service.traffic is not None,
+            objectives=self.scenario.objectives if service.objectives is None else service.objectives,
+            sessions=resolve_sessions(asked, pool.deployment.kv_block_tokens),
+            rate_limits=limits,
+        )
+
+    def pool(
+        self, here: KeyPath, service: Service, architecture: ModelArchitecture | None, traffic: Traffic | None
+    ) -> ResolvedPool | None:
+        """The pool of a service; None where a part of it cannot be had."""
+        system = self.attempt((*here, "fleet", "system"), lambda: catalog.load_system(service.fleet.system))
         if system is None or architecture is None:
             return None
         name = service.engine or default_engine(system)
@@ -153,17 +177,9 @@ class _Finder:
         if placed is None:
             return None
         outages = self.attempt(here, lambda: resolve_outages(service.outages, service.fleet, placed))
-        if traffic is None or prices is None or outages is None:
+        if prices is None or outages is None:
             return None
-        asked = service.traffic or self.scenario.traffic
-        assert asked is not None  # the schema asks for traffic in one of the two places
-        limits = resolve_rate_limits(service.rate_limits) if service.rate_limits else None
-        traffic = self.attempt((*here, "rate_limits"), partial(with_keys, traffic, asked, limits, self.logs))
-        if traffic is None:
-            return None
-        return ResolvedService(
-            name=service.name,
-            architecture=architecture,
+        return ResolvedPool(
             system=system,
             systems=service.fleet.systems,
             replicas=placed.replicas,
@@ -174,17 +190,12 @@ class _Finder:
             limits=placed.limits,
             queue=service.queue,
             router=service.router,
-            traffic=traffic,
-            own_traffic=service.traffic is not None,
-            objectives=self.scenario.objectives if service.objectives is None else service.objectives,
             prices=prices,
             outages=outages,
             step_model=placed.step_model,
             speculation=placed.speculation,
             api_servers=service.front_end.api_servers,
             stream_interval=service.front_end.stream_interval,
-            sessions=resolve_sessions(asked, placed.deployment.kv_block_tokens),
-            rate_limits=limits,
         )
 
     def placed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
+from infermodel.simulation.handover import LinkSpec, Role
 from infermodel.simulation.spec import Limits, Outage
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
@@ -64,26 +65,24 @@ class ResolvedPrices:
 
 
 @dataclass(frozen=True)
-class ResolvedService:
-    """A service ready to be simulated and priced.
+class ResolvedPool:
+    """Alike replicas of a service, ready to be simulated and priced.
 
     Attributes:
         systems: bought.
         replicas: scheduled copies on them.
         devices_per_replica: GPUs, wafers or chips.
         groups: of systems that go down together: all those of one replica where it spans several, else each alone.
+        queue, router: names of `simulation.replica.queues.QUEUES` and `simulation.pool.router.ROUTER_NAMES`.
+        prices: what its systems cost; what tokens are sold for is the same in every pool of a service.
         outages: of groups, in order of time, none overlapping another of its group.
-        rate_limits: what each key may send; None: no keys.
         speculation: how tokens are drafted; None: one at a time.
-        sessions: questions whose calls are the requests; `traffic` then only says when they come. None: no questions.
         api_servers: processes of a server before its replicas; None: as the engine starts them.
         stream_interval: tokens of an answer that these stream together.
-        own_traffic: whether it has traffic of its own; services without receive the same requests.
-        queue, router: keys of `simulation.batching.QUEUES` and names of `simulation.router.ROUTER_NAMES`.
+        role: what it does with a request.
+        name: what reports call it; empty where a service has one only.
     """
 
-    name: str
-    architecture: ModelArchitecture
     system: System
     systems: int
     replicas: int
@@ -94,17 +93,72 @@ class ResolvedService:
     limits: Limits
     queue: str
     router: str
-    traffic: Traffic
-    own_traffic: bool
-    objectives: tuple[Objective, ...]
     prices: ResolvedPrices
     outages: tuple[Outage, ...]
     step_model: StepModel
-    rate_limits: RateLimits | None = None
     speculation: Speculation | None = None
-    sessions: SessionTraffic | None = None
     api_servers: int | None = None
     stream_interval: int = 1
+    role: Role = "both"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ResolvedService:
+    """A service ready to be simulated and priced.
+
+    Attributes:
+        pools: that a request goes through, in order.
+        own_traffic: whether it has traffic of its own; services without receive the same requests.
+        rate_limits: what each key may send; None: no keys.
+        sessions: questions whose calls are the requests; `traffic` then only says when they come. None: no questions.
+        link: between the pools; None: there is one only.
+    """
+
+    name: str
+    architecture: ModelArchitecture
+    pools: tuple[ResolvedPool, ...]
+    traffic: Traffic
+    own_traffic: bool
+    objectives: tuple[Objective, ...]
+    rate_limits: RateLimits | None = None
+    sessions: SessionTraffic | None = None
+    link: LinkSpec | None = None
+
+    @property
+    def pool(self) -> ResolvedPool:
+        """Its only pool.
+
+        Raises:
+            ValueError: it has several.
+        """
+        if len(self.pools) != 1:
+            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
+        return self.pools[0]
+
+    @property
+    def prefill_pool(self) -> ResolvedPool:
+        """That reads prompts; the only one, where it decodes too."""
+        return self.pools[0]
+
+    @property
+    def decode_pool(self) -> ResolvedPool:
+        """That makes tokens after the first; the only one, where it reads prompts too."""
+        return self.pools[-1]
+
+    @property
+    def prices(self) -> ResolvedPrices:
+        """What its tokens are sold for, and at which mix they are quoted."""
+        return self.pools[0].prices
+
+    @property
+    def named_pools(self) -> tuple[tuple[str, ResolvedPool], ...]:
+        """Its pools, each under the service's name, with its own where there are several."""
+        return tuple((f"{self.name}, {pool.name}" if pool.name else self.name, pool) for pool in self.pools)
+
+    def with_pool(self, **changes: Any) -> ResolvedService:
+        """The service with other values of fields of its only pool."""
+        return replace(self, pools=(replace(self.pool, **changes),))
 
     @property
     def finds_prompts(self) -> bool:
@@ -113,7 +167,7 @@ class ResolvedService:
         """
         if isinstance(self.traffic, TraceTraffic) and self.traffic.requests.cached_tokens is not None:
             return True
-        if not self.limits.prefix_caching:
+        if not self.prefill_pool.limits.prefix_caching:
             return False
         if self.sessions is not None:
             return True

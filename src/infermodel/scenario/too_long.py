@@ -36,8 +36,9 @@ def sample(traffic: Traffic, seed: int, most: int | None) -> Tokens:
 
 def bounds(service: ResolvedService) -> tuple[int, int]:
     """The longest request, prompt and answer, that the served context allows, and that a rank's KV memory holds."""
-    drafted = service.speculation.drafted if service.speculation else 0
-    return service.limits.max_context, longest_in_memory(service.step_model.kv_memory, service.limits, drafted)
+    pool = service.decode_pool
+    drafted = pool.speculation.drafted if pool.speculation else 0
+    return pool.limits.max_context, longest_in_memory(pool.step_model.kv_memory, pool.limits, drafted)
 
 
 def reasons(service: ResolvedService, totals: Tokens) -> list[tuple[int, str]]:

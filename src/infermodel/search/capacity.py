@@ -294,7 +294,7 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         notes.append(f"of calls, {calls:.4g} a question: {60 * search.low / calls:.4g} questions a minute")
     if steady(service.traffic) is not service.traffic:
         notes.append("of steady arrivals: the shape of the day is left out")
-    if service.outages:
+    if any(pool.outages for pool in service.pools):
         notes.append("with every system up: outages are left out")
     if service.rate_limits is not None:
         notes.append("whatever keys may send: rate limits are left out")

@@ -18,6 +18,7 @@ from infermodel.experiment.result import Capacity, CapacityPoint
 from infermodel.files import keep, kept
 from infermodel.metrics.confidence import Interval
 from infermodel.metrics.objectives import Objective, Verdict
+from infermodel.metrics.pools import PoolSummary
 from infermodel.metrics.schema import row
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -87,7 +88,8 @@ def stored_point(point: CapacityPoint) -> dict[str, Any]:
     plain = {name: getattr(point, name) for name in ("load", "sustained", "reason", "replications")}
     verdicts = [asdict(each) for each in point.summary.verdicts]
     intervals = {name: asdict(each) for name, each in point.summary.intervals.items()}
-    return plain | {"summary": row(point.summary), "verdicts": verdicts, "intervals": intervals}
+    pools = [asdict(each) for each in point.summary.pools]
+    return plain | {"summary": row(point.summary), "verdicts": verdicts, "intervals": intervals, "pools": pools}
 
 
 def restored(scenario: ResolvedScenario, plain: dict[str, Any]) -> Capacity:
@@ -106,6 +108,7 @@ def restored_point(service: ResolvedService, plain: dict[str, Any]) -> CapacityP
     """The load that `stored_point` wrote down."""
     verdicts = tuple(Verdict(**each | {"objective": Objective(**each["objective"])}) for each in plain["verdicts"])
     intervals = {name: Interval(**each) for name, each in plain["intervals"].items()}
-    summary = replace(Summary(**plain["summary"]), verdicts=verdicts, intervals=intervals)
+    pools = tuple(PoolSummary(**each) for each in plain["pools"])
+    summary = replace(Summary(**plain["summary"]), verdicts=verdicts, intervals=intervals, pools=pools)
     rest = {name: plain[name] for name in ("load", "sustained", "reason", "replications")}
     return CapacityPoint(**rest, summary=summary, economics=economics(service, summary))

@@ -91,7 +91,9 @@ def drawn(scenario: ResolvedScenario, replication: int) -> Demand | None:
         return demand_of(service, requests, np.ones(len(at), dtype=bool), len(at), inf)
     if ends or len(at) == 0:
         return None
-    ingress_s = service.engine.ingress_s + service.engine.tokenise_s * int(requests.prompt_tokens.max())
+    ingress_s = service.prefill_pool.engine.ingress_s + service.prefill_pool.engine.tokenise_s * int(
+        requests.prompt_tokens.max()
+    )
     start_s, end_s = scenario.warm_up_s or 0.0, float(at[-1]) if scenario.duration_s is None else scenario.duration_s
     ends_s = LONGEST_RUN * (max(end_s, float(at[-1])) + ingress_s)
     bin_s = max(FIRST_BIN_S, 2 * ends_s / MOST_BINS)
@@ -141,7 +143,7 @@ def demand_of(
     """The measured requests that the service accepts; what is too long for it is rejected, and costs nothing."""
     prompt = requests.prompt_tokens.astype(np.float64)
     output = requests.output_tokens.astype(np.float64)
-    room = min(service.limits.max_context, service.step_model.kv_memory.fits_alone)
+    room = min(min(pool.limits.max_context, pool.step_model.kv_memory.fits_alone) for pool in service.pools)
     kept = inside & (prompt + output <= room)
     alone = np.full(len(prompt), not service.finds_prompts) | (requests.prompt_id < 0)
     computed = np.where(alone, prompt, 1.0)  # of a prompt that is in the cache whole, the last token

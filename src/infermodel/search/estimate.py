@@ -11,13 +11,20 @@ from infermodel.workload.typical_calls import typical_calls
 
 def rate_guess(service: ResolvedService) -> float:
     """Requests/s that the fleet could finish at mean lengths, every replica always at the largest batch that limits,
-    memory and the objectives on TPOT and speed allow.
+    memory and the objectives on TPOT and speed allow; and no more than it can read prompts of, one by one, where it has
+    a pool for them.
     """
     sequences = largest_batch(service)
     limit_s = tpot_limit_s(service)
     while sequences > 1 and tpot_s(service, sequences) > limit_s:
         sequences = max(1, int(sequences / 1.05))
-    return service.replicas * replica_rate(service, sequences)
+    rate = service.decode_pool.replicas * replica_rate(service, sequences)
+    return rate if reads_beside_decoding(service) else min(rate, service.prefill_pool.replicas / prefill_s(service))
+
+
+def reads_beside_decoding(service: ResolvedService) -> bool:
+    """Whether the replicas that decode read prompts too."""
+    return len(service.pools) == 1
 
 
 def tpot_limit_s(service: ResolvedService) -> float:
@@ -30,16 +37,17 @@ def tpot_limit_s(service: ResolvedService) -> float:
 def largest_batch(service: ResolvedService) -> int:
     """Sequences of a replica that limits and KV memory allow at mean lengths."""
     prompt, output = mean_lengths(service)
-    memory = service.step_model.kv_memory
-    return max(1, min(service.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))))
+    pool, memory = service.decode_pool, service.decode_pool.step_model.kv_memory
+    return max(1, min(pool.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))))
 
 
 def tpot_s(service: ResolvedService, sequences: int) -> float:
     """Time per output token of a replica that always holds this batch: its decode step, and its share of the prompts
-    that replace what finishes, `n prefill / output`.
+    that replace what finishes, `n prefill / output`, where it reads them too.
     """
     _, output = mean_lengths(service)
-    return decode_s(service, sequences) + sequences * prefill_s(service) / output
+    reading_s = sequences * prefill_s(service) / output if reads_beside_decoding(service) else 0.0
+    return decode_s(service, sequences) + reading_s
 
 
 def replica_rate(service: ResolvedService, sequences: int) -> float:
@@ -51,13 +59,13 @@ def replica_rate(service: ResolvedService, sequences: int) -> float:
 def in_flight(service: ResolvedService, load: float) -> float:
     """Requests of the whole fleet in decode at an arrival rate: the smallest batch that keeps up with it."""
     low, high = 1, largest_batch(service)
-    each = load / service.replicas
+    each = load / service.decode_pool.replicas
     if replica_rate(service, high) < each:
-        return float(service.replicas * high)
+        return float(service.decode_pool.replicas * high)
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if replica_rate(service, middle) >= each else (middle + 1, high)
-    return float(service.replicas * low)
+    return float(service.decode_pool.replicas * low)
 
 
 def zero_load_e2e_s(service: ResolvedService) -> float:
@@ -69,13 +77,14 @@ def decode_s(service: ResolvedService, sequences: int) -> float:
     """Seconds of a decode step of so many sequences, each half way through a mean output."""
     prompt, output = mean_lengths(service)
     context = int(prompt + output / 2)
-    return service.step_model.step(Batch.alike(service.step_model.windows, sequences, context)).latency_s
+    model = service.decode_pool.step_model
+    return model.step(Batch.alike(model.windows, sequences, context)).latency_s
 
 
 def prefill_s(service: ResolvedService) -> float:
     """Seconds of the step that computes a mean prompt alone; of a question's calls, what the cache does not hold."""
-    model, prompt, cached = service.step_model, max(1, round(mean_lengths(service)[0])), 0
-    if service.sessions is not None and service.limits.prefix_caching:
+    model, prompt, cached = service.prefill_pool.step_model, max(1, round(mean_lengths(service)[0])), 0
+    if service.sessions is not None and service.prefill_pool.limits.prefix_caching:
         cached = prompt - min(prompt, max(1, round(typical_calls(service.sessions).new_tokens)))
     return model.step(Batch.alike(model.windows, 0, 0, (Chunk(prompt - cached, cached),), 1)).latency_s
 

@@ -186,7 +186,7 @@ def bounded(plan: Plan, layout: Layout) -> Layout:
     beyond = out_of_reach(service, facts, demands)
     if beyond:
         return replace(layout, pruned=f"pruned: {beyond}")
-    devices, each = service.devices_per_replica, service.system.devices
+    devices, each = service.pool.devices_per_replica, service.pool.system.devices
     step = -(-devices // each)
     held = 1 if step > 1 else each // devices
     layout = replace(layout, step=step, replicas_per_step=held)
@@ -194,7 +194,7 @@ def bounded(plan: Plan, layout: Layout) -> Layout:
     if layout.fewest > plan.most_systems:
         return replace(layout, pruned=f"pruned: takes at least {layout.fewest} systems")
     least = fleet_of(plan, layout, layout.fewest).services[0]
-    idle_w = least.replicas * least.step_model.idle_w
+    idle_w = [pool.replicas * pool.step_model.idle_w for pool in least.pools]
     return replace(layout, least_usd_per_h=ROUNDING * hourly_cost(least, idle_w).total.mid)
 
 
@@ -250,23 +250,23 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
     """What a fleet that meets the objectives costs and does."""
     service = fleet_of(plan, layout, systems).services[0]
     summary = combine(summaries)
-    hourly = hourly_cost(service, summary.power_mean_w).total
+    hourly = hourly_cost(service, summary.pool_power_w).total
     purchase = service.prices.purchase_usd
-    free = replace(service, prices=replace(service.prices, purchase_usd=NOTHING))
-    without_usd = hourly_cost(free, summary.power_mean_w).total.mid
+    free = service.with_pool(prices=replace(service.prices, purchase_usd=NOTHING))
+    without_usd = hourly_cost(free, summary.pool_power_w).total.mid
     return Option(
         layout=layout,
         systems=systems,
         bought=systems + plan.spares,
-        replicas=service.replicas,
+        replicas=service.pool.replicas,
         simulated=simulated,
         hourly=hourly,
         per_mtok=blended_usd_per_mtok(hourly, summary.tpm),
         purchase_usd=purchase.mid if purchase else nan,
         of_purchase_usd_per_h=hourly.mid - without_usd if purchase else nan,
         utilisation=summary.utilisation,
-        power_w=fleet_power_w(service, summary.power_mean_w),
-        racks=service.systems * service.system.rack_units / RACK_UNITS,
+        power_w=fleet_power_w(service, summary.pool_power_w),
+        racks=service.pool.systems * service.pool.system.rack_units / RACK_UNITS,
         speed_tok_s=summary.output_speed_p50_tok_s,
         ttft_p99_s=summary.ttft_p99_s,
         half_widths=half_widths(service, summaries),
@@ -277,12 +277,12 @@ def half_widths(service: ResolvedService, summaries: Sequence[Summary]) -> dict[
     """Of 95 % intervals over the replications, at the middle of each price; none for a single one."""
     if len(summaries) < 2:
         return {}
-    hourly = [hourly_cost(service, each.power_mean_w).total for each in summaries]
+    hourly = [hourly_cost(service, each.pool_power_w).total for each in summaries]
     samples = {
         "usd_per_h": [each.mid for each in hourly],
         "usd_per_mtok": [blended_usd_per_mtok(usd, each.tpm).mid for usd, each in zip(hourly, summaries, strict=True)],
         "utilisation": [each.utilisation for each in summaries],
-        "power_w": [fleet_power_w(service, each.power_mean_w) for each in summaries],
+        "power_w": [fleet_power_w(service, each.pool_power_w) for each in summaries],
         "speed_tok_s": [each.output_speed_p50_tok_s for each in summaries],
         "ttft_p99_s": [each.ttft_p99_s for each in summaries],
     }

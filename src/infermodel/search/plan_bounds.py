@@ -76,13 +76,15 @@ class Known(NamedTuple):
 
 
 def known(service: ResolvedService) -> tuple[Known, ...]:
-    """What is known of the service's steps; nothing with drafts."""
-    return tuple(facts_of(service, law) for law in service.step_model.least_laws())
+    """What is known of the service's steps; nothing with drafts, or where one pool reads prompts for another."""
+    if len(service.pools) > 1:
+        return ()
+    return tuple(facts_of(service, law) for law in service.pool.step_model.least_laws())
 
 
 def facts_of(service: ResolvedService, law: LeastStep) -> Known:
     """The cells of a law, and charges that no step of any of them falls below."""
-    limits, memory = service.limits, service.step_model.kv_memory
+    limits, memory = service.pool.limits, service.pool.step_model.kv_memory
     seats, budget = limits.max_sequences * memory.ranks, limits.max_batched_tokens * memory.ranks
     at_once = memory.in_whole + seats  # contexts of running requests lie in memory
     cells = [
@@ -252,7 +254,7 @@ def out_of_reach(service: ResolvedService, facts: Sequence[Known], demands: Sequ
 
 def alone(service: ResolvedService, facts: Sequence[Known], demand: Demand) -> dict[str, Column]:
     """TTFT, TPOT and E2E of each request, at least."""
-    edges_s = service.engine.ingress_s + service.engine.egress_s
+    edges_s = service.pool.engine.ingress_s + service.pool.engine.egress_s
     first = np.max([_alone_s(law, demand.prompt) for law, *_ in facts], axis=0)
     token = np.max([_alone_s(law, demand.prompt + 1) for law, *_ in facts], axis=0)
     prompt = np.max([work_s(Charge(each.law, 0.0, each.prompt_s), demand) for each in facts], axis=0)

@@ -137,7 +137,7 @@ def trust_of(planned: Planned) -> dict[str, str]:
         title = each.layout.candidate.title
         if title not in found and each.layout.step and each.layout.replicas_per_step:
             service = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
-            found[title] = rests_on(service.system.device, service.engine)
+            found[title] = "; ".join(dict.fromkeys(rests_on(pool.system.device, pool.engine) for pool in service.pools))
     return found
 
 

@@ -197,10 +197,10 @@ def at_capacity(service: ResolvedService, found: Capacity) -> dict[str, float]:
     """Measures of a bracket."""
     minute = 60.0 if found.unit == "requests/s" else 1.0
     measured = {"capacity_low": found.low * minute, "capacity_high": found.high * minute}
-    measured["kv_tokens"] = service.replicas * service.step_model.kv_memory.tokens
+    measured["kv_tokens"] = sum(pool.replicas * pool.step_model.kv_memory.tokens for pool in service.pools)
     if found.summary is not None and found.economics is not None:
         measured |= {name: getattr(found.summary, name) for name in AT_CAPACITY if hasattr(found.summary, name)}
-        measured["power_w"] = fleet_power_w(service, found.summary.power_mean_w)
+        measured["power_w"] = fleet_power_w(service, found.summary.pool_power_w)
         measured |= money(found.economics)
     return {name: float(measured.get(name, nan)) for name in AT_CAPACITY}
 

@@ -160,15 +160,20 @@ def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, r
     if sessions is not None and isinstance(loaded, OpenTraffic):
         calls = typical_calls(sessions).calls
         sessions = replace(sessions, arrivals=loaded.arrivals.at_rate(load / calls))
-    alone = replace(service, traffic=loaded, sessions=sessions, outages=(), rate_limits=None)
+    alone = replace(without_outages(service), traffic=loaded, sessions=sessions, rate_limits=None)
     return replace(scenario, services=(alone,), duration_s=None, requests=cold + requests, warm_up_s=filling_s)
+
+
+def without_outages(service: ResolvedService) -> ResolvedService:
+    """The service with every system up."""
+    return replace(service, pools=tuple(replace(pool, outages=()) for pool in service.pools))
 
 
 def users_at_load(scenario: ResolvedScenario, service: ResolvedService, cold: int, requests: int) -> ResolvedScenario:
     """The same of a closed loop, whose users set the pace: what is cut is counted in requests, and the warm-up that the
     scenario asks for comes on top of what is measured.
     """
-    alone = replace(service, outages=(), rate_limits=None)
+    alone = replace(without_outages(service), rate_limits=None)
     asked_s, traffic, more = scenario.warm_up_s or 0.0, service.traffic, 0
     if asked_s and isinstance(traffic, ClosedTraffic):
         more = min(MOST_REQUESTS, ceil(asked_s * traffic.users / cycle_s(spec_of(alone), traffic)))
@@ -191,9 +196,9 @@ def to_fill_caches(service: ResolvedService) -> int:
     traffic = service.traffic
     if not service.finds_prompts or isinstance(traffic, TraceTraffic) or traffic.prefix is None:
         return 0
-    memory = service.step_model.kv_memory
+    pool, memory = service.prefill_pool, service.prefill_pool.step_model.kv_memory
     room = ceil(memory.of_rank.sequences(traffic.mean_prompt_tokens))
-    return min(MOST_REQUESTS // 2, 4 * service.replicas * memory.ranks * min(traffic.prefix.distinct_prompts, room))
+    return min(MOST_REQUESTS // 2, 4 * pool.replicas * memory.ranks * min(traffic.prefix.distinct_prompts, room))
 
 
 def steady(traffic: Traffic) -> Traffic:
@@ -209,7 +214,7 @@ def lines_for_memory(summary: Summary, service: ResolvedService) -> bool:
 
     Pipelines of layers have not been looked at: nothing says how long windows must be there.
     """
-    if isinstance(service.traffic, ClosedTraffic) or not isinstance(service.system.device, GpuDevice):
+    if isinstance(service.traffic, ClosedTraffic) or not isinstance(service.decode_pool.system.device, GpuDevice):
         return False
     if summary.short_of_blocks_share <= SHORT_OF_MEMORY:
         return False

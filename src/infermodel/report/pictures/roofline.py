@@ -11,11 +11,14 @@ from matplotlib.lines import Line2D
 
 from infermodel.cost.step import Batch, Chunk, StepCost, StepModel
 from infermodel.experiment.result import ServiceResult
+from infermodel.metrics.summary import Summary
 from infermodel.report.drawing import legend_below, log_axis, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.human import shortened, si
 from infermodel.report.labels import place
 from infermodel.report.palette import GREY, device_colour
+from infermodel.scenario.resolved import ResolvedPool
+from infermodel.tables import PoolRecord
 
 PROMPT_TOKENS = 2048
 
@@ -53,7 +56,9 @@ def operating_points(findings: Findings) -> Figure | None:
     )
     everything = [point for found in shown.values() for point in found]
     roofs = {
-        (each.service.system.device.name, *roof(each)): each.service.system.device.title for each in findings.services
+        (pool.system.device.name, *roof(pool, record)): pool.system.device.title
+        for each in findings.services
+        for pool, record in zip(each.service.pools, each.record.pools, strict=True)
     }
     ridges = [peak / bandwidth for _, peak, bandwidth in roofs]
     low_x = min(*ridges, *(point.intensity for point in everything))
@@ -99,23 +104,37 @@ def operating_points(findings: Findings) -> Figure | None:
     return figure
 
 
-def roof(each: ServiceResult) -> tuple[float, float]:
-    """Peak FLOP/s and bytes/s of one device of a service."""
-    devices = max(each.record.peak_bandwidth / each.service.system.device.memory_bandwidth, 1e-12)
-    return each.record.peak_flops / devices, each.record.peak_bandwidth / devices
+def devices_of(pool: ResolvedPool, record: PoolRecord) -> float:
+    """Devices of a replica, by their bandwidth."""
+    return max(record.peak_bandwidth / pool.system.device.memory_bandwidth, 1e-12)
+
+
+def roof(pool: ResolvedPool, record: PoolRecord) -> tuple[float, float]:
+    """Peak FLOP/s and bytes/s of one device of a pool."""
+    devices = devices_of(pool, record)
+    return record.peak_flops / devices, record.peak_bandwidth / devices
 
 
 def points(each: ServiceResult) -> list[OperatingPoint]:
-    """Where a service's work lies: the run's mean, one decoding sequence at the run's mean context, one prompt."""
-    devices = max(each.record.peak_bandwidth / each.service.system.device.memory_bandwidth, 1e-12)
-    columns, model, summary = each.record.timeline.columns, each.service.step_model, each.summary
+    """Where the work of a service's pools lies."""
+    pools = zip(each.service.pools, each.record.pools, strict=True)
+    return [point for pool, record in pools for point in points_of(pool, record, each.summary)]
+
+
+def points_of(pool: ResolvedPool, record: PoolRecord, summary: Summary) -> list[OperatingPoint]:
+    """Where a pool's work lies: the run's mean; one decoding sequence at the run's mean context, if it decodes; one
+    prompt, if it reads any.
+    """
+    devices, columns, model = devices_of(pool, record), record.timeline.columns, pool.step_model
     prompt = max(1, round(summary.prompt_tokens_mean)) if isfinite(summary.prompt_tokens_mean) else PROMPT_TOKENS
     flops, moved, busy = (float(columns[name].sum()) for name in ("flops", "bytes", "busy_s"))
-    decode, reading = alone(model, prompt), model.step(Batch.alike(model.windows, 0, 0, (Chunk(prompt, 0),), 1))
     candidates = [("run", flops, moved, busy)]
-    candidates += [
-        (kind, step.flops, step.bytes, step.latency_s) for kind, step in (("decode", decode), ("prompt", reading))
-    ]
+    for kind, step, no_part in (
+        ("decode", alone(model, prompt), "prefill"),
+        ("prompt", model.step(Batch.alike(model.windows, 0, 0, (Chunk(prompt, 0),), 1)), "decode"),
+    ):
+        if pool.role != no_part:
+            candidates.append((kind, step.flops, step.bytes, step.latency_s))
     return [
         OperatingPoint(kind, done / read, done / seconds / devices)
         for kind, done, read, seconds in candidates

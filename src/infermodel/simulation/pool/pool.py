@@ -216,4 +216,6 @@ class Pool:
             front_end_stretch_s=0.0 if servers is None else servers.stretch_s,
             front_end_busy_s=0.0 if servers is None else servers.busy_s,
             front_end_processes=0 if servers is None else servers.processes,
+            name=self._spec.name,
+            role=self._spec.role,
         )
