@@ -25,7 +25,7 @@ NAMES = {
         --speculative-algorithm --speculative-draft-model-path --speculative-num-steps
         --speculative-eagle-topk --speculative-num-draft-tokens --nnodes --node-rank
         --dist-init-addr --enable-mixed-chunk --scheduler-recv-interval --cuda-graph-backend-decode
-        --cuda-graph-backend-prefill --disable-decode-cuda-graph --disable-prefill-cuda-graph""",
+        --cuda-graph-backend-prefill""",
     "tensorrt-llm": """--host --port --tp_size --pp_size --ep_size --max_batch_size --max_num_tokens --max_seq_len
         --kv_cache_free_gpu_memory_fraction --enable_chunked_prefill --gpus_per_node
         --extra_llm_api_options""",

@@ -86,8 +86,8 @@ def test_bands_hold_the_answer_and_narrow_to_it_without_uncertainty(scenario) ->
     assert tpot.high < 1.3 * tpot.value
     sure = []
     for service in scenario.services:
-        device = replace(service.system.device, provenance={})
-        system = replace(service.system, device=device, provenance={})
+        device = replace(service.pool.system.device, provenance={})
+        system = replace(service.pool.system, device=device, provenance={})
         sure.append(service.with_pool(system=system, engine=replace(service.pool.engine, provenance={})))
     for band in bands(replace(scenario, services=tuple(sure)), draws=3):
         assert band.low == pytest.approx(band.value, nan_ok=True)

@@ -156,7 +156,7 @@ def test_overrides_reach_services_by_index_and_by_name() -> None:
     changes = ["services.0.fleet.systems=4", "services.H100 v1.0.limits.max_sequences=64", "seed=7", "seed=8"]
     scenario = validate(override(parse(SOUND), changes))
     assert scenario.services[0].fleet.systems == 4
-    assert scenario.services[1].pool.limits.max_sequences == 64
+    assert scenario.services[1].limits.max_sequences == 64
     assert scenario.seed == 8
 
 
