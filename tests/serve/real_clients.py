@@ -23,6 +23,10 @@ PreTrainedTokenizerFast(tokenizer_object=bytes_alone).save_pretrained(sys.argv[1
 """Writes a tokenizer whose tokens are bytes: no network, and the server counts prompts as the client does."""
 
 
+FEW_PROCESSES = {**os.environ, "GUIDELLM__MAX_WORKER_PROCESSES": "1"}
+"""The server and its client share two cores; guidellm else starts ten processes on them."""
+
+
 @dataclass(frozen=True)
 class Reported:
     """Medians, seconds, and how many requests came back."""
@@ -49,13 +53,16 @@ def read_aiperf(out: Path) -> Reported:
 
 
 def guidellm(url: str, model: str, tokenizer: Path, replay: Path, out: Path) -> list[str]:
-    """Draws its own arrivals, and prompts and answers as long as the replay's first."""
+    """Draws its own arrivals, and prompts and answers as long as the replay's first. Else 4,096 prompts are drawn ahead,
+    on a core of their own while it measures.
+    """
     first = json.loads(replay.read_text().splitlines()[0])
     lengths = f"prompt_tokens={first['input_length']},output_tokens={first['output_length']}"
     return [
         *(str(ENVIRONMENT / "bin" / "guidellm"), "run", "--profile", "kind=poisson,rate=5"),
         *("--backend", f"kind=openai_http,target={url},model={model},request_format=/v1/completions"),
         *("--constraint", "kind=max_requests,count=200", "--tokenizer", f"kind=huggingface_auto,model={tokenizer}"),
+        *("--data-loader", "kind=pytorch,prefetch_factor=16"),
         *("--data", f"kind=synthetic_text,{lengths}", "--output", f"kind=json,path={out / 'guidellm.json'}"),
         "--disable-progress",
     ]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.serve.real_clients import CLIENTS, ENVIRONMENT, TOKENIZER, Reported
+from tests.serve.real_clients import CLIENTS, ENVIRONMENT, FEW_PROCESSES, TOKENIZER, Reported
 from tests.serve.standing_in import MODEL, ONE_GPU, as_run, scenario, standing
 
 from infermodel.formats import mooncake
 from infermodel.serve.lag import Lag
+from infermodel.serve.loop import precise_loop
 from infermodel.tables import RequestTable
 
 pytestmark = [
@@ -46,12 +47,14 @@ def test_a_client_reports_what_a_run_says(tmp_path: Path, name: str, again: int)
     async def work() -> tuple[RequestTable, Lag]:
         async with standing(scenario(tmp_path), bytes_per_token=1.0) as up:
             words = command(up.url, MODEL, tokenizer, replay, tmp_path)
-            client = await asyncio.create_subprocess_exec(*words, cwd=tmp_path, stdout=asyncio.subprocess.DEVNULL)
+            quiet = asyncio.subprocess.DEVNULL
+            client = await asyncio.create_subprocess_exec(*words, cwd=tmp_path, stdout=quiet, env=FEW_PROCESSES)
             assert await client.wait() == 0
             log = up.fleet.service.log
             return log.table(len(log)), up.fleet.lag
 
-    served, lag = asyncio.run(work())
+    with asyncio.Runner(loop_factory=precise_loop) as runner:
+        served, lag = runner.run(work())
     reported: Reported = read(tmp_path)
     assert reported.answered == REQUESTS
     columns = (served.arrived_at, served.prompt_tokens, served.output_tokens)

@@ -61,6 +61,7 @@ def serve(
         raise click.UsageError(f"needs {missing.name}: install infermodel[serve]") from None
     from infermodel.serve.fleet import Fleet
     from infermodel.serve.keys import Keys
+    from infermodel.serve.loop import precise_loop
     from infermodel.simulation.streams import named_streams
 
     seed = resolved.seed if seed is None else seed
@@ -89,7 +90,8 @@ def serve(
         told.end()
 
     try:
-        left = asyncio.run(until_interrupted(server, fleet, host, port, grace, ready))
+        with asyncio.Runner(loop_factory=precise_loop) as runner:
+            left = runner.run(until_interrupted(server, fleet, host, port, grace, ready))
     except OSError as error:
         raise click.UsageError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
     lag = fleet.lag

@@ -122,13 +122,15 @@ class Api:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """A chat."""
-        return await self._answer(request, read_chat(read_body(await request.read())), chat=True)
+        return await self._answer(request, read_chat, chat=True)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """A completion."""
-        return await self._answer(request, read_completion(read_body(await request.read())), chat=False)
+        return await self._answer(request, read_completion, chat=False)
 
-    async def _answer(self, request: web.Request, asked: Asked, *, chat: bool) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, read: Callable[[Any], Asked], *, chat: bool) -> web.StreamResponse:
+        arrived_at = self._fleet.now()  # its head; the body may be a moment on its way, which is the model's ingress
+        asked = read(read_body(await request.read()))
         if self.closing:
             raise Refused(503, "This server is stopping.", kind="server_error", code="unavailable")
         key = self._keys.number(request.headers.get("Authorization", ""))
@@ -139,7 +141,7 @@ class Api:
         blocks: tuple[int, ...] = ()
         if self._served.caches:
             blocks = asked.blocks(self._served.bytes_per_token, self._fleet.block_tokens)
-        answer = self._fleet.send(prompt, output, key=key, blocks=blocks)
+        answer = self._fleet.send(prompt, output, arrived_at, key=key, blocks=blocks)
         self.metrics.reasons[answer.number] = reason
         self._number += 1
         told = Told(f"{'chatcmpl' if chat else 'cmpl'}-{self._number}", asked, answer, reason, int(time.time()), chat)
@@ -152,13 +154,15 @@ class Api:
         return await self._stream(request, told)
 
     async def _stream(self, request: web.Request, told: Told) -> web.StreamResponse:
-        """The answer in pieces, a token each, whenever the fleet has given one."""
+        """The answer in pieces, a token each, whenever the fleet has given one; its head goes out at once, as an
+        engine's does.
+        """
         answer, sent = told.answer, 0
-        await answer.came.wait()
         headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
         response = web.StreamResponse(headers={**headers, LAG: f"{self._fleet.lag.recent_s:.4f}"})
         await response.prepare(request)
         while True:
+            await answer.came.wait()
             answer.came.clear()
             pieces = [told.piece(token) for token in range(sent, answer.sent)]
             sent = answer.sent
@@ -166,7 +170,6 @@ class Api:
                 break
             await response.write(b"".join(pieces))
             self._fleet.note_written(answer)
-            await answer.came.wait()
         if told.asked.usage:
             pieces.append(told.usage_piece())
         await response.write(b"".join([*pieces, b"data: [DONE]\n\n"]))

@@ -13,7 +13,7 @@ import numpy as np
 
 from infermodel.experiment.run import spec_of
 from infermodel.scenario.resolved import ResolvedService
-from infermodel.serve.lag import Lag
+from infermodel.serve.lag import Lag, Lead
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.service import Service
 from infermodel.simulation.spec import Horizon, ServiceSpec
@@ -30,7 +30,8 @@ class Answer:
     Attributes:
         prompt_tokens, output_tokens: of the request.
         number: of the request in the simulation.
-        sent: tokens that have left for the client; `sent_at`: when the latest was to leave.
+        sent: tokens that have left for the client; `due_at`: when it is to have the latest; `left_at`: when that was to
+            set out.
         came: set when there are more of them.
     """
 
@@ -38,7 +39,8 @@ class Answer:
     output_tokens: int
     number: int = -1
     sent: int = 0
-    sent_at: float = 0.0
+    due_at: float = 0.0
+    left_at: float = 0.0
     came: asyncio.Event = field(default_factory=asyncio.Event)
     made: int = 0  # tokens that the replica has given
     behind_s: float = 0.0  # from the end of a step until the client has its token, as at the first one
@@ -83,7 +85,7 @@ class Fleet:
         self._began = now()
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = math.inf
-        self.lag = Lag(now)
+        self.lag, self._lead = Lag(now), Lead()
         self.on_answered: Callable[[int], None] = lambda request: None
 
     def now(self) -> float:
@@ -92,7 +94,9 @@ class Fleet:
 
     def note_written(self, answer: Answer) -> None:
         """The latest tokens of an answer have been written to its client's socket."""
-        self.lag.note(max(0.0, (self.now() - answer.sent_at) / self._speed))
+        now = self.now()
+        self.lag.note(max(0.0, (now - answer.due_at) / self._speed))
+        self._lead.note((now - answer.left_at) / self._speed)
 
     @property
     def open(self) -> int:
@@ -117,17 +121,26 @@ class Fleet:
         self._play()
         return (self._callers.ask(key, tokens) - self._clock.now) / self._speed
 
-    def send(self, prompt_tokens: int, output_tokens: int, *, key: int = 0, blocks: tuple[int, ...] = ()) -> Answer:
-        """A client sends a request now.
+    def send(
+        self,
+        prompt_tokens: int,
+        output_tokens: int,
+        arrived_at: float = math.inf,
+        *,
+        key: int = 0,
+        blocks: tuple[int, ...] = (),
+    ) -> Answer:
+        """A client has sent a request.
 
         Args:
             prompt_tokens, output_tokens: its lengths.
+            arrived_at: when it began to come, seconds of the simulation; now at the latest.
             key: of the API.
             blocks: ids of the full blocks of its text, where others may have the same; see `block_tokens`.
         """
         self._play()
         request = Requests(
-            arrived_at=np.array([self._clock.now]),
+            arrived_at=np.array([min(arrived_at, self.now())]),
             prompt_tokens=np.array([prompt_tokens]),
             output_tokens=np.array([output_tokens]),
             priority=np.zeros(1, np.int64),
@@ -165,19 +178,21 @@ class Fleet:
             if tokens != self._tokens[replica]:
                 self._tokens[replica] = tokens
                 self._look(replica, now)
-        while self._due and self._due[0][0] <= now:
-            answer_at, _, tokens, answer = heappop(self._due)
-            answer.sent, answer.sent_at = max(answer.sent, tokens), answer_at
+        now, lead = self.now(), self._lead.seconds * self._speed
+        while self._due and self._due[0][0] - lead <= now:
+            due_at, _, tokens, answer = heappop(self._due)
+            answer.sent, answer.due_at = max(answer.sent, tokens), due_at
+            answer.left_at = min(now, max(due_at - lead, self._due_at))
             answer.came.set()
 
     def _plan(self) -> None:
         """Wake up when the next thing happens: an event, the end of a step that somebody waits for, a token."""
         now, agenda = self._clock.now, self._clock.agenda.entries
         due = agenda[0][0] if agenda else math.inf
-        if self._due:
-            due = min(due, self._due[0][0])
         for replica in self._working():
             due = min(due, self.service.pools[0].replicas[replica].next_step_at(now))
+        if self._due:
+            due = min(due, self._due[0][0] - self._lead.seconds * self._speed)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -49,13 +49,11 @@ class Callers:
         return now if self.gate is None else self.gate.take(key, now, tokens)
 
     def offer(self, request: Requests, key: int = 0) -> int:
-        """A client sends a request now, whose quotas are settled; returns its number."""
-        log = self.log
-        number = log.extend(request)
-        log.arrived_at[number] = self._way.clock.now
+        """A client has sent a request, now or a moment ago, whose quotas are settled; returns its number."""
+        number = self.log.extend(request)
         if self.gate is not None:
             self.gate.note_key(number, key)
-        self._way.send(number, self._let_in)
+        self._way.send(number, self._let_in, self.log.arrived_at[number])
         return number
 
     def on_answered(self, request: int, at: float) -> None:

@@ -46,11 +46,17 @@ class Way:
         alarm = Alarm(self.clock.agenda)
         alarm.start(routine(alarm))
 
+    def takes_s(self, request: int) -> float:
+        """From a request's client to the door."""
+        return self.ingress_s + self.tokenise_s * self.tally.log.prompt_tokens[request]
+
     def comes_at(self, request: int) -> float:
         """When a request that leaves its client now comes to the door."""
-        return self.clock.now + (self.ingress_s + self.tokenise_s * self.tally.log.prompt_tokens[request])
+        return self.clock.now + self.takes_s(request)
 
-    def send(self, request: int, door: Door | None = None) -> None:
-        """A request leaves its client now, for this door or another one."""
+    def send(self, request: int, door: Door | None = None, left_at: float | None = None) -> None:
+        """A request leaves its client now, or left it a moment ago, for this door or another one."""
         self.tally.count_in(request)
-        self.clock.call_at(self.comes_at(request), self.order, partial(door or self.door, request))
+        now = self.clock.now
+        at = self.comes_at(request) if left_at is None else max(now, left_at + self.takes_s(request))
+        self.clock.call_at(at, self.order, partial(door or self.door, request))
