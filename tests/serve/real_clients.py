@@ -43,6 +43,7 @@ def aiperf(url: str, model: str, tokenizer: Path, replay: Path, out: Path) -> li
         *("--custom-dataset-type", "mooncake_trace", "--fixed-schedule", "--tokenizer", str(tokenizer)),
         *("--use-server-token-count", "--extra-inputs", "ignore_eos:true"),
         *("--output-artifact-dir", str(out / "aiperf"), "--ui", "none"),
+        *("--workers-max", "1", "--record-processor-service-count", "1"),
     ]
 
 
@@ -53,8 +54,8 @@ def read_aiperf(out: Path) -> Reported:
 
 
 def guidellm(url: str, model: str, tokenizer: Path, replay: Path, out: Path) -> list[str]:
-    """Draws its own arrivals, and prompts and answers as long as the replay's first. Else 4,096 prompts are drawn ahead,
-    on a core of their own while it measures.
+    """Draws its own arrivals, and prompts and answers as long as the replay's first; prompts a few ahead, where it else
+    draws 4,096 on one of the cores while it measures.
     """
     first = json.loads(replay.read_text().splitlines()[0])
     lengths = f"prompt_tokens={first['input_length']},output_tokens={first['output_length']}"

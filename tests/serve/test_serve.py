@@ -10,6 +10,8 @@ import pytest
 from tests.serve.standing_in import LENGTHS, MODEL, ONE_GPU, Standing, Streamed, as_run, scenario, standing
 from tests.serve.virtual_time import play
 
+from infermodel.serve.loop import precise_loop
+
 MESSAGES = [{"role": "user", "content": "hello"}]
 CHAT = {"model": MODEL, "messages": MESSAGES}
 
@@ -63,6 +65,48 @@ def test_answers_come_when_a_run_says(tmp_path: Path, service: str, speed: float
     e2e = np.array([each.e2e for each in streamed]) * speed
     assert ttft == pytest.approx(modelled.first_token_at - modelled.arrived_at, abs=2e-6 * speed)
     assert e2e == pytest.approx(modelled.last_token_at - modelled.arrived_at, abs=2e-6 * speed)
+
+
+def test_a_request_has_arrived_when_its_head_has(tmp_path: Path) -> None:
+    """Its body is on its way for as long as a request is to the door: the first token comes no later for it."""
+    modelled = as_run(tmp_path, ONE_GPU, [(1.0, 3, 5)])
+    body = json.dumps({"model": MODEL, "prompt": [1, 2, 3], "max_tokens": 5, "ignore_eos": True, "stream": True})
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    async def work() -> float:
+        async with standing(scenario(tmp_path)) as up:
+            loop = asyncio.get_running_loop()
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(up.url.rpartition(":")[2]))
+            began = loop.time()
+            writer.write(head.encode())
+            await asyncio.sleep(0.001)
+            writer.write(body.encode())
+            await reader.readuntil(b"data: {")
+            ttft_s = loop.time() - began
+            await reader.readuntil(b"[DONE]")
+            writer.close()
+            return ttft_s
+
+    assert play(work()) == pytest.approx(float(modelled.first_token_at[0] - modelled.arrived_at[0]), abs=2e-6)
+
+
+def test_timers_ring_between_milliseconds() -> None:
+    """Never before they are due, and with epoll itself none of these would ring within a millisecond."""
+
+    async def late() -> list[float]:
+        loop, found = asyncio.get_running_loop(), []
+        for _ in range(30):
+            due = loop.time() + 0.0004
+            rung = loop.create_future()
+            loop.call_at(due, rung.set_result, None)
+            await rung
+            found.append(loop.time() - due)
+        return found
+
+    with asyncio.Runner(loop_factory=precise_loop) as runner:
+        found = runner.run(late())
+    assert min(found) > -1e-6
+    assert min(found) < 0.0005
 
 
 def test_tokens_come_one_by_one_as_steps_end(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
-from typing import Any
 
 if hasattr(selectors, "EpollSelector"):
 
