@@ -20,6 +20,7 @@ from tests.deploy.deployed_services import (
     words,
 )
 from tests.deploy.engine_arguments import RECORDED, sglang_names, vllm_names
+from tests.deploy.leader_worker_set import check_leader_worker_set
 
 from infermodel.deploy import CHECKED, deployment_files
 from infermodel.deploy.kubernetes import HOPELESS
@@ -144,19 +145,6 @@ def test_manifests_are_what_kubernetes_takes(tmp_path: Path, name: str, engine: 
             check_leader_worker_set(each)
         else:
             kubernetes_validate.validate(each, "1.33", strict=True)
-
-
-def check_leader_worker_set(found: dict[str, Any]) -> None:
-    assert found["apiVersion"] == "leaderworkerset.x-k8s.io/v1"
-    assert set(found["spec"]) == {"replicas", "leaderWorkerTemplate"}
-    template = found["spec"]["leaderWorkerTemplate"]
-    assert set(template) == {"size", "restartPolicy", "leaderTemplate", "workerTemplate"}
-    assert template["restartPolicy"] in ("None", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart")
-    for role in ("leaderTemplate", "workerTemplate"):
-        pod = {"apiVersion": "v1", "kind": "Pod", **template[role]}
-        pod["metadata"] = {**pod["metadata"], "name": "of-a-set"}
-        kubernetes_validate.validate(pod, "1.33", strict=True)
-        assert "$(LWS_LEADER_ADDRESS)" in " ".join(pod["spec"]["containers"][0]["command"])
 
 
 def test_a_wrong_manifest_is_seen(tmp_path: Path) -> None:

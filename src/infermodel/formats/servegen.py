@@ -9,6 +9,7 @@ shares of prompt and answer lengths. No request is in it, so each is drawn. Sour
 from __future__ import annotations
 
 import json
+import math
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.formats.columns import MOST_TOKENS, TraceColumns, trace_columns
-from infermodel.formats.text import MOST_UNPACKED, UNPACKED_FREELY, FormatError
+from infermodel.formats.text import MOST_UNPACKED, UNPACKED_FREELY, FormatError, shortened
 
 SEED = 0
 """Of what is drawn, so that an archive is the same requests each time."""
 
 TRACE, LENGTHS = "-trace.csv", "-dataset.json"
 MOST_IN_A_WINDOW = 10_000_000
+
+LENGTH_COLUMNS = ("input_tokens", "output_tokens")
+SHARES_EXPECTED = "expected shares of input_tokens and output_tokens, each a text, by the second from which they hold"
 
 
 @dataclass(frozen=True)
@@ -139,19 +143,44 @@ def _count(path: Path, name: str, requests: float) -> int:
 def _lengths(path: Path, name: str, text: str) -> dict[float, tuple[Shares, Shares]]:
     """Shares of the lengths of prompts and answers, by when they begin; times without any are left out."""
     try:
-        told = {float(start): each for start, each in json.loads(text).items()}
-        shares = {
-            start: (_shares(each["input_tokens"]), _shares(each["output_tokens"])) for start, each in told.items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FormatError(path, f"{name}: expected shares of input_tokens and output_tokens: {error}") from None
-    return {start: (prompt, output) for start, (prompt, output) in shares.items() if len(prompt[0]) and len(output[0])}
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, f"{name}: expected JSON: {error}") from None
+    if not isinstance(told, dict):
+        raise FormatError(path, f"{name}: {SHARES_EXPECTED}")
+    found = {}
+    for start, each in told.items():
+        texts = [each.get(column) for column in LENGTH_COLUMNS] if isinstance(each, dict) else [None]
+        if not all(isinstance(shares, str) for shares in texts):
+            raise FormatError(path, f"{name}: {SHARES_EXPECTED}, at {shortened(start)}")
+        try:
+            begins = _second(start)
+            prompt, output = (_shares(shares) for shares in texts)
+        except ValueError as error:
+            raise FormatError(path, f"{name}: {SHARES_EXPECTED}, at {shortened(start)}: {error}") from None
+        if len(prompt[0]) and len(output[0]):
+            found[begins] = prompt, output
+    return found
+
+
+def _second(text: str) -> float:
+    seconds = float(text)
+    if not math.isfinite(seconds):
+        raise ValueError("no second")
+    return seconds
 
 
 def _shares(text: str) -> Shares:
-    """Lengths and shares out of `{length: share, ...}`."""
+    """Lengths and shares out of `{length: share, ...}`.
+
+    Raises:
+        ValueError: it is something else.
+    """
     inside = text.strip().removeprefix("{").removesuffix("}").strip()
-    cells = np.array(inside.replace(":", ",").split(",") if inside else [], dtype=np.float64).reshape(-1, 2)
+    pairs = [pair.split(":") for pair in inside.split(",")] if inside else []
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError("a length without a share")
+    cells = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     tokens, weights = cells[:, 0].astype(np.int64), cells[:, 1]
     sound = (cells >= 0).all() and (cells[:, 0] == tokens).all() and (cells <= MOST_TOKENS).all()
     if len(tokens) and not (sound and weights.sum() > 0):
