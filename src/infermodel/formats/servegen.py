@@ -150,12 +150,13 @@ def _lengths(path: Path, name: str, text: str) -> dict[float, tuple[Shares, Shar
         raise FormatError(path, f"{name}: {SHARES_EXPECTED}")
     found = {}
     for start, each in told.items():
-        texts = [each.get(column) for column in LENGTH_COLUMNS] if isinstance(each, dict) else [None]
-        if not all(isinstance(shares, str) for shares in texts):
+        texts = [each.get(column) for column in LENGTH_COLUMNS] if isinstance(each, dict) else []
+        sound = [shares for shares in texts if isinstance(shares, str)]
+        if len(sound) != len(LENGTH_COLUMNS):
             raise FormatError(path, f"{name}: {SHARES_EXPECTED}, at {shortened(start)}")
         try:
             begins = _second(start)
-            prompt, output = (_shares(shares) for shares in texts)
+            prompt, output = (_shares(shares) for shares in sound)
         except ValueError as error:
             raise FormatError(path, f"{name}: {SHARES_EXPECTED}, at {shortened(start)}: {error}") from None
         if len(prompt[0]) and len(output[0]):
