@@ -58,4 +58,4 @@ def test_what_a_plan_would_have_one_deploy_is_what_kubernetes_takes(tmp_path: Pa
             kubernetes_validate.validate(each, "1.33", strict=True)
     started = next(each for each in found if each["kind"] in ("Deployment", "LeaderWorkerSet"))
     (service,) = answer.fleet.services
-    assert started["spec"]["replicas"] == service.replicas
+    assert started["spec"]["replicas"] == service.pool.replicas
