@@ -51,6 +51,8 @@ KINDS = "tests/formats/test_hf_kinds.py"
 
 MEMORY = "tests/simulation/test_memory.py"
 RANKS = "tests/simulation/test_ranks.py"
+POOLS = "tests/oracles/test_pools_against_the_step_engine.py"
+SEPARATE = "tests/simulation/test_separate_pools.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
 
 
@@ -83,7 +85,7 @@ MUTANTS = (
            "seats = self._limits.max_sequences - occupied", "seats = self._limits.max_sequences - occupied + 1",
            RECURSIONS),
     Mutant("the context starts a token short", "simulation/replica/members.py",
-           "prefill.target + 1)", "prefill.target)", RECURSIONS),
+           "self.decoding.join(request, tokens + 1)", "self.decoding.join(request, tokens)", RECURSIONS),
     Mutant("a leap forgets how contexts grow", "simulation/replica/leap.py",
            "self.slope_s * (steps * (steps - 1) / 2)", "self.slope_s * (steps * (steps + 1) / 2)", RECURSIONS),
     Mutant("a slope of the wrong sign", "simulation/replica/leap.py",
@@ -163,12 +165,13 @@ MUTANTS = (
     Mutant("what a step frees serves the next one", "simulation/replica/members.py",
            "        if self.leaving and not self._ahead:\n", "        if self.leaving:\n", MANY),
     Mutant("nobody looks who waits once others have left", "simulation/replica/scheduler.py",
-           "return bounded or (bool(self._queue) and self._budget_left > 0)", "return bounded", MANY),
+           "return bounded or bool(self._arrived) or (bool(self._queue) and self._budget_left > 0)",
+           "return bounded or bool(self._arrived)", MANY),
     Mutant("a victim keeps what it had taken in the step", "simulation/replica/giving_way.py",
            "                taken -= share[1]\n", "", MANY),
     Mutant("an urgent newcomer hides who came before it", "simulation/replica/admission.py",
-           "if queue.pass_over():\n                    continue\n                break\n            tar",
-           "break\n            tar", MANY),
+           "if queue.pass_over():\n                    continue\n                break\n            if arr",
+           "break\n            if arr", MANY),
     Mutant("a token has its name before it is known", "simulation/replica/giving_way.py",
            "request in self._members.just_read else had - 1", "request in self._members.just_read else had", MANY),
     Mutant("requests pass the front end at once", "simulation/pool/front_end.py",
@@ -296,6 +299,36 @@ MUTANTS = (
     Mutant("cached input is free of charge", "economics/tokens.py",
            "tokens.uncached * input_usd_per_token + tokens.cached * cached",
            "tokens.uncached * input_usd_per_token", "tests/economics/test_tokens.py"),
+    Mutant("what is to be copied is given back before", "simulation/replica/members.py",
+           "                self.transit.kept[request] = Kept(tokens, windowed, tokens)\n                continue\n",
+           "                self.transit.kept[request] = Kept(0, 0, 0)\n", POOLS),
+    Mutant("what was copied is never given back", "simulation/replica/replica.py",
+           "transit.released.append(request)", "pass", POOLS),
+    Mutant("blocks are promised that are not there", "simulation/replica/arrivals.py",
+           "return needed <= room and", "return needed <= room + 1 and", POOLS),
+    Mutant("nothing is kept free of those who come", "simulation/replica/arrivals.py",
+           "self._kept_free_tokens * (active + 1)", "self._kept_free_tokens * active", POOLS),
+    Mutant("newcomers go before those who are there", "simulation/replica/arrivals.py",
+           "self._members.seated >= self._max_sequences", "self._members.seated >= self._max_sequences - 1", POOLS),
+    Mutant("a link without end", "simulation/pool/transfer.py",
+           "done_at = begins_at + size / self.rate", "done_at = begins_at", POOLS),
+    Mutant("a card sends to all at once", "simulation/pool/transfer.py",
+           "begins_at = max(self._free_at[lane], at)", "begins_at = at", POOLS),
+    Mutant("a transfer goes at the sender's rate", "simulation/pool/transfer.py",
+           "max(sent_at, passed_at, received_at)", "sent_at", POOLS),
+    Mutant("a hop takes no time", "simulation/pool/transfer.py",
+           "now + self._spec.hop_s", "now", POOLS),
+    Mutant("the prompt's last token is read twice for nothing", "simulation/replica/arrivals.py",
+           "Prefill(request, prompt, prompt - 1, 1)", "Prefill(request, prompt, prompt - 2, 1)", POOLS),
+    Mutant("a first token that is thrown away counts", "simulation/replica/members.py",
+           "thrown_away += self.transit.first_token == \"decode\"", "thrown_away += 0", SEPARATE),
+    Mutant("the way between pools is in no gap", "simulation/replica/members.py",
+           "if transit.first_token == \"prefill\" or self.waits.runs:", "if self.waits.runs:", SEPARATE),
+    Mutant("more has crossed than there was time for", "simulation/pool/transfer.py",
+           "return min(sendable, rate * max(", "return max(sendable, rate * max(", SEPARATE),
+    Mutant("what lies there crosses again", "simulation/pool/transfer.py",
+           "count = memory.whole * (-(-tokens // block) - found // block)",
+           "count = memory.whole * -(-tokens // block)", SEPARATE),
 )  # fmt: skip
 
 

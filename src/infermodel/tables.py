@@ -24,6 +24,34 @@ MOST_BINS = 1024
 
 
 @dataclass(frozen=True)
+class HandoverTable:
+    """Requests whose prompts one pool reads and another decodes: when what was where. A row for each request of the
+    service, seconds; NaN, or -1: not handed over, or not yet.
+
+    Attributes:
+        prefill_replica: that read the prompt; `replica` is the one that decodes.
+        prefilled_at: end of the step that made its first token.
+        reserved_at: blocks for the prompt were free where it will decode, and set aside.
+        begun_at: what was left to send had the sender's link to itself.
+        transferred_at: everything had come.
+        joined_at: start of the first step of the decoding pool that worked on it.
+        link_bytes: that crossed.
+        cached_tokens: of the prompt, found where it decodes, which did not cross.
+        prefill_preemptions: times that its memory was taken while its prompt was being read.
+    """
+
+    prefill_replica: NDArray[np.int64]
+    prefilled_at: NDArray[np.float64]
+    reserved_at: NDArray[np.float64]
+    begun_at: NDArray[np.float64]
+    transferred_at: NDArray[np.float64]
+    joined_at: NDArray[np.float64]
+    link_bytes: NDArray[np.float64]
+    cached_tokens: NDArray[np.int64]
+    prefill_preemptions: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class RequestTable:
     """The primitive times of every request that arrived at a service, in order of arrival. Seconds; NaN: never.
 
@@ -177,11 +205,38 @@ class PoolRecord:
 
 
 @dataclass(frozen=True)
+class LinkRecord:
+    """What a link between two pools carried.
+
+    Attributes:
+        handover: when each request was where.
+        link_bytes: in all, those that crossed while prompts were still being read among them.
+        out_busy_s: seconds in which each lane of the sending pool was in use: a replica, or each of its ranks of
+            data-parallel attention.
+        in_busy_s: of the receiving pool.
+        shared_busy_s: of what all transfers share.
+        prefilled_gives_first: whether clients have first tokens from the pool that reads prompts.
+        recomputes: whether the decoding pool computes the last token of each prompt again.
+        block_bytes: of a KV block where it decodes.
+    """
+
+    handover: HandoverTable
+    link_bytes: float
+    out_busy_s: NDArray[np.float64]
+    in_busy_s: NDArray[np.float64]
+    shared_busy_s: float
+    prefilled_gives_first: bool
+    recomputes: bool
+    block_bytes: float
+
+
+@dataclass(frozen=True)
 class ServiceRecord:
     """All that a simulation says of one service. What adds up over pools can be asked of the service.
 
     Attributes:
         pools: that requests went through, in order.
+        link: between them; None where there is one only.
         ended_at: when the simulation of this service stopped.
         events: entries on the agenda that the whole run took, superseded ones included.
         tenants: of an API with rate limits.
@@ -197,6 +252,7 @@ class ServiceRecord:
     tenants: tuple[TenantRecord, ...] = ()
     questions: QuestionTable | None = None
     texts: Texts | None = None
+    link: LinkRecord | None = None
 
     @property
     def pool(self) -> PoolRecord:

@@ -98,7 +98,13 @@ specs = st.builds(
 def bits(record: ServiceRecord) -> dict[str, bytes]:
     """Every table of a record to the bit."""
     parts = {f"requests.{f.name}": getattr(record.requests, f.name) for f in dataclasses.fields(record.requests)}
-    parts |= {f"timeline.{name}": values for name, values in record.timeline.columns.items()}
-    parts |= {f"totals.{name}": values for name, values in record.replica_totals.items()}
-    parts |= {"gaps": record.gaps.counts, "gap_total": np.array(record.gaps.total_s), "end": np.array(record.ended_at)}
+    if record.link is not None:
+        handover = record.link.handover
+        parts |= {f"handover.{f.name}": getattr(handover, f.name) for f in dataclasses.fields(handover)}
+        parts |= {"link.out": record.link.out_busy_s, "link.in": record.link.in_busy_s}
+    for number, pool in enumerate(record.pools):
+        parts |= {f"timeline.{number}.{name}": values for name, values in pool.timeline.columns.items()}
+        parts |= {f"totals.{number}.{name}": values for name, values in pool.replica_totals.items()}
+        parts |= {f"gaps.{number}": pool.gaps.counts, f"gap_total.{number}": np.array(pool.gaps.total_s)}
+    parts["end"] = np.array(record.ended_at)
     return {name: np.asarray(values).tobytes() for name, values in parts.items()}

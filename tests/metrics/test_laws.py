@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tests.metrics.hand_records import in_pool, one_at_a_time
 
-from infermodel.metrics.laws import LAWS, TOLERANCE, BrokenLaw, check_laws, parts_sum_to, waited_through
+from infermodel.metrics.laws import LAWS, BrokenLaw, check_laws, parts_sum_to, waited_through
+from infermodel.metrics.statement import TOLERANCE
 from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord, Timeline
 
 Break = Callable[[ServiceRecord], ServiceRecord]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from infermodel.simulation.clock import Clock
 from infermodel.simulation.memory.ledger import BrokenLedger, Ledger
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.router import PoolView
-from infermodel.tables import PoolRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Uniform
 from infermodel.workload.quotas import Buckets, RateLimit
@@ -107,7 +106,7 @@ def test_a_key_is_let_in_at_the_instant_that_it_was_told() -> None:
     assert key.take(told, 10) == told
 
 
-def test_a_service_of_several_pools_says_so_and_adds_nothing_up() -> None:
+def test_a_service_adds_its_pools_up_and_has_no_single_one() -> None:
     trace = TraceTraffic(Requests(np.zeros(1), np.array([8]), np.array([2]), np.zeros(1, np.int64), np.array([-1])))
     spec = one_pool("s", AffineModel(0.01), trace, Limits(8, 256, 4096))
     for pools in ((), 2 * spec.pools):
@@ -115,10 +114,12 @@ def test_a_service_of_several_pools_says_so_and_adds_nothing_up() -> None:
             replace(spec, pools=pools)
     (record,) = simulate([spec], 1, Horizon())
     twofold = replace(record, pools=2 * record.pools)
-    for name in (field.name for field in fields(PoolRecord)):
-        assert getattr(record, name) is getattr(record.pool, name)
-        with pytest.raises(ValueError, match="'s' has 2 pools: say which"):
-            getattr(twofold, name)
+    assert (record.replicas, twofold.replicas, twofold.gaps.gaps) == (1, 2, 2 * record.gaps.gaps)
+    assert record.timeline.columns["busy_s"].tolist() == record.pool.timeline.columns["busy_s"].tolist()
+    assert twofold.timeline.columns["busy_s"].tolist() == (2 * record.timeline.columns["busy_s"]).tolist()
+    assert twofold.replica_totals["steps"].tolist() == 2 * record.replica_totals["steps"].tolist()
+    with pytest.raises(ValueError, match="'s' has 2 pools: say which"):
+        assert twofold.pool
 
 
 def test_a_router_sees_the_request(monkeypatch: pytest.MonkeyPatch) -> None:

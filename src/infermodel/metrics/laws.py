@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, isfinite
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.metrics.latency import Column
+from infermodel.metrics.link_laws import LINK_LAWS, between_pools_s, joined
+from infermodel.metrics.statement import TOLERANCE, Law, Statement
 from infermodel.metrics.throughput import BOUND_NAMES, bin_edges, bin_joules
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, ServiceRecord
-
-TOLERANCE = 1e-7
-"""Relative deviation that rounding may reach: sums of up to 10^8 terms, times of up to weeks."""
 
 
 class BrokenLaw(RuntimeError):
@@ -28,35 +27,6 @@ class CheckedLaw:
 
     law: str
     deviation: float
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """`left` equals `right`, or lies in [`right`, `most`], up to `TOLERANCE` of the largest of them (or of `scale`)."""
-
-    what: str
-    left: float
-    right: float
-    most: float | None = None
-    scale: float = 0.0
-
-    @property
-    def deviation(self) -> float:
-        """How far the statement is from true, relative; infinite where a number is missing."""
-        upper = self.right if self.most is None else self.most
-        size = max((abs(each) for each in (self.left, self.right, upper, self.scale) if isfinite(each)), default=0.0)
-        excess = max(self.right - self.left, self.left - upper, 0.0)
-        if self.left != self.left or excess != excess:
-            return inf
-        return excess / size if excess else 0.0
-
-    def __str__(self) -> str:
-        if self.most is None:
-            return f"{self.what}: {self.left:.12g}, expected {self.right:.12g}"
-        return f"{self.what}: {self.left:.12g}, expected {self.right:.12g} to {self.most:.12g}"
-
-
-Law = Callable[[ServiceRecord], Iterator[Statement]]
 
 
 def _finished(record: ServiceRecord) -> NDArray[np.bool_]:
@@ -108,9 +78,10 @@ def output_tokens_are_conserved(record: ServiceRecord) -> Iterator[Statement]:
     given = float(requests.output_tokens[_finished(record)].sum())
     begun = _begun(record)
     made = float(record.timeline.columns["output_tokens"].sum())
-    yield Statement(
-        "output tokens made", made, given + float(begun.sum()), given + float(requests.output_tokens[begun].sum())
-    )
+    most = given + float(requests.output_tokens[begun].sum())
+    if record.link is not None:  # whose first token was made, and not given yet
+        most += float(np.sum(~np.isnan(record.link.handover.prefilled_at) & np.isnan(requests.first_token_at)))
+    yield Statement("output tokens made", made, given + float(begun.sum()), most)
     yield Statement("output tokens of all replicas", float(record.replica_totals["output_tokens"].sum()), made)
 
 
@@ -122,6 +93,8 @@ def prompt_tokens_are_conserved(record: ServiceRecord) -> Iterator[Statement]:
     if not _was_up(record):
         return
     needed = requests.prompt_tokens - requests.cached_tokens
+    if record.link is not None and record.link.recomputes:
+        needed = needed + joined(record.link)  # the last token of each, once more
     complete = (_finished(record) | _begun(record)) & (requests.preemptions == 0)
     partly = ~np.isnan(requests.first_scheduled_at)
     most = float(needed[partly].sum()) if _is_plain(record) else inf
@@ -147,39 +120,51 @@ def gaps_sum_to_the_time_between_tokens(record: ServiceRecord) -> Iterator[State
 def little_holds_for_sequences(record: ServiceRecord) -> Iterator[Statement]:
     """Sample-path Little: decoding sequences integrated over time = decoding time summed over requests.
 
-    A preempted request waits for its next token without decoding: then the integral is the smaller one.
+    A preempted request waits for its next token without decoding: then the integral is the smaller one. So does one on
+    its way between pools.
     """
-    integral = float(record.timeline.columns["sequence_s"].sum())
-    decoding_s = record.gaps.total_s
-    most_s = decoding_s + record.gaps.open_s
-    yield Statement("sequence-seconds", integral, decoding_s if _is_plain(record) else 0.0, most_s)
+    integral, waits_s = float(record.timeline.columns["sequence_s"].sum()), between_pools_s(record)
+    decoding_s, scale = record.gaps.total_s - float(waits_s.sum()), record.gaps.total_s
+    most_s = record.gaps.total_s - float(waits_s[_finished(record)].sum()) + record.gaps.open_s
+    if not _is_plain(record):
+        decoding_s, most_s = 0.0, record.gaps.total_s + record.gaps.open_s
+    yield Statement("sequence-seconds", integral, decoding_s, most_s, scale=scale)
 
 
 def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
     """Sample-path Little for memory: a request holds at least its prompt's blocks while it decodes, and never more than
     its whole context's blocks from its first step to its last token; layers with a window may hold less. Where blocks
     are shared or taken away there is no such bound."""
-    requests = record.requests
+    requests, pool = record.requests, record.pools[-1]
     if not _is_plain(record) or requests.cached_tokens.any():
         return
-    held = float(record.timeline.columns["kv_block_s"].sum())
-    finished, block = _finished(record), record.pool.kv_block_tokens
-    whole, groups = record.pool.kv_groups
+    finished, block, since = _finished(record), pool.kv_block_tokens, requests.first_scheduled_at
+    if record.link is not None:  # where it is decoded; of what is held until it is copied, idle replicas say nothing
+        finished, since = finished & joined(record.link), record.link.handover.reserved_at
+        if record.link.handover.cached_tokens.any() or np.any(~np.isnan(since) & (requests.output_tokens == 1)):
+            return
+    held = float(pool.timeline.columns["kv_block_s"].sum())
+    whole, groups = pool.kv_groups
     prompt_blocks = whole * -(-requests.prompt_tokens // block)
     all_blocks = groups * -(-(requests.prompt_tokens + requests.output_tokens) // block)
-    decoding_s = (requests.last_token_at - requests.first_token_at)[finished]
-    until = np.where(finished, requests.last_token_at, record.ended_at)
-    present_s = np.maximum(until - requests.first_scheduled_at, 0.0)
+    decoding_s = (requests.last_token_at - requests.first_token_at - between_pools_s(record))[finished]
+    until = np.where(_finished(record), requests.last_token_at, record.ended_at)
+    present_s = np.maximum(until - since, 0.0)
     yield Statement(
         "KV block-seconds",
         held,
-        0.0 if record.front_end_processes else float(prompt_blocks[finished] @ decoding_s),
+        0.0 if pool.front_end_processes else float(prompt_blocks[finished] @ decoding_s),
         float(np.nansum(all_blocks * present_s)),
     )
 
 
 def kv_blocks_stay_within_memory(record: ServiceRecord) -> Iterator[Statement]:
     """Blocks in use are never negative and never more than there are, in no bin of the timeline; none are left over."""
+    for pool in record.pools:
+        yield from _kv_blocks_of_one(replace(record, pools=(pool,)))
+
+
+def _kv_blocks_of_one(record: ServiceRecord) -> Iterator[Statement]:
     widths = np.diff(bin_edges(record))
     room = float(sum(pool.replicas * pool.kv_blocks for pool in record.pools))
     kv_block_s = record.timeline.columns["kv_block_s"]
@@ -221,9 +206,10 @@ def energy_is_the_integral_of_power(record: ServiceRecord) -> Iterator[Statement
 
 
 def nobody_waits_at_an_idle_replica(record: ServiceRecord) -> Iterator[Statement]:
-    """While a request waits for its replica, that replica is busy: no time waited through exceeds its busy time."""
+    """While a request waits for its replica, that replica is busy: no time waited through exceeds its busy time. Not so
+    where memory is held for copies to another pool."""
     requests = record.requests
-    if not _was_up(record):
+    if not _was_up(record) or record.link is not None:
         return
     waited = ~np.isnan(requests.first_scheduled_at)
     through_s = waited_through(
@@ -283,7 +269,7 @@ LAWS: Mapping[str, Law] = {
 
 
 def check_laws(record: ServiceRecord, run: str = "") -> tuple[CheckedLaw, ...]:
-    """Hold a record to all laws.
+    """Hold a record to all laws that are about such a service.
 
     Args:
         record: of one service.
@@ -296,7 +282,8 @@ def check_laws(record: ServiceRecord, run: str = "") -> tuple[CheckedLaw, ...]:
         BrokenLaw: one does not hold.
     """
     where = f"{run}: {record.name}" if run else record.name
-    return tuple(CheckedLaw(name, _largest(where, name, law(record))) for name, law in LAWS.items())
+    laws = LAWS if record.link is None else {**LAWS, **LINK_LAWS}
+    return tuple(CheckedLaw(name, _largest(where, name, law(record))) for name, law in laws.items())
 
 
 def parts_sum_to(total_usd: float, parts_usd: Mapping[str, float], run: str) -> CheckedLaw:

@@ -10,6 +10,8 @@ from infermodel.simulation.clients.way import Way
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.pool.pool import Pool
+from infermodel.simulation.pool.transfer import Link
+from infermodel.simulation.records.handovers import HandoverLog
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.simulation.spec import Horizon, ServiceSpec
@@ -32,10 +34,9 @@ class Service:
     def __init__(
         self, clock: Clock, index: int, spec: ServiceSpec, streams: Streams, horizon: Horizon, stepping: Stepping
     ) -> None:
-        if spec.link is not None:
-            raise ValueError(f"service {spec.name!r}: pools that prefill or decode alone are not played yet")
         self.done = clock.event()
-        self.log = log = RequestLog()
+        handovers = None if spec.link is None else HandoverLog()
+        self.log = log = RequestLog(handovers)
         self.most_tokens, self._longest_prompt = spec.most_tokens, spec.longest_prompt
         self._spec, self._clock = spec, clock
         self._tally = tally = Tally(clock, horizon, log, self._end)
@@ -43,7 +44,11 @@ class Service:
         self.pools = [
             Pool(pool, spec, index, tally, self._on_finished, clock, streams, stepping) for pool in spec.pools
         ]
-        self._let_in = self.pools[0].offer
+        self._let_in, self._link = self.pools[0].offer, None
+        if spec.link is not None and handovers is not None:
+            source, destination = self.pools
+            self._link = Link(spec.link, source, destination, log, handovers, clock, order_of(ARRIVE, index, 1))
+            self._let_in = self._link.enter
         self._gate: Gate | None = None
         if spec.rate_limits:
             self._gate = Gate(spec.rate_limits, self._let_in, self._refuse, tally, clock, order, streams)
@@ -86,13 +91,16 @@ class Service:
         """Everything that is known at the end."""
         sent, ended_at = self._tally.sent, self._tally.ended_at
         requests = self.log.table(sent)
+        link = None if self._link is None else self._link.record(sent)
+        handover = None if link is None else link.handover
         return ServiceRecord(
             name=self._spec.name,
             requests=requests,
-            pools=tuple(pool.record(requests, ended_at) for pool in self.pools),
+            pools=tuple(pool.record(requests, handover, ended_at) for pool in self.pools),
             ended_at=ended_at,
             events=self._clock.agenda.scheduled,
             tenants=self._gate.record(sent) if self._gate else (),
             questions=self._clients.questions.table() if isinstance(self._clients, Askers) else None,
             texts=self.log.texts(sent),
+            link=link,
         )

@@ -28,10 +28,11 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
     The cycle is Little's for mean lengths: n of u users at a time are answered, `n (T(n) + pause) = u T(n)`, T(n) being
     the time of an answer beside n - 1 others; where fewer fit than are there, the others wait.
     """
-    pause_s, users = traffic.think_time.mean_s, traffic.users / spec.pool.replicas
+    decodes = spec.pools[-1]
+    pause_s, users = traffic.think_time.mean_s, traffic.users / decodes.replicas
     prompt, output = traffic.mean_prompt_tokens, max(1.0, traffic.mean_output_tokens)
-    memory = spec.pool.step_model.kv_memory
-    seats, fit = spec.pool.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))
+    memory = decodes.step_model.kv_memory
+    seats, fit = decodes.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))
     low, high = 1, max(1, min(seats, fit, ceil(users)))
     while low < high:
         middle = (low + high) // 2
@@ -43,19 +44,26 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
 
 def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) -> float:
     """Seconds of a mean answer in a replica that always holds so many sequences: steps of their decoding, and for each
-    of them a share of the prompts that replace what finishes, computed beside it or in steps of their own.
+    of them a share of the prompts that replace what finishes, computed beside it or in steps of their own; where
+    another pool reads them, their own prompt alone.
     """
-    context, pool = int(prompt + output / 2), spec.pool
+    context, pool = int(prompt + output / 2), spec.pools[-1]
     model, windows = pool.step_model, pool.step_model.windows
+    way_s, each = spec.way_s(round(prompt)) + spec.egress_s, 1.0
+    if pool.speculation is not None and pool.speculation.sampled:
+        each = pool.speculation.tokens_per_round
     replaced = sequences / output  # prompts a step
     budget = pool.limits.max_batched_tokens * model.kv_memory.ranks
     chunk = round(min(prompt * max(1.0, replaced), max(1, budget - sequences)))
     decode_s = model.step(Batch.alike(windows, sequences, context)).latency_s
+    if pool.role == "decode":
+        reader = spec.pools[0].step_model
+        alone = (Chunk(max(1, round(prompt)), 0),)
+        return way_s + reader.step(Batch.alike(reader.windows, 0, 0, alone, 1)).latency_s + output * decode_s / each
     chunks = (Chunk(max(1, chunk), 0),)
     if pool.limits.mixes_prompts:
         chunk_s = model.step(Batch.alike(windows, sequences, context, chunks, 1)).latency_s - decode_s
     else:
         chunk_s = model.step(Batch.alike(windows, 0, 0, chunks, 1)).latency_s
     prefill_s = chunk_s * replaced * prompt / max(1, chunk)
-    each = pool.speculation.tokens_per_round if pool.speculation is not None and pool.speculation.sampled else 1.0
-    return spec.way_s(round(prompt)) + spec.egress_s + output * (decode_s / each + prefill_s)
+    return way_s + output * (decode_s / each + prefill_s)

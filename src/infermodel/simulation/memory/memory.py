@@ -5,6 +5,7 @@ No clock is kept here: what a request finds says itself when it can be read.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -68,6 +69,7 @@ class Memory(Ledger):
         limits: whether and from when on blocks can be found.
         scheduled: tokens of a running request when the step that is being composed is done.
         computed: those of the steps that are done.
+        holding: the column that says where what a request holds is listed; None: the log's own.
     """
 
     def __init__(
@@ -78,11 +80,13 @@ class Memory(Ledger):
         limits: Limits,
         scheduled: Reach,
         computed: Reach,
+        holding: array[int] | None = None,
     ) -> None:
         super().__init__(room.blocks, room.block_tokens)
         self.whole, self.windows = room.whole, room.windows
         self.groups = room.groups
         self._log, self._scheduled, self._computed = log, scheduled, computed
+        self._holding = log.holding if holding is None else holding
         self.caches, self._findable_when, self._answers = (
             limits.prefix_caching and room.whole > 0,
             limits.blocks_findable,
@@ -180,7 +184,7 @@ class Memory(Ledger):
         if not self._vacant:
             self._vacant.append(len(self._holdings))
             self._holdings.append(Holding())
-        self._log.holding[request] = number = self._vacant.pop()
+        self._holding[request] = number = self._vacant.pop()
         held = self._holdings[number]
         held.runs, held.found = runs, count
 
@@ -228,14 +232,14 @@ class Memory(Ledger):
 
     def _leave(self, request: int, tokens: int, *, ended: bool) -> int:
         """Let go of the blocks that can be found; returns how many of a request's blocks those are."""
-        prefixes, block, number = self._tree(), self.block_tokens, self._log.holding[request]
+        prefixes, block, number = self._tree(), self.block_tokens, self._holding[request]
         text = self._text(request)
         full = (tokens if ended else self._findable(request, tokens, tokens)) // block
         held: Held = ()
         found = 0
         if number >= 0:
             held, found = self._holdings[number].runs, self._holdings[number].found
-            self._log.holding[request] = -1
+            self._holding[request] = -1
             self._vacant.append(number)
         named = max(found, min(full, text.blocks))
         laid = held[-1][1] if held else 0

@@ -68,6 +68,10 @@ class ApiServers:
         self.stretch_s += delay_s - self._first_waited_s.pop(request, 0.0)
         return delay_s
 
+    def forget(self, request: int) -> None:
+        """Others stream the rest of an answer."""
+        self.stretch_s -= self._first_waited_s.pop(request, 0.0)
+
     def _delay_s(self, request: int) -> float:
         return self._servers[self._log.replica[request]].delay_s(self._clock.now)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isnan
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
+from infermodel.simulation.handover import Role
 from infermodel.simulation.pool.api_servers import ApiServers, servers_of
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.outages import start_outages
@@ -23,7 +26,23 @@ from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.spec import PoolSpec, ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally
-from infermodel.tables import PoolRecord, RequestTable
+from infermodel.tables import HandoverTable, PoolRecord, RequestTable
+
+
+class Carrier(Protocol):
+    """Who brings requests from a pool that reads prompts to one that decodes."""
+
+    def on_prefilled(self, request: int, chunk: int, /) -> None:
+        """A prompt has been read, the last `chunk` tokens in its last step."""
+        ...
+
+    def on_reserved(self, request: int, replica: int, /) -> None:
+        """A replica has set blocks aside for a prompt."""
+        ...
+
+    def on_answered(self, request: int, /) -> None:
+        """A request has its last token."""
+        ...
 
 
 class Pool:
@@ -36,6 +55,8 @@ class Pool:
         random: what the router draws.
         turn: how many requests it has routed.
         columns: of the requests.
+        kv_memory: of a replica.
+        carrier: who brings requests from one pool to the next; None: this one does all of a request.
     """
 
     def __init__(
@@ -49,19 +70,24 @@ class Pool:
         streams: Streams,
         stepping: Stepping,
     ) -> None:
-        self.load, self.random, self.turn = LoadIndex(spec.replicas), streams("router"), 0
+        stream = "router of decode" if spec.role == "decode" else "router"
+        self.load, self.random, self.turn = LoadIndex(spec.replicas), streams(stream), 0
         self.columns = self._log = log = tally.log
         self._spec, self._tally, self._tell_service, self._clock = spec, tally, on_finished, clock
         self._egress_s = service.egress_s
+        self.kv_memory = spec.step_model.kv_memory
+        self.carrier: Carrier | None = None
         self._recorder = Recorder(spec.replicas)
+        self._coming: set[int] = set()  # requests that another pool reads, until blocks are set aside for them here
         self.replicas: list[Replica] = []
         self.up: Sequence[int] = range(spec.replicas)
         self._route = ROUTERS.get(spec.router)
         self._load_matters = self._route is not None and spec.replicas > 1
         one_queue = spec.router == SHARED_QUEUE
         self._shared = SharedQueue(QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
-        asked = service.rate_limits.requested_output if service.rate_limits else None
-        builder = Builder(spec, index, self, self._shared, log, self._recorder, asked, clock, streams, stepping)
+        builder = Builder(
+            spec, service, index, self, self._shared, log, self._recorder, self._coming, clock, streams, stepping
+        )
         for number in range(spec.replicas):
             self.replicas.append(builder.replica(number))
         self._stranded: list[int] = []  # requests that came while no replica was up
@@ -93,6 +119,17 @@ class Pool:
             self._servers.take(request, number)
         else:
             self._enqueue(request, number)
+
+    def expect(self, request: int) -> None:
+        """A request comes that another pool reads: blocks are to be set aside for it."""
+        self._coming.add(request)
+        self.offer(request)
+
+    def give_up(self, request: int, replica: int) -> None:
+        """A request for which blocks are set aside does not come."""
+        self.replicas[replica].release(request)
+        if self._load_matters:
+            self.load.add(replica, -1)
 
     def _enqueue(self, request: int, number: int) -> None:
         """The scheduler of replica `number`, or of all, sees the request."""
@@ -137,9 +174,27 @@ class Pool:
 
     def on_finished(self, request: int, at: float) -> None:
         """The client of `request` has its last token at `at`."""
+        self._is_done_with(request)
+        if self.carrier is not None:
+            self.carrier.on_answered(request)
+        self._tell_service(request, at)
+
+    def on_prefilled(self, request: int, chunk: int) -> None:
+        """A replica has read a prompt that another pool decodes, the last `chunk` tokens in its last step."""
+        self._is_done_with(request)
+        if self._servers is not None:
+            self._servers.forget(request)
+        if self.carrier is not None:
+            self.carrier.on_prefilled(request, chunk)
+
+    def _is_done_with(self, request: int) -> None:
         if self._load_matters:
             self.load.add(self._log.replica[request], -1)
-        self._tell_service(request, at)
+
+    def on_reserved(self, request: int, replica: int) -> None:
+        """A replica has set blocks aside for a prompt that another pool reads."""
+        if self.carrier is not None:
+            self.carrier.on_reserved(request, replica)
 
     # ---- what befalls its systems ---------------------------------------------------------------------------------
 
@@ -189,14 +244,14 @@ class Pool:
             return len(self._shared.queue)
         return sum([len(each.waiting.queue) for replica in self.replicas for each in replica.schedulers])
 
-    def record(self, requests: RequestTable, ended_at: float) -> PoolRecord:
+    def record(self, requests: RequestTable, handover: HandoverTable | None, ended_at: float) -> PoolRecord:
         """Everything that is known at the end."""
         recorder, model, count, servers = self._recorder, self._spec.step_model, len(self.replicas), self._servers
         recorder.leaps.empty()
         for replica in self.replicas:
             replica.let_go()
-        served_by = np.maximum(requests.replica, 0)
-        preemptions = np.bincount(served_by, weights=requests.preemptions, minlength=count)
+        served_by, times = served(requests, handover, self._spec.role)
+        preemptions = np.bincount(served_by, weights=times, minlength=count)
         return PoolRecord(
             gaps=recorder.gaps.histogram(sum(each.waited_s() for each in self.replicas)),
             timeline=self._availability.over_time(recorder.over_time.table(ended_at), ended_at),
@@ -219,3 +274,19 @@ class Pool:
             name=self._spec.name,
             role=self._spec.role,
         )
+
+
+def served(
+    requests: RequestTable, handover: HandoverTable | None, role: Role
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The replica of a pool that each request was preempted by, and how often."""
+    replica, times = np.maximum(requests.replica, 0), requests.preemptions
+    if handover is None:
+        return replica, times
+    read = handover.prefill_replica >= 0
+    if role == "prefill":
+        times = np.where(read, handover.prefill_preemptions, times)
+        replica = np.where(read, handover.prefill_replica, replica)
+    else:
+        times = np.where(read, times - handover.prefill_preemptions, 0)
+    return np.where(times > 0, replica, 0), times

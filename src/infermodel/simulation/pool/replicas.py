@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.pool.shared_queue import SharedQueue
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.admission import Admission, AdmissionWithRoom
 from infermodel.simulation.replica.answer_share import AnswerRoom
+from infermodel.simulation.replica.arrivals import Arrivals
 from infermodel.simulation.replica.budget import StepBudget
 from infermodel.simulation.replica.drafts import Drafting
 from infermodel.simulation.replica.giving_way import GivingWay, ShortestAnswerFirst
@@ -20,8 +23,9 @@ from infermodel.simulation.replica.ranks import Lockstep
 from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.replica.scheduler import Scheduler
+from infermodel.simulation.replica.transit import Transit
 from infermodel.simulation.replica.waiting import Waiting
-from infermodel.simulation.spec import PoolSpec
+from infermodel.simulation.spec import Limits, PoolSpec, ServiceSpec
 from infermodel.simulation.streams import Streams
 
 
@@ -30,12 +34,13 @@ class Builder:
 
     Args:
         spec: of the pool.
-        service: number of its service.
+        service: whose pool it is.
+        index: number of the service.
         owner: whom replicas tell about requests.
         shared: the queue of all, None: each has its own.
         log: columns of the requests.
         recorder: of their steps.
-        requested_output: tokens that each request asks for at least, where clients say so.
+        coming: requests that another pool reads, until a replica sets blocks aside for them.
         clock: of the simulation.
         streams: what drafts yield is drawn.
         stepping: whether they leap.
@@ -44,33 +49,37 @@ class Builder:
     def __init__(
         self,
         spec: PoolSpec,
-        service: int,
+        service: ServiceSpec,
+        index: int,
         owner: Owner,
         shared: SharedQueue | None,
         log: RequestLog,
         recorder: Recorder,
-        requested_output: int | None,
+        coming: set[int],
         clock: Clock,
         streams: Streams,
         stepping: Stepping,
     ) -> None:
-        self._spec, self._service, self._owner, self._shared = spec, service, owner, shared
-        self._log, self._recorder, self._requested_output = log, recorder, requested_output
+        self._spec, self._link, self._index, self._owner, self._shared = spec, service.link, index, owner, shared
+        self._log, self._recorder, self._coming = log, recorder, coming
+        self._requested_output = service.rate_limits.requested_output if service.rate_limits else None
         self._clock, self._streams, self._stepping = clock, streams, stepping
+        self._limits = limits_in(spec)
+        self._place = service.pools[0].replicas if spec.role == "decode" else 0  # before these, among the service's
 
     def replica(self, number: int) -> Replica:
         """One with this number, whose ranks each have a queue and a memory."""
-        spec, limits, clock, index = self._spec, self._spec.limits, self._clock, self._service
+        spec, limits, clock, index = self._spec, self._limits, self._clock, self._index
         ranks = [self._scheduler(number) for _ in range(spec.step_model.kv_memory.ranks)]
         receiving = Receiving(ahead=limits.schedules_ahead, interval=limits.receive_interval)
-        settings = self._recorder, receiving, self._stepping
+        settings = self._recorder, receiving, self._stepping, self._place
         if len(ranks) == 1:
             return Replica(clock, number, index, spec.step_model, ranks[0], *settings)
         return Lockstep(clock, number, index, spec.step_model, ranks, RANK_ROUTERS[spec.rank_router], *settings)
 
     def _scheduler(self, number: int) -> Scheduler:
         """Who composes steps, by the rules that the limits ask for."""
-        spec, limits, log, shared = self._spec, self._spec.limits, self._log, self._shared
+        spec, limits, log, shared = self._spec, self._limits, self._log, self._shared
         discipline = QUEUES[spec.queue]
         members, sharers = self._members(), NobodyElse() if shared is None else shared
         waiting = Waiting(discipline.queue(log) if shared is None else shared.queue, log)
@@ -81,14 +90,26 @@ class Builder:
             admission: Admission = AdmissionWithRoom(number, limits, discipline, members, waiting, budget, log, sharers)
         else:
             admission = Admission(number, limits, discipline, members, waiting, budget, log, sharers)
+        admission.arrivals = self._arrivals(number, members, waiting)
         if members.room is None and limits.mixes_prompts:
             return Scheduler(limits, members, waiting, budget, admission, giving_way)
         return PromptsFirst(limits, members, waiting, budget, admission, giving_way, log)
 
+    def _arrivals(self, number: int, members: Members, waiting: Waiting) -> Arrivals | None:
+        """Who lets in those whose prompts another pool reads, in a pool that decodes."""
+        transit, handovers, link = members.transit, self._log.handovers, self._link
+        if link is None or transit is None or handovers is None or transit.sends:
+            return None
+        return Arrivals(
+            number, self._limits, link.kept_free_tokens, self._coming, transit, members, waiting, self._log, handovers,
+            self._owner,
+        )  # fmt: skip
+
     def _members(self) -> Members:
         """An empty batch; where drafts are drawn, one that draws them."""
-        spec, limits, speculation = self._spec, self._spec.limits, self._spec.speculation
-        parts = spec.step_model, limits, self._log, self._recorder, self._owner
+        spec, limits, speculation, link = self._spec, self._limits, self._spec.speculation, self._link
+        transit = None if link is None else Transit(link.first_token, sends=spec.role == "prefill")
+        parts = spec.step_model, limits, self._log, self._recorder, self._owner, transit
         if speculation is not None and speculation.sampled:
             seed = int(self._streams("acceptance").integers(2**63))
             members: Members = Drafting(*parts, speculation, seed)
@@ -99,3 +120,13 @@ class Builder:
         if limits.answer_share is not None:
             members.room = AnswerRoom(limits.answer_share, self._requested_output or 0, members.memory, self._log)
         return members
+
+
+def limits_in(spec: PoolSpec) -> Limits:
+    """What the engine allows on a replica of the pool. Room for answers to come is kept by who does all of a request:
+    where prompts are read there are no answers, and where they are decoded blocks are set aside by another rule.
+    """
+    if spec.role == "both":
+        return spec.limits
+    reserves_output = spec.limits.reserves_output and spec.role == "decode"
+    return replace(spec.limits, answer_share=None, reserves_output=reserves_output)

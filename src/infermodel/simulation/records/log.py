@@ -8,14 +8,20 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from infermodel.simulation.records.handovers import HandoverLog
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, RequestTable, Texts
 from infermodel.workload.requests import Requests
 
 
 class RequestLog:
-    """Columns of a service's requests, in order of arrival; replicas write primitive times into them."""
+    """Columns of a service's requests, in order of arrival; replicas write primitive times into them.
 
-    def __init__(self) -> None:
+    Attributes:
+        handovers: further columns, where one pool prefills and another decodes.
+    """
+
+    def __init__(self, handovers: HandoverLog | None = None) -> None:
+        self.handovers = handovers
         self.arrived_at: array[float] = array("d")
         self.prompt_tokens = array("q")
         self.output_tokens = array("q")
@@ -62,6 +68,8 @@ class RequestLog:
         self.cached_tokens.extend(array("l", [0]) * count)
         self.admission.extend(array("q", [0]) * count)
         self.holding.extend(array("i", [-1]) * count)
+        if self.handovers is not None:
+            self.handovers.extend(count)
         if block.block_hashes is not None:
             self.block_hashes.update(enumerate(block.block_hashes, first))
             self.hash_block_tokens = block.hash_block_tokens

@@ -8,6 +8,7 @@ from infermodel.simulation.memory.memory import Found
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.records.totals import BLOCKS, NOTHING, SEATS
 from infermodel.simulation.replica.answer_share import AnswerRoom
+from infermodel.simulation.replica.arrivals import NO_ROOM, Arrivals
 from infermodel.simulation.replica.budget import StepBudget
 from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.owner import Sharers
@@ -25,6 +26,7 @@ class Admission:
         short_of: what it waits for in the next steps, as `records.totals.SHORT_OF` counts.
         deferred: a request that came too late for the step composed last changes the next.
         long_prompts: what a step takes of one prompt.
+        arrivals: those whose prompts another pool reads, who first want blocks only; None: there are none.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class Admission:
         self.held_up = self.deferred = False
         self.short_of = NOTHING
         self.long_prompts = LongPrompts(limits.long_prompt_tokens)
+        self.arrivals: Arrivals | None = None
         self._replica, self._limits, self._overtakes, self._sharers = replica, limits, discipline.overtakes, sharers
         self._members, self._waiting, self._budget, self._log = members, waiting, budget, log
-        self._resumed, self._reserves, self._admissions = log.resumed, limits.reserves_output, 0
+        self._resumed, self._reserves = log.resumed, limits.reserves_output
 
     def known(self) -> int:
         """Running and waiting requests, those not counted that all came too late for this step."""
@@ -52,7 +55,10 @@ class Admission:
 
     def admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits into so many prompt tokens and blocks; returns the budget left."""
-        members, waiting, log = self._members, self._waiting, self._log
+        members, waiting, log, arrivals = self._members, self._waiting, self._log, self.arrivals
+        if arrivals is not None and arrivals.transit.first_token == "decode":
+            budget, room = arrivals.let_read(now, budget, room)
+            self.deferred = self.deferred or arrivals.late
         queue, prefills, memory = waiting.queue, members.prompts.prefills, members.memory
         occupied = members.seated
         seats = self._limits.max_sequences - occupied
@@ -65,6 +71,16 @@ class Admission:
                 if queue.pass_over():
                     continue
                 break
+            if arrivals is not None and request in arrivals.coming:
+                aside = arrivals.set_aside(request, room)
+                if aside == NO_ROOM:
+                    self.held_up, self.short_of = not self._overtakes, BLOCKS
+                    break
+                queue.take()
+                moved = True
+                room -= aside
+                memory.make_room(spoken_for)
+                continue
             target, chunk, found, cost, free = self._first_chunk(request, budget)
             fits = chunk > 0 and self._has_room(request, free, room)
             if not (fits and self._is_let_in(request, target, chunk, found)):
@@ -77,7 +93,7 @@ class Admission:
             if self._reserves:
                 memory.reserve(members.blocks_at_end(request))
             memory.take(request, found)
-            self._admissions = log.admission[request] = self._admissions + 1
+            members.admissions = log.admission[request] = members.admissions + 1
             prefills.append(Prefill(request, target, found.tokens, chunk))
             spoken_for += cost - found.blocks
             memory.make_room(spoken_for)
@@ -124,19 +140,25 @@ class Admission:
         """Whether a request could join with so much budget when the batch under way has done `steps` steps."""
         if self.long_prompts.alone:
             return True
-        members, memory = self._members, self._members.memory
+        members, memory, arrivals = self._members, self._members.memory, self.arrivals
+        if arrivals is not None and head in arrivals.coming:
+            return arrivals.would_fit(head, steps, self._taken_after(steps))
         members.steps_on = steps
         _, chunk, found, _, needed = self._first_chunk(head, budget)
         members.steps_on = 0
-        taken = members.decoding.growth(steps + members.lookahead)
-        if members.prompts.prefills:
-            taken += members.prompts.growth_of_all(steps + 1)
+        taken = self._taken_after(steps)
         fits = chunk > 0 and self._has_room(head, needed, memory.free - taken)
         if not fits and found.blocks and taken > memory.free - memory.cached:
             return True  # what it finds may be gone by then: composing the step tells
         if not fits:
             self._sharers.on_held_up(self._replica)
         return fits
+
+    def _taken_after(self, steps: int) -> int:
+        """Blocks that the batch has newly taken when it has done `steps` steps and composed the next."""
+        members = self._members
+        taken = members.decoding.growth(steps + members.lookahead)
+        return taken + members.prompts.growth_of_all(steps + 1) if members.prompts.prefills else taken
 
 
 class AdmissionWithRoom(Admission):

@@ -9,6 +9,7 @@ from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.endings import Unforeseen
 from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.owner import Owner
+from infermodel.simulation.replica.transit import Transit
 from infermodel.simulation.spec import Limits
 
 _MASK = (1 << 64) - 1
@@ -43,10 +44,11 @@ class Drafting(Members):
         log: RequestLog,
         recorder: Recorder,
         owner: Owner,
+        transit: Transit | None,
         speculation: Speculation,
         seed: int,
     ) -> None:
-        super().__init__(step_model, limits, log, recorder, owner)
+        super().__init__(step_model, limits, log, recorder, owner, transit)
         self._chances, self._seed = speculation.chances(), seed
         self.endings = Unforeseen(log)
 

@@ -74,10 +74,10 @@ class GivingWay:
         self._preempt(self._victim(self._in_order_of_admission()), 0, 0)
 
     def _in_order_of_admission(self) -> list[int]:
-        members = self._members
+        members, transit = self._members, self._members.transit
         admitted = [
             *members.decoding.offset,
-            *members.leaving,
+            *(each for each in members.leaving if transit is None or each not in transit.handed),
             *(prefill.request for prefill in members.prompts.prefills),
         ]
         admitted.sort(key=self._log.admission.__getitem__)
@@ -88,7 +88,7 @@ class GivingWay:
         will compute its tokens again.
         """
         members, memory, log = self._members, self._members.memory, self._log
-        if members.seated == 1:
+        if members.seated == 1 and not (members.transit is not None and members.transit.kept):
             raise RuntimeError(f"request {victim} alone outgrows the KV memory of its replica")
         had = members.computed(victim)
         named_tokens, windowed = self._named(victim, had, new), memory.held_in_windows(had)

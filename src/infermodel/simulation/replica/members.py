@@ -13,6 +13,7 @@ from infermodel.simulation.replica.decoding import Decoding
 from infermodel.simulation.replica.endings import Endings
 from infermodel.simulation.replica.owner import Owner
 from infermodel.simulation.replica.prompts import Prefill, Prompts
+from infermodel.simulation.replica.transit import Kept, Transit
 from infermodel.simulation.replica.waits import Waits
 from infermodel.simulation.spec import Limits
 
@@ -34,6 +35,8 @@ class Members:
         steps_on: steps after those that are done, before the one that is being composed.
         lookahead: tokens for which each decoding sequence needs room in a step: 1, and the drafts that are verified.
         room: that is kept free for their answers; None: nothing is.
+        admissions: how many were let in.
+        transit: those who hold memory and no seat; None: the pool does all of a request.
     """
 
     def __init__(
@@ -43,9 +46,18 @@ class Members:
         log: RequestLog,
         recorder: Recorder,
         owner: Owner,
+        transit: Transit | None = None,
     ) -> None:
         room = step_model.kv_memory
-        self.memory = Memory(room.of_rank, log, limits=limits, scheduled=self.scheduled, computed=self.computed)
+        handovers = log.handovers if transit is not None and not transit.sends else None
+        self.memory = Memory(
+            room.of_rank,
+            log,
+            limits=limits,
+            scheduled=self.scheduled,
+            computed=self.computed,
+            holding=None if handovers is None else handovers.holding,
+        )
         self.decoding = Decoding(step_model.windows, room.block_tokens, room.whole, room.windows)
         self.prompts = Prompts(self.memory, ahead=limits.schedules_ahead)
         self.endings = Endings()
@@ -54,8 +66,9 @@ class Members:
         self.held = False
         self.waits = Waits()
         self.just_read: list[int] = []
-        self.steps_on, self.lookahead = 0, 1
+        self.steps_on, self.lookahead, self.admissions = 0, 1, 0
         self.room: AnswerRoom | None = None
+        self.transit = transit
         self._log, self._gaps, self._owner = log, recorder.gaps, owner
         self._resumed = log.resumed
         self._reserves, self._ahead = limits.reserves_output, limits.schedules_ahead
@@ -98,11 +111,49 @@ class Members:
         if not self.prompts.prefills:
             return produced, 0
         prompt_tokens, complete = self.prompts.advance(steps)
+        thrown_away = 0
         for prefill in complete:
-            self._first_token(prefill, end)
+            if self.transit is not None and self.transit.sends and self._log.output_tokens[prefill.request] > 1:
+                self._hand_over(prefill, end, self.transit)
+                thrown_away += self.transit.first_token == "decode"
+            else:
+                self._first_token(prefill, end)
         if self.held:
             self.waits.join(end, self.decoding.sequences - sequences)
-        return produced + len(complete), prompt_tokens
+        return produced + len(complete) - thrown_away, prompt_tokens
+
+    def _hand_over(self, prefill: Prefill, end: float, transit: Transit) -> None:
+        """A prompt is complete, and another pool decodes: the request leaves, and what it holds is kept for a copy."""
+        request, log = prefill.request, self._log
+        if transit.first_token == "prefill":
+            log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, end)
+        transit.handed.add(request)
+        self.leaving[request] = prefill.done, prefill.windowed
+        self._owner.on_prefilled(request, prefill.chunk)
+
+    def join_read(self, request: int, kept: Kept, now: float) -> None:
+        """A request whose prompt was read elsewhere, and whose keys and values are here, decodes from its second token
+        on."""
+        log, transit, handovers = self._log, self.transit, self._log.handovers
+        assert transit is not None
+        assert handovers is not None
+        if not self.decoding.sequences:
+            self.settled_at = now
+        if transit.first_token == "arrival":
+            log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, now)
+        if transit.first_token == "prefill" or self.waits.runs:
+            if not self.waits.runs:
+                self.waits.join(self.settled_at, self.decoding.sequences)
+            self.waits.join(now if transit.first_token == "arrival" else handovers.prefilled_at[request], 1)
+        self.just_read.append(request)
+        self._decode(request, kept.tokens, 1)
+
+    def _decode(self, request: int, tokens: int, produced: int) -> None:
+        """A request that has so many tokens in memory, and of its answer, decodes from the next step on."""
+        self.decoding.join(request, tokens + 1)
+        self.endings.expect(request, self.decoding.step + self._log.output_tokens[request] - produced)
+        if self.room is not None:
+            self.room.begin(request, produced, self.decoding.step)
 
     def _first_token(self, prefill: Prefill, end: float) -> None:
         """A prompt is complete: its step has sampled a token."""
@@ -120,12 +171,9 @@ class Members:
             self.leaving[request] = prefill.done, prefill.windowed
             self._end(request, end)
             return
-        self.decoding.join(request, prefill.target + 1)
         if self.memory.windows:
             self.memory.slide(prefill.windowed - self.memory.held_in_windows(prefill.target))
-        self.endings.expect(request, self.decoding.step + to_come)
-        if self.room is not None:
-            self.room.begin(request, produced, self.decoding.step)
+        self._decode(request, prefill.target, produced)
 
     def finish_due(self, end: float) -> None:
         """Those whose last token came with the step that ended at `end` are answered, and leave; prompts answered with
@@ -157,10 +205,28 @@ class Members:
             in_order = sorted(leaving, key=self._log.admission.__getitem__)
         for request in in_order:
             tokens, windowed = leaving[request]
+            if self.transit is not None and request in self.transit.handed:
+                self.transit.kept[request] = Kept(tokens, windowed, tokens)
+                continue
             memory.give_back(request, tokens, windowed, ended=True)
             if self._reserves:
                 memory.reserve(-self.blocks_at_end(request))
         leaving.clear()
+
+    def let_released_go(self) -> None:
+        """What was kept for others, and nobody needs any more, is given back."""
+        transit = self.transit
+        if transit is None or not transit.released:
+            return
+        for request in transit.released:
+            transit.handed.discard(request)
+            kept = transit.kept.pop(request, None)
+            if kept is None:
+                continue  # it is leaving, and now gives back what it holds with the others
+            self.memory.give_back(request, kept.tokens, kept.windowed, named_tokens=kept.named, ended=True)
+            if self._reserves:
+                self.memory.reserve(-self.blocks_at_end(request))
+        transit.released.clear()
 
     # ---- losing memory --------------------------------------------------------------------------------------------
 
@@ -204,6 +270,8 @@ class Members:
             return offset + self.decoding.step + self.steps_on - 1
         if request in self.leaving:
             return self.leaving[request][0]
+        if self.transit is not None and request in self.transit.kept:
+            return self.transit.kept[request].named
         prefill = self.prompts.of(request)
         return min(prefill.target, prefill.done + prefill.chunk * self.steps_on)
 

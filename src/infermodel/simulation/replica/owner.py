@@ -20,6 +20,16 @@ class Owner(Protocol):
         """When the client has its last token, of the step that ended at `end`."""
         ...
 
+    def on_prefilled(self, request: int, chunk: int, /) -> None:
+        """All of a prompt is read that another pool decodes, the last `chunk` tokens by the step that ended now; what
+        the request holds is kept until it is released.
+        """
+        ...
+
+    def on_reserved(self, request: int, replica: int, /) -> None:
+        """`replica` has set blocks aside for a prompt that another pool reads."""
+        ...
+
 
 class Sharers(Protocol):
     """Whom a replica tells what it does to its queue, from which others may take as well."""

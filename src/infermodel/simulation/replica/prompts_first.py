@@ -74,7 +74,7 @@ class PromptsFirst(Scheduler):
                 room.full = False
         if prefills:
             budget, taken = self._go_on(budget)
-        if self._queue and not self.giving_way.happened:
+        if (self._queue or self._arrived) and not self.giving_way.happened:
             memory.make_room(taken)
             budget = admission.admit(now, budget, memory.free - taken)
         self._budget_left = budget

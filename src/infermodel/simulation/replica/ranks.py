@@ -38,12 +38,13 @@ class Lockstep(Replica):
         recorder: Recorder,
         receiving: Receiving,
         stepping: Stepping,
+        place: int = 0,
     ) -> None:
         self.ranks = list(ranks)
         self._route, self._turn = route, 0
         self._busy: list[Scheduler] = []  # ranks that have work in the steps under way
         self._knocking: list[Scheduler] = []  # ranks with a newcomer who looks in at the end of the step under way
-        super().__init__(clock, index, service, step_model, ranks[0], recorder, receiving, stepping)
+        super().__init__(clock, index, service, step_model, ranks[0], recorder, receiving, stepping, place)
 
     # ---- what the service sees ------------------------------------------------------------------------------------
 
@@ -75,10 +76,16 @@ class Lockstep(Replica):
             if not self._knocked:
                 self._knock(later=False)
 
+    def rank_of(self, request: int) -> int:
+        """The number of the rank in whose memory a request holds blocks, and no seat."""
+        transits = [rank.members.transit for rank in self.ranks]
+        return next(number for number, each in enumerate(transits) if each is not None and each.holds(request))
+
     def let_go(self) -> None:
         """No further step is composed: who has all its tokens leaves."""
         for rank in self.ranks:
             rank.members.let_go()
+            rank.members.let_released_go()
 
     def drain(self) -> list[int]:
         """Take everybody out of its queues."""
@@ -106,8 +113,10 @@ class Lockstep(Replica):
         """
         self._knocking = []
         left = any(rank.members.leaving for rank in self.ranks)
-        most = self._plan_all(now) or (self._plan_all(now) if left else 0)
-        if most and any(rank.waiting.queue and not len(rank.members) for rank in self.ranks):
+        most = self._plan_all(now)
+        while not most and (left or any(rank.giving_way.happened for rank in self.ranks)):
+            most, left = self._plan_all(now), False
+        if most and any(rank.has_waiting() and not len(rank.members) for rank in self.ranks):
             return 1
         return most
 

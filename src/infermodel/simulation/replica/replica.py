@@ -28,7 +28,7 @@ class Replica:
     their tables identical to the bit.
 
     Attributes:
-        index: among the service's replicas.
+        index: among the replicas of its pool; `place` before it among those of the service.
         scheduler: composes its batches.
         members: of the batch, with their memory.
         up: whether it has power.
@@ -45,6 +45,7 @@ class Replica:
         recorder: Recorder,
         receiving: Receiving,
         stepping: Stepping,
+        place: int = 0,
     ) -> None:
         self.index = index
         self.scheduler, self.members = scheduler, scheduler.members
@@ -53,13 +54,13 @@ class Replica:
         self._clock = clock
         self._leaps, self._gaps, self._totals = recorder.leaps, recorder.gaps, recorder.totals
         self._line_of, self._ramp_of = step_model.decode_line, step_model.ramp
-        self._completes = order_of(COMPLETE, service, index)
-        self._starts = order_of(START, service, index)
+        self._completes = order_of(COMPLETE, service, place + index)
+        self._starts = order_of(START, service, place + index)
         self._every = stepping == "every"
         self._receiving = receiving
         self._halted = False
         self._in_leap = False
-        self._knocked = False
+        self._knocked = self._looks_up = False
         # The leap under way, on _line or _ramp, looked at after _rings_at of its steps.
         self._leap = Leap()
         self._line: DecodeLine | None = None
@@ -96,6 +97,7 @@ class Replica:
     def let_go(self) -> None:
         """No further step is composed: who has all its tokens leaves."""
         self.members.let_go()
+        self.members.let_released_go()
 
     def drain(self) -> list[int]:
         """Take everybody out of its queue."""
@@ -113,6 +115,34 @@ class Replica:
             self._alarm.set(self._clock.now, self._starts)  # after all that completes and arrives in this instant
         elif self._in_leap and not self._knocked and self.scheduler.admits_newcomers():
             self._knock(later)
+
+    def _look_up(self) -> None:
+        """Something came that changes the next step: wake up, or compose anew at the end of the one under way."""
+        if self.idle:
+            self.notice()
+        elif self._in_leap:
+            self._looks_up = True
+            if not self._knocked:
+                self._knock(later=False)
+
+    def arrive(self, request: int) -> None:
+        """All keys and values of a request that holds blocks here have come from another pool."""
+        rank = self.schedulers[self.rank_of(request)]
+        assert rank.members.transit is not None
+        rank.members.transit.arrive(request, self._clock.now)
+        if self.idle or rank.has_seat():
+            self._look_up()
+
+    def release(self, request: int) -> None:
+        """What a request holds here, and no seat, is needed no more."""
+        transit = self.schedulers[self.rank_of(request)].members.transit
+        assert transit is not None
+        transit.released.append(request)
+        self._look_up()
+
+    def rank_of(self, request: int) -> int:
+        """The number of the scheduler in whose memory a request holds blocks, and no seat."""
+        return 0
 
     def _knock(self, later: bool) -> None:
         """Look at the end of the step under way whether the head of the queue joins."""
@@ -231,16 +261,21 @@ class Replica:
                 now = clock.now
 
     def _plan(self, now: float) -> int:
-        """Compose the next steps; returns how many, 0 if there is nothing to do, even when all who leave have left."""
-        left = bool(self.members.leaving)
-        return self.scheduler.plan(now) or (self.scheduler.plan(now) if left else 0)
+        """Compose the next steps; returns how many, 0 if there is nothing to do, even when all who leave have left and
+        those who gave way have come back.
+        """
+        scheduler, left = self.scheduler, bool(self.members.leaving)
+        most = scheduler.plan(now)
+        while not most and (left or scheduler.giving_way.happened):
+            most, left = scheduler.plan(now), False
+        return most
 
     def _start_leap(self, now: float, most: int) -> None:
         """Set out on the planned steps, at most so many, and know when the last of them ends."""
         leap = self._leap
         leap.steps = steps = self._ask(most)
         leap.anchor_s = now
-        self._in_leap, self._knocked = True, False
+        self._in_leap, self._knocked, self._looks_up = True, False, False
         if self._every:
             steps = 1
         self._rings_at = steps
@@ -269,7 +304,7 @@ class Replica:
     def _ends_for_newcomer(self) -> bool:
         """A step has ended, but not the leap: whether it ends here for the head of the queue; if not, it goes on."""
         steps = self._rings_at
-        if self._knocked and self._lets_in(steps):
+        if self._knocked and (self._looks_up or self._lets_in(steps)):
             return True
         self._rings_at = steps = steps + 1 if self._every or self._knocked else self._leap.steps
         self._rings_at_s = self._leap.boundary(steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import Final
 
@@ -13,10 +14,13 @@ from infermodel.simulation.replica.budget import StepBudget
 from infermodel.simulation.replica.giving_way import GivingWay
 from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.prompts import NO_CHUNKS, assign_chunks, pieces
+from infermodel.simulation.replica.transit import Transit
 from infermodel.simulation.replica.waiting import NOBODY, Waiting
 from infermodel.simulation.spec import Limits
 
 NO_WINDOWS: Final[tuple[Windowed, ...]] = ()
+
+NOBODY_ARRIVES: Final[deque[tuple[int, float]]] = deque()
 
 NOT_ASKED: Final = -1
 """Budget left by a batch that nobody has asked about yet."""
@@ -51,6 +55,7 @@ class Scheduler:
         )
         self._budget, self._long, self._max_sequences = budget, admission.long_prompts, limits.max_sequences
         self._budget_left = NOT_ASKED
+        self._arrived = NOBODY_ARRIVES if members.transit is None else members.transit.arrived
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
 
@@ -59,8 +64,11 @@ class Scheduler:
         members, prompts, decoding, memory = self.members, self._prompts, self._decoding, self._memory
         self.giving_way.happened = self.admission.held_up = repeats_not = False
         self.admission.short_of = NOTHING
-        if prompts.prefills or self._queue or decoding.sequences * members.lookahead * memory.groups > memory.free:
-            repeats_not = self._compose(now)
+        if members.transit is not None:
+            repeats_not = self._settle_transit(members.transit, now)
+        waited_for = prompts.prefills or self._queue or self._arrived
+        if waited_for or decoding.sequences * members.lookahead * memory.groups > memory.free:
+            repeats_not = self._compose(now) or repeats_not
         else:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
         if members.leaving:
@@ -82,6 +90,25 @@ class Scheduler:
                 most = decoding.steps_that_fit(most, memory.free) or 1
         return 1 if repeats_not else most
 
+    def _settle_transit(self, transit: Transit, now: float) -> bool:
+        """What was kept for others is given back, and those whose answers another pool began go on; returns whether
+        somebody joins the step after the next.
+        """
+        arrivals = self.admission.arrivals
+        self.members.let_released_go()
+        if arrivals is None or transit.first_token == "decode":
+            return False
+        arrivals.let_decode(now)
+        return arrivals.late
+
+    def has_waiting(self) -> bool:
+        """Whether anybody waits to take part."""
+        return bool(self._queue or self._arrived)
+
+    def has_seat(self) -> bool:
+        """Whether the batch under way has a place left."""
+        return self._decoding.sequences + len(self._prompts.prefills) < self._max_sequences
+
     def _see_off(self) -> bool:
         """The next step is composed: who leaves makes room for the one after it. Returns whether that one must be
         composed anew.
@@ -90,7 +117,7 @@ class Scheduler:
             self._memory.make_room(self._decoding.growth(self.members.lookahead))
         self.members.let_go()
         bounded = bool(self._prompts.prefills) and self._long.most < FOREVER  # and perhaps alone by now
-        return bounded or (bool(self._queue) and self._budget_left > 0)
+        return bounded or bool(self._arrived) or (bool(self._queue) and self._budget_left > 0)
 
     def batch(self) -> Batch:
         """What the next step works on, as planned."""
@@ -119,7 +146,7 @@ class Scheduler:
                 admission.short_of = BLOCKS
             return True  # as vLLM: nobody is admitted in a step that had to preempt
         memory.make_room(needed)  # whoever is admitted does not find what those before him write over
-        if self._queue:
+        if self._queue or self._arrived:
             budget = admission.admit(now, budget, memory.free - needed)
         self._budget_left = budget
         return admission.deferred
