@@ -56,6 +56,19 @@ RankRouting = Literal["in_flight", "weighted", "round_robin"]
 """Which rank of data-parallel attention gets a request: the one with the fewest unfinished, ties in turn; the one with
 the fewest, those that wait counted four times; each in turn."""
 
+Reserved = Literal["after_prefill", "before_prefill"]
+"""Where one pool reads prompts for another: when blocks for a prompt are reserved where it will decode; when it has
+been read, or before a prefilling replica sees it."""
+
+Overlap = Literal["none", "chunks", "layers"]
+"""What has crossed to the other pool when the last step of a prompt ends, as far as the link had time for it: nothing,
+all but the last chunk, or all but the last layer."""
+
+FirstToken = Literal["prefill", "arrival", "decode"]
+"""Who gives the client its first token: the pool that read the prompt, at once; the one that decodes, when it takes the
+request up, for the token comes with keys and values; or the same one by a step that computes the last token of the
+prompt again."""
+
 FrontEndOf = Literal["rank", "replica", "system"]
 """What has an API server process of its own: each copy of the attention in a replica, the replica, or the system with
 all its replicas."""
@@ -109,6 +122,9 @@ class Engine:
         long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
         receive_interval: after so many steps of decoding alone the scheduler looks for newcomers; after others, always.
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
+        handover_reserved, handover_overlap, handover_first_token: where one pool reads prompts for another, when blocks
+            are reserved there, what crosses meanwhile, and who gives the first token out.
+        handover_kept_free_tokens: of memory, for each request that a decoding replica has, which no reservation takes.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
             captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
             decoding alone do (`graph_sequences_wide`: on four GPUs and more); `tokenise_s`, of the server to
@@ -154,6 +170,10 @@ class Engine:
     memory_share: MemoryShare = "device"
     context_must_fit: bool = False
     graph_sizes: tuple[tuple[int, int], ...] = ()
+    handover_reserved: Reserved = "after_prefill"
+    handover_overlap: Overlap = "none"
+    handover_first_token: FirstToken = "arrival"
+    handover_kept_free_tokens: int = 0
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)
     on_devices: tuple[OnDevices, ...] = ()

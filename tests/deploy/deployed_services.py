@@ -50,6 +50,8 @@ SERVICES = {
     "mixed": "{model: qwen3-8b, engine_settings: {mixes_prompts: true, receive_interval: 4, admission: whole_prompt,"
     " cuda_graphs: false}, fleet: {system: dgx-h100}}",
     "started": "{model: qwen3-8b, fleet: {system: dgx-h100}}",
+    "apart": "{model: qwen3-8b, fleet: {pools: [{name: a, role: prefill, system: dgx-h100},"
+    " {name: b, role: decode, system: hgx-h200, tensor_parallel: 2}]}}",
     "AMD": "{model: qwen3-32b, fleet: {system: mi300x-8}}",
 }
 
@@ -77,9 +79,10 @@ def command_of_only_pool(service: ResolvedService) -> Command | None:
 
 
 def words(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[str]:
-    command = command_of_only_pool(service(folder, name, engine))
-    assert command is not None
-    return command.arguments(first=first)
+    """Of each of its pools, one after the other."""
+    asked = service(folder, name, engine)
+    commands = [command_of(asked, pool) for pool in asked.pools]
+    return [word for command in commands if command is not None for word in command.arguments(first=first)]
 
 
 def served() -> Iterator[tuple[str, str]]:

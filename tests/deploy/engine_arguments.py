@@ -17,7 +17,7 @@ NAMES = {
         --gpu-memory-utilization --quantization --kv-cache-dtype --enable-prefix-caching
         --no-enable-prefix-caching --scheduling-policy --stream-interval --api-server-count
         --long-prefill-token-threshold --no-scheduler-reserve-full-isl --enforce-eager
-        --speculative-config --nnodes --node-rank --master-addr --master-port --headless""",
+        --kv-transfer-config --speculative-config --nnodes --node-rank --master-addr --master-port --headless""",
     "sglang": """--model-path --host --port --tp-size --pp-size --attn-dp-size --ep-size --context-length
         --max-running-requests --chunked-prefill-size --mem-fraction-static --quantization
         --kv-cache-dtype --disable-radix-cache --enable-priority-scheduling
@@ -25,7 +25,7 @@ NAMES = {
         --speculative-algorithm --speculative-draft-model-path --speculative-num-steps
         --speculative-eagle-topk --speculative-num-draft-tokens --nnodes --node-rank
         --dist-init-addr --enable-mixed-chunk --scheduler-recv-interval --cuda-graph-backend-decode
-        --cuda-graph-backend-prefill""",
+        --cuda-graph-backend-prefill --disaggregation-mode""",
     "tensorrt-llm": """--host --port --tp_size --pp_size --ep_size --max_batch_size --max_num_tokens --max_seq_len
         --kv_cache_free_gpu_memory_fraction --enable_chunked_prefill --gpus_per_node
         --extra_llm_api_options""",

@@ -147,6 +147,19 @@ def test_manifests_are_what_kubernetes_takes(tmp_path: Path, name: str, engine: 
             kubernetes_validate.validate(each, "1.33", strict=True)
 
 
+def test_pools_are_started_one_by_one_and_told_what_they_are(tmp_path: Path) -> None:
+    vllm, sglang = words(tmp_path, "apart"), words(tmp_path, "apart", "sglang")
+    roles = [json.loads(vllm[at + 1])["kv_role"] for at, word in enumerate(vllm) if word == "--kv-transfer-config"]
+    assert roles == ["kv_producer", "kv_consumer"]
+    assert [sglang[at + 1] for at, word in enumerate(sglang) if word == "--disaggregation-mode"] == [
+        "prefill",
+        "decode",
+    ]
+    text = deployment_files(scenario(tmp_path, "apart"))["deploy.yaml"]
+    found = [each for each in yaml.safe_load_all(text) if each and each["kind"] == "Deployment"]
+    assert [(each["metadata"]["name"], each["spec"]["replicas"]) for each in found] == [("apart-a", 8), ("apart-b", 4)]
+
+
 def test_a_wrong_manifest_is_seen(tmp_path: Path) -> None:
     text = deployment_files(scenario(tmp_path, "plain"))["deploy.yaml"]
     deployment = next(each for each in yaml.safe_load_all(text) if each)

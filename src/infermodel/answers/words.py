@@ -11,6 +11,8 @@ from infermodel.deploy import deployment_lines
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.trust import rests_on
+from infermodel.metrics.handover import HandoverSummary
+from infermodel.metrics.pools import PoolSummary
 from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.tenants import TenantSummary
 from infermodel.metrics.unfinished import window_too_short
@@ -59,6 +61,12 @@ def run_parts(
     if capacities:
         parts += ["At the largest load that keeps the objectives:", capacity_rows(capacities)]
     parts += ["At the offered load:", offered_rows(result.services, capacities)]
+    pools = [row for each in result.services for row in each.summary.pools if len(each.summary.pools) > 1]
+    if pools:
+        parts += ["By pool:", pool_rows(pools)]
+    handed = [each.handover for each in result.services if each.handover is not None]
+    if handed:
+        parts += ["From one pool to the other, on average:", handover_rows(handed)]
     parts += ["What the figures rest on:", trust_rows(result.scenario.services)]
     if bands:
         parts += ["The same within the uncertainty of the constants:", uncertainty_rows(bands)]
@@ -221,6 +229,42 @@ def question_rows(result: Result) -> list[tuple[str, ...]]:
         "USD each",
     )
     return [heads, *rows] if rows else []
+
+
+def pool_rows(pools: Sequence[PoolSummary]) -> list[tuple[str, ...]]:
+    """A line for each pool of services that have several."""
+    heads = ("service", "pool", "role", "replicas", "prompt tok/s", "output tok/s", "with work", "sequences", "KV used")
+    return [
+        heads,
+        *(
+            (
+                *(each.service, each.pool, each.role, str(each.replicas)),
+                *map(figure, (each.prompt_tok_s, each.output_tok_s)),
+                f"{100 * each.utilisation:.0f} %",
+                figure(each.running_mean),
+                f"{100 * each.kv_use_mean:.0f} %",
+            )
+            for each in pools
+        ),
+    ]
+
+
+def handover_rows(handed: Sequence[HandoverSummary]) -> list[tuple[str, ...]]:
+    """A line for each service of two pools: what requests wait for on their way."""
+    heads = ("service", "queue", "prompt", "room", "transfer", "p99", "first step", "MB each", "cards in use")
+    return [
+        heads,
+        *(
+            (
+                each.service,
+                *map(time, (each.queue_mean_s, each.prefill_mean_s, each.room_mean_s)),
+                *map(time, (each.transfer_mean_s, each.transfer_p99_s, each.join_mean_s)),
+                figure(each.bytes_mean / 1e6),
+                f"{100 * max(each.sending_use, each.receiving_use, each.shared_use):.0f} %",
+            )
+            for each in handed
+        ),
+    ]
 
 
 def tenant_rows(tenants: Sequence[TenantSummary]) -> list[tuple[str, ...]]:

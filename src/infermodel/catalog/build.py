@@ -17,11 +17,14 @@ from infermodel.engine import (
     Admission,
     Engine,
     Findable,
+    FirstToken,
     FrontEndOf,
     MemoryShare,
     OnDevices,
+    Overlap,
     Preempted,
     RankRouting,
+    Reserved,
     Rule,
 )
 from infermodel.hardware import Device, GpuDevice, Link, LpuDevice, Quantity, System, WaferDevice
@@ -98,9 +101,12 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "ranks_share_limits": _YES_NO,
     "memory_share": get_args(MemoryShare),
     "context_must_fit": _YES_NO,
+    "handover_reserved": get_args(Reserved),
+    "handover_overlap": get_args(Overlap),
+    "handover_first_token": get_args(FirstToken),
 }
 """Habits of an engine: field of the dataclass and key in the file, and what it may be."""
-_COUNTED_RULES = ("long_prompt_tokens", "receive_interval")
+_COUNTED_RULES = ("long_prompt_tokens", "receive_interval", "handover_kept_free_tokens")
 """Habits that are whole numbers."""
 _FREE_RULES = ("since", "graph_sizes", *_COUNTED_RULES)
 _ENGINE_LISTS = ("extends", "on_devices", *_FREE_RULES)

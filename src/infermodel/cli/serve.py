@@ -55,6 +55,8 @@ def serve(
     """Answer HTTP requests as a service of SCENARIO would, in real time, as OpenAI does."""
     resolved = resolve(load(scenario, changes))
     service = chosen(resolved, name)
+    if len(service.pools) > 1:
+        raise click.UsageError(f"{service.name} reads prompts in one pool and decodes in another: serve plays one pool")
     try:
         from infermodel.serve import api
     except ModuleNotFoundError as missing:

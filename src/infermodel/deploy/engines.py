@@ -23,6 +23,12 @@ CONFIG_FILE = "/etc/infermodel/engine.yaml"
 
 PORT_OF_NODES = 29500
 
+NIXL: Mapping[str, dict[str, str]] = {
+    role: {"kv_connector": "NixlConnector", "kv_role": f"kv_{words}"}
+    for role, words in (("prefill", "producer"), ("decode", "consumer"))
+}
+"""How vLLM is told to send keys and values, or to fetch them."""
+
 NODE_DEVICES: Mapping[str, int] = {"gb200-nvl72": 4}
 """GPUs of a node where the system that one buys is several nodes: NVIDIA's NVL72 has 18 trays of 4."""
 
@@ -85,6 +91,10 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
         notes.append("a queue that is fair to keys is a gateway's matter")
     if service.rate_limits is not None:
         notes.append("quotas of keys are a gateway's matter")
+    if pool.role != "both":
+        notes.append("a router sends each request to a replica of one pool and then to one of the other")
+        if engine == "tensorrt-llm":
+            notes.append("what crosses between the pools is set in the configuration file, which leaves it out")
     if pool.replicas > 1:
         notes.append(f"requests are spread over {pool.replicas} replicas by {pool.router}: a gateway's matter")
     if pool.devices_per_replica % asked.nodes:
@@ -117,6 +127,7 @@ def vllm(asked: Asked) -> Command:
         ),
         *_when(_has_no_graphs(pool), "--enforce-eager"),
         *_when(pool.stream_interval > 1, "--stream-interval", str(pool.stream_interval)),
+        *_when(pool.role != "both", "--kv-transfer-config", json.dumps(NIXL.get(pool.role))),
     ]
     engine, usual = pool.engine, _usual(pool)
     if engine.admission != usual.admission:
@@ -172,6 +183,7 @@ def sglang(asked: Asked) -> Command:
         *_when(pool.queue == "priority", "--schedule-low-priority-values-first"),
         *_when(pool.api_servers is not None, "--tokenizer-worker-num", str(pool.api_servers)),
         *_when(pool.stream_interval > 1, "--stream-interval", str(pool.stream_interval)),
+        *_when(pool.role != "both", "--disaggregation-mode", pool.role),
     ]
     if pool.speculation is not None:
         drafted, draft = pool.speculation.drafted, pool.speculation.draft

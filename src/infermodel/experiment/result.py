@@ -10,6 +10,7 @@ from typing import Literal
 from infermodel.economics.band import Band
 from infermodel.economics.fleet import HourlyCost
 from infermodel.economics.tokens import Split
+from infermodel.metrics.handover import HandoverSummary
 from infermodel.metrics.laws import CheckedLaw
 from infermodel.metrics.questions import QuestionSummary
 from infermodel.metrics.schema import column
@@ -53,6 +54,7 @@ class ServiceResult:
         summary: over all replications.
         tenants: what its keys got; empty where it has no rate limits.
         questions: what its questions came to; None where its requests are no calls of any.
+        handover: what requests waited for between its pools; None where it has one only.
     """
 
     service: ResolvedService
@@ -61,6 +63,7 @@ class ServiceResult:
     economics: Economics
     tenants: tuple[TenantSummary, ...] = ()
     questions: QuestionSummary | None = None
+    handover: HandoverSummary | None = None
 
     def headroom(self, capacity: Capacity | None) -> float:
         """How many times its offered load the service holds; NaN where its capacity is not known."""

@@ -11,6 +11,7 @@ from infermodel.experiment.offered import longer_run, offered_of, rate_in
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult
+from infermodel.metrics.handover import handover_summary
 from infermodel.metrics.laws import CheckedLaw, check_laws, parts_sum_to
 from infermodel.metrics.questions import QuestionSummary, question_summary
 from infermodel.metrics.rates import OWN_RATE
@@ -56,7 +57,8 @@ def run(
         record, priced = repeated[0].records[index], economics(service, summary)
         own = own_window(service, record, repeated[0].window)
         tenants, questions = tenants_of(record, own, summary), questions_of(service, record, own, summary)
-        results.append(ServiceResult(service, record, summary, priced, tenants, questions))
+        between = handover_summary(record, own)
+        results.append(ServiceResult(service, record, summary, priced, tenants, questions, between))
     laws = [law for each in repeated for law in each.laws]
     for each in results:
         parts = {name: part.mid for name, part in each.economics.hourly.parts.items()}

@@ -17,6 +17,8 @@ INTRODUCTIONS: Mapping[str, str] = {
     "prices.csv": "One row a figure: service, load, item.",
     "claims.csv": "One row a claim, in the scenario's order.",
     "placement.csv": "One row a wafer of each service whose model is cut over wafers.",
+    "pools.csv": "One row a pool of each service that has several.",
+    "handover.csv": "One row a service of two pools: what its requests wait for on their way from one to the other.",
     "tenants.csv": "One row a tenant of each service with rate limits; counts and times of the whole run.",
     "questions.csv": "One row a service whose requests are calls of questions; of those that arrived in the window.",
     "bands.csv": "With `run --draws`: one row an answer of a service, over draws of the uncertain constants.",

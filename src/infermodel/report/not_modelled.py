@@ -7,8 +7,7 @@ from infermodel.report.findings import Findings
 
 ALWAYS = (
     "the network between the users and the service; before and after the scheduler only the engine's fixed times",
-    "prefill and decode on separate replicas",
-    "KV cache kept outside the device's memory, and moved between replicas",
+    "KV cache kept outside the device's memory, and moved between replicas but from those that read prompts to others",
     "changes of the clock with temperature and power caps, slow devices among fast ones, noise of the host",
     "the quality of the answers, and what a lower precision does to it",
     "starting, stopping and scaling of replicas during the run; failures are those the scenario names",
@@ -21,7 +20,11 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
     """What this run leaves out, most general first."""
     services = [each.service for each in findings.services]
     families = {pool.system.device.family for each in services for pool in each.pools}
-    more = []
+    more = (
+        []
+        if any(each.link for each in services)
+        else ["prefill and decode on separate pools, since no service has any"]
+    )
     if any(
         isinstance(layer.feed_forward, ExpertFeedForward)
         for each in services

@@ -17,7 +17,7 @@ from infermodel.report import words
 from infermodel.report.findings import Findings
 from infermodel.report.not_modelled import not_modelled
 from infermodel.report.palette import BOUNDS
-from infermodel.report.tables import RARE_SCHEMAS, band_rows, question_rows, tenant_rows
+from infermodel.report.tables import RARE_SCHEMAS, band_rows, handover_rows, pool_rows, question_rows, tenant_rows
 
 LATENCIES = (
     ("Time to first token", "ttft"),
@@ -105,13 +105,18 @@ def content(findings: Findings) -> dict[str, Any]:
     }
 
 
-LEFT_TO_THE_FILE = frozenset({"waiting", "tpm_per_key", "charged_tokens", "charged_tokens_most", "e2e_p50_s"})
+LEFT_TO_THE_FILE = frozenset(
+    {"waiting", "tpm_per_key", "charged_tokens", "charged_tokens_most", "e2e_p50_s", "kv_use_peak", "power_peak_w"}
+    | {f"bound_{name}_share" for name in BOUNDS}
+)
 """Columns of rare tables that a page has no room for."""
 
 
 def rare_tables(findings: Findings) -> list[tuple[str, Sequence[Column], list[Mapping[str, Any]]]]:
     """Title, columns and rows of the tables that only some runs have."""
     found = [
+        ("Pools at the offered load", "pools.csv", list(pool_rows(findings))),
+        ("From one pool to the other, at the offered load", "handover.csv", list(handover_rows(findings))),
         ("Keys and their limits, the whole run", "tenants.csv", list(tenant_rows(findings))),
         ("Questions of several calls, at the offered load", "questions.csv", list(question_rows(findings))),
         ("Answers at the offered load within the uncertainty of the constants", "bands.csv", moving_bands(findings)),

@@ -12,6 +12,8 @@ from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Economics, Verdict
 from infermodel.metrics.exports import REQUEST_COLUMNS as PER_REQUEST
 from infermodel.metrics.exports import TIMELINE_COLUMNS as PER_BIN
+from infermodel.metrics.handover import HandoverSummary
+from infermodel.metrics.pools import PoolSummary
 from infermodel.metrics.questions import QuestionSummary
 from infermodel.metrics.schema import Column, columns, row
 from infermodel.metrics.schema import column as _column
@@ -140,17 +142,31 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
 """Columns of every table by file name."""
 
 RARE_SCHEMAS: Mapping[str, tuple[Column, ...]] = {
+    "pools.csv": columns(PoolSummary),
+    "handover.csv": columns(HandoverSummary),
     "tenants.csv": columns(TenantSummary),
     "questions.csv": columns(QuestionSummary),
     "bands.csv": columns(AnswerBand),
 }
-"""The same of tables that only some runs have: of services with rate limits, with questions of several calls, and of
-runs that draw uncertain constants."""
+"""The same of tables that only some runs have: of services of several pools, with rate limits, with questions of
+several calls, and of runs that draw uncertain constants."""
 
 
 def summary_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One a service."""
     return (row(each.summary) for each in findings.services)
+
+
+def pool_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One a pool of each service that has several."""
+    for each in findings.services:
+        if len(each.summary.pools) > 1:
+            yield from map(row, each.summary.pools)
+
+
+def handover_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One a service of two pools."""
+    return (row(each.handover) for each in findings.services if each.handover is not None)
 
 
 def tenant_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:

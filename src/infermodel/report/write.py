@@ -97,6 +97,8 @@ def short_tables(
     yield "claims.csv", tables.claim_rows(findings.verdicts)
     for name, found in (
         ("placement.csv", tables.placement_rows(findings)),
+        ("pools.csv", tables.pool_rows(findings)),
+        ("handover.csv", tables.handover_rows(findings)),
         ("tenants.csv", tables.tenant_rows(findings)),
         ("questions.csv", tables.question_rows(findings)),
         ("bands.csv", tables.band_rows(findings)),

@@ -14,7 +14,7 @@ import numpy as np
 
 from infermodel.scenario.document import dump
 from infermodel.scenario.resolve_prices import merged_prices
-from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.values import tree
 
@@ -34,17 +34,27 @@ def canonical_tree(scenario: Scenario, services: Sequence[ResolvedService], fold
         if (folder / block[key]).exists():
             block[key] = (folder / block[key]).as_posix()
     for block, asked, resolved in zip(content["services"], scenario.services, services, strict=True):
-        deployment, limits = resolved.pool.deployment, resolved.pool.limits
-        block["engine"] = resolved.pool.engine.name
-        block["fleet"]["replicas"] = resolved.pool.replicas
-        if resolved.pool.system.device.family != "gpu":
-            block["fleet"]["devices_per_replica"] = resolved.pool.devices_per_replica
-        precision = deployment.precision
-        block["precision"] = {key: getattr(precision, key) for key in ("weights", "kv_cache", "compute")}
-        block["limits"] = {key: getattr(limits, key) for key in ("max_sequences", "max_batched_tokens", "max_context")}
-        block["limits"]["memory_utilisation"] = deployment.memory_utilisation
+        if asked.fleet.pools is None:
+            fill_in(block, block["fleet"], resolved.pool)
+        else:
+            places = [place for place, _ in asked.fleet.by_role]
+            for place, pool in zip(places, resolved.pools, strict=True):
+                fill_in(block["fleet"]["pools"][place], block["fleet"]["pools"][place], pool)
         block["prices"] = tree(merged_prices(scenario.prices, asked.prices))
     return tree(Scenario.model_validate(plain(content)))  # in the schema's order of keys
+
+
+def fill_in(block: dict[str, Any], layout: dict[str, Any], pool: ResolvedPool) -> None:
+    """Write the defaults of a pool into the block that may say them, and into the one of its layout."""
+    deployment, limits = pool.deployment, pool.limits
+    block["engine"] = pool.engine.name
+    layout["replicas"] = pool.replicas
+    if pool.system.device.family != "gpu":
+        layout["devices_per_replica"] = pool.devices_per_replica
+    precision = deployment.precision
+    block["precision"] = {key: getattr(precision, key) for key in ("weights", "kv_cache", "compute")}
+    block["limits"] = {key: getattr(limits, key) for key in ("max_sequences", "max_batched_tokens", "max_context")}
+    block["limits"]["memory_utilisation"] = deployment.memory_utilisation
 
 
 def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> str:
@@ -55,11 +65,9 @@ def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> s
     behind = [
         {
             "architecture": plain(service.architecture),
-            "system": plain(service.pool.system),
-            "engine": plain(service.pool.engine),
-            "prices": plain(service.prices),
+            **behind_pool(service.pools[0]),
             "traffic": plain(service.traffic),
-            "draft": plain(service.pool.speculation.draft) if service.pool.speculation else None,
+            **({"pools": [*map(behind_pool, service.pools)], "link": plain(service.link)} if service.link else {}),
         }
         for service in services
     ]
@@ -68,6 +76,16 @@ def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> s
         del block[key]  # what the file holds is in `behind`
     text = json.dumps([plain(unnamed), behind], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def behind_pool(pool: ResolvedPool) -> dict[str, Any]:
+    """What the names of a pool stand for."""
+    return {
+        "system": plain(pool.system),
+        "engine": plain(pool.engine),
+        "prices": plain(pool.prices),
+        "draft": plain(pool.speculation.draft) if pool.speculation else None,
+    }
 
 
 def _named_files(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -79,8 +97,12 @@ def _named_files(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]
             yield block["model"], "config"
 
 
-UNCOUNTED = ("provenance", "title", "rules", "repository")
-"""Where figures come from, which says nothing of what is played."""
+UNCOUNTED = (
+    "provenance", "title", "rules", "repository",
+    "handover_reserved", "handover_overlap", "handover_first_token", "handover_kept_free_tokens",
+)  # fmt: skip
+"""Where figures come from, which says nothing of what is played; and habits that count with a link, where there is one.
+"""
 
 
 def _default(part: Any, field: Field[Any]) -> bool:

@@ -28,6 +28,7 @@ from infermodel.scenario.resolve_fleet import (
     resolve_fleet,
     resolve_outages,
 )
+from infermodel.scenario.resolve_pools import Place, place_of, resolve_link, views
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
 from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
 from infermodel.scenario.resolve_traffic import (
@@ -109,8 +110,14 @@ class _Finder:
         self.engine_notes: list[str] = []
         self._traffic: dict[KeyPath, Traffic | None] = {}
 
-    def attempt(self, path: KeyPath, find: Callable[[], T]) -> T | None:
-        """What `find` finds; what it misses becomes an error at (or below) the path."""
+    def attempt(self, path: KeyPath, find: Callable[[], T], place: Place | None = None) -> T | None:
+        """What `find` finds; what it misses becomes an error at (or below) the path.
+
+        Args:
+            path: of what is looked for.
+            find: looks it up.
+            place: of the key that an error names, where not below the path.
+        """
         try:
             return find()
         except FormatError as broken:
@@ -120,7 +127,7 @@ class _Finder:
                 ScenarioError(str(broken.path), broken.line, broken.column, named, broken.problem, "", shown)
             )
         except (FleetError, PriceError) as error:
-            at = (*path, *error.path)
+            at = place(error.path) if place else (*path, *error.path)
             if isinstance(error, PriceError) and not self.document.holds(at):
                 at = error.path  # the scenario's price, not the service's
             self.errors.append(self.document.error(at, str(error), error.suggestion))
@@ -136,52 +143,68 @@ class _Finder:
         here: KeyPath = ("services", i)
         architecture = self.attempt((*here, "model"), lambda: self.architecture(service.model))
         traffic = self.traffic((*here, "traffic") if service.traffic else ("traffic",))
-        pool = self.pool(here, service, architecture, traffic)
-        if architecture is None or pool is None or traffic is None:
+        found = [
+            self.pool(partial(place_of, self.document, here, below), view, architecture, traffic)
+            for below, view in views(service)
+        ]
+        pools = tuple(pool for pool in found if pool is not None)
+        if architecture is None or len(pools) < len(found) or traffic is None:
             return None
+        link = self.attempt((*here, "fleet"), lambda: resolve_link(service, pools, architecture))
         asked = service.traffic or self.scenario.traffic
         assert asked is not None  # the schema asks for traffic in one of the two places
         limits = resolve_rate_limits(service.rate_limits) if service.rate_limits else None
         traffic = self.attempt((*here, "rate_limits"), partial(with_keys, traffic, asked, limits, self.logs))
-        if traffic is None:
+        if traffic is None or (len(pools) > 1 and link is None):
             return None
         return ResolvedService(
             name=service.name,
             architecture=architecture,
-            pools=(pool,),
+            pools=pools,
             traffic=traffic,
             own_traffic=service.traffic is not None,
             objectives=self.scenario.objectives if service.objectives is None else service.objectives,
-            sessions=resolve_sessions(asked, pool.deployment.kv_block_tokens),
+            sessions=resolve_sessions(asked, pools[0].deployment.kv_block_tokens),
             rate_limits=limits,
+            link=link,
         )
 
     def pool(
-        self, here: KeyPath, service: Service, architecture: ModelArchitecture | None, traffic: Traffic | None
+        self, place: Place, service: Service, architecture: ModelArchitecture | None, traffic: Traffic | None
     ) -> ResolvedPool | None:
-        """The pool of a service; None where a part of it cannot be had."""
-        system = self.attempt((*here, "fleet", "system"), lambda: catalog.load_system(service.fleet.system))
+        """A pool of a service; None where a part of it cannot be had.
+
+        Args:
+            place: of a key of the view.
+            service: as the pool sees it, see `views`.
+            architecture: of its model.
+            traffic: to it.
+        """
+        fleet, asked_system = service.fleet, service.fleet.system
+        assert asked_system is not None  # the schema asks for it in one of the two places
+        system = self.attempt(place(("fleet", "system")), lambda: catalog.load_system(asked_system))
         if system is None or architecture is None:
             return None
-        name = service.engine or default_engine(system)
-        engine = self.attempt((*here, "engine"), lambda: catalog.load_engine_named(name).on(system.device))
+        here, name = place(()), service.engine or default_engine(system)
+        engine = self.attempt(place(("engine",)), lambda: catalog.load_engine_named(name).on(system.device))
         if engine is not None:
-            engine = self.attempt(here, partial(as_started, engine, service.engine_settings))
+            engine = self.attempt(here, partial(as_started, engine, service.engine_settings), place)
         merged = merged_prices(self.scenario.prices, service.prices)
-        prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name))
+        prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name), place)
         if engine is None:
             return None
         if engine.name != name:
             self.engine_notes.append(version_note(name, engine))
-        placed = self.attempt(here, lambda: self.placed(service, architecture, system, engine, traffic))
+        placed = self.attempt(here, lambda: self.placed(service, architecture, system, engine, traffic), place)
         if placed is None:
             return None
-        outages = self.attempt(here, lambda: resolve_outages(service.outages, service.fleet, placed))
+        outages = self.attempt(here, lambda: resolve_outages(service.outages, fleet, placed), place)
         if prices is None or outages is None:
             return None
+        pool = next((each for _, each in fleet.by_role), None)
         return ResolvedPool(
             system=system,
-            systems=service.fleet.systems,
+            systems=fleet.systems,
             replicas=placed.replicas,
             devices_per_replica=placed.devices_per_replica,
             groups=placed.groups,
@@ -196,6 +219,8 @@ class _Finder:
             speculation=placed.speculation,
             api_servers=service.front_end.api_servers,
             stream_interval=service.front_end.stream_interval,
+            role=pool.role if pool else "both",
+            name=pool.name if pool else "",
         )
 
     def placed(

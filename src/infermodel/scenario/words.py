@@ -10,6 +10,9 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.fleet.pipeline_parallel": ("pp", "pp_size", "pipeline_parallel_size", "pipeline_parallelism"),
     "services.fleet.expert_parallel": ("ep", "ep_size", "expert_parallel_size", "enable_expert_parallel"),
     "services.fleet.data_parallel": ("dp", "dp_size", "data_parallel_size", "enable_dp_attention"),
+    "services.fleet.pools": (
+        "disaggregation", "disaggregated", "prefill", "decode", "prefill_pool", "decode_pool", "role",
+    ),
     "services.fleet.system": ("gpu", "gpus", "gpu_type", "hardware", "accelerator", "device", "node", "machine"),
     "services.limits.max_sequences": (
         "max_num_seqs", "max_running_requests", "max_batch_size", "batch_size", "batch_limit", "max_batch", "seats",
@@ -44,6 +47,7 @@ ADDED: Mapping[str, str] = {
     "traffic.prompt_tokens.cv": ", the standard deviation over the mean",
     "services.engine_settings.cuda_graphs": ": false launches every kernel by itself",
     "services.fleet.systems": ", of whole systems; replicas follow from them and from the parallelism",
+    "services.fleet.pools": ", one of role prefill and one of role decode",
     "services.fleet.system": " with the name of what one buys: 'infermodel catalog systems' lists them",
 }
 """What more is to be said of some."""
@@ -60,9 +64,6 @@ NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
     ),
     "fleets that scale are not modelled; give a service for each size, and a 'profile' of arrivals": (
         "autoscaling", "autoscale", "min_replicas", "max_replicas", "scaling",
-    ),
-    "prefill and decode on separate replicas is not modelled; one pool does both": (
-        "disaggregation", "disaggregated", "pools", "prefill", "decode", "role", "link",
     ),
     "failures by chance are not modelled; name what is down and when under 'outages'": (
         "failures", "mtbf", "mttr", "availability",

@@ -7,21 +7,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal, Protocol
 
+from infermodel.engine import FirstToken, Overlap, Reserved
+
 Role = Literal["both", "prefill", "decode"]
 """What a pool does with a request: all of it, its prompt and the first token, or the tokens after the first."""
-
-Reserved = Literal["after_prefill", "before_prefill"]
-"""When blocks for a prompt are reserved where it will decode: when it has been read (vLLM 0.33.0; SGLang 0.5.23 with
-the allocation policy prefill_complete), or before a prefilling replica sees it (SGLang 0.5.23, early)."""
-
-Overlap = Literal["none", "chunks", "layers"]
-"""What has crossed when the last step of a prompt ends, as far as the link had time for it: nothing (vLLM 0.33.0 with
-NIXL, which reads once the prompt is complete), all but the last chunk (SGLang 0.5.23), or all but the last layer."""
-
-FirstToken = Literal["prefill", "arrival", "decode"]
-"""Who gives the client its first token: the pool that read the prompt, at once; the one that decodes, when it takes the
-request up, for the token comes with keys and values (SGLang 0.5.23); or the same one by a step that computes the last
-token of the prompt again (vLLM 0.33.0, where the first pool's token is thrown away)."""
 
 
 @dataclass(frozen=True, slots=True)

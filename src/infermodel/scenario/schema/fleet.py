@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from infermodel.engine import Admission
+from infermodel.engine import Admission, FirstToken, Overlap, Reserved
 from infermodel.scenario.errors import named
+from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.types import (
+    ENGINE,
     MODEL,
     SYSTEM,
     Degree,
@@ -21,7 +23,18 @@ from infermodel.scenario.schema.types import (
     Seconds,
     Tokens,
 )
-from infermodel.scenario.schema.values import Block, Choice, Kind, Whole, refuse
+from infermodel.scenario.schema.values import (
+    Block,
+    Choice,
+    Kind,
+    Quantity,
+    Whole,
+    refusal,
+    refuse,
+    refuse_below,
+)
+from infermodel.simulation.pool.router import ROUTER_NAMES
+from infermodel.simulation.replica.queues import QUEUES
 
 MOST_REPLICAS = 100_000
 
@@ -54,24 +67,6 @@ class ModelKind(Kind):
     def unit(self) -> str:
         """For the reference table."""
         return "model of the catalog or its repository on Hugging Face, or `{config: path}`"
-
-
-class Fleet(Block):
-    """Systems, and how replicas lie on them."""
-
-    system: Annotated[str, SYSTEM] = Field(description="what one buys")
-    systems: Systems = Field(default=1, description="how many")
-    devices_per_replica: Degree | None = Field(
-        default=None,
-        description="wafers or chips of a replica; all, over as many replicas as fit, if omitted",
-    )
-    tensor_parallel: Degree = Field(default=1, description="GPUs that share each layer")
-    pipeline_parallel: Degree = Field(default=1, description="groups of GPUs that share out the layers")
-    expert_parallel: Degree = Field(default=1, description="GPUs that share out the experts")
-    data_parallel: Degree = Field(default=1, description="ranks of attention in a replica, each a scheduler")
-    replicas: Annotated[int, Whole(at_most=MOST_REPLICAS)] | None = Field(
-        default=None, description="scheduled copies; as many as the systems hold if omitted"
-    )
 
 
 class Precision(Block):
@@ -121,6 +116,111 @@ class EngineSettings(Block):
         default=None,
         description="`false` launches every kernel of every step by itself (`enforce_eager`, `disable_cuda_graph`)",
     )
+
+
+class Layout(Block):
+    """Systems, and how replicas lie on them."""
+
+    system: Annotated[str, SYSTEM] | None = Field(default=None, description="what one buys; required without `pools`")
+    systems: Systems = Field(default=1, description="how many")
+    devices_per_replica: Degree | None = Field(
+        default=None,
+        description="wafers or chips of a replica; all, over as many replicas as fit, if omitted",
+    )
+    tensor_parallel: Degree = Field(default=1, description="GPUs that share each layer")
+    pipeline_parallel: Degree = Field(default=1, description="groups of GPUs that share out the layers")
+    expert_parallel: Degree = Field(default=1, description="GPUs that share out the experts")
+    data_parallel: Degree = Field(default=1, description="ranks of attention in a replica, each a scheduler")
+    replicas: Annotated[int, Whole(at_most=MOST_REPLICAS)] | None = Field(
+        default=None, description="scheduled copies; as many as the systems hold if omitted"
+    )
+
+
+class Pool(Layout):
+    """Alike replicas that read prompts for others, or decode what others have read."""
+
+    system: Annotated[str, SYSTEM] = Field(description="what one buys")
+    name: Name = Field(description="unlike every other pool's of the service")
+    role: Annotated[Literal["prefill", "decode"], Choice("role", ("prefill", "decode"))] = Field(
+        description="whether it reads prompts, or makes the tokens after the first"
+    )
+    engine: Annotated[str, ENGINE] | None = Field(default=None, description="the service's if omitted")
+    engine_settings: EngineSettings | None = Field(default=None, description="the service's if omitted")
+    precision: Precision | None = Field(default=None, description="the service's if omitted")
+    limits: Limits | None = Field(default=None, description="the service's if omitted")
+    queue: Annotated[str, Choice("queue policy", tuple(QUEUES))] | None = Field(
+        default=None, description="the service's if omitted"
+    )
+    router: Annotated[str, Choice("router", ROUTER_NAMES)] | None = Field(
+        default=None, description="the service's if omitted"
+    )
+    price: Price | None = Field(default=None, description="what a system of it costs; the service's if omitted")
+
+
+class PoolLink(Block):
+    """What keys and values cross from the pool that reads prompts to the one that decodes."""
+
+    bandwidth: Annotated[float, Quantity("bandwidth", "B/s", above=0.0, at_most=1e18)] | None = Field(
+        default=None,
+        description="of the network card of each device, at both ends; that of the systems' network if omitted",
+    )
+    shared_bandwidth: Annotated[float, Quantity("bandwidth", "B/s", above=0.0, at_most=1e18)] | None = Field(
+        default=None, description="of a line that all transfers share, such as one between halls; none if omitted"
+    )
+    latency: Seconds = Field(
+        default=0.001, description="of a transfer beside its bytes: asking, the way, the notice (assumed)"
+    )
+    hop: Seconds = Field(default=0.002, description="of a request from one pool to the other, by its router (assumed)")
+    reserved: Annotated[str, Choice("moment", get_args(Reserved))] | None = Field(
+        default=None, description="when memory is set aside where it will decode; as the engine does if omitted"
+    )
+    overlap: Annotated[str, Choice("overlap", get_args(Overlap))] | None = Field(
+        default=None, description="what crosses while the prompt is being read; as the engine does if omitted"
+    )
+    first_token: Annotated[str, Choice("giver", get_args(FirstToken))] | None = Field(
+        default=None,
+        description="who gives it out: the pool that read the prompt, the one that decodes with what came over the"
+        " link, or that one by a step of its own; as the engine does if omitted",
+    )
+
+
+class Fleet(Layout):
+    """Systems, and how replicas lie on them; or two pools of them, one that reads prompts and one that decodes."""
+
+    pools: tuple[Pool, ...] | None = Field(
+        default=None, max_length=2, description="instead of `system`: one of role prefill, and one of role decode"
+    )
+    link: PoolLink | None = Field(default=None, description="between the pools")
+
+    @model_validator(mode="after")
+    def _systems_or_pools(self) -> Self:
+        if self.pools is None:
+            if self.system is None:
+                refuse("the key 'system' is missing", "such as system: dgx-h100")
+            if self.link is not None:
+                refuse_below([(("link",), refusal("leads nowhere: the fleet has no 'pools'"))])
+            return self
+        beside = sorted(self.model_fields_set - {"pools", "link"})
+        if beside:
+            said = f"'{beside[0]}' stands beside 'pools'"
+            refuse_below([((beside[0],), refusal(said, "write it in each pool"))])
+        roles = [pool.role for pool in self.pools]
+        if sorted(roles) != ["decode", "prefill"]:
+            said = f"pools of the roles {', '.join(roles) or 'none'}"
+            refuse_below([(("pools",), refusal(said, "one of role prefill and one of role decode"))])
+        if self.pools[0].name == self.pools[1].name:
+            refuse_below([(("pools", 1, "name"), refusal("is the name of the other pool already"))])
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_beside_pools(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return written if self.pools is None else {key: written[key] for key in ("pools", "link") if key in written}
+
+    @property
+    def by_role(self) -> tuple[tuple[int, Pool], ...]:
+        """Its pools with their places in the list, the one that reads prompts first."""
+        return tuple(sorted(enumerate(self.pools or ()), key=lambda each: each[1].role != "prefill"))
 
 
 class FrontEnd(Block):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from infermodel.simulation.handover import FirstToken
+from infermodel.engine import FirstToken
 
 
 class Kept:

@@ -1,0 +1,94 @@
+"""Services of several pools: what each pool sees of its service, and the link between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+from infermodel.architecture import ModelArchitecture
+from infermodel.hardware import GpuDevice
+from infermodel.scenario.document import Document, KeyPath
+from infermodel.scenario.resolve_fleet import FleetError
+from infermodel.scenario.resolved import ResolvedPool
+from infermodel.scenario.schema.fleet import Fleet, Pool, PoolLink
+from infermodel.scenario.schema.scenario import Service
+from infermodel.simulation.handover import LinkSpec, check_way
+
+Place = Callable[[KeyPath], KeyPath]
+"""From the path of a key below a service of one pool to where it stands in the document."""
+
+OF_POOL = ("engine", "engine_settings", "precision", "limits", "queue", "router", "price")
+"""Keys of a service that a pool may have otherwise."""
+
+
+def views(service: Service) -> list[tuple[KeyPath, Service]]:
+    """The service as each of its pools sees it, as if that were all its fleet, and the pool's place below it. The pool
+    that reads prompts comes first. Drafts are the decoding pool's, outages nobody's.
+    """
+    if service.fleet.pools is None:
+        return [((), service)]
+    return [(("fleet", "pools", place), view(service, pool)) for place, pool in service.fleet.by_role]
+
+
+def view(service: Service, pool: Pool) -> Service:
+    """The service as a pool sees it."""
+    fields = {name: getattr(pool, name) for name in Fleet.model_fields if name not in ("pools", "link")}
+    fleet = Fleet.model_construct(**fields, pools=(pool,))
+    said = {key: getattr(pool, key) for key in OF_POOL if getattr(pool, key) is not None}
+    if pool.role == "prefill":
+        said["speculation"] = None
+    return service.model_copy(update={"fleet": fleet, **said})
+
+
+def place_of(document: Document, service: KeyPath, below: KeyPath, key: KeyPath) -> KeyPath:
+    """Where a key of a view stands: in its pool, if it is the fleet's or the pool says so itself, or in the service."""
+    if not below:
+        return (*service, *key)
+    of_fleet = key[:1] == ("fleet",)
+    own = (*service, *below, *(key[1:] if of_fleet else key))
+    return own if of_fleet or not key or document.holds(own) else (*service, *key)
+
+
+def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: ModelArchitecture) -> LinkSpec | None:
+    """The link between a prefilling and a decoding pool; None for one pool. What is not said is as the decoding pool's
+    engine does.
+
+    Raises:
+        FleetError: the pools keep keys and values in different formats, habits that are said contradict each other, or
+            requests cannot go this way.
+    """
+    if len(pools) == 1:
+        return None
+    prefill, decode = pools
+    formats = [pool.deployment.precision.kv_cache for pool in pools]
+    if formats[0] != formats[1]:
+        said = f"one pool keeps keys and values in {formats[0]}, the other in {formats[1]}"
+        raise FleetError(("pools",), said, "write the same precision: {kv_cache: ...} for both")
+    link, engine = service.fleet.link or PoolLink(), decode.engine
+    try:
+        spec = LinkSpec(
+            out_bytes_per_s=cards(prefill, link),
+            in_bytes_per_s=cards(decode, link),
+            shared_bytes_per_s=link.shared_bandwidth or inf,
+            latency_s=link.latency,
+            hop_s=link.hop,
+            reserved=link.reserved or engine.handover_reserved,  # type: ignore[arg-type]  # one of the schema's words
+            overlap=link.overlap or engine.handover_overlap,  # type: ignore[arg-type]
+            layers=len(architecture.layers),
+            first_token=link.first_token or engine.handover_first_token,  # type: ignore[arg-type]
+            kept_free_tokens=engine.handover_kept_free_tokens,
+        )
+    except ValueError as error:
+        raise FleetError(("link",), str(error)) from None
+    try:
+        check_way(service.name, pools, spec)
+    except ValueError as error:
+        raise FleetError((), str(error)) from None
+    return spec
+
+
+def cards(pool: ResolvedPool, link: PoolLink) -> float:
+    """Bytes/s of the network cards of a replica: one a GPU, one a system of wafers or chips."""
+    system, devices = pool.system, pool.devices_per_replica
+    count = devices if isinstance(system.device, GpuDevice) else max(1.0, devices / system.devices)
+    return count * (link.bandwidth or system.network.bandwidth)
