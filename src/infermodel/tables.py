@@ -236,7 +236,9 @@ class ServiceRecord:
 
     Attributes:
         pools: that requests went through, in order.
-        link: between them; None where there is one only.
+        link: from one that prefills to one that decodes; None where there are no such pools.
+        pool_of: where several pools each do all of a request, the number of the one that each went to, -1: to none;
+            else None.
         ended_at: when the simulation of this service stopped.
         events: entries on the agenda that the whole run took, superseded ones included.
         tenants: of an API with rate limits.
@@ -253,6 +255,7 @@ class ServiceRecord:
     questions: QuestionTable | None = None
     texts: Texts | None = None
     link: LinkRecord | None = None
+    pool_of: NDArray[np.int64] | None = None
 
     @property
     def pool(self) -> PoolRecord:
@@ -280,11 +283,16 @@ class ServiceRecord:
     def timeline(self) -> Timeline:
         """Of all pools, added up: their bins are the same, since all end with the service."""
         first, *others = (pool.timeline for pool in self.pools)
-        columns = dict(first.columns)
-        for other in others:
-            assert np.array_equal(first.edges_s, other.edges_s)
-            columns = {name: values + other.columns[name] for name, values in columns.items()}
-        return Timeline(first.edges_s, columns)
+        if not others:
+            return first
+        assert all(np.array_equal(first.edges_s, other.edges_s) for other in others)
+        each = [dict(pool.timeline.columns) for pool in self.pools]
+        if any("up_s" in columns for columns in each):
+            widths_s = np.diff(np.minimum(first.edges_s, self.ended_at))
+            for pool, columns in zip(self.pools, each, strict=True):
+                columns.setdefault("up_s", pool.replicas * widths_s)
+        sums = {name: np.sum([columns[name] for columns in each], axis=0) for name in each[0]}
+        return Timeline(first.edges_s, sums)
 
     @property
     def replicas(self) -> int:

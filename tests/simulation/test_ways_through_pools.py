@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.kit.toy_models import AffineModel
 
-from infermodel.simulation import Limits, LinkSpec, Outage, PoolSpec, ServiceSpec
+from infermodel.simulation import ByPromptLength, Limits, LinkSpec, Outage, PoolSpec, ServiceSpec
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import OpenTraffic
@@ -33,7 +33,8 @@ def test_a_prompt_may_be_as_long_as_the_first_pool_reads_and_an_answer_as_the_se
     ("pools", "link", "message"),
     [
         ((), None, "pools of the roles none"),
-        ((BOTH, BOTH), LINK, "both, both; requests go through one of role both, or"),
+        ((BOTH, BOTH), LINK, "a link that leads nowhere"),
+        ((BOTH, PREFILL), None, "both, prefill; requests go through one of some of role both, or"),
         ((DECODE, PREFILL), LINK, "decode, prefill"),
         ((PREFILL,), LINK, "prefill; requests"),
         ((BOTH,), LINK, "a link that leads nowhere"),
@@ -45,6 +46,17 @@ def test_a_prompt_may_be_as_long_as_the_first_pool_reads_and_an_answer_as_the_se
 def test_other_ways_are_refused(pools: tuple[PoolSpec, ...], link: LinkSpec | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         service(*pools, link=link)
+
+
+def test_a_first_router_knows_of_every_pool() -> None:
+    two = replace(service(BOTH, BOTH), first_router=ByPromptLength((50,)))
+    assert (two.most_tokens, two.longest_prompt) == (100, 99)
+    for pools, link in (((BOTH,), None), ((PREFILL, DECODE), LINK)):
+        with pytest.raises(ValueError, match="a first router for 2 pools of role both"):
+            replace(service(*pools, link=link), first_router=ByPromptLength((50,)))
+    for bounds in ((0,), (5, 5), (8, 3)):
+        with pytest.raises(ValueError, match="each above the one before"):
+            ByPromptLength(bounds)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from infermodel.metrics.latency import Column
 from infermodel.metrics.link_laws import LINK_LAWS, between_pools_s, joined
 from infermodel.metrics.statement import TOLERANCE, Law, Statement
 from infermodel.metrics.throughput import BOUND_NAMES, bin_edges, bin_joules
-from infermodel.tables import FINISHED, REJECTED, UNFINISHED, ServiceRecord
+from infermodel.tables import FINISHED, REJECTED, UNFINISHED, PoolRecord, ServiceRecord
 
 
 class BrokenLaw(RuntimeError):
@@ -135,14 +135,23 @@ def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
     """Sample-path Little for memory: a request holds at least its prompt's blocks while it decodes, and never more than
     its whole context's blocks from its first step to its last token; layers with a window may hold less. Where blocks
     are shared or taken away there is no such bound."""
-    requests, pool = record.requests, record.pools[-1]
-    if not _is_plain(record) or requests.cached_tokens.any():
+    if not _is_plain(record) or record.requests.cached_tokens.any():
         return
-    finished, block, since = _finished(record), pool.kv_block_tokens, requests.first_scheduled_at
     if record.link is not None:  # where it is decoded; of what is held until it is copied, idle replicas say nothing
-        finished, since = finished & joined(record.link), record.link.handover.reserved_at
-        if record.link.handover.cached_tokens.any() or np.any(~np.isnan(since) & (requests.output_tokens == 1)):
-            return
+        handover = record.link.handover
+        early = ~np.isnan(handover.reserved_at) & (record.requests.output_tokens == 1)
+        if not (handover.cached_tokens.any() or early.any()):
+            yield _kv_of_one(record, record.pools[-1], joined(record.link), handover.reserved_at)
+        return
+    for number, pool in enumerate(record.pools):
+        rows = np.ones(len(record.requests), np.bool_) if record.pool_of is None else record.pool_of == number
+        since = np.where(rows, record.requests.first_scheduled_at, np.nan)
+        yield _kv_of_one(record, pool, rows, since)
+
+
+def _kv_of_one(record: ServiceRecord, pool: PoolRecord, rows: NDArray[np.bool_], since: Column) -> Statement:
+    """Of these requests, which hold blocks of the pool since then (NaN: none)."""
+    requests, finished, block = record.requests, _finished(record) & rows, pool.kv_block_tokens
     held = float(pool.timeline.columns["kv_block_s"].sum())
     whole, groups = pool.kv_groups
     prompt_blocks = whole * -(-requests.prompt_tokens // block)
@@ -150,7 +159,7 @@ def little_holds_for_kv_blocks(record: ServiceRecord) -> Iterator[Statement]:
     decoding_s = (requests.last_token_at - requests.first_token_at - between_pools_s(record))[finished]
     until = np.where(_finished(record), requests.last_token_at, record.ended_at)
     present_s = np.maximum(until - since, 0.0)
-    yield Statement(
+    return Statement(
         "KV block-seconds",
         held,
         0.0 if pool.front_end_processes else float(prompt_blocks[finished] @ decoding_s),
@@ -211,9 +220,11 @@ def nobody_waits_at_an_idle_replica(record: ServiceRecord) -> Iterator[Statement
     requests = record.requests
     if not _was_up(record) or record.link is not None:
         return
-    waited = ~np.isnan(requests.first_scheduled_at)
+    waited, replica = ~np.isnan(requests.first_scheduled_at), requests.replica
+    if record.pool_of is not None:  # replicas of one pool after the other
+        replica = replica + np.cumsum([0, *(pool.replicas for pool in record.pools)])[record.pool_of]
     through_s = waited_through(
-        requests.replica[waited], requests.admitted_at[waited], requests.first_scheduled_at[waited], record.replicas
+        replica[waited], requests.admitted_at[waited], requests.first_scheduled_at[waited], record.replicas
     )
     busy_s = record.replica_totals["busy_s"]
     worst = int(np.argmax(through_s - busy_s))

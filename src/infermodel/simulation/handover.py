@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -57,6 +58,29 @@ class LinkSpec:
             raise ValueError(f"overlap {self.overlap!r} needs blocks that are reserved before the prompt is read")
 
 
+@dataclass(frozen=True, slots=True)
+class ByPromptLength:
+    """A first router among pools that do all of a request: the first pool gets prompts of up to `bounds[0]` tokens, the
+    next those of up to `bounds[1]`, and so on; the last one gets all longer ones.
+
+    Raises:
+        ValueError: the bounds do not ascend.
+
+    >>> [ByPromptLength((1000, 8000)).pool_of(prompt) for prompt in (1000, 1001, 9000)]
+    [0, 1, 2]
+    """
+
+    bounds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if any(low >= high for low, high in zip((0, *self.bounds), self.bounds, strict=False)):
+            raise ValueError(f"bounds of prompts {self.bounds}: from 1 token on, and each above the one before")
+
+    def pool_of(self, prompt_tokens: int) -> int:
+        """The number of the pool that gets such a prompt."""
+        return bisect_left(self.bounds, prompt_tokens)
+
+
 class RolePool(Protocol):
     """Of a pool, what says where it stands on a request's way."""
 
@@ -76,23 +100,31 @@ class RolePool(Protocol):
         ...
 
 
-def check_way(service: str, pools: Sequence[RolePool], link: LinkSpec | None) -> None:
-    """Hold the pools of a service to the ways that are played: one that does all, or one that prefills and then one
+def check_way(
+    service: str, pools: Sequence[RolePool], link: LinkSpec | None, first_router: ByPromptLength | None = None
+) -> None:
+    """Hold the pools of a service to the ways that are played: some that each do all, or one that prefills and then one
     that decodes, with a link between them.
 
     Raises:
-        ValueError: another number or order of pools, no link between two, or one that leads nowhere.
+        ValueError: another number or order of pools, no link between two, one that leads nowhere, or a first router
+            that knows of another number of pools.
     """
     roles = tuple(pool.role for pool in pools)
-    if roles == ("both",):
+    if first_router is not None and (len(first_router.bounds) + 1 != len(pools) or set(roles) != {"both"}):
+        raise ValueError(
+            f"service {service!r} has a first router for {len(first_router.bounds) + 1} pools of role both, and pools "
+            f"of the roles {', '.join(roles) or 'none'}"
+        )
+    if set(roles) == {"both"}:
         if link is not None:
-            raise ValueError(f"service {service!r} has one pool that does all, and a link that leads nowhere")
+            raise ValueError(f"service {service!r} has pools that each do all, and a link that leads nowhere")
         return
     if roles != ("prefill", "decode"):
         said = ", ".join(roles) or "none"
         raise ValueError(
-            f"service {service!r} has pools of the roles {said}; requests go through one of role both, or through one "
-            "of role prefill and then one of role decode"
+            f"service {service!r} has pools of the roles {said}; requests go through one of some of role both, or "
+            "through one of role prefill and then one of role decode"
         )
     if link is None:
         raise ValueError(f"service {service!r} prefills in one pool and decodes in another: it needs a link")

@@ -9,6 +9,7 @@ from infermodel.simulation.clients.start import Clients, start_clients
 from infermodel.simulation.clients.way import Way
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
+from infermodel.simulation.pool.first_router import FirstRouter
 from infermodel.simulation.pool.pool import Pool
 from infermodel.simulation.pool.transfer import Link
 from infermodel.simulation.records.handovers import HandoverLog
@@ -26,7 +27,7 @@ class Service:
     Attributes:
         done: happens when everything that is measured has come to its end.
         log: columns of its requests.
-        pools: that a request goes through, in order.
+        pools: that a request goes through, in order, or one of which it goes to.
         most_tokens: prompt and answer of the longest request that it serves.
         callers: clients outside of the simulation, where the traffic is theirs.
     """
@@ -38,17 +39,24 @@ class Service:
         handovers = None if spec.link is None else HandoverLog()
         self.log = log = RequestLog(handovers)
         self.most_tokens, self._longest_prompt = spec.most_tokens, spec.longest_prompt
+        self._by_length, self._most_tokens_of = spec.first_router, [pool.most_tokens for pool in spec.pools]
         self._spec, self._clock = spec, clock
         self._tally = tally = Tally(clock, horizon, log, self._end)
         order = order_of(ARRIVE, index)
         self.pools = [
-            Pool(pool, spec, index, tally, self._on_finished, clock, streams, stepping) for pool in spec.pools
+            Pool(number, spec, index, tally, self._on_finished, clock, streams, stepping)
+            for number in range(len(spec.pools))
         ]
-        self._let_in, self._link = self.pools[0].offer, None
+        self._let_in = self.pools[0].offer
+        self._link: Link | None = None
+        self._first: FirstRouter | None = None
         if spec.link is not None and handovers is not None:
             source, destination = self.pools
             self._link = Link(spec.link, source, destination, log, handovers, clock, order_of(ARRIVE, index, 1))
             self._let_in = self._link.enter
+        elif len(self.pools) > 1:
+            self._first = FirstRouter(self.pools, spec.first_router, log)
+            self._let_in = self._first.offer
         self._gate: Gate | None = None
         if spec.rate_limits:
             self._gate = Gate(spec.rate_limits, self._let_in, self._refuse, tally, clock, order, streams)
@@ -59,9 +67,11 @@ class Service:
 
     def admit(self, request: int) -> None:
         """A request comes to the door: refuse it, or let it in."""
-        log = self.log
+        log, most = self.log, self.most_tokens
         prompt = log.prompt_tokens[request]
-        if prompt + log.output_tokens[request] > self.most_tokens or prompt > self._longest_prompt:
+        if self._by_length is not None:
+            most = self._most_tokens_of[self._by_length.pool_of(prompt)]
+        if prompt + log.output_tokens[request] > most or prompt > self._longest_prompt:
             self._refuse(request)
         elif self._gate is not None:
             self._gate.come(request)
@@ -93,14 +103,16 @@ class Service:
         requests = self.log.table(sent)
         link = None if self._link is None else self._link.record(sent)
         handover = None if link is None else link.handover
+        pool_of = None if self._first is None else self._first.chosen(sent)
         return ServiceRecord(
             name=self._spec.name,
             requests=requests,
-            pools=tuple(pool.record(requests, handover, ended_at) for pool in self.pools),
+            pools=tuple(pool.record(requests, handover, pool_of, ended_at) for pool in self.pools),
             ended_at=ended_at,
             events=self._clock.agenda.scheduled,
             tenants=self._gate.record(sent) if self._gate else (),
             questions=self._clients.questions.table() if isinstance(self._clients, Askers) else None,
             texts=self.log.texts(sent),
             link=link,
+            pool_of=pool_of,
         )

@@ -10,7 +10,7 @@ from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
-from infermodel.simulation.handover import LinkSpec, Role, check_way
+from infermodel.simulation.handover import ByPromptLength, LinkSpec, Role, check_way
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
@@ -257,13 +257,14 @@ class ServiceSpec:
     """A service, ready to simulate.
 
     Attributes:
-        pools: that a request goes through, in order: one of role both (see `one_pool`), or one of role prefill and one
-            of role decode.
+        pools: one of role both (see `one_pool`), or several, of which a request goes to one; or one of role prefill and
+            one of role decode, through which it goes in this order.
         ingress_s: from the client until the scheduler sees a lone request, the front end's own seconds included.
         tokenise_s: further time on that way for each token of its prompt, likewise.
         egress_s: from the end of a step until the client sees its tokens.
         rate_limits: what each key may send; None: no keys and no limits.
-        link: between the pools; None: there is one only.
+        link: between a pool that prefills and one that decodes; None: there are no such pools.
+        first_router: which of several pools of role both gets a request; None: each in turn.
 
     Raises:
         ValueError: requests cannot go such a way, see `handover.check_way`.
@@ -277,9 +278,10 @@ class ServiceSpec:
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
     link: LinkSpec | None = None
+    first_router: ByPromptLength | None = None
 
     def __post_init__(self) -> None:
-        check_way(self.name, self.pools, self.link)
+        check_way(self.name, self.pools, self.link, self.first_router)
 
     @property
     def pool(self) -> PoolSpec:
@@ -295,12 +297,14 @@ class ServiceSpec:
     @property
     def most_tokens(self) -> int:
         """Prompt and answer of the longest request that it serves."""
-        return self.pools[-1].most_tokens
+        if self.first_router is not None:
+            return max(pool.most_tokens for pool in self.pools)
+        return min(pool.most_tokens for pool in self.pools if pool.role != "prefill")
 
     @property
     def longest_prompt(self) -> int:
         """Tokens of the longest prompt that it reads, one of the answer left."""
-        return self.pools[0].most_tokens - 1
+        return self.pools[0].most_tokens - 1 if self.link is not None else self.most_tokens - 1
 
     @property
     def to_the_door_s(self) -> tuple[float, float]:

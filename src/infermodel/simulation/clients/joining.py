@@ -29,7 +29,8 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
     the time of an answer beside n - 1 others; where fewer fit than are there, the others wait.
     """
     decodes = spec.pools[-1]
-    pause_s, users = traffic.think_time.mean_s, traffic.users / decodes.replicas
+    replicas = sum(pool.replicas for pool in spec.pools if pool.role != "prefill")
+    pause_s, users = traffic.think_time.mean_s, traffic.users / replicas
     prompt, output = traffic.mean_prompt_tokens, max(1.0, traffic.mean_output_tokens)
     memory = decodes.step_model.kv_memory
     seats, fit = decodes.limits.max_sequences * memory.ranks, int(memory.sequences(prompt + output))
@@ -43,9 +44,9 @@ def cycle_s(spec: ServiceSpec, traffic: ClosedTraffic) -> float:
 
 
 def answer_s(spec: ServiceSpec, sequences: int, prompt: float, output: float) -> float:
-    """Seconds of a mean answer in a replica that always holds so many sequences: steps of their decoding, and for each
-    of them a share of the prompts that replace what finishes, computed beside it or in steps of their own; where
-    another pool reads them, their own prompt alone.
+    """Seconds of a mean answer in a replica that always holds so many sequences, one of the last pool's: steps of their
+    decoding, and for each of them a share of the prompts that replace what finishes, computed beside it or in steps of
+    their own; where another pool reads them, their own prompt alone.
     """
     context, pool = int(prompt + output / 2), spec.pools[-1]
     model, windows = pool.step_model, pool.step_model.windows

@@ -23,7 +23,7 @@ from infermodel.simulation.records.availability import Availability
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.replica import Replica, Stepping
-from infermodel.simulation.spec import PoolSpec, ServiceSpec
+from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally
 from infermodel.tables import HandoverTable, PoolRecord, RequestTable
@@ -61,7 +61,7 @@ class Pool:
 
     def __init__(
         self,
-        spec: PoolSpec,
+        number: int,
         service: ServiceSpec,
         index: int,
         tally: Tally,
@@ -70,7 +70,8 @@ class Pool:
         streams: Streams,
         stepping: Stepping,
     ) -> None:
-        stream = "router of decode" if spec.role == "decode" else "router"
+        spec, stream = service.pools[number], f"router of pool {number}" if number else "router"
+        self._number = number
         self.load, self.random, self.turn = LoadIndex(spec.replicas), streams(stream), 0
         self.columns = self._log = log = tally.log
         self._spec, self._tally, self._tell_service, self._clock = spec, tally, on_finished, clock
@@ -86,7 +87,7 @@ class Pool:
         one_queue = spec.router == SHARED_QUEUE
         self._shared = SharedQueue(QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
         builder = Builder(
-            spec, service, index, self, self._shared, log, self._recorder, self._coming, clock, streams, stepping
+            number, service, index, self, self._shared, log, self._recorder, self._coming, clock, streams, stepping
         )
         for number in range(spec.replicas):
             self.replicas.append(builder.replica(number))
@@ -244,13 +245,29 @@ class Pool:
             return len(self._shared.queue)
         return sum([len(each.waiting.queue) for replica in self.replicas for each in replica.schedulers])
 
-    def record(self, requests: RequestTable, handover: HandoverTable | None, ended_at: float) -> PoolRecord:
-        """Everything that is known at the end."""
+    def record(
+        self,
+        requests: RequestTable,
+        handover: HandoverTable | None,
+        pool_of: NDArray[np.int64] | None,
+        ended_at: float,
+    ) -> PoolRecord:
+        """Everything that is known at the end.
+
+        Args:
+            requests: of the service.
+            handover: of those that another pool reads, or decodes; None: this one does all.
+            pool_of: the pool of each, where several do all of a request; None: there is one.
+            ended_at: of the service.
+        """
         recorder, model, count, servers = self._recorder, self._spec.step_model, len(self.replicas), self._servers
         recorder.leaps.empty()
         for replica in self.replicas:
             replica.let_go()
         served_by, times = served(requests, handover, self._spec.role)
+        if pool_of is not None:
+            mine = pool_of == self._number
+            served_by, times = served_by[mine], times[mine]
         preemptions = np.bincount(served_by, weights=times, minlength=count)
         return PoolRecord(
             gaps=recorder.gaps.histogram(sum(each.waited_s() for each in self.replicas)),

@@ -33,7 +33,7 @@ class Builder:
     """Makes replicas of a pool.
 
     Args:
-        spec: of the pool.
+        number: of the pool.
         service: whose pool it is.
         index: number of the service.
         owner: whom replicas tell about requests.
@@ -48,7 +48,7 @@ class Builder:
 
     def __init__(
         self,
-        spec: PoolSpec,
+        number: int,
         service: ServiceSpec,
         index: int,
         owner: Owner,
@@ -60,12 +60,13 @@ class Builder:
         streams: Streams,
         stepping: Stepping,
     ) -> None:
-        self._spec, self._link, self._index, self._owner, self._shared = spec, service.link, index, owner, shared
+        self._spec = spec = service.pools[number]
+        self._link, self._index, self._owner, self._shared = service.link, index, owner, shared
         self._log, self._recorder, self._coming = log, recorder, coming
         self._requested_output = service.rate_limits.requested_output if service.rate_limits else None
         self._clock, self._streams, self._stepping = clock, streams, stepping
         self._limits = limits_in(spec)
-        self._place = service.pools[0].replicas if spec.role == "decode" else 0  # before these, among the service's
+        self._place = sum(pool.replicas for pool in service.pools[:number])  # before these, among the service's
 
     def replica(self, number: int) -> Replica:
         """One with this number, whose ranks each have a queue and a memory."""

@@ -1,0 +1,84 @@
+"""Several pools that each do all of a request, behind a first router."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tests.kit.drawn_services import bits, specs
+from tests.kit.toy_models import AffineModel
+
+from infermodel.metrics.laws import check_laws
+from infermodel.simulation import ByPromptLength, Horizon, Limits, PoolSpec, ServiceSpec, one_pool, simulate
+from infermodel.simulation.clients.joining import joining_s
+from infermodel.tables import REJECTED
+from infermodel.workload.arrivals import Poisson
+from infermodel.workload.lengths import Fixed, Table, Uniform
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime
+
+
+@settings(max_examples=40, deadline=None)
+@given(specs, st.integers(1, 2), st.integers(1, 40), st.integers(0, 1000))
+def test_two_pools_of_equal_replicas_in_turn_are_one_pool(
+    spec: ServiceSpec, replicas: int, requests: int, seed: int
+) -> None:
+    """Request i goes to replica i of one pool in turn, or to pool i and there to replica i / 2: the same machines.
+    Users who wait for answers may take turns at one instant, in the order of machines; so there are none here.
+    """
+    assume(isinstance(spec.traffic, OpenTraffic))
+    front_end = spec.pool.front_end and replace(spec.pool.front_end, of_system=False)
+    pool = replace(spec.pool, router="round_robin", outages=(), systems=1, front_end=front_end)
+    one = replace(spec, pools=(replace(pool, replicas=2 * replicas),))
+    two = replace(spec, pools=2 * (replace(pool, replicas=replicas),))
+    (together,), (apart,) = (simulate([each], seed, Horizon(requests=requests)) for each in (one, two))
+    check_laws(apart)
+    for column in fields(together.requests):
+        if column.name != "replica":
+            ours, theirs = (getattr(each.requests, column.name) for each in (together, apart))
+            assert ours.tobytes() == theirs.tobytes(), column.name
+    assert apart.pool_of is not None
+    served = apart.requests.replica >= 0
+    numbers = apart.pool_of + 2 * apart.requests.replica
+    assert together.requests.replica[served].tolist() == numbers[served].tolist()
+    assert (together.gaps.gaps, together.gaps.counts.tolist()) == (apart.gaps.gaps, apart.gaps.counts.tolist())
+
+
+@settings(max_examples=25, deadline=None)
+@given(specs, specs, st.integers(0, 60), st.integers(1, 40), st.integers(0, 1000))
+def test_leaps_change_nothing_and_every_law_holds(
+    spec: ServiceSpec, other: ServiceSpec, bound: int, requests: int, seed: int
+) -> None:
+    first_router = ByPromptLength((bound,)) if bound else None
+    several = replace(spec, pools=(*spec.pools, *other.pools), first_router=first_router)
+    (leap,), (every,) = (
+        simulate([several], seed, Horizon(requests=requests), stepping=stepping) for stepping in ("leap", "every")
+    )
+    assert bits(leap) == bits(every)
+    check_laws(leap)
+
+
+def test_long_prompts_go_to_a_pool_of_their_own() -> None:
+    """Prompts of 10 and 50 tokens, pools for 64 and for 40 tokens with answers of 5: what is too long for its own pool
+    is refused, although the other could take it.
+    """
+    model = AffineModel(0.01)
+    short, long = (PoolSpec(model, Limits(4, 64, most)) for most in (40, 64))
+    traffic = OpenTraffic(Poisson(20.0), Table((10, 50)), Fixed(5))
+    spec = ServiceSpec("service", traffic, (short, long), first_router=ByPromptLength((20,)))
+    (record,) = simulate([spec], 1, Horizon(requests=100))
+    assert record.pool_of is not None
+    assert record.pool_of.tolist() == (record.requests.prompt_tokens == 50).astype(int).tolist()
+    (refusing,) = simulate([replace(spec, pools=(long, short))], 1, Horizon(requests=100))
+    assert (refusing.requests.status == REJECTED).tolist() == (refusing.requests.prompt_tokens == 50).tolist()
+
+
+def test_users_come_as_to_one_pool_of_all_replicas() -> None:
+    traffic = ClosedTraffic(12, Uniform(20, 60), Uniform(10, 30), ThinkTime(1.0), start="spread")
+    model, limits = AffineModel(0.01, 1e-4, 1e-6, 1e-5), Limits(4, 64, 200)
+    pool = PoolSpec(model, limits, replicas=2)
+    two = ServiceSpec("service", traffic, (pool, pool))
+    assert joining_s(two) == joining_s(one_pool("service", model, traffic, limits, replicas=4)) > 0
+    (record,) = simulate([two], 1, Horizon(requests=60))
+    assert np.bincount(record.pool_of).tolist() == [len(record.requests) // 2] * 2
