@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,7 @@ from infermodel.scenario.errors import ScenarioErrors
 
 if TYPE_CHECKING:
     from infermodel.answers.accuracy import AccuracyAnswer
+    from infermodel.answers.apart import ApartAnswer
     from infermodel.answers.comparison import ComparisonAnswer
     from infermodel.answers.fit import FitAnswer
     from infermodel.answers.plan import PlanAnswer
@@ -218,11 +220,12 @@ def validate(
     acceptance: Sequence[float] = (),
     jobs: int = 1,
     on_progress: OnProgress = silent,
-) -> AccuracyAnswer:
+) -> AccuracyAnswer | ApartAnswer:
     """Play every experiment on the model of its server, and say how far off the model is.
 
     Args:
-        measurements: a CSV file of experiments, or a folder of results of load generators.
+        measurements: a CSV file of experiments, or a folder of results of load generators. A file with columns of
+            prefilling and decoding workers holds experiments with prompts and answers apart.
         served: what served the runs of a folder.
         draft: who drafts in experiments that do not say so; empty: nobody.
         acceptance: of each draft of a round.
@@ -233,10 +236,19 @@ def validate(
         InputError: a file or a row cannot be read, or no run of a folder is one of this server.
     """
     from infermodel.answers.accuracy import AccuracyAnswer, experiments
+    from infermodel.answers.apart import ApartAnswer
+    from infermodel.experiment.processes import processes
+    from infermodel.fidelity.disaggregated import is_apart, predict_apart, read_apart
     from infermodel.fidelity.rows import UNSAID
     from infermodel.fidelity.validate import validate as play
 
     path = Path(measurements)
+    if is_apart(path):
+        apart = read_apart(path)
+        on_progress(Progress(f"playing {len(apart)} experiments"))
+        with processes(min(jobs, len(apart))) as mapped:
+            play_one = partial(predict_apart, draft=draft, acceptance=tuple(acceptance))
+            return ApartAnswer(path, tuple(mapped(play_one, apart)))
     rows, said = experiments(path, served)
     if draft:
         shares = tuple(acceptance)

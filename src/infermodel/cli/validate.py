@@ -42,6 +42,8 @@ def validate(
     """Play every experiment of MEASUREMENTS on the model of its server, and say how far off the model is: a CSV file of
     experiments, or a folder of results of load generators.
     """
+    from infermodel.answers.accuracy import AccuracyAnswer
+    from infermodel.answers.apart import ApartAnswer
     from infermodel.fidelity.rows import drafted as speculated
 
     told = Told("validate", as_json=as_json, quiet=quiet)
@@ -55,13 +57,18 @@ def validate(
         raise click.UsageError(str(error)) from None
     with progress(quiet=told.quiet) as say:
         answer = api.validate(measurements, served=served, draft=draft, acceptance=shares, jobs=jobs, on_progress=say)
+    apart = isinstance(answer, ApartAnswer)
     told.answer(answer)
     if out is not None:
         with refusal(out):
             answer.write(out, command=command_line())
-        told.text(f"predictions.csv, accuracy.csv and accuracy.html written to {out}")
+        told.text(
+            f"{'predictions.csv' if apart else 'predictions.csv, accuracy.csv and accuracy.html'} written to {out}"
+        )
         told.file(out)
-    if docs is not None:
+    if docs is not None and not isinstance(answer, AccuracyAnswer):
+        raise click.UsageError("--docs renews the tables of experiments in one pool")
+    if docs is not None and isinstance(answer, AccuracyAnswer):
         with refusal(docs):
             answer.renew(docs)
         told.text(f"{docs} renewed")

@@ -1,0 +1,300 @@
+"""Measurements of servers whose prompts are read in one pool and answered by another, and the same played here."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+
+from infermodel.cost.deployment import Deployment
+from infermodel.cost.step import DoesNotFit
+from infermodel.engine import Engine
+from infermodel.fidelity.replay import SEED, lengths_of, metrics_of, model_of, speculation_of
+from infermodel.fidelity.rows import Row, RowError
+from infermodel.fidelity.server import Server, Skipped, deployment_of, server_of
+from infermodel.files import open_plain
+from infermodel.metrics.laws import check_laws
+from infermodel.simulation import Horizon, PoolSpec, ServiceSpec, simulate
+from infermodel.simulation.handover import LinkSpec, Role
+from infermodel.simulation.spec import front_end_of, limits_of
+from infermodel.workload.traffic import ClosedTraffic
+
+FRAMEWORKS: Mapping[str, str] = {
+    "dynamo-sglang": "sglang",
+    "mori-sglang": "sglang",
+    "dynamo-trt": "tensorrt-llm",
+    "dynamo-vllm": "vllm",
+}
+"""The engine below what rows call a framework."""
+
+ASSUMED_LATENCY_S, ASSUMED_HOP_S = 0.001, 0.002
+"""Of a transfer and of the router between the pools, as a scenario's link has them where nothing is said."""
+
+MOST_HEADING = 100_000
+"""Characters of a heading that are looked at."""
+
+CYCLES = 3
+"""Requests of each user that are played."""
+
+MEASURED = {
+    "total_tok_s_per_gpu": "total_tok_s_per_gpu",
+    "tpot_p50_ms": "tpot_p50_ms",
+    "ttft_p50_ms": "ttft_p50_ms",
+}
+"""Columns that are scored."""
+
+
+@dataclass(frozen=True)
+class PoolRow:
+    """One pool of a row: so many workers of so many GPUs each.
+
+    Attributes:
+        workers: 0 where the row does not say how its GPUs are laid out.
+        gpus: of a worker; of all of them where that is not said.
+        attention_data: whether each of its GPUs has attention, and sequences, of its own.
+    """
+
+    workers: int
+    gpus: int
+    tensor_parallel: int
+    expert_parallel: int
+    attention_data: bool
+
+
+@dataclass(frozen=True)
+class ApartRow:
+    """One experiment with prompts and answers apart.
+
+    Attributes:
+        drafts: whether the server verifies drafts.
+        measured: metric name to figure, only those that the row has.
+    """
+
+    id: str
+    gpu: str
+    framework: str
+    model: str
+    weights_precision: str
+    drafts: bool
+    prefill: PoolRow
+    decode: PoolRow
+    prompt_tokens: float
+    output_tokens: float
+    length_spread: str
+    users: int
+    measured: Mapping[str, float]
+
+    @property
+    def gpus(self) -> int:
+        """Of both pools."""
+        return sum(max(1, pool.workers) * pool.gpus for pool in (self.prefill, self.decode))
+
+
+@dataclass(frozen=True)
+class ApartPrediction:
+    """A row beside what the model says.
+
+    Attributes:
+        predicted: metric name to figure; empty where it was not played.
+        skipped: why not.
+    """
+
+    row: ApartRow
+    predicted: Mapping[str, float]
+    skipped: str = ""
+
+    def error(self, metric: str) -> float:
+        """predicted / measured - 1; NaN where either is missing."""
+        measured, predicted = self.row.measured.get(metric), self.predicted.get(metric)
+        return predicted / measured - 1 if measured and predicted is not None else math.nan
+
+
+def is_apart(path: Path) -> bool:
+    """Whether a file holds such rows, by its columns."""
+    if not path.is_file():
+        return False
+    with TextIOWrapper(open_plain(path), encoding="utf-8", errors="replace", newline="") as file:
+        return "prefill_workers" in file.readline(MOST_HEADING).strip().split(",")
+
+
+def predict_apart(row: ApartRow, draft: str, acceptance: tuple[float, ...]) -> ApartPrediction:
+    """Play a row; a row that cannot be played comes back with the reason."""
+    if row.drafts and not acceptance:
+        return ApartPrediction(row, {}, "its servers verify drafts; say how often they are right (--acceptance)")
+    try:
+        return ApartPrediction(row, replay_apart(row, draft or "mtp", acceptance))
+    except (Skipped, RowError) as reason:
+        return ApartPrediction(row, {}, str(reason))
+
+
+def read_apart(path: Path) -> tuple[ApartRow, ...]:
+    """All experiments of a file such as `disaggregated.csv`.
+
+    Raises:
+        RowError: the file cannot be read, a column is missing, or a cell does not hold what its column needs.
+    """
+    try:
+        with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = []
+            for cells in reader:
+                try:
+                    rows.append(_row(cells))
+                except (KeyError, ValueError, ZeroDivisionError) as error:
+                    raise RowError(f"{path}:{reader.line_num}: {error}", reader.line_num) from None
+            return tuple(rows)
+    except OSError as error:
+        raise RowError(f"{path}: {error.strerror or error}") from None
+
+
+def _row(cells: Mapping[str, str]) -> ApartRow:
+    def pool(name: str) -> PoolRow:
+        workers, gpus = int(cells[f"{name}_workers"] or 0), int(cells[f"{name}_gpus"])
+        if not workers or not cells[f"{name}_tp"]:
+            return PoolRow(0, gpus, 0, 0, attention_data=False)
+        return PoolRow(
+            workers=workers,
+            gpus=gpus // workers,
+            tensor_parallel=int(cells[f"{name}_tp"]),
+            expert_parallel=int(cells[f"{name}_ep"]),
+            attention_data=cells[f"{name}_dp_attention"].lower() == "true",
+        )
+
+    return ApartRow(
+        id=cells["id"],
+        gpu=cells["gpu"],
+        framework=cells["framework"],
+        model=cells["model"],
+        weights_precision=cells["weights_precision"],
+        drafts=cells["speculative"] != "none",
+        prefill=pool("prefill"),
+        decode=pool("decode"),
+        prompt_tokens=float(cells["prompt_tokens"]),
+        output_tokens=float(cells["output_tokens"]),
+        length_spread=cells["length_spread"],
+        users=int(cells["concurrency"]),
+        measured={name: float(cells[column]) for name, column in MEASURED.items() if cells.get(column)},
+    )
+
+
+def replay_apart(row: ApartRow, draft: str = "mtp", acceptance: tuple[float, ...] = ()) -> dict[str, float]:
+    """Play a row.
+
+    Args:
+        row: of the file.
+        draft: who drafts, where the row's server verifies drafts.
+        acceptance: of each of them.
+
+    Raises:
+        Skipped: the catalog lacks a name, or the model does not fit.
+    """
+    if not (row.prefill.workers and row.decode.workers):
+        raise Skipped("does not say how its GPUs are laid out")
+    roles: tuple[tuple[PoolRow, Role], ...] = ((row.prefill, "prefill"), (row.decode, "decode"))
+    reads, decodes = (
+        pool_of(row, pool, role, draft if row.drafts else "", acceptance if row.drafts and role == "decode" else ())
+        for pool, role in roles
+    )
+    (read_spec, server, engine), (decode_spec, _, _) = reads, decodes
+    network = server.system.network.bandwidth
+    link = LinkSpec(
+        out_bytes_per_s=row.prefill.gpus * network,
+        in_bytes_per_s=row.decode.gpus * network,
+        latency_s=ASSUMED_LATENCY_S,
+        hop_s=ASSUMED_HOP_S,
+        reserved=engine.handover_reserved,
+        overlap=engine.handover_overlap,
+        layers=len(server.architecture.layers),
+        first_token=engine.handover_first_token,
+        kept_free_tokens=engine.handover_kept_free_tokens,
+    )
+    prompt, output = (lengths_of(tokens, row.length_spread) for tokens in (row.prompt_tokens, row.output_tokens))
+    traffic = ClosedTraffic(row.users, prompt, output, requests=CYCLES * row.users)
+    spec = ServiceSpec(
+        name=row.id,
+        traffic=traffic,
+        pools=(read_spec, decode_spec),
+        ingress_s=engine.ingress_s,
+        tokenise_s=engine.tokenise_s,
+        egress_s=engine.egress_s,
+        link=link,
+    )
+    (record,) = simulate([spec], SEED, Horizon(requests=CYCLES * row.users))
+    check_laws(record, row.id)
+    found = metrics_of(record, CYCLES * row.users)
+    if not found:
+        raise Skipped("no request fits")
+    each = float(record.requests.prompt_tokens.mean() + record.requests.output_tokens.mean())
+    requests_per_s = row.users / (found["e2e_mean_ms"] / 1e3)
+    found["total_tok_s_per_gpu"] = requests_per_s * each / row.gpus
+    return found
+
+
+def pool_of(
+    row: ApartRow, pool: PoolRow, role: Role, draft: str, acceptance: tuple[float, ...]
+) -> tuple[PoolSpec, Server, Engine]:
+    """A pool of a row, ready to play, with its server and engine.
+
+    Raises:
+        Skipped: see `replay_apart`.
+    """
+    alone = as_row(row, pool, draft if role == "decode" else "", acceptance)
+    server = server_of(alone)
+    engine, speculation = server.engine, speculation_of(alone, server)
+    deployment: Deployment = deployment_of(alone, server)
+    try:
+        model = model_of(server, deployment, engine, speculation)
+    except DoesNotFit as reason:
+        raise Skipped(str(reason)) from reason
+    limits = limits_of(deployment, engine, prefix_caching=None)
+    spec = PoolSpec(
+        model,
+        limits,
+        replicas=pool.workers,
+        systems=pool.workers,
+        speculation=speculation,
+        front_end=front_end_of(engine, deployment) if role == "prefill" else None,
+        rank_router=engine.rank_router,
+        role=role,
+        name=role,
+    )
+    return spec, server, engine
+
+
+def as_row(row: ApartRow, pool: PoolRow, draft: str, acceptance: tuple[float, ...]) -> Row:
+    """A worker of a pool as the row of a server that does all."""
+    ranks = pool.gpus if pool.attention_data else 1
+    return Row(
+        id=row.id,
+        source_set="",
+        gpu=row.gpu,
+        gpus=pool.gpus,
+        tensor_parallel=1 if pool.attention_data else pool.gpus,
+        pipeline_parallel=1,
+        expert_parallel=min(pool.expert_parallel, pool.gpus),
+        engine=FRAMEWORKS.get(row.framework, row.framework),
+        engine_version="",
+        weights_precision=row.weights_precision,
+        kv_precision="fp8",
+        model=row.model,
+        load="closed",
+        concurrency=float(row.users),
+        request_rate_per_s=math.nan,
+        requests=math.nan,
+        prompt_tokens=row.prompt_tokens,
+        output_tokens=row.output_tokens,
+        length_spread=row.length_spread,
+        requests_file="",
+        prefix_caching=False,
+        distinct_prompts=math.nan,
+        max_batched_tokens=math.nan,
+        max_sequences=math.nan,
+        memory_utilisation=math.nan,
+        measured={},
+        attention_data_parallel=ranks,
+        draft=draft,
+        acceptance=acceptance,
+    )
