@@ -24,7 +24,7 @@ HOT = (
             *(f"clients/{name}" for name in ("askers", "callers", "open", "questions", "turns", "users", "way")),
             *(f"memory/{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
             *(f"pool/{name}" for name in ("api_servers", "load", "pool", "replicas")),
-            *(f"pool/{name}" for name in ("first_router", "router", "shared_queue", "transfer")),
+            *(f"pool/{name}" for name in ("first_router", "router", "shared_queue", "transfer", "unread")),
             *(f"records/{name}" for name in ("gaps", "handovers", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (
                 "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "giving_way",

@@ -52,6 +52,7 @@ KINDS = "tests/formats/test_hf_kinds.py"
 MEMORY = "tests/simulation/test_memory.py"
 RANKS = "tests/simulation/test_ranks.py"
 POOLS = "tests/oracles/test_pools_against_the_step_engine.py"
+ROUTED = "tests/simulation/test_routers.py"
 SEPARATE = "tests/simulation/test_separate_pools.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
 
@@ -316,6 +317,12 @@ MUTANTS = (
            "begins_at = max(self._free_at[lane], at)", "begins_at = at", POOLS),
     Mutant("a transfer goes at the sender's rate", "simulation/pool/transfer.py",
            "max(sent_at, passed_at, received_at)", "sent_at", POOLS),
+    Mutant("a router does not see what lies there", "simulation/pool/router.py",
+           "rest = prompt - pool.cached_tokens(replica, request)", "rest = prompt", ROUTED),
+    Mutant("a router does not see whom it has sent where", "simulation/pool/router.py",
+           "pool.unread.tokens[replica] + ", "", ROUTED),
+    Mutant("the first of two choices is taken", "simulation/pool/router.py",
+           "return min(up[first], up[second], key=lambda", "return max([up[first]], key=lambda", ROUTED),
     Mutant("a hop takes no time", "simulation/pool/transfer.py",
            "now + self._spec.hop_s", "now", POOLS),
     Mutant("the prompt's last token is read twice for nothing", "simulation/replica/arrivals.py",

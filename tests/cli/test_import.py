@@ -129,9 +129,18 @@ def test_a_trace_is_named(tmp_path: Path) -> None:
     turn = {"timestamp": 1.5, "input_length": 32, "output_length": 5, "hash_ids": [1, 2]}
     path.write_text("".join(json.dumps({**turn, "chat_id": i, "parent_chat_id": i - 1}) + "\n" for i in range(3)))
     said = call(path).stdout
-    assert "a trace in the format bailian" in said
+    assert "a trace in the format bailian: times are seconds, blocks of 16 tokens\n" in said
     assert "prefixes  66.7 % of blocks came before" in said  # four of six
     assert "warning: all requests come at one time" in said
+
+
+def test_the_unit_and_the_grid_of_a_trace_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    entries = [{"timestamp": 3000 * (i // 4), "input_length": 600 + i, "output_length": 5} for i in range(400)]
+    path.write_text("".join(json.dumps({**each, "hash_ids": [1, 2]}) + "\n" for each in entries))
+    said = call(path).stdout
+    assert "a trace in the format mooncake: times are milliseconds, blocks of 512 tokens\n" in said
+    assert "note: times lie on a grid of 3 s, 4.0 requests at once on average" in said
 
 
 def test_a_log_without_a_unit_is_asked_for_it(tmp_path: Path) -> None:

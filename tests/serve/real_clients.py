@@ -1,4 +1,4 @@
-"""aiperf and guidellm from an environment of their own: how they are called, and what they report."""
+"""aiperf, guidellm and vLLM's benchmark from environments of their own: how they are called, and what they report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from pathlib import Path
 
 ENVIRONMENT = Path(os.environ.get("INFERMODEL_CLIENTS", Path(__file__).parents[2] / ".venv-clients"))
 """Made by `make clients`."""
+
+ENGINES, PYTHON, PACKAGES = (os.environ.get(f"INFERMODEL_ENGINE{each}", "") for each in ("S", "_PYTHON", "_PACKAGES"))
+"""Where vLLM is, and what runs it; see tests/deploy/test_engine_parsers_slow.py."""
+
+VLLM_BENCH = """
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
+"""`vllm bench serve` without the command above it, which wants the engine's compiled part."""
 
 TOKENIZER = """
 import sys
@@ -23,8 +35,15 @@ PreTrainedTokenizerFast(tokenizer_object=bytes_alone).save_pretrained(sys.argv[1
 """Writes a tokenizer whose tokens are bytes: no network, and the server counts prompts as the client does."""
 
 
-FEW_PROCESSES = {**os.environ, "GUIDELLM__MAX_WORKER_PROCESSES": "1"}
-"""The server and its client share two cores; guidellm else starts ten processes on them."""
+SURROUNDINGS = {
+    **os.environ,
+    "GUIDELLM__MAX_WORKER_PROCESSES": "1",  # it else starts ten on two cores, which it shares with the server
+    "PYTHONPATH": os.pathsep.join(filter(None, [ENGINES and str(Path(ENGINES) / "vllm"), PACKAGES])),
+    "VLLM_TARGET_DEVICE": "empty",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "HF_HUB_OFFLINE": "1",
+}
+"""Environment variables of the clients."""
 
 
 @dataclass(frozen=True)
@@ -76,4 +95,23 @@ def read_guidellm(out: Path) -> Reported:
     return Reported(int(metrics["request_totals"]["successful"]), ttft / 1e3, itl / 1e3)
 
 
+def vllm_bench(url: str, model: str, tokenizer: Path, replay: Path, out: Path) -> list[str]:
+    """Draws its own arrivals, and prompts and answers as long as the replay's first."""
+    first = json.loads(replay.read_text().splitlines()[0])
+    return [
+        *(PYTHON, "-c", VLLM_BENCH, "--backend", "openai", "--base-url", url, "--model", model),
+        *("--tokenizer", str(tokenizer), "--dataset-name", "random", "--ignore-eos", "--disable-tqdm"),
+        *("--random-input-len", str(first["input_length"]), "--random-output-len", str(first["output_length"])),
+        *("--num-prompts", "200", "--request-rate", "5"),
+        *("--save-result", "--result-dir", str(out), "--result-filename", "vllm.json"),
+    ]
+
+
+def read_vllm_bench(out: Path) -> Reported:
+    found = json.loads((out / "vllm.json").read_text())
+    return Reported(found["completed"], found["median_ttft_ms"] / 1e3, found["median_tpot_ms"] / 1e3)
+
+
 CLIENTS = {"aiperf": (aiperf, read_aiperf), "guidellm": (guidellm, read_guidellm)}
+if ENGINES and PYTHON:
+    CLIENTS["vllm bench"] = (vllm_bench, read_vllm_bench)

@@ -46,7 +46,9 @@ def check_laws(spec: ServiceSpec, record: ServiceRecord) -> None:
     busy, steps_sum = record.replica_totals["busy_s"], record.replica_totals["step_sum_s"]
     assert np.allclose(busy, steps_sum, rtol=1e-9)
     assert np.allclose(record.timeline.columns["busy_s"].sum(), busy.sum(), rtol=1e-9)
-    assert (record.timeline.columns["kv_block_s"] <= record.timeline.columns["busy_s"] * record.kv_blocks + 1e-9).all()
+    assert (
+        record.timeline.columns["kv_block_s"] <= record.timeline.columns["busy_s"] * record.pool.kv_blocks + 1e-9
+    ).all()
 
 
 @settings(max_examples=200, deadline=None)

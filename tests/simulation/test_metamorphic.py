@@ -13,6 +13,7 @@ from tests.kit.toy_models import AffineModel
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.router import ROUTERS
+from infermodel.simulation.pool.unread import Unread
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.tables import RequestTable
 from infermodel.workload.arrivals import Poisson
@@ -121,6 +122,14 @@ def test_queues_and_routers_are_shown_no_length_of_an_answer() -> None:
         assert queue.head() == 1
         assert discipline.victim([0, 1], columns.priority) == 1
     view = SimpleNamespace(
-        load=LoadIndex(1), random=np.random.default_rng(1), turn=7, up=range(1), columns=columns, kv_used=lambda _: 0.5
+        load=LoadIndex(1),
+        random=np.random.default_rng(1),
+        turn=7,
+        unread=Unread(1),
+        up=range(1),
+        columns=columns,
+        kv_used=lambda _: 0.5,
+        kv_tokens=lambda _: 100,
+        cached_tokens=lambda _, request: 0,
     )
     assert [router(1, view) for router in ROUTERS.values()] == [0] * len(ROUTERS)

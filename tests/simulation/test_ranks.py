@@ -98,7 +98,7 @@ def test_memory_is_of_a_rank() -> None:
     spec = one_pool("ranks", MODEL, trace((0.0, 511, 2), (0.0, 512, 2)), LIMITS)
     record = played(spec)
     assert record.requests.status.tolist() == [0, 2]
-    assert record.kv_blocks == 64
+    assert record.pool.kv_blocks == 64
 
 
 def test_what_ranks_hold_when_power_goes_is_computed_again() -> None:

@@ -18,7 +18,7 @@ from infermodel.formats.columns import TraceColumns
 from infermodel.formats.log_facts import beyond, facts, spread, warnings
 from infermodel.formats.own_log import Names
 from infermodel.scenario.schema.types import BURSTIEST
-from infermodel.workload.trace import read, recognised
+from infermodel.workload.trace import FORMATS, read, recognised
 
 
 def read_log(path: Path, unit: str) -> tuple[str | Names, TraceColumns]:
@@ -45,7 +45,8 @@ def page_of_log(path: Path, known: str | Names, log: TraceColumns) -> str:
         named = ", ".join(f"{role} {name}" for role, name in vars(known).items() if name)
         kind = f"a log of your own: {named}"
     else:
-        kind = f"a trace in the format {known}"
+        blocks = "" if log.hash_ids is None else f", blocks of {log.hash_block_tokens} tokens"
+        kind = f"a trace in the format {known}: times are {FORMATS[known].times}{blocks}"
     lines = [
         str(path),
         kind,

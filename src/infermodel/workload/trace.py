@@ -21,9 +21,10 @@ TRACES_VARIABLE = "INFERMODEL_TRACES"
 
 @dataclass(frozen=True)
 class TraceFormat:
-    """A format of traces: its reader, its columns, and where files of it come from."""
+    """A format of traces: its reader, what its times are, its columns, and where files of it come from."""
 
     read: Callable[[Path], TraceColumns]
+    times: str
     columns: str
     origin: str
 
@@ -31,31 +32,37 @@ class TraceFormat:
 FORMATS: Mapping[str, TraceFormat] = {
     "azure": TraceFormat(
         azure.read,
+        "stamps",
         "a CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens",
         "https://github.com/Azure/AzurePublicDataset (AzureLLMInferenceDataset2023.md and ...2024.md; CC-BY-4.0)",
     ),
     "bailian": TraceFormat(
         bailian.read,
+        "seconds",
         "JSON lines with the keys timestamp (seconds), input_length, output_length, hash_ids (of 16 tokens)",
         "https://github.com/alibaba-edu/qwen-bailian-usagetraces-anon (Apache-2.0)",
     ),
     "burstgpt": TraceFormat(
         burstgpt.read,
+        "seconds",
         "a CSV with the columns Timestamp, Model, Request tokens, Response tokens, Total tokens, Log Type",
         "https://github.com/HPMLL/BurstGPT (CC-BY-4.0)",
     ),
     "mooncake": TraceFormat(
         mooncake.read,
+        "milliseconds",
         "JSON lines with the keys timestamp, input_length, output_length, hash_ids",
         "https://github.com/kvcache-ai/Mooncake (folder FAST25-release/traces; Apache-2.0)",
     ),
     "requests": TraceFormat(
         requests_csv.read,
+        "seconds",
         "a CSV with the columns arrived_at_s, prompt_tokens, output_tokens and optionally priority",
         "your own log",
     ),
     "servegen": TraceFormat(
         servegen.read,
+        "seconds",
         "a tar archive with chunk-N-trace.csv and chunk-N-dataset.json of each client of a service",
         "https://github.com/alibaba/ServeGen (folder data; Apache-2.0)",
     ),

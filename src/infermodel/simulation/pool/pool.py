@@ -16,9 +16,10 @@ from infermodel.simulation.pool.api_servers import ApiServers, servers_of
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.outages import start_outages
 from infermodel.simulation.pool.replicas import Builder
-from infermodel.simulation.pool.router import ROUTERS, SHARED_QUEUE
+from infermodel.simulation.pool.router import LOOK_AT_PROMPTS, ROUTERS, SHARED_QUEUE
 from infermodel.simulation.pool.shared_queue import SharedQueue
 from infermodel.simulation.pool.system import System, spread
+from infermodel.simulation.pool.unread import Unread
 from infermodel.simulation.records.availability import Availability
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.queues import QUEUES
@@ -54,6 +55,7 @@ class Pool:
         load: unfinished requests of each.
         random: what the router draws.
         turn: how many requests it has routed.
+        unread: prompts that its replicas have not read, where the router looks at prompts.
         columns: of the requests.
         kv_memory: of a replica.
         carrier: who brings requests from one pool to the next; None: this one does all of a request.
@@ -83,6 +85,8 @@ class Pool:
         self.replicas: list[Replica] = []
         self.up: Sequence[int] = range(spec.replicas)
         self._route = ROUTERS.get(spec.router)
+        self.unread = Unread(spec.replicas)
+        self._counts_unread = spec.router in LOOK_AT_PROMPTS and spec.replicas > 1 and spec.role != "decode"
         self._load_matters = self._route is not None and spec.replicas > 1
         one_queue = spec.router == SHARED_QUEUE
         self._shared = SharedQueue(QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
@@ -116,6 +120,9 @@ class Pool:
             number = self._route(request, self)
             self.turn += 1
             self.load.add(number, 1)
+            if self._counts_unread:
+                rest = self._log.prompt_tokens[request] - self.cached_tokens(number, request)
+                self.unread.give(request, number, rest)
         if self._servers is not None:
             self._servers.take(request, number)
         else:
@@ -163,6 +170,8 @@ class Pool:
     def streams_from(self, request: int, end: float) -> float:
         """When the client has its first token, of the step that ended at `end`."""
         out_at = end + self._egress_s
+        if self._counts_unread:
+            self.unread.forget(request)
         return out_at if self._servers is None else out_at + self._servers.first_token_waits_s(request)
 
     def streams_until(self, request: int, end: float) -> float:
@@ -183,6 +192,8 @@ class Pool:
     def on_prefilled(self, request: int, chunk: int) -> None:
         """A replica has read a prompt that another pool decodes, the last `chunk` tokens in its last step."""
         self._is_done_with(request)
+        if self._counts_unread:
+            self.unread.forget(request)
         if self._servers is not None:
             self._servers.forget(request)
         if self.carrier is not None:
@@ -237,6 +248,17 @@ class Pool:
     def kv_used(self, replica: int) -> float:
         """Share of a replica's KV memory in use."""
         return self.replicas[replica].kv_blocks_used / self.replicas[replica].kv_blocks
+
+    def kv_tokens(self, replica: int) -> int:
+        """Tokens of context that lie in the blocks that its requests hold."""
+        return self.replicas[replica].kv_blocks_used * self.kv_memory.block_tokens // self.kv_memory.groups
+
+    def cached_tokens(self, replica: int, request: int) -> int:
+        """Tokens of the request's prompt that need not be computed on the replica: of its ranks on the one that has
+        most, one is computed always.
+        """
+        most = self._log.prompt_tokens[request] - 1
+        return max([each.members.memory.find(request, most).tokens for each in self.replicas[replica].schedulers])
 
     @property
     def waiting(self) -> int:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from infermodel.simulation.pool.load import LoadIndex
+from infermodel.simulation.pool.unread import Unread
 from infermodel.simulation.replica.queues import Columns
 
 
@@ -18,11 +19,13 @@ class PoolView(Protocol):
         load: unfinished requests of each replica.
         random: a stream of the router's own.
         turn: how many requests were routed before.
+        unread: prompts that replicas have been given and not read yet, where the router looks at prompts.
     """
 
     load: LoadIndex
     random: np.random.Generator
     turn: int
+    unread: Unread
 
     @property
     def up(self) -> Sequence[int]:
@@ -36,6 +39,14 @@ class PoolView(Protocol):
 
     def kv_used(self, replica: int, /) -> float:
         """Share of the replica's KV memory in use or spoken for."""
+        ...
+
+    def kv_tokens(self, replica: int, /) -> int:
+        """Tokens of context that lie in the blocks that its requests hold."""
+        ...
+
+    def cached_tokens(self, replica: int, request: int, /) -> int:
+        """Tokens of the request's prompt that need not be computed on the replica."""
         ...
 
 
@@ -63,6 +74,34 @@ def least_kv_used(request: int, pool: PoolView) -> int:
     return min(pool.up, key=lambda replica: (pool.kv_used(replica), replica))
 
 
+def two_choices(request: int, pool: PoolView) -> int:
+    """Of two replicas, each pair as likely as the others, the one with fewer unfinished requests; the first drawn of
+    equals. Nearly as even as the least of all, by a look at two (Mitzenmacher, 2001).
+    """
+    up = pool.up
+    if len(up) == 1:
+        return up[0]
+    first = int(pool.random.integers(len(up)))
+    second = (first + 1 + int(pool.random.integers(len(up) - 1))) % len(up)
+    return min(up[first], up[second], key=lambda replica: pool.load.counts[replica])
+
+
+def prefix_aware(request: int, pool: PoolView) -> int:
+    """The replica with the least work: prompt tokens that it would have to compute, those of others that it has been
+    given and not read, and tokens of context that it holds; the lowest number of equals. O(replicas).
+
+    The three weigh the same, as in NVIDIA Dynamo's KV router if nothing else is said (its documentation of 1.2: cost of
+    prefill and cost of decoding, in blocks, the least of all workers).
+    """
+    prompt = pool.columns.prompt_tokens[request]
+
+    def work(replica: int) -> tuple[int, int]:
+        rest = prompt - pool.cached_tokens(replica, request)
+        return rest + pool.unread.tokens[replica] + pool.kv_tokens(replica), replica
+
+    return min(pool.up, key=work)
+
+
 SHARED_QUEUE = "shared_queue"
 """Not a router: all replicas take from one queue, each when it has room."""
 
@@ -71,6 +110,11 @@ ROUTERS: Mapping[str, Router] = {
     "random": uniform_random,
     "least_outstanding": least_outstanding,
     "least_kv_used": least_kv_used,
+    "two_choices": two_choices,
+    "prefix_aware": prefix_aware,
 }
+
+LOOK_AT_PROMPTS = frozenset({"prefix_aware"})
+"""Routers for whom unread prompts are counted."""
 
 ROUTER_NAMES: tuple[str, ...] = (*ROUTERS, SHARED_QUEUE)
