@@ -52,6 +52,14 @@ def test_a_summary(tmp_path: Path) -> None:
     assert run.columns is None
 
 
+def test_even_spacing_is_an_infinite_burstiness(tmp_path: Path) -> None:
+    """As `--burstiness inf` is written: the bare word that JSON has not, but Python's writer."""
+    path = written(tmp_path, {**SUMMARY, "request_rate": 8.0, "burstiness": math.inf, "max_concurrency": None})
+    assert '"burstiness": Infinity' in path.read_text()
+    (run,) = vllm_bench.read(path)
+    assert str(run.load) == "8/s evenly spaced"
+
+
 def test_single_requests(tmp_path: Path) -> None:
     (run,) = vllm_bench.read(written(tmp_path, {**SUMMARY, **DETAIL}, indent=2))
     detail = run.columns

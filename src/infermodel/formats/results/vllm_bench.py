@@ -106,7 +106,7 @@ def _load(entry: Entry) -> Load:
     return Load(
         entry.rate("request_rate"),
         entry.count("max_concurrency", 0) or None,
-        entry.number("burstiness", 1.0),
+        math.inf if entry.values.get("burstiness") == math.inf else entry.number("burstiness", 1.0),  # evenly spaced
         ramp,
     )
 
