@@ -162,6 +162,52 @@ def test_a_short_run_of_too_much_says_its_totals_and_that_the_fleet_does_not_kee
     assert ("hourly.total", True, "") in rows
 
 
+CHAT = """
+title: chat on one GPU
+requests: 300
+capacity: false
+traffic:
+  arrivals: {kind: poisson, rate: 34 /s}
+  prompt_tokens: {kind: lognormal, mean: 512, cv: 1, max: 4000}
+  output_tokens: {kind: lognormal, mean: 256, cv: 1, max: 2000}
+services:
+  - name: GPU
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, replicas: 1}
+    price: {rental: 2 USD/h}
+"""
+BURSTS = "traffic.arrivals={kind: gamma, cv: 3, rate: 30 /s}"
+PROMPTS_FIRST = "services.0.engine_settings={}"
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "per_s", "count", "grows"),
+    [
+        (CHAT, "seed=1", 34, 300, False),  # the GPU does 40 a second; the fleet fills for longer than the run
+        # It reads prompts first, so its queue grows over the first 3,000 requests, and hundreds go on to wait.
+        (TOO_MUCH.replace("80 /s", "40 /s"), PROMPTS_FIRST, 40, 600, True),
+        pytest.param(CHAT, "seed=2", 34, 600, False, marks=pytest.mark.slow),
+        pytest.param(CHAT, BURSTS, 30, 600, False, marks=pytest.mark.slow),
+        pytest.param(CHAT, "traffic.arrivals.rate=52 /s", 52, 300, True, marks=pytest.mark.slow),
+        pytest.param(TOO_MUCH, "traffic.arrivals.rate=30 /s", 30, 300, False, marks=pytest.mark.slow),
+        pytest.param(TOO_MUCH, PROMPTS_FIRST, 80, 300, True, marks=pytest.mark.slow),
+    ],
+)
+def test_short_runs_say_of_the_queue_what_runs_of_ten_times_as_many_say(
+    tmp_path: Path, text: str, change: str, per_s: float, count: int, grows: bool
+) -> None:
+    for length in (count, 10 * count):
+        found = only(played(tmp_path, text, f"requests={length}", change)).summary
+        assert (found.overloaded, found.price_holds) == (grows, not grows)
+        assert found.offered_rpm == pytest.approx(60 * per_s)
+        if (per_s, length) == (40, 600):
+            assert found.tpm == pytest.approx(60 * 7_900, rel=0.1)  # tokens a second while they come
+        if grows:
+            assert found.rpm < 0.98 * 60 * per_s
+        else:
+            assert found.rpm == pytest.approx(60 * per_s, rel=0.02)
+
+
 def test_a_log_that_is_answered_for_longer_than_it_is_asked_prints_its_totals(tmp_path: Path) -> None:
     # 600 requests at 40 a second, prompts first, to DeepSeek V3 on two nodes: asked for a quarter of a minute, answered
     # for twice as long. (SGLang issue 3812, February 2025: two nodes of eight H800 took 110 s, 1,607 tokens a second.)

@@ -11,7 +11,7 @@ from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.confidence import fewest_to_bound
 from infermodel.metrics.rates import BUSY_SPAN, CYCLE, OWN_RATE, WINDOW, Offered
-from infermodel.metrics.steady import Window, fills_up, whole_run
+from infermodel.metrics.steady import Window, presence, whole_run
 from infermodel.metrics.summary import Longer, summarise
 from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord
 
@@ -123,8 +123,36 @@ def test_who_is_present_grows_without_a_queue() -> None:
     record = one_at_a_time(arrived * 100.0, [1] * 1000)
     slower = replace(record.requests, arrived_at=arrived, first_scheduled_at=arrived, finished_at=2 * arrived + 1)
     steady = replace(slower, finished_at=arrived + 200)
-    assert fills_up(slower, Window(500.0, 1000.0))
-    assert not fills_up(steady, Window(500.0, 1000.0))
+    # One comes a second and one goes every two: half of the arrivals stay.
+    seen = presence(slower, Window(500.0, 1000.0), 750.0)
+    assert seen.growth == pytest.approx(0.5, rel=0.01)
+    assert seen.takes_s == 750.0
+    seen = presence(steady, Window(500.0, 1000.0), 10.0)
+    assert seen.growth == pytest.approx(0.0, abs=1e-9)
+    assert seen.takes_s == 200.0  # by Little's law
+    # A count of 200 among 500 arrivals, forgotten after 200 s of 500: 14.1 x sqrt(24 x 200 / 500), at most 1.7 of them.
+    assert seen.noise == pytest.approx(200**0.5 * 1.7 / 500)
+    early = presence(steady, Window(500.0, 4900.0), 10.0)
+    assert early.noise > 0
+
+
+def test_the_noise_of_who_is_present_is_what_seeds_show() -> None:
+    """Poisson arrivals that each stay a while of their own (M/G/infinity): over 400 seeds the line through those who
+    are present rises by as much as is told of one, within a third.
+    """
+    plain = one_at_a_time(np.arange(1200) * 100.0, [1] * 1200).requests
+    rises, told = [], []
+    for seed in range(400):
+        draw = np.random.default_rng(seed)
+        came = np.cumsum(draw.exponential(1.0, 1200))
+        requests = replace(
+            plain, arrived_at=came, first_scheduled_at=came, finished_at=came + draw.exponential(30.0, 1200)
+        )
+        seen = presence(requests, Window(300.0, 900.0), 30.0)
+        rises.append(seen.growth)
+        told.append(seen.noise)
+    assert np.mean(rises) == pytest.approx(0.0, abs=0.002)
+    assert np.mean(told) == pytest.approx(np.std(rises), rel=0.33)
 
 
 def test_a_p99_needs_299_requests() -> None:

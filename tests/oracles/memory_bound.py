@@ -55,12 +55,12 @@ MEMORY_BOUND: Mapping[str, str] = {
             "limits": "{max_context: 40000, max_batched_tokens: 2048, memory_utilisation: 0.70}",
         },
         "answers that outgrow the memory": {
-            "prompt": "{kind: uniform, low: 200, high: 1800}",
-            "output": "{kind: uniform, low: 500, high: 2500}",
-            "objectives": "{ttft_p95: 30 s}",
+            "prompt": "{kind: uniform, low: 100, high: 900}",
+            "output": "{kind: uniform, low: 250, high: 1250}",
+            "objectives": "{ttft_p95: 20 s}",
             "model": "llama-3.1-8b",
             "fleet": "{system: rtx-4090-8, replicas: 1}",
-            "limits": "{max_context: 8192, memory_utilisation: 0.55}",
+            "limits": "{max_context: 4096, memory_utilisation: 0.48}",
         },
         "prompts of one length that fit twice": {
             "prompt": "{kind: fixed, tokens: 16000}",

@@ -98,8 +98,10 @@ class Memory:
     def _give_names(self, key: Hashable, names: list[Name], tokens: int) -> None:
         """Make the full blocks of the first `tokens` tokens findable."""
         table = self.tables[key]
+        full = min(tokens // self.block, len(names))
+        if full <= min(table.named):
+            return
         for group, blocks in enumerate(table.blocks):
-            full = min(tokens // self.block, len(names))
             for i in range(table.named[group], full):
                 if blocks[i] is not NOWHERE:
                     blocks[i].name = (names[i], group)
@@ -166,6 +168,9 @@ class Memory:
             whole: refuse unless all of its known tokens would fit now (`scheduler_reserve_full_isl`).
             spare: blocks to be left (`watermark`).
         """
+        if key in self.tables and self._has_room(key, computed + new + lookahead):
+            self.name_computed(key, names, min(computed + new, known))
+            return True
         hits = hits if hits is not None else [[] for _ in self.windows]
         if whole and self._to_take(key, hits, computed, known, admission=True) + spare > len(self.free):
             return False
@@ -188,6 +193,11 @@ class Memory:
         if self.caching:
             self._give_names(key, names, min(computed + new, known))
         return True
+
+    def _has_room(self, key: Hashable, upto: int) -> bool:
+        """Whether the last block of a request that runs has room, and nothing lies behind a window."""
+        blocks = self.tables[key].blocks
+        return self.windows == (None,) and upto <= self.block * len(blocks[0])
 
     def _touch(self, block: Block) -> None:
         if block is not NOWHERE:

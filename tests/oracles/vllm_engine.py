@@ -38,12 +38,14 @@ class Engine:
         ranks: their schedulers, all asynchronous or none.
         step_s: the time of a rank's step.
         route: the rank of a job; by default in turn.
+        keeps: whether to keep
         steps: when each step began, how long it took, and what each rank did in it.
     """
 
     ranks: Sequence[Scheduler]
     step_s: StepSeconds
     route: Callable[[Job, Sequence[Scheduler]], int] | None = None
+    keeps: bool = True
     steps: list[tuple[float, float, list[list[Share]]]] = field(default_factory=list)
     _turn: int = 0
 
@@ -82,9 +84,10 @@ class Engine:
             lasts = max(self._seconds(share) for share in step if share)
             while coming and coming[0][0] < now + lasts:
                 self._take(heappop(coming)[2])  # its rank is chosen when it comes, by who runs then
-            self.steps.append((now, lasts, step))
-            for job in (each.job for shares in step for each in shares):
-                job.begun = now if job.begun != job.begun else job.begun
+            if self.keeps:
+                self.steps.append((now, lasts, step))
+            for share in (each for shares in step for each in shares if not each.decodes):
+                share.job.begun = now if share.job.begun != share.job.begun else share.job.begun
             now += lasts
             for rank, share in zip(self.ranks, step, strict=True):
                 for job in rank.book(share, now):

@@ -40,6 +40,8 @@ class OfUniqueWords(Memory):
 
     def extend_names(self, names: list[int], tokens: Sequence[Hashable]) -> None:
         whole = len(tokens) // self.block
+        if whole <= len(names):
+            return
         names += tokens[len(names) * self.block : whole * self.block : self.block]  # type: ignore[arg-type]
 
 
@@ -81,7 +83,7 @@ def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **s
             **settings,
         },
     )
-    Engine([core], seconds_of(spec.pool.step_model)).play(jobs)
+    Engine([core], seconds_of(spec.pool.step_model), keeps=False).play(jobs)
     measured = jobs[count // 8 :]
     return Latencies(
         [

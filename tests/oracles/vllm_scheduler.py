@@ -14,7 +14,7 @@ from math import nan
 from tests.oracles.vllm_blocks import Memory
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """A request, what the scheduler knows of it, and what became of it."""
 
@@ -41,7 +41,9 @@ class Job:
     placeholders: int = 0  # tokens that steps in flight will bring
     stale: int = 0  # in flight when it was preempted
     drafts: int = 0
+    whole: int = 0  # tokens after which the engine knows that it ends, its prompt's included
     reads_prompt: bool = True
+    runs: bool = False
     finished: bool = False
 
     @property
@@ -50,11 +52,11 @@ class Job:
 
     @property
     def foreseen(self) -> int:
-        """Tokens after which the engine knows that it ends."""
+        """Tokens of the answer after which the engine knows that it ends."""
         return 1 << 40 if self.stops else len(self.answer)
 
 
-@dataclass
+@dataclass(slots=True)
 class Share:
     """What a step does for one request."""
 
@@ -104,6 +106,7 @@ class Scheduler:
 
     def add(self, job: Job) -> None:
         job.tokens, job.names = list(job.prompt), []
+        job.whole = len(job.prompt) + job.foreseen
         self.memory.extend_names(job.names, job.tokens)
         self.waiting.append(job)
         self._sort()
@@ -127,7 +130,7 @@ class Scheduler:
         while at < len(self.running) and left > 0 and places > self.draft_slots:
             job = self.running[at]
             at += 1
-            if job.placeholders and job.computed + 2 - job.placeholders >= len(job.prompt) + job.foreseen:
+            if job.placeholders and job.computed + 2 - job.placeholders >= job.whole:
                 continue  # a step in flight brings its last token
             new = len(job.tokens) + job.drafts + job.placeholders - job.computed
             new = min(new, long_prompt) if long_prompt else new
@@ -210,7 +213,7 @@ class Scheduler:
             ):
                 break
             self.running.append(self.waiting.pop(0))
-            job.computed = found
+            job.runs, job.computed = True, found
             if job.scheduled != job.scheduled:
                 job.scheduled, job.cached = now, found
             step.append(Share(job, new, found, False, self.drafts if padded else 0))
@@ -233,6 +236,7 @@ class Scheduler:
     def _preempt(self, job: Job) -> None:
         """It gives its blocks back and waits first of all; it keeps the tokens it has."""
         self.memory.release(job)
+        job.runs = False
         job.computed = job.placeholders = job.drafts = 0
         job.stale = job.in_flight
         job.preemptions += 1
@@ -253,28 +257,29 @@ class Scheduler:
                 continue  # the step after a stop token
             if not share.samples:
                 continue
-            brought = 1 + min(share.drafts, self.accepted(job, job.produced))
+            produced = job.produced
+            brought = 1 + (min(share.drafts, self.accepted(job, produced)) if share.drafts else 0)
             if not stale:
                 rejected = share.drafts - (brought - 1)
                 job.computed -= rejected if job.computed else 0
                 job.placeholders -= rejected if job.placeholders else 0
-            kept = min(brought, len(job.answer) - job.produced)
-            job.tokens += job.answer[job.produced : job.produced + kept]
+            kept = min(brought, len(job.answer) - produced)
+            job.tokens += job.answer[produced : produced + kept]
             self.memory.extend_names(job.names, job.tokens)
             job.token_times += [now] * kept
             job.first, job.last = (now if job.first != job.first else job.first), now
-            job.finished = job.produced == len(job.answer)
+            job.finished = produced + kept == len(job.answer)
             promised = job.placeholders > 0
             if not stale:
                 job.computed -= brought - kept
                 job.placeholders -= brought if promised else 0
-            if not stale and job in self.running and (promised or self.drafts):
+            if not stale and job.runs and (promised or self.drafts):
                 self.memory.name_computed(job, job.names, job.computed - job.in_flight)
             if job.finished:
                 ended.append(job)
-                if job in self.running:
+                if job.runs:
                     self.memory.release(job)
-                (self.running if job in self.running else self.waiting).remove(job)
+                (self.running if job.runs else self.waiting).remove(job)
             elif self.drafts and not self.ahead:
                 job.drafts = self.drafts
         return ended

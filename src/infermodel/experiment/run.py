@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf, nan
 
-from infermodel.experiment.offered import longer_run, offered_of, rate_in
+from infermodel.experiment.keeping_up import longer_run
+from infermodel.experiment.offered import offered_of, rate_in
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult

@@ -155,20 +155,7 @@ def is_overloaded(requests: RequestTable, window: Window) -> bool:
     by half of it. With 1,000 Poisson arrivals this finds 98 % of the servers loaded to 1.2 of what they can do, two
     thirds of those at 1.1, and takes 1 % of those at 0.95 for overloaded.
     """
-    return _grew(waiting_samples(requests, window), requests.arrived_at[window.holds(requests.arrived_at)])
-
-
-def fills_up(requests: RequestTable, window: Window) -> bool:
-    """Whether more and more requests were present (arrived, not rejected, not finished) through the window, by the test
-    of `is_overloaded`: a fleet that takes every request at once, each slower than the one before, has no queue to see.
-    """
-    accepted = requests.status != REJECTED
-    present = count_at(requests.arrived_at[accepted], requests.finished_at[accepted], _instants(window))
-    return _grew(present.astype(np.float64), requests.arrived_at[window.holds(requests.arrived_at)])
-
-
-def _grew(counts: NDArray[np.float64], arrived_at: NDArray[np.float64]) -> bool:
-    """The test that `is_overloaded` describes, on counts at the instants of a window and the arrivals in it."""
+    counts, arrived_at = waiting_samples(requests, window), requests.arrived_at[window.holds(requests.arrived_at)]
     arrivals = len(arrived_at)
     if arrivals == 0:
         return False
@@ -177,6 +164,50 @@ def _grew(counts: NDArray[np.float64], arrived_at: NDArray[np.float64]) -> bool:
     enough = growth > max(5.0, 2 * _variation(arrived_at) * sqrt(arrivals), 0.02 * arrivals)
     risen = float(counts[-quarter:].mean() - counts[:quarter].mean())
     return enough and significant and risen > growth / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Requests present (arrived, not rejected, not finished) through a window. A fleet that takes every request at
+    once, each slower than the one before, has no queue to see: more and more of them are under way.
+
+    Attributes:
+        growth: of those present along their regression line, as a share of the arrivals.
+        noise: standard deviation of that share where the fleet keeps up.
+        takes_s: mean time of an answer, or what Little's law makes of those present where that is more.
+    """
+
+    growth: float
+    noise: float
+    takes_s: float
+
+
+def presence(requests: RequestTable, window: Window, takes_s: float) -> Presence:
+    """The requests present in a window, looked at 40 times.
+
+    A regression line through n independent values rises by their standard deviation times sqrt(12 / n). The number
+    present varies at least as a count of its mean P does, sqrt(P), times sqrt((c^2 + 1) / 2) of bursts (c: coefficient
+    of variation of the times between arrivals), and is forgotten after the time of an answer, so that a window holds
+    n = seconds / (2 takes_s) values; where that is few, the line rises by what two values differ, sqrt(2), and a fifth
+    more. Near saturation it varies more and longer, as the window itself shows: by its own deviation from the line, and
+    with a correlation r of neighbours by sqrt((1 + r) / (1 - r)) more.
+
+    Args:
+        takes_s: mean time of an answer.
+    """
+    accepted = requests.status != REJECTED
+    counts = count_at(requests.arrived_at[accepted], requests.finished_at[accepted], _instants(window))
+    times = requests.arrived_at[window.holds(requests.arrived_at)]
+    arrivals, mean = max(1, len(times)), float(counts.mean())
+    takes_s = max(takes_s, mean * window.seconds / arrivals)
+    bursts = sqrt((_variation(times) ** 2 + 1) / 2)
+    least = bursts * sqrt(mean) * min(1.7, sqrt(24 * takes_s / window.seconds))
+    growth = _trend(counts.astype(np.float64).reshape(-1, 2).mean(axis=1))[0]
+    off = counts - mean - growth * (np.arange(WAITING_SAMPLES) - (WAITING_SAMPLES - 1) / 2) / WAITING_SAMPLES
+    square = float(off @ off)
+    neighbours = min(0.9, max(0.0, float(off[1:] @ off[:-1]) / square)) if square else 0.0
+    seen = sqrt(12 * square * (1 + neighbours) / (1 - neighbours)) / WAITING_SAMPLES
+    return Presence(growth / arrivals, max(least, seen) / arrivals, takes_s)
 
 
 def waiting_samples(requests: RequestTable, window: Window) -> NDArray[np.float64]:

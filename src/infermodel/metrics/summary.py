@@ -196,7 +196,8 @@ def summarise(
     accepted = arrived & (requests.status != REJECTED)
     done = arrived & (requests.status == FINISHED)
     counts, loads, warning = balance(requests, window), load(record, window), too_short(requests, window)
-    overloaded = not offered.users and (is_overloaded(requests, window) or bool(longer.grows))
+    grows = is_overloaded(requests, window) if longer.grows is None else longer.grows
+    overloaded = not offered.users and grows
     keeps_up = not overloaded and (not counts.unfinished or longer.grows is False)
     rated = told(record, window, counts, offered, keeps_up=keeps_up)
     rates, at_its_own = rated.served, rated.way in (OWN_RATE, CYCLE)

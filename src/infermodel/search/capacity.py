@@ -16,7 +16,7 @@ from infermodel.metrics.objectives import MINIMA
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight, rate_guess, zero_load_e2e_s
-from infermodel.search.probe import COARSE, Effort, Mapper, judge, steady, to_tell_apart, why_missed
+from infermodel.search.probe import COARSE, SPEEDS, Effort, Mapper, judge, steady, to_tell_apart, why_missed
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
@@ -37,9 +37,6 @@ LIMITS_SHORT: Mapping[str, str] = {
     "blocks": KV_MEMORY,
 }
 """What requests wait for, see `recorder.SHORT_OF`, in words."""
-
-SPEEDS = {"tpot", "itl", "output_speed"}
-"""Metrics of requests that run."""
 
 SHORT = 0.05
 """Share of the replicas' (and their ranks') time in which requests wait for something, from which on it binds."""

@@ -12,7 +12,7 @@ from infermodel.experiment.result import CapacityPoint
 from infermodel.experiment.run import replicate, spec_of
 from infermodel.hardware import GpuDevice
 from infermodel.metrics.confidence import of_independent
-from infermodel.metrics.objectives import PER_REQUEST, Objective
+from infermodel.metrics.objectives import PER_REQUEST, Objective, Verdict
 from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -34,16 +34,14 @@ early for requests to have finished."""
 
 MOST_REQUESTS = 200_000
 
-FULL_MEMORY = 4_000
-"""Requests of a window at a load at which some wait for memory and an objective is near its limit: what a line for
-memory was is forgotten after hundreds of requests only, and windows of 320 and 1,600 say a p95 of TTFT a quarter and
-a sixth too low. Twice as many bracket no differently (`docs/capacity.md`)."""
+WINDOWS_FOR_MEMORY = ((4_000, 2.0), (16_000, 1.5))
+"""Requests of a window at a load at which some wait for memory and an objective is within this factor of its limit;
+the second where one run decides alone. What a line for memory was is forgotten after hundreds or thousands of requests
+only: windows of 320 and 1,600 say a p95 of TTFT a quarter and a sixth too low, and in windows of 4,000 it still is off
+by 17 to 38 % (one standard deviation), in windows of 16,000 by 7 to 22 % (`docs/capacity.md`)."""
 
-SHORT_OF_MEMORY = 0.05
-"""Share of the replicas' time in which requests wait for memory, from which on memory is what they wait for."""
-
-NEAR = 2.0
-"""An objective that misses or keeps its limit by this factor is told apart by a short window, too."""
+SPEEDS = frozenset({"tpot", "itl", "output_speed"})
+"""Metrics of requests that run."""
 
 GROWING, STEADY = 0.01, 0.05
 """Shares of the arrivals: a queue that keeps more than the first, significantly, grows; one that surely keeps less than
@@ -100,9 +98,11 @@ def judge(
             return CapacityPoint(load, first, False, why_missed(first), economics(service, first))
     one = partial(summary_of, at_load(scenario, service, load, needed))
     summaries = list(mapper(one, range(1)))
-    if lines_for_memory(summaries[0], service):
-        needed = max(needed, int(FULL_MEMORY * WARM_UP * burstiness(service)))
-        one, summaries = partial(summary_of, at_load(scenario, service, load, needed)), []
+    for window, near in WINDOWS_FOR_MEMORY[: 1 if effort.replications > 1 else 2]:
+        longer = int(window * WARM_UP * burstiness(service))
+        if longer > needed and lines_for_memory(summaries[0], service, near):
+            one, needed = partial(summary_of, at_load(scenario, service, load, longer)), longer
+            summaries = list(mapper(one, range(1)))
     most = effort.replications
     looks = sorted({min(most, max(3, ceil(most * part))) for part in (0.25, 0.5, 1)})
     level = 1 - 0.05 / (len(looks) * max(1, len(service.objectives)))
@@ -209,17 +209,31 @@ def steady(traffic: Traffic) -> Traffic:
     return traffic
 
 
-def lines_for_memory(summary: Summary, service: ResolvedService) -> bool:
-    """Whether requests wait for the memory of GPUs at an open load, and an objective comes near its limit.
+def lines_for_memory(summary: Summary, service: ResolvedService, near: float) -> bool:
+    """Whether lines for the memory of GPUs decide an objective on waits that is within this factor of its limit, at an
+    open load: requests wait for it at least half as much of the time as may miss.
 
     Pipelines of layers have not been looked at: nothing says how long windows must be there.
     """
     if isinstance(service.traffic, ClosedTraffic) or not isinstance(service.decode_pool.system.device, GpuDevice):
         return False
-    if summary.short_of_blocks_share <= SHORT_OF_MEMORY:
-        return False
-    values = [(each.value, each.objective.limit) for each in summary.verdicts]
-    return any(limit / NEAR < value < limit * NEAR for value, limit in values)
+    waits = [each for each in summary.verdicts if each.objective.metric not in SPEEDS]
+    return any(
+        summary.short_of_blocks_share > tail_share(each.objective) / 2 and is_within(each, near) for each in waits
+    )
+
+
+def is_within(verdict: Verdict, near: float) -> bool:
+    """Whether a value is within this factor of its limit; of attainment the share that misses.
+
+    >>> slow = Objective("ttft_p95", "ttft", 95.0, 2.0)
+    >>> is_within(Verdict(slow, 2.9, False), 1.5), is_within(Verdict(slow, 3.1, False), 1.5)
+    (True, False)
+    """
+    value, limit = verdict.value, verdict.objective.limit
+    if verdict.objective.metric == "attainment":
+        value, limit = 1 - value, 1 - limit
+    return limit / near < value < limit * near
 
 
 def requests_needed(service: ResolvedService, load: float, effort: Effort) -> int:
