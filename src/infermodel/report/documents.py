@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from infermodel.metrics.exports import REQUEST_COLUMNS, TIMELINE_COLUMNS
 from infermodel.metrics.laws import LAWS
+from infermodel.metrics.link_laws import LINK_LAWS
 from infermodel.metrics.schema import Column, columns, markdown
 from infermodel.metrics.summary import Summary
 from infermodel.metrics.total import Total
@@ -44,7 +45,7 @@ def laws() -> str:
     """Each law with what it compares, as a Markdown table."""
     return "\n".join(
         ["| law | what is compared |", "|---|---|"]
-        + [f"| {name} | {' '.join((law.__doc__ or '').split())} |" for name, law in LAWS.items()]
+        + [f"| {name} | {' '.join((law.__doc__ or '').split())} |" for name, law in {**LAWS, **LINK_LAWS}.items()]
     )
 
 
