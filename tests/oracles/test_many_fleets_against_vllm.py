@@ -62,6 +62,18 @@ def test_some_fleets() -> None:
     assert found["requests that found something"] > 100, found
 
 
+@pytest.mark.parametrize(("seed", "bound"), [(22, 5), (45, 20), (46, 5), (49, 5), (57, 5), (63, 20), (107, 5)])
+def test_who_goes_on_from_a_bounded_prompt_gets_ahead_of_it(seed: int, bound: int) -> None:
+    """Two read one text: the later finds what the earlier has scheduled, takes a bound's tokens more in the same step,
+    and its blocks are there first. Which copy is found decides who holds it and what is evicted.
+    """
+    drawn, asked = drawn_by(seed)
+    drawn = replace(drawn, long_prompt=bound)
+    jobs = jobs_of([replace(each, after=False) for each in asked], drawn.blocks * drawn.block)
+    served(drawn, jobs)
+    assert_same(simulated(drawn, jobs), jobs)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(10))
 def test_all_fleets(part: int) -> None:

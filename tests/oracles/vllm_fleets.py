@@ -111,9 +111,9 @@ fleets = st.builds(
     replicas=st.integers(1, 3),
     long_prompt=st.sampled_from([0, 0, 5, 20]),
 ).map(lambda drawn: replace(drawn, long_prompt=0) if drawn.names else drawn)
-"""Where prompts are bounded and blocks are found as well, a request that goes on from what another has computed stays
-ahead of it, and both have copies of the blocks that come after. vLLM finds the copy that was there first; the simulator
-does not tell copies apart, and one whom nobody holds takes a place of memory that the other would not.
+"""Where prompts are bounded and blocks are found as well, a request that goes on from what another has scheduled gets
+ahead of it, and both have copies of the blocks that come after. vLLM finds the copy that was there first, block by
+block; the simulator that of the one who got ahead, of all its blocks, though the other may overtake it.
 """
 
 

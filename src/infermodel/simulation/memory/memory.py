@@ -277,7 +277,10 @@ class Memory(Ledger):
     def _tree(self) -> Prefixes:
         if self._prefixes is None:
             self._prefixes = Prefixes(
-                self.block_tokens, self._log.hash_block_tokens or self.block_tokens, self._written
+                self.block_tokens,
+                self._log.hash_block_tokens or self.block_tokens,
+                self._written,
+                at_once=self._findable_when == "scheduled",
             )
         return self._prefixes
 

@@ -19,7 +19,7 @@ class Node:
         self.end = end
         self.parent = parent
         self.children: dict[int, Node] = {}
-        self.pieces: list[Piece] = []  # the oldest first
+        self.pieces: list[Piece] = []  # in the order in which they are looked for
 
 
 class Piece:

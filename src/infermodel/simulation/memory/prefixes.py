@@ -2,7 +2,8 @@
 
 A name stands for a block's tokens and all before it, so texts that begin alike share a path from the root, and part
 where their names differ. A run of blocks is one entry; it is cut only where texts part or holders differ. The same
-names may lie in memory several times, written by requests that could not find each other; the oldest is found.
+names may lie in memory several times, written by requests that could not find each other; that which was there first
+is found.
 """
 
 from __future__ import annotations
@@ -47,10 +48,14 @@ class Prefixes:
         block_tokens: of a KV block.
         name_tokens: of the blocks that have names.
         written: blocks so far of a request that is writing, as far as others may find them.
+        at_once: whether they may as soon as a step is composed, so that who goes on from them in it gets ahead.
     """
 
-    def __init__(self, block_tokens: int, name_tokens: int, written: Callable[[int], int]) -> None:
+    def __init__(
+        self, block_tokens: int, name_tokens: int, written: Callable[[int], int], *, at_once: bool = False
+    ) -> None:
         self._block_tokens, self._name_tokens, self._written = block_tokens, name_tokens, written
+        self._at_once = at_once
         self._root = Node((), 0, 0, None)
         self._unheld = Unheld()
 
@@ -116,7 +121,7 @@ class Prefixes:
                 if same < child.end:
                     child = self._cut(child, same)
             piece = Piece(child, at, child.end, 1, writer)
-            child.pieces.append(piece)
+            child.pieces.insert(self._ahead_of(child, max(at, child.first)), piece)
             if last is None:
                 first = piece
             else:
@@ -124,6 +129,15 @@ class Prefixes:
             node, at, last = child, child.end, piece
         assert first is not None
         return first
+
+    def _ahead_of(self, node: Node, at: int) -> int:
+        """Place among the pieces of a node for one that is written from block `at` on, in this step: before those whose
+        writers have not come so far and whose steps are bounded like this one's, so that they stay behind.
+        """
+        if not self._at_once:
+            return len(node.pieces)
+        behind = (i for i, piece in enumerate(node.pieces) if piece.writer != NOBODY and self._reached(piece) <= at)
+        return next(behind, len(node.pieces))
 
     def release(self, held: Held, writer: int, written: int) -> int:
         """A request lets go, its last block first; what it wrote up to block `written` may be found.
