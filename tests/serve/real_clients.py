@@ -35,15 +35,14 @@ PreTrainedTokenizerFast(tokenizer_object=bytes_alone).save_pretrained(sys.argv[1
 """Writes a tokenizer whose tokens are bytes: no network, and the server counts prompts as the client does."""
 
 
-SURROUNDINGS = {
-    **os.environ,
-    "GUIDELLM__MAX_WORKER_PROCESSES": "1",  # it else starts ten on two cores, which it shares with the server
-    "PYTHONPATH": os.pathsep.join(filter(None, [ENGINES and str(Path(ENGINES) / "vllm"), PACKAGES])),
-    "VLLM_TARGET_DEVICE": "empty",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "HF_HUB_OFFLINE": "1",
-}
-"""Environment variables of the clients."""
+FEW_PROCESSES = {**os.environ, "GUIDELLM__MAX_WORKER_PROCESSES": "1"}
+"""The server and its client share two cores; guidellm else starts ten processes on them."""
+
+ALONE = (
+    f"PYTHONPATH={os.pathsep.join(filter(None, [ENGINES and str(Path(ENGINES) / 'vllm'), PACKAGES]))}",
+    *("VLLM_TARGET_DEVICE=empty", "VLLM_LOGGING_LEVEL=ERROR", "HF_HUB_OFFLINE=1"),
+)
+"""Surroundings of vLLM's benchmark without its engine, and of no other client: with them aiperf ends in an error."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def vllm_bench(url: str, model: str, tokenizer: Path, replay: Path, out: Path) -
     """Draws its own arrivals, and prompts and answers as long as the replay's first."""
     first = json.loads(replay.read_text().splitlines()[0])
     return [
-        *(PYTHON, "-c", VLLM_BENCH, "--backend", "openai", "--base-url", url, "--model", model),
+        *("env", *ALONE, PYTHON, "-c", VLLM_BENCH, "--backend", "openai", "--base-url", url, "--model", model),
         *("--tokenizer", str(tokenizer), "--dataset-name", "random", "--ignore-eos", "--disable-tqdm"),
         *("--random-input-len", str(first["input_length"]), "--random-output-len", str(first["output_length"])),
         *("--num-prompts", "200", "--request-rate", "5"),

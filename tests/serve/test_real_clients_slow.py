@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.serve.real_clients import CLIENTS, ENVIRONMENT, SURROUNDINGS, TOKENIZER, Reported
+from tests.serve.real_clients import CLIENTS, ENVIRONMENT, FEW_PROCESSES, TOKENIZER, Reported
 from tests.serve.standing_in import MODEL, ONE_GPU, as_run, scenario, standing
 
 from infermodel.formats import mooncake
@@ -54,7 +54,7 @@ def test_a_client_reports_what_a_run_says(tmp_path: Path, name: str, again: int)
         async with standing(scenario(tmp_path, SERVICE), bytes_per_token=1.0) as up:
             words = command(up.url, MODEL, tokenizer, replay, tmp_path)
             quiet = asyncio.subprocess.DEVNULL
-            client = await asyncio.create_subprocess_exec(*words, cwd=tmp_path, stdout=quiet, env=SURROUNDINGS)
+            client = await asyncio.create_subprocess_exec(*words, cwd=tmp_path, stdout=quiet, env=FEW_PROCESSES)
             assert await client.wait() == 0
             log = up.fleet.service.log
             return log.table(len(log)), up.fleet.lag
