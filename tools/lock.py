@@ -104,7 +104,7 @@ def main(keep: bool) -> None:
         clients = locked(CLIENTS)
     else:
         everything = resolved(".[dev]", *BUILD)
-        runtime = {name: everything[name] for name in resolved(".[serve]", *BUILD)}
+        runtime = {name: everything[name] for name in resolved(".[serve,explore]", *BUILD)}
         clients = resolved(*LOAD_GENERATORS)
     address = index()
     write(RUNTIME, runtime, address)

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "Hold the model against measurements of real servers.",
     "calibrate": "Fit the constants of devices and engines to measurements.",
     "import": "Say what a log, a trace or a result of a load generator is.",
+    "explore": "Turn a scenario's numbers in a browser, and see what follows.",
     "serve": "Answer HTTP requests as a service of a scenario would, in real time.",
     "compare": "Put reports side by side, with differences and intervals.",
     "new": "Write a commented scenario to start from.",

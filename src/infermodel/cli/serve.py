@@ -12,13 +12,12 @@ from infermodel.cli.told import Told, json_option
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.scenario.errors import did_you_mean
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.serve.host import LOOPBACK, own_names
 from infermodel.workload.lengths import Lengths, table_of
 from infermodel.workload.traffic import OpenTraffic, TraceTraffic
 
 if TYPE_CHECKING:
     from infermodel.serve.fleet import Fleet
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 TOLD_EVERY_S = 10.0
 
@@ -75,7 +74,7 @@ def serve(
         answers=answers_of(service),
         caches=service.prefill_pool.limits.prefix_caching,
         bytes_per_token=bytes_per_token,
-        hosts=frozenset({"localhost", "127.0.0.1", "[::1]", host.lower(), *(each.lower() for each in called)}),
+        hosts=own_names(host, *called),
     )
     random = named_streams(seed, "serve")("output_tokens")
     server = api.Api(fleet, served, Keys(service.rate_limits), random)

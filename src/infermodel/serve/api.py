@@ -14,6 +14,7 @@ from aiohttp import web
 
 from infermodel.serve.asked import MOST_BYTES, Asked, Refused, read_body, read_chat, read_completion
 from infermodel.serve.fleet import Answer, Fleet
+from infermodel.serve.host import host_name
 from infermodel.serve.keys import Keys
 from infermodel.serve.metrics import Metrics
 from infermodel.workload.lengths import Lengths
@@ -81,7 +82,7 @@ class Api:
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refusals as OpenAI writes them, and only for those who call this server by its own name."""
         try:
-            if _host(request.headers.get("Host", "")) not in self._served.hosts:
+            if host_name(request.headers.get("Host", "")) not in self._served.hosts:
                 raise Refused(403, "This server is not called by that name.", code="wrong_host")
             answer = await handler(request)
         except Refused as refused:
@@ -259,16 +260,6 @@ def lengths(law: Lengths, random: np.random.Generator) -> Iterator[int]:
     """What a law draws, without end."""
     while True:
         yield from law.draw(random, DRAWN_AT_ONCE).tolist()
-
-
-def _host(header: str) -> str:
-    """Name of a host without its port.
-
-    >>> _host("localhost:8000"), _host("[::1]:8000"), _host("127.0.0.1")
-    ('localhost', '[::1]', '127.0.0.1')
-    """
-    name = header.lower()
-    return name[: name.index("]") + 1] if name.startswith("[") and "]" in name else name.partition(":")[0]
 
 
 def _http_error(request: web.Request, error: web.HTTPException) -> Refused:

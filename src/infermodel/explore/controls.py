@@ -1,0 +1,192 @@
+"""What of a scenario a planner turns: the keys of its file that the page shows, with their values and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from typing import Any
+
+from infermodel.answers.scenario import Scenario
+from infermodel.architecture.precision import PRECISION_BYTES
+from infermodel.economics.band import Band
+from infermodel.scenario.resolved import ResolvedPool, ResolvedService
+from infermodel.units import UnitError, parse, scale
+
+Tree = Mapping[str, Any]
+
+ALL = "All services"
+"""Group of the keys that every service shares."""
+
+DEGREES = (1, 2, 4, 8, 16, 32, 64, 72)
+
+
+@dataclass(frozen=True)
+class Control:
+    """One of them.
+
+    Attributes:
+        path: as `--set` takes it.
+        group: service that it belongs to, or `ALL`.
+        label: what people call it.
+        unit: that is written after the number; empty for counts and names.
+        value: a number in that unit, or a name.
+        low, high: ends of its slider; equal where there is none.
+        whole: whether only whole numbers make sense.
+        choices: names or numbers to pick from; empty for a slider.
+    """
+
+    path: str
+    group: str
+    label: str
+    unit: str
+    value: float | str
+    low: float = 0.0
+    high: float = 0.0
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+
+def controls(scenario: Scenario) -> tuple[Control, ...]:
+    """Those of a scenario, the shared ones first. Keys that hold names, laws or traces are the file's own business."""
+    tree, services = scenario.resolved.tree, scenario.resolved.services
+    parts = tree["services"]
+    found: list[Control] = []
+    if not all(part.get("traffic") for part in parts):
+        found += traffic_controls("", ALL, tree.get("traffic") or {})
+    if not all(part.get("objectives") is not None for part in parts):
+        found += objective_controls("", ALL, tree.get("objectives") or {})
+    for number, (part, service) in enumerate(zip(parts, services, strict=True)):
+        found += service_controls(f"services.{number}.", part, service)
+    return tuple(found)
+
+
+def service_controls(prefix: str, part: Tree, service: ResolvedService) -> Iterator[Control]:
+    """What one service has to itself."""
+    yield from traffic_controls(prefix, service.name, part.get("traffic") or {})
+    pools = part["fleet"].get("pools")
+    if pools:
+        for number, (each, pool) in enumerate(zip(pools, service.pools, strict=True)):
+            where = f"{prefix}fleet.pools.{number}."
+            yield from fleet_controls(where, service.name, each, pool, f"{pool.name}: ")
+            yield from batch_controls(where, service.name, each, f"{pool.name}: ")
+    else:
+        yield from fleet_controls(f"{prefix}fleet.", service.name, part["fleet"], service.pool)
+        yield from batch_controls(prefix, service.name, part)
+        yield from price_controls(prefix, service.name, service.pool)
+    yield from objective_controls(prefix, service.name, part.get("objectives") or {})
+
+
+def traffic_controls(prefix: str, group: str, traffic: Tree) -> Iterator[Control]:
+    """Arrivals or users, and mean lengths, where they are figures."""
+    arrivals = traffic.get("arrivals") or {}
+    rate = quantity(arrivals.get("rate"), "/min")
+    if rate is not None:
+        yield slider(f"{prefix}traffic.arrivals.rate", group, "Requests", "/min", rate)
+    if "users" in arrivals:
+        yield slider(f"{prefix}traffic.arrivals.users", group, "Users", "", arrivals["users"], whole=True)
+    for which, label in (("prompt_tokens", "Prompt tokens, mean"), ("output_tokens", "Answer tokens, mean")):
+        law = traffic.get(which)
+        key = {"lognormal": "mean", "fixed": "tokens"}.get(law.get("kind", "")) if isinstance(law, Mapping) else None
+        if key and isinstance(law, Mapping):
+            yield slider(f"{prefix}traffic.{which}.{key}", group, label, "", law[key], whole=key == "tokens")
+
+
+def objective_controls(prefix: str, group: str, objectives: Tree) -> Iterator[Control]:
+    """The limits that users were promised."""
+    for name, limit in objectives.items():
+        metric = name.partition("_")[0]
+        unit = {"ttft": "s", "e2e": "s", "queue": "s", "tpot": "ms", "itl": "ms", "output": "tok/s"}.get(metric, "")
+        value = quantity(limit, unit)
+        if value is not None:
+            yield slider(f"{prefix}objectives.{name}", group, objective_label(name), unit, value)
+
+
+def objective_label(name: str) -> str:
+    """As people say it.
+
+    >>> objective_label("ttft_p99"), objective_label("output_speed_p5")
+    ('TTFT p99', 'Output speed p5')
+    """
+    metric, _, percentile = name.rpartition("_")
+    known = metric.upper() if metric in ("ttft", "tpot", "itl", "e2e") else metric.replace("_", " ").capitalize()
+    return f"{known} {percentile}" if metric else name
+
+
+def fleet_controls(prefix: str, group: str, fleet: Tree, pool: ResolvedPool, called: str = "") -> Iterator[Control]:
+    """Number and layout of the systems."""
+    yield slider(f"{prefix}systems", group, f"{called}Systems", "", fleet["systems"], whole=True)
+    if pool.system.device.family == "gpu":
+        most = pool.system.devices * fleet["systems"]
+        degrees = tuple(str(each) for each in DEGREES if each <= max(most, fleet["tensor_parallel"]))
+        label = f"{called}Tensor parallel"
+        yield Control(f"{prefix}tensor_parallel", group, label, "", str(fleet["tensor_parallel"]), choices=degrees)
+    elif fleet.get("devices_per_replica"):
+        each = fleet["devices_per_replica"]
+        yield slider(f"{prefix}devices_per_replica", group, f"{called}Devices a replica", "", each, whole=True)
+
+
+def batch_controls(prefix: str, group: str, part: Tree, called: str = "") -> Iterator[Control]:
+    """Limits of a step and of memory, number formats."""
+    limits, precision = part.get("limits") or {}, part.get("precision") or {}
+    for key, label in (("max_sequences", "Most sequences"), ("max_batched_tokens", "Most tokens a step")):
+        if limits.get(key):
+            yield slider(f"{prefix}limits.{key}", group, called + label, "", limits[key], whole=True)
+    if precision.get("weights"):
+        weights = precision["weights"]
+        known = tuple(PRECISION_BYTES)
+        yield Control(f"{prefix}precision.weights", group, f"{called}Weights", "", weights, choices=known)
+
+
+def price_controls(prefix: str, group: str, pool: ResolvedPool) -> Iterator[Control]:
+    """Dollars of a system or of a device's hour; life and power where it is bought."""
+    prices = pool.prices
+    if prices.rental_usd_per_device_s is not None:
+        yield price(f"{prefix}price.rental", group, "Rent of a device", "USD/h", prices.rental_usd_per_device_s)
+        return
+    if prices.purchase_usd is None:
+        return
+    yield price(f"{prefix}price.purchase", group, "Price of a system", "USD", prices.purchase_usd)
+    years = prices.life_s / float(scale("year")[0])
+    yield Control(f"{prefix}prices.life", group, "Life", "years", round(years, 3), 1.0, max(10.0, ceil(years)))
+    if prices.electricity_usd_per_j is not None and prices.colocation_usd_per_w_s is None:
+        power = prices.electricity_usd_per_j
+        yield price(f"{prefix}prices.electricity", group, "Power price", "USD/kWh", power)
+
+
+def price(path: str, group: str, label: str, unit: str, dollars: Band) -> Control:
+    """A slider from the middle of a range; turned, it is a figure without a range."""
+    return slider(path, group, label, unit, dollars.mid / float(scale(unit)[0]))
+
+
+def slider(path: str, group: str, label: str, unit: str, value: float, *, whole: bool = False) -> Control:
+    """A control from a tenth of the value, or so, to ten times it."""
+    low, high = ends(value)
+    return Control(path, group, label, unit, value, max(1, low) if whole else low, high, whole)
+
+
+def ends(value: float) -> tuple[float, float]:
+    """Round figures about a tenth and ten times of a value; none around zero.
+
+    >>> ends(120), ends(1), ends(0)
+    ((10.0, 2000.0), (0.1, 10.0), (0.0, 0.0))
+    """
+    if value <= 0:
+        return 0.0, 0.0
+    below, above = value / 10, value * 10
+    low, high = 10.0 ** floor(log10(below)), 10.0 ** floor(log10(above))
+    return float(f"{low * floor(below / low + 1e-9):.12g}"), float(f"{high * ceil(above / high - 1e-9):.12g}")
+
+
+def quantity(written: Any, unit: str) -> float | None:
+    """A figure of the file in another unit; None for what is no single figure.
+
+    >>> quantity("2.0 /s", "/min"), quantity(0.5, ""), quantity({"low": 1}, "s")
+    (120.0, 0.5, None)
+    """
+    if isinstance(written, bool) or not isinstance(written, str | int | float):
+        return None
+    try:
+        return float(f"{parse(written) / float(scale(unit)[0]):.12g}")
+    except UnitError:
+        return None
