@@ -8,21 +8,31 @@ function styleOf(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+// 1, 2 and 5 of each decade, written out
+const DECADES = Array.from({ length: 16 }, (_, i) => i - 6).flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
+const LOG_TICKS = { tickvals: DECADES, ticktext: DECADES.map((each) => (each >= 1e4 ? each.toLocaleString("en") : String(each))) };
+
 function layoutOf(x, y) {
   const axis = (title) => ({
     title: { text: title.text, standoff: 8 }, type: title.type || "linear", gridcolor: styleOf("--line"),
-    zeroline: false, automargin: true, exponentformat: "none", ticksuffix: title.suffix || "",
-    ...(title.more || {}),
+    zeroline: false, automargin: true, exponentformat: "none", ...(title.more || {}),
   });
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: styleOf("--ink"), size: 13 },
-    margin: { l: 55, r: 12, t: 8, b: 45 }, xaxis: axis(x), yaxis: axis(y), hovermode: "closest",
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true, uirevision: x.text + y.text,
+    margin: { l: 55, r: 12, t: 30, b: 45 }, xaxis: axis(x), yaxis: axis(y), hovermode: "closest",
+    legend: { orientation: "h", y: -0.2, yanchor: "top", x: 0 }, showlegend: true,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: styleOf("--grey"), activecolor: styleOf("--ink") }, uirevision: x.text + y.text,
   };
 }
 
+function ticked(axis, values) { // what spans too little for these keeps Plotly's own ticks
+  const wide = axis.type === "log" && Math.max(...values) > 5 * Math.min(...values);
+  return wide ? { ...axis, more: { ...LOG_TICKS, ...axis.more } } : axis;
+}
+
 function draw(where, traces, x, y) {
-  Plotly.react(where, traces, layoutOf(x, y), { responsive: true, displaylogo: false, showTips: false,
+  const layout = layoutOf(ticked(x, traces.flatMap((each) => each.x)), ticked(y, traces.flatMap((each) => each.y)));
+  Plotly.react(where, traces, layout, { responsive: true, displaylogo: false, showTips: false,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
 }
 

@@ -86,7 +86,7 @@ function makeControls() {
   for (const each of about.controls) groups.set(each.group, [...(groups.get(each.group) || []), each]);
   let number = 0;
   for (const [name, members] of groups) {
-    const box = element("details", { open: groups.size <= 3 || number === 0 }, element("summary", { text: name }));
+    const box = element("details", { open: number === 0 || (groups.size <= 3 && innerWidth > 800) }, element("summary", { text: name }));
     for (const each of members) box.append(makeControl(each, number++));
     byId("controls").append(box);
   }
@@ -242,7 +242,7 @@ function showLatency() {
       line: { color: colourOf(row), shape: "hv" }, hovertemplate: "%{y} % within %{x:.3s}s<extra>%{fullData.name}</extra>" });
   }
   draw("latency", traces, { text: `${byId("curve").selectedOptions[0].text}, s`, type: "log" },
-    { text: "% of requests", more: { range: [0, 101] } });
+    { text: "% of requests", more: { range: [0, 102] } });
 }
 
 function showSpeed() {

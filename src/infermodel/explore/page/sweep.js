@@ -55,7 +55,7 @@ function showChart() {
     }
   }
   const wide = numbers && axis.values.every((value) => value > 0) && Math.max(...axis.values) > 10 * Math.min(...axis.values);
-  const more = numbers ? { tickvals: axis.values.length <= 12 ? axis.values : undefined } : { categoryorder: "array", categoryarray: axis.values.map(word) };
+  const more = numbers ? (axis.values.length <= 12 ? { tickvals: axis.values, ticktext: axis.values.map(word) } : {}) : { categoryorder: "array", categoryarray: axis.values.map(word) };
   draw("chart", traces, { text: axis.title, type: numbers ? (wide ? "log" : "linear") : "category", more },
     { text: measure ? titleOf(measure) : "", more: { rangemode: "tozero" } });
 }
