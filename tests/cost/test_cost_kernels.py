@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from tests.cost.gpu_fixtures import H100
 
+from infermodel import catalog
 from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.kernels import all_reduce_s, all_to_all_s, elementwise, gemm, has_units, native_format
 from infermodel.cost.work import LinearOperator, bytes_per_weight
+from infermodel.hardware import GpuDevice
 
 IDEAL = KernelConstants(
     gemm_floor_s=0.0,
@@ -105,14 +108,47 @@ def test_a_large_all_reduce_pays_more_at_the_start_and_then_less_a_byte() -> Non
 
 def test_grouped_multiplications_reach_less_and_less_still_where_weights_are_widened() -> None:
     # 2,048 tokens of 2 over 8 experts of 1024 x 1024, weights too quick to matter: 2 x 4096 x 1024^2 FLOPs at a half,
-    # and at a quarter of 989e12. Rows of 2,048 bytes: x (1 + 192 / 2048) = x 1.09375 for the start of tiles.
+    # and at a quarter of 989e12. Rows of 2,048 bytes: x (1 + 192 / 2048) = x 1.09375 for the start of tiles. Each
+    # expert has 512 rows, and half a tile of 64 more that nobody wants: x 1.125.
     operator = LinearOperator("experts_gate_up", 1024, 1024, experts=8, experts_here=8, top_k=2)
     constants = replace(
         IDEAL, decode_attention_efficiency_16bit=1e6, grouped_efficiency=0.5, grouped_converted_efficiency=0.25
     )
     for converted, share in ((False, 0.5), (True, 0.25)):
         time = gemm(operator, 2048, H100, constants, weight_bytes=0.5, compute="bf16", converted=converted)
-        assert time.compute_s == pytest.approx(1.09375 * 2 * 4096 * 1024**2 / (989e12 * share), rel=1e-6)
+        assert time.compute_s == pytest.approx(1.125 * 1.09375 * 2 * 4096 * 1024**2 / (989e12 * share), rel=1e-6)
+
+
+def test_experts_work_on_whole_tiles() -> None:
+    # 128 experts of 4: 1,024 tokens bring each 32 rows, which tiles make 64; 8,192 bring 256, which become 320; 4
+    # tokens hit 128 x (1 - (31/32)^4) = 15.27 experts with about one row each, which becomes 12.
+    operator = LinearOperator("experts_gate_up", 2880, 2880, experts=128, experts_here=128, top_k=4)
+    constants = replace(IDEAL, decode_attention_efficiency_16bit=1e6, grouped_efficiency=0.5)
+    started = 2 * 2880**2 * (1 + 192 / 5760) / (989e12 * 0.5)
+    for tokens, rows in ((1024, 128 * 64), (8192, 128 * 320), (4, 15.27 * 12)):
+        time = gemm(operator, tokens, H100, constants, weight_bytes=0.5, compute="bf16")
+        assert time.compute_s == pytest.approx(rows * started, rel=1e-3)
+
+
+def test_more_tokens_never_take_experts_less_time() -> None:
+    operator = LinearOperator("experts_gate_up", 2880, 2880, experts=32, experts_here=8, top_k=4)
+    for device in (H100, catalog.load_system("dgx-b200").device):
+        assert isinstance(device, GpuDevice)
+        constants = kernel_constants(device)
+        times = [gemm(operator, n, device, constants, weight_bytes=0.53, compute="bf16").total_s for n in range(1, 3000)]
+        assert all(a <= b * (1 + 1e-12) for a, b in pairwise(times))
+
+
+def test_scales_by_blocks_slow_multiplications_down() -> None:
+    # 8,192 rows of 8,192 x 8,192 in 8 bits: 1.0995e12 FLOPs at 0.6 of 1,979e12, x (1 + 192 / 8192).
+    operator = LinearOperator("gate_up", 8192, 8192)
+    constants = replace(IDEAL, gemm_efficiency_8bit=1.0, block_scaled_efficiency=0.6)
+    times = [
+        gemm(operator, 8192, H100, constants, weight_bytes=1.0, compute="fp8", blocks=blocks).compute_s
+        for blocks in (False, True)
+    ]
+    assert times[1] == pytest.approx(2 * 8192**3 * (1 + 192 / 8192) / (0.6 * 1979e12), rel=1e-6)
+    assert times[1] == pytest.approx(times[0] / 0.6, rel=1e-9)
 
 
 def test_floating_formats_of_four_bits_share_their_units() -> None:

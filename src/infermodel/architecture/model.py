@@ -29,6 +29,7 @@ class ModelArchitecture:
         extra_parameters: weights outside the layers that only one family has: positions, embeddings of layers.
         stored_bytes: of the weights as published, where not all of them are in `default_precision`.
         formats: of them, by what they are part of (attention, recurrence, dense, shared, experts), where they differ.
+        fp8_in_blocks: whether its weights in fp8 are scaled by blocks of 128 x 128, not by tensor or column.
         state_number_bytes: of a number of a recurrence's matrices; pasts of convolutions have 2.
         repository: where its weights are published, as engines take it; empty where nobody says.
         drafts: layers that draft further tokens (multi-token prediction, DeepSeek-V3, 2024), with a norm each; they
@@ -49,6 +50,7 @@ class ModelArchitecture:
     extra_parameters: int = 0
     stored_bytes: float | None = None
     formats: tuple[tuple[str, str], ...] = ()
+    fp8_in_blocks: bool = False
     state_number_bytes: float = 2.0
     repository: str = ""
     drafts: tuple[Layer, ...] = ()

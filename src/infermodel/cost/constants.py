@@ -21,6 +21,8 @@ class KernelConstants:
         grouped_efficiency: of multiplications grouped over experts, against dense ones of the same size.
         grouped_converted_efficiency: the same where kernels widen experts' mxfp4 weights first, because the device has
             no units for them.
+        block_scaled_efficiency: of multiplications in 8 bits whose weights are scaled by blocks, against those scaled
+            by tensor.
         gemm_tile_penalty: extra compute time per (multiprocessors / tiles).
         gemm_smoothness: p of the smooth maximum of compute and memory time.
         decode_attention_floor_s: of a layer's attention kernel.
@@ -48,6 +50,7 @@ class KernelConstants:
     gemm_efficiency_4bit: float = 0.50
     grouped_efficiency: float = 0.4
     grouped_converted_efficiency: float = 0.16
+    block_scaled_efficiency: float = 1.0
     gemm_tile_penalty: float = 0.12
     gemm_smoothness: float = 2.5
     decode_attention_floor_s: float = 12e-6

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Literal, NamedTuple
 
-from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, Layer
+from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, GroupedAttention, Layer
 from infermodel.cost.attention import attention_width
 from infermodel.cost.graphs import padded
 from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
@@ -19,6 +19,11 @@ from infermodel.cost.work import LinearOperator, bytes_per_weight, head_operator
 
 ACTIVATION_BYTES = 2.0
 """Of a number between kernels and on the links, whatever the weights' precision."""
+
+
+NORM_BYTES = 8.0
+"""Of a token in the all-reduce of a norm over all heads: a mean square of queries and one of keys, of 32 bits each
+(vLLM 0.33.0, MiniMax M2)."""
 
 
 class FixedPart(NamedTuple):
@@ -189,6 +194,8 @@ def step_work(
             moved += count * wanted.bytes
         has_experts = isinstance(layer.feed_forward, ExpertFeedForward)
         network_s += count * layer_network_s(replica, has_experts, *run, side, blocks(layer))
+        if side != "experts" and norms_over_all(layer):
+            network_s += count * summed_s(replica, run[0] * NORM_BYTES, replica.deployment.tensor_parallel)
         if side != "experts":
             floor_s += count * mixers(layer) * constants.decode_attention_floor_s
             passed = rows.prompts * ACTIVATION_BYTES * attention_width(layer.attention, replica.shard)
@@ -301,6 +308,7 @@ def layer_kernels(
                 weight_bytes=weight_bytes,
                 compute=replica.half if weight_bytes == ACTIVATION_BYTES else replica.compute,
                 converted=replica.converted,
+                blocks=replica.blocks and weight_bytes == PRECISION_BYTES["fp8"],
             )
         )
     # A norm reads its input and the residual and writes the residual and the next input; the activation reads two
@@ -320,9 +328,14 @@ def layer_kernels(
         for operator in operators
         if operator.name == "experts_down"
     )
-    small_s = replica.floors_s(layer) if side != "experts" else 0.0
+    small_s = replica.floors_s(layer, operators) if side != "experts" else 0.0
     kernels.append(elementwise(small_s, passed, device, constants))
     return tuple(kernels)
+
+
+def norms_over_all(layer: Layer) -> bool:
+    """Whether attention norms queries and keys over all heads, which tensor-parallel GPUs have to sum up together."""
+    return isinstance(layer.attention, GroupedAttention) and layer.attention.wide_qk_norm
 
 
 def layer_network_s(

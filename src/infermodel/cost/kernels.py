@@ -12,6 +12,9 @@ from infermodel.hardware import GpuDevice
 TILE = 128
 """Rows and columns of an output tile that one multiprocessor works on."""
 
+LEAST_TILE = 12
+"""Rows of the narrowest tiles of experts: 8 to 16 by kernel (assumed)."""
+
 TILE_START_BYTES = 192
 """Of a row of either operand, that a tile could read while it starts and stores its results: two stages of a pipeline
 that hold 128 bytes of each row, partly hidden behind other tiles."""
@@ -74,18 +77,20 @@ def gemm(
     weight_bytes: float,
     compute: str,
     converted: bool = False,
+    blocks: bool = False,
 ) -> KernelTime:
     """A matrix multiplication, dense or grouped over experts: `t0 + (compute^p + memory^p)^(1/p)`.
 
     compute = FLOPs / (peak x efficiency) x (1 + penalty x multiprocessors / tiles);
     memory = (weights + activations) / (bandwidth x efficiency). Experts: those hit are read, and each works on its
-    share of the tokens.
+    share of the tokens, in whole tiles.
 
     Args:
         tokens: rows.
         weight_bytes: of one weight.
         compute: format of the multiplication, one that the device has.
         converted: whether the kernel widens the weights to that format first.
+        blocks: whether scales are of blocks of weights, so that sums are scaled as they grow.
     """
     if tokens <= 0:
         return KernelTime(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -103,10 +108,14 @@ def gemm(
     # Not rounded up: kernels take narrower tiles for few rows, and more rows never take less time.
     tiles = max(1.0, groups) * max(1.0, rows / groups / TILE) * max(1.0, operator.outputs / TILE)
     peak = device.peak_flops[compute] * gemm_efficiency(compute, constants)
+    worked = flops
     if operator.experts:
         peak *= constants.grouped_converted_efficiency if converted else constants.grouped_efficiency
+        worked *= tiled(rows / groups) * groups / rows
+    if blocks:
+        peak *= constants.block_scaled_efficiency
     started = 1.0 + TILE_START_BYTES / (activation_bytes * operator.inputs)
-    compute_s = flops / peak * started * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
+    compute_s = worked / peak * started * (1.0 + constants.gemm_tile_penalty * device.multiprocessors / tiles)
     reached = constants.decode_attention_efficiency_16bit if operator.experts else constants.gemm_memory_efficiency
     memory_s = moved / (device.memory_bandwidth * reached)
     less, more = sorted((compute_s, memory_s))
@@ -115,6 +124,15 @@ def gemm(
     if compute_s > memory_s:
         return KernelTime(work_s, 0.0, constants.gemm_floor_s, flops, moved)
     return KernelTime(0.0, work_s, constants.gemm_floor_s, flops, moved)
+
+
+def tiled(rows: float) -> float:
+    """Rows of an expert as its tiles have them: the last is half empty, and no wider than twice the rows at most.
+
+    >>> tiled(1), tiled(16), tiled(256)
+    (12, 32, 320)
+    """
+    return max(LEAST_TILE, rows + min(rows, TILE / 2))
 
 
 def elementwise(floors_s: float, moved: float, device: GpuDevice, constants: KernelConstants) -> KernelTime:

@@ -24,6 +24,9 @@ they take is the engine's `latent_layer_s` where that is known."""
 SAMPLING_KERNELS = 4
 """Of a step: from logits to tokens."""
 
+SCALED_ELSEWHERE = frozenset({"router", "kv_up"})
+"""Multiplications that have their inputs in 16 bits, whatever the rest is kept in."""
+
 SMALL_KERNELS_STATE = 3
 """Further ones of a recurrence: the convolution, its gates, and the norm of what it gives."""
 
@@ -36,10 +39,30 @@ def small_kernels(layer: Layer) -> int:
     return SMALL_KERNELS * blocks(layer) // 2 + experts + latent + states
 
 
-def floors_s(layer: Layer, engine: Engine, deployment: Deployment, floor_s: float) -> float:
+def scaling_kernels(operators: Sequence[LinearOperator], weight_bytes: Sequence[float]) -> int:
+    """Kernels that bring inputs of dense multiplications to a format with a scale for every block of few numbers, where
+    weights are kept so: one before each. Those before experts are among the experts' own.
+
+    Args:
+        weight_bytes: of a weight of each operator.
+
+    >>> scaling_kernels([LinearOperator("qkv", 8, 8), LinearOperator("router", 8, 8), LinearOperator("o", 8, 8)], [1, 1, 2])
+    1
+    """
+    return sum(
+        not operator.experts and operator.name not in SCALED_ELSEWHERE and kept < 2
+        for operator, kept in zip(operators, weight_bytes, strict=True)
+    )
+
+
+def floors_s(layer: Layer, engine: Engine, deployment: Deployment, floor_s: float, scaling: int = 0) -> float:
     """Seconds that small kernels of a layer take however little they move: so many floors, and what the engine's
-    kernels for experts and latents take on this device where served rows tell it."""
-    count, told_s = small_kernels(layer) - fused_kernels(engine, deployment), 0.0
+    kernels for experts and latents take on this device where served rows tell it.
+
+    Args:
+        scaling: kernels of `scaling_kernels`.
+    """
+    count, told_s = small_kernels(layer) - fused_kernels(engine, deployment) + scaling, 0.0
     if isinstance(layer.feed_forward, ExpertFeedForward) and "expert_layer_s" in engine.constants:
         count, told_s = count - SMALL_KERNELS_EXPERTS, told_s + engine.constants["expert_layer_s"]
     if isinstance(layer.attention, LatentAttention | CompressedAttention) and "latent_layer_s" in engine.constants:
@@ -53,7 +76,10 @@ def fused_kernels(engine: Engine, deployment: Deployment) -> float:
 
 
 def launching_s(
-    layers: Sequence[tuple[Layer, int, Sequence[LinearOperator]]], engine: Engine, deployment: Deployment
+    layers: Sequence[tuple[Layer, int, Sequence[LinearOperator]]],
+    engine: Engine,
+    deployment: Deployment,
+    scaling: Sequence[int],
 ) -> float:
     """Seconds of the host to launch a step kernel by kernel; 0 where nobody says how long a launch takes.
 
@@ -61,8 +87,12 @@ def launching_s(
 
     Args:
         layers: each kind, how many there are, and its linear operators.
+        scaling: kernels of `scaling_kernels` of each.
     """
     reduced = 2 * (deployment.tensor_parallel > 1)
     others = 1 + reduced - fused_kernels(engine, deployment)
-    kernels = sum(count * (len(each) + small_kernels(layer) + others) for layer, count, each in layers)
+    kernels = sum(
+        count * (len(each) + small_kernels(layer) + others + further)
+        for (layer, count, each), further in zip(layers, scaling, strict=True)
+    )
     return engine.constants.get("launch_s", 0.0) * kernels

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from infermodel.architecture import PRECISION_BYTES, Layer, ModelArchitecture
@@ -10,12 +11,18 @@ from infermodel.cost.constants import KernelConstants, kernel_constants
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.graphs import largest_captured
 from infermodel.cost.kernels import has_units, native_format
-from infermodel.cost.launches import floors_s, launching_s
+from infermodel.cost.launches import floors_s, launching_s, scaling_kernels
 from infermodel.cost.layers import layer_operators
 from infermodel.cost.memory import formats_of, shard_of
-from infermodel.cost.work import Formats, LinearOperator, Shard
+from infermodel.cost.work import Formats, LinearOperator, Shard, bytes_per_weight
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice, System
+
+OWN_KERNELS: Mapping[str, str] = {
+    "narrow_expert_efficiency": "grouped_converted_efficiency",
+    "own_blocks_efficiency": "block_scaled_efficiency",
+}
+"""Constants of an engine whose kernels are others than those that told a device's: the field that each stands for."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class GpuReplica:
         compute: format of the linear operators, one that the device has.
         converted: whether experts are multiplied by kernels that widen mxfp4 weights first, which measured rows show to
             be slower than those of 16 bits; of integers and nvfp4 no row says so.
+        blocks: whether weights in 8 bits are scaled by blocks.
         half: the device's 16-bit format, of attention and the output head.
         kv_bytes: of one number of the KV cache.
     """
@@ -39,6 +47,7 @@ class GpuReplica:
     shard: Shard
     compute: str
     converted: bool
+    blocks: bool
     half: str
     kv_bytes: float
 
@@ -60,14 +69,23 @@ class GpuReplica:
         """Of the weights by part, where they are kept as published."""
         return formats_of(self.architecture, self.deployment)
 
-    def floors_s(self, layer: Layer) -> float:
+    def floors_s(self, layer: Layer, operators: Sequence[LinearOperator] = ()) -> float:
         """Seconds that small kernels of a layer take however little they move."""
-        return floors_s(layer, self.engine, self.deployment, self.constants.elementwise_floor_s)
+        floor_s = self.constants.elementwise_floor_s
+        return floors_s(layer, self.engine, self.deployment, floor_s, self.scaling(operators))
+
+    def scaling(self, operators: Sequence[LinearOperator]) -> int:
+        """Kernels that scale the inputs of a layer's dense multiplications by blocks, where its weights are."""
+        weights = self.deployment.precision.weights
+        if not self.blocks and (weights != "nvfp4" or self.compute != "fp4"):
+            return 0
+        return scaling_kernels(operators, [bytes_per_weight(each, weights, self.formats) for each in operators])
 
     @cached_property
     def launching_s(self) -> float:
         """Seconds of the host to launch a step kernel by kernel."""
-        return launching_s(self.layers, self.engine, self.deployment)
+        scaling = [self.scaling(operators) for _, _, operators in self.layers]
+        return launching_s(self.layers, self.engine, self.deployment, scaling)
 
     @cached_property
     def _captured(self) -> tuple[int, int]:
@@ -106,16 +124,18 @@ def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Dep
     if not isinstance(device, GpuDevice):
         raise ValueError(f"{device.name} is no GPU")
     weights = deployment.precision.weights
+    own = {field: engine.constants[name] for name, field in OWN_KERNELS.items() if name in engine.constants}
     return GpuReplica(
         architecture=architecture,
         system=system,
         device=device,
         deployment=deployment,
         engine=engine,
-        constants=kernel_constants(device),
+        constants=replace(kernel_constants(device), **own),
         shard=shard_of(deployment),
         compute=native_format(deployment.precision.compute, device),
         converted=weights == "mxfp4" and not has_units(weights, device),
+        blocks=weights == "fp8" and architecture.fp8_in_blocks,
         half=native_format("bf16", device),
         kv_bytes=PRECISION_BYTES[deployment.precision.kv_cache],
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from infermodel import catalog
 from infermodel.fidelity import published
-from infermodel.fidelity.by_device import ON_SOME, OnSome
+from infermodel.fidelity.by_device import ON_SOME, OnSome, has_experts, may_be_drafted
 from infermodel.fidelity.devices import DeviceFit, fit_device
 from infermodel.fidelity.engines import (
     CONVERTED,
@@ -72,13 +73,44 @@ LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s", "h100-pcie": "l40s", "h1
 """Devices that are joined otherwise than the one whose other constants they take: whose collectives are like theirs."""
 
 
-SERVED: Mapping[str, tuple[str, tuple[Parameter, ...]]] = {
-    "a100-sxm-80gb": ("vllm-0.10", (replace(CONVERTED, start=0.3), SINKS)),
-    "l40s": ("tensorrt-llm-0.17", (SHARING,)),
+MANY_USERS = 64
+"""At most, of loads that tell how quick kernels of a device are: more take a calibration long, and tell no more."""
+
+
+class Told(NamedTuple):
+    """What served rows tell of a device: by whom served, on which GPUs, and what.
+
+    Attributes:
+        experts: whether only models with experts tell it.
+    """
+
+    entry: str
+    gpus: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    experts: bool = False
+
+    def rows(self, rows: Sequence[Row]) -> tuple[Row, ...]:
+        """Those that tell it; not those of ranks of attention, of which nobody says how they share out prompts, and of
+        servers that may verify drafts."""
+        there = [row for row in rows if row.gpu in self.gpus and row.attention_data_parallel <= 1]
+        found = rows_of(self.entry, [row for row in there if not row.concurrency > MANY_USERS])
+        drafted = may_be_drafted(found)
+        return tuple(row for row in found if row.id not in drafted and (not self.experts or has_experts(row)))
+
+
+SERVED: Mapping[str, Told] = {
+    "h100-sxm": Told("tensorrt-llm-0.17", ("h100-sxm", "a100-sxm-80gb"), (GROUPED,), experts=True),
+    "a100-sxm-80gb": Told("vllm-0.10", ("a100-sxm-80gb",), (replace(CONVERTED, start=0.3), SINKS)),
+    "l40s": Told("tensorrt-llm-0.17", ("l40s",), (SHARING,)),
+    "b200": Told("tensorrt-llm", ("b200",), (GROUPED,), experts=True),
 }
 """Devices of which served rows tell constants that their kernel tables do not hold, or hold of one odd server only (the
-eight L40S of the tables reach 2 GB/s): by whom served, and what. Ampere's kernels widen experts as no others do, and
-attention with sinks is a slower kernel there."""
+eight L40S of the tables reach 2 GB/s). Mixtral tells how quick experts are on H100 and A100, gpt-oss and DeepSeek R1 on
+Blackwell, where one kernel does all of them. Ampere's kernels widen experts as no others do, and attention with sinks
+is a slower kernel there."""
+
+FIRST = "h100-sxm"
+"""Of these, the one that all fits of engines and other devices rest on."""
 
 SHARED_ROOT = 0.5
 """`link_sharing` of GPUs joined by PCIe on servers that nobody measured: between switches, and one root complex for
@@ -125,20 +157,15 @@ def calibration(
         jobs: processes.
     """
     found = Calibration(fit_devices(folder / "kernels") if kernels else (), {})
+    found = served(found, FIRST, further, folder, jobs)
     yield found
     for entry in (name for name in FITTED if name in entries):
         starts = from_catalog(FITTED[entry], known_of(entry, rows_of(entry, rows)))
         fit = fit_engine(entry, fitted_to(rows), folder, devices=device_values(found), parameters=starts, jobs=jobs)
         found = replace(found, engines={**found.engines, entry: fit})
         yield found
-    for device, (entry, parameters) in SERVED.items():
-        told = [row for row in further if row.gpu == device]
-        if not rows_of(entry, told):
-            continue
-        given = found.engines[entry].fit.constants if entry in found.engines else {}
-        starts = from_catalog(parameters, known_of(entry, told))
-        fit = fit_engine(entry, told, folder, devices=device_values(found), given=given, parameters=starts, jobs=jobs)
-        found = replace(found, served={**found.served, device: fit})
+    for device in (name for name in SERVED if name != FIRST):
+        found = served(found, device, further, folder, jobs)
         yield found
     for some in ON_SOME:
         tell = some.told_by((*rows, *further))
@@ -150,6 +177,18 @@ def calibration(
             )
             found = replace(found, on_some={**found.on_some, some: fit})
             yield found
+
+
+def served(found: Calibration, device: str, further: Sequence[Row], folder: Path, jobs: int) -> Calibration:
+    """What is known after rows told what they tell of a device; the same where there are none."""
+    told = SERVED[device]
+    rows = told.rows(further)
+    if not rows:
+        return found
+    given = found.engines[told.entry].fit.constants if told.entry in found.engines else {}
+    starts = from_catalog(told.parameters, known_of(told.entry, rows))
+    fit = fit_engine(told.entry, rows, folder, devices=device_values(found), given=given, parameters=starts, jobs=jobs)
+    return replace(found, served={**found.served, device: fit})
 
 
 def given_to(some: OnSome, found: Calibration) -> dict[str, float]:
@@ -193,8 +232,8 @@ def told_by_rows(name: str) -> frozenset[str]:
     (['grouped_converted_efficiency', 'sink_attention_efficiency'], [], ['link_sharing'])
     """
     kin, alike = RELATED.get(name, ("", False))
-    own = {each.name for each in SERVED[name][1]} if name in SERVED else set()
-    theirs = {each.name for each in SERVED[kin][1]} - {*LINK} if alike and kin in SERVED else set()
+    own = {each.name for each in SERVED[name].parameters} if name in SERVED else set()
+    theirs = {each.name for each in SERVED[kin].parameters} - {*LINK} if alike and kin in SERVED else set()
     return frozenset(own | theirs)
 
 
@@ -255,9 +294,11 @@ def unmeasured_widening(name: str, found: Calibration) -> dict[str, float]:
 
 def grouped(found: Calibration) -> dict[str, tuple[float, float, str]]:
     """Efficiencies of grouped multiplications: value, standard error and the device whose served rows told them."""
+    told = [(fit, fit.rows[0].gpu) for fit in found.engines.values()]
+    told += [(found.served[FIRST], FIRST)] if FIRST in found.served else []
     return {
-        constant: (fit.fit.values[constant], fit.fit.errors[constant], fit.rows[0].gpu)
-        for fit in found.engines.values()
+        constant: (fit.fit.values[constant], fit.fit.errors[constant], gpu)
+        for fit, gpu in told
         for constant in DEVICE_CONSTANTS
         if constant in fit.fit.values
     }

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from infermodel import catalog
 from infermodel.fidelity.by_device import ON_SOME
 from infermodel.fidelity.calibrate import MEASURED
-from infermodel.fidelity.engines import EXPERT_LAYER, FITTED, FURTHER_CONSTANTS, LATENT_LAYER
+from infermodel.fidelity.engines import (
+    EXPERT_LAYER,
+    FITTED,
+    FURTHER_CONSTANTS,
+    LATENT_LAYER,
+    NARROW_EXPERTS,
+    OWN_BLOCKS,
+)
 from infermodel.fidelity.page import markdown
 from infermodel.fidelity.yaml_text import written
 from infermodel.hardware import Quantity
@@ -44,7 +51,7 @@ def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]
 def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
     """Constants of the engines, a line each."""
     sources = {name: catalog.load_engine(name).provenance for name in names}
-    elsewhere = (EXPERT_LAYER.name, LATENT_LAYER.name)
+    elsewhere = {each.name for each in (EXPERT_LAYER, LATENT_LAYER, NARROW_EXPERTS, OWN_BLOCKS)}
     keys = (*HOST_FIELDS, *(f"constants.{name}" for name in FURTHER_CONSTANTS if name not in elsewhere))
     return [
         ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),

@@ -35,18 +35,22 @@ HOST = (
 INGRESS = Parameter("ingress_s", 8e-3, 0.0, 0.3)
 SLOW_LAUNCH = Parameter("launch_s", 40e-6, 0.0, 100e-6)
 """A start where prompts of SGLang wait for the host: where they do not, no small step of it moves anything."""
+EAGER_LAUNCH = Parameter("launch_s", 50e-6, 0.0, 200e-6)
 LAUNCH = Parameter("launch_s", 20e-6, 0.0, 100e-6)
 NARROW = Parameter("narrow_cache_efficiency", 0.6, 0.1, 1.5)
 TOKENISE = Parameter("tokenise_s", 3e-6, 0.0, 50e-6)
 GROUPED = Parameter("grouped_efficiency", 0.35, 0.05, 1.0)
 CONVERTED = Parameter("grouped_converted_efficiency", 0.16, 0.05, 1.0)
+BLOCKS = Parameter("block_scaled_efficiency", 0.6, 0.1, 1.5)
+NARROW_EXPERTS = Parameter("narrow_expert_efficiency", 0.4, 0.05, 1.5)
+OWN_BLOCKS = Parameter("own_blocks_efficiency", 0.6, 0.1, 1.5)
 SINKS = Parameter("sink_attention_efficiency", 0.4, 0.05, 1.5)
 SHARING = Parameter("link_sharing", 0.1, 0.0, 2.0)
 EXPERT_LAYER = Parameter("expert_layer_s", 24e-6, 0.0, 400e-6)
 LATENT_LAYER = Parameter("latent_layer_s", 12e-6, 0.0, 200e-6)
 
 FITTED: Mapping[str, tuple[Parameter, ...]] = {
-    "sglang": (SLOW_LAUNCH, GROUPED),
+    "sglang": (SLOW_LAUNCH, BLOCKS),
     "vllm-0.14": (HOST[0], INGRESS, TOKENISE, CONVERTED),
     "vllm-0.10": (HOST[0], INGRESS, NARROW),
     "tensorrt-llm": (*HOST, INGRESS),
@@ -56,14 +60,23 @@ FITTED: Mapping[str, tuple[Parameter, ...]] = {
 a sequence it takes from the family, its ingress from medians that others published of the same server: a mean of ten
 requests a user holds the first one's wait for kernels that are still made (`cold_start_s`). vLLM's rows tell the time
 of a prompt's token, which the others take from it, since all use the same tokenisers; the time of a sequence they do
-not tell from none. The efficiencies of grouped multiplications are the device's: SGLang's rows of DeepSeek R1 in fp8
-tell the one, vLLM's of gpt-oss in mxfp4, which Hopper has no units for, the other."""
+not tell from none. How quick multiplications with scales by blocks are is the device's, told by SGLang's rows of
+DeepSeek R1 in fp8, and how quick experts in mxfp4 are that Hopper has no units for, told by vLLM's of gpt-oss."""
 
 COLD_START = "cold_start_s"
 
-FURTHER_CONSTANTS = (TOKENISE.name, LAUNCH.name, NARROW.name, COLD_START, EXPERT_LAYER.name, LATENT_LAYER.name)
+FURTHER_CONSTANTS = (
+    TOKENISE.name,
+    LAUNCH.name,
+    NARROW.name,
+    COLD_START,
+    EXPERT_LAYER.name,
+    LATENT_LAYER.name,
+    NARROW_EXPERTS.name,
+    OWN_BLOCKS.name,
+)
 
-DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name, SINKS.name, SHARING.name)
+DEVICE_CONSTANTS = (GROUPED.name, CONVERTED.name, BLOCKS.name, SINKS.name, SHARING.name)
 
 STEP = 0.05
 """Relative step of numerical derivatives: simulated times jump where a request joins one step earlier or later."""

@@ -229,7 +229,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         raise Skipped(f"no request fits into the KV cache of {model.kv_memory.tokens} tokens")
     for metric in ("ttft_mean_ms", "e2e_mean_ms"):
         if metric in predicted:
-            predicted[metric] += cold_wave_ms(row, engine)
+            predicted[metric] += cold_wave_ms(row, engine, model_in_blocks(server, deployment))
     return Replayed(
         predicted,
         bound_by(record),
@@ -268,14 +268,20 @@ def model_of(server: Server, deployment: Deployment, engine: Engine, speculation
     return speculative_model(server.architecture, server.system, deployment, engine, speculation)
 
 
-def cold_wave_ms(row: Row, engine: Engine) -> float:
+def model_in_blocks(server: Server, deployment: Deployment) -> bool:
+    """Whether its weights are in 8 bits with scales by blocks."""
+    return server.architecture.fp8_in_blocks and deployment.precision.weights == "fp8"
+
+
+def cold_wave_ms(row: Row, engine: Engine, in_blocks: bool) -> float:
     """What the first request of every user adds to a mean, on an engine that then still makes its kernels.
 
     Of benchmarks with few requests a user; longer ones begin with a warm-up, as do servers that people use.
     """
     if row.load != "closed" or not row.requests <= FEW_REQUESTS * row.concurrency:
         return 0.0
-    return engine.constants.get("cold_start_s", 0.0) * row.concurrency / row.requests * 1e3
+    of_blocks_s = engine.constants.get("cold_start_blocks_s", 0.0) if in_blocks else 0.0
+    return (engine.constants.get("cold_start_s", 0.0) + of_blocks_s) * row.concurrency / row.requests * 1e3
 
 
 def metrics_of(record: ServiceRecord, count: int) -> dict[str, float]:

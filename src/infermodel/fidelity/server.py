@@ -123,6 +123,17 @@ def number_format(name: str, architecture: ModelArchitecture) -> str:
     return OTHER_FORMATS.get(name, name)
 
 
+def weights_format(name: str, architecture: ModelArchitecture) -> str:
+    """The format of a row's weights. Of models that are published with experts in mxfp4 no checkpoint in fp8 is served:
+    there that is what their tokens are multiplied in (TensorRT-LLM's guide to gpt-oss, of Hopper).
+
+    >>> [weights_format("fp8", catalog.load_model(name)) for name in ("gpt-oss-20b", "deepseek-r1")]
+    ['mxfp4', 'fp8']
+    """
+    found = number_format(name or architecture.default_precision, architecture)
+    return "mxfp4" if found == "fp8" and architecture.default_precision == "mxfp4" else found
+
+
 def said(value: float, together: int = 1) -> int | None:
     """A row's whole number, of so many ranks together; None where the row leaves it open."""
     return None if math.isnan(value) else max(1, int(value) // together)
@@ -139,7 +150,7 @@ SERVED_CONTEXT = 1 << 24
 
 def deployment_of(row: Row, server: Server) -> Deployment:
     """Layout, precision and limits of a row, the engine's defaults where it leaves them open."""
-    weights = number_format(row.weights_precision or server.architecture.default_precision, server.architecture)
+    weights = weights_format(row.weights_precision, server.architecture)
     kv = "bf16" if row.kv_precision == "auto" else number_format(row.kv_precision, server.architecture)
     for precision in (weights, kv):
         if precision not in PRECISION_BYTES:

@@ -93,6 +93,7 @@ def stored(model: ModelArchitecture, how: Stored) -> ModelArchitecture:
     beside = PRECISION_BYTES[half or "bf16"]
     total, by_format = (model.parameters + model.tower_parameters) * beside, dict[str, int]()
     by_group: dict[str, Counter[str]] = {}
+    in_blocks = False
     try:
         for module in modules(model):
             found = rule(module)
@@ -100,12 +101,13 @@ def stored(model: ModelArchitecture, how: Stored) -> ModelArchitecture:
             kept[found.precision if found else half or "bf16"] += module.weights
             if found is not None:
                 total += module.weights * (found.bytes - beside)
+                in_blocks |= found == FP8_BLOCKS
                 by_format[found.precision] = by_format.get(found.precision, 0) + module.weights
     except ValueError as error:
         raise config.refused(f"quantization_config: {error}") from None
     most = max(by_format, key=lambda name: by_format[name], default=half or "bf16")
     formats = tuple((group, kept.most_common(1)[0][0]) for group, kept in by_group.items())
-    return replace(model, default_precision=most, stored_bytes=total, formats=formats)
+    return replace(model, default_precision=most, stored_bytes=total, formats=formats, fp8_in_blocks=in_blocks)
 
 
 def _said(how: Stored) -> tuple[Config, Mapping[str, Any]] | None:
