@@ -127,17 +127,18 @@ class Engine:
         handover_kept_free_tokens: of memory, for each request that a decoding replica has, which no reservation takes.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
             captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
-            decoding alone do (`graph_sequences_wide`: on four GPUs and more); `tokenise_s`, of the server to
-            turn text into a token of a prompt; `fused_kernels`, of a layer done within its all-reduces;
-            `expert_layer_s` and `latent_layer_s`, of the small kernels of a layer with experts or latent attention;
+            decoding alone do (`graph_sequences_wide`: on four GPUs and more); `tokenise_s`, of the server to turn text
+            into a token of a prompt; `fused_kernels`, of a layer done within its all-reduces; `expert_layer_s` and
+            `latent_layer_s`, of the small kernels of a layer with experts or latent attention;
             `narrow_expert_efficiency`, of experts in mxfp4 whose tokens it multiplies in 8 bits where the device has no
             units for 4, against dense multiplications in 16; `own_blocks_efficiency`, of its kernels for weights scaled
             by blocks, where they are not those that told the device's; `narrow_cache_efficiency`, at which share of the
-            device's own rate its kernels read keys and values of 8 bits, on GPUs before Blackwell. Of `admission: answer_share`: `answer_share` of the answers still to come
-            that is kept free at first, `answer_share_least` to which it sinks in even steps over `answer_share_steps`
-            steps; `answer_share_steps_ahead` that it is set to see ahead after a preemption; `longest_answer`, tokens
-            of an answer beyond which nobody reckons. Of an API server process: `front_end_request_s` for every request,
-            `front_end_token_s` for each token that it streams.
+            device's own rate its kernels read keys and values of 8 bits, on GPUs before Blackwell. Of `admission:
+            answer_share`: `answer_share` of the answers still to come that is kept free at first, `answer_share_least`
+            to which it sinks in even steps over `answer_share_steps` steps; `answer_share_steps_ahead` that it is set
+            to see ahead after a preemption; `longest_answer`, tokens of an answer beyond which nobody reckons. Of an
+            API server process: `front_end_request_s` for every request, `front_end_token_s` for each token that it
+            streams.
         since: the first version that is like this.
         extends: the entry of the catalog whose figures it has where it has none of its own.
         on_devices: figures that take the place of these on some devices, later ones over earlier ones.

@@ -28,7 +28,7 @@ def test_tokens_are_scaled_before_each_dense_multiplication() -> None:
     # 62 layers, qkv and o: 124 small kernels of 2 us; the router keeps 16 bits, the experts' own are counted already.
     by_tensor = replace(MINIMAX, fp8_in_blocks=False)
     batch = Batch(4, 4000, 1000)
-    (layer, _, operators), *_ = gpu_replica(MINIMAX, H100, LAYOUT, VLLM).layers
+    (_, _, operators), *_ = gpu_replica(MINIMAX, H100, LAYOUT, VLLM).layers
     assert gpu_replica(MINIMAX, H100, LAYOUT, VLLM).scaling(operators) == 2
     assert gpu_replica(by_tensor, H100, LAYOUT, VLLM).scaling(operators) == 0
     more_s = seconds(MINIMAX, batch) - seconds(by_tensor, batch)

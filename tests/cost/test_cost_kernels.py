@@ -135,7 +135,9 @@ def test_more_tokens_never_take_experts_less_time() -> None:
     for device in (H100, catalog.load_system("dgx-b200").device):
         assert isinstance(device, GpuDevice)
         constants = kernel_constants(device)
-        times = [gemm(operator, n, device, constants, weight_bytes=0.53, compute="bf16").total_s for n in range(1, 3000)]
+        times = [
+            gemm(operator, n, device, constants, weight_bytes=0.53, compute="bf16").total_s for n in range(1, 3000)
+        ]
         assert all(a <= b * (1 + 1e-12) for a, b in pairwise(times))
 
 

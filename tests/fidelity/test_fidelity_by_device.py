@@ -37,7 +37,9 @@ def test_a_server_much_quicker_than_its_like_may_verify_drafts() -> None:
     another = row(id="c", **{**R1, "kv_precision": "bf16", "concurrency": 64.0, "measured": {"tpot_mean_ms": 32.0}})
     assert may_be_drafted([plain, quick, another]) == {"b", "c"}
     assert not may_be_drafted([plain, row(id="b", **{**R1, "measured": {"tpot_mean_ms": 11.0}})])
-    llamas = [row(id=str(ms), **{**R1, "model": "llama-3.3-70b", "measured": {"tpot_mean_ms": ms}}) for ms in (13.8, 8.6)]
+    llamas = [
+        row(id=str(ms), **{**R1, "model": "llama-3.3-70b", "measured": {"tpot_mean_ms": ms}}) for ms in (13.8, 8.6)
+    ]
     assert not may_be_drafted(llamas)
     told = {known.id for some in ON_SOME for known in some.told_by([plain, quick, another])}
     assert told == {"a"}
@@ -50,7 +52,8 @@ def test_kernels_for_blocks_are_made_when_first_met() -> None:
     assert cold_wave_ms(measured, engine, in_blocks=True) == pytest.approx(140)
     assert cold_wave_ms(measured, engine, in_blocks=False) == 0
     assert cold_wave_ms(row(**{**R1, "requests": 4000.0}), engine, in_blocks=True) == 0
-    assert in_blocks(measured) and not in_blocks(row(**{**R1, "model": "llama-3.3-70b"}))
+    assert in_blocks(measured)
+    assert not in_blocks(row(**{**R1, "model": "llama-3.3-70b"}))
 
 
 def test_gpt_oss_in_fp8_keeps_its_experts_in_four_bits() -> None:

@@ -46,7 +46,8 @@ def scaling_kernels(operators: Sequence[LinearOperator], weight_bytes: Sequence[
     Args:
         weight_bytes: of a weight of each operator.
 
-    >>> scaling_kernels([LinearOperator("qkv", 8, 8), LinearOperator("router", 8, 8), LinearOperator("o", 8, 8)], [1, 1, 2])
+    >>> named = [LinearOperator(name, 8, 8) for name in ("qkv", "router", "o")]
+    >>> scaling_kernels(named, [1, 1, 2])
     1
     """
     return sum(
