@@ -59,3 +59,10 @@ def test_scales_of_sixteen_numbers_are_found_on_the_way_where_the_device_has_the
         replica = gpu_replica(llama, catalog.load_system(system), layout, VLLM)
         (_, _, operators), *_ = replica.layers
         assert replica.scaling(operators) == kernels
+
+
+def test_where_weights_are_widened_blocks_cost_nothing() -> None:
+    # An A100 multiplies in 16 bits whatever the weights are kept in.
+    qwen, layout = catalog.load_model("qwen3-14b"), Deployment(precision=FP8, max_context=16384)
+    assert gpu_replica(qwen, H100, layout, VLLM).blocks
+    assert not gpu_replica(qwen, catalog.load_system("dgx-a100"), layout, VLLM).blocks

@@ -33,7 +33,7 @@ class GpuReplica:
         compute: format of the linear operators, one that the device has.
         converted: whether experts are multiplied by kernels that widen mxfp4 weights first, which measured rows show to
             be slower than those of 16 bits; of integers and nvfp4 no row says so.
-        blocks: whether weights in 8 bits are scaled by blocks.
+        blocks: whether multiplications are in 8 bits, of weights that are scaled by blocks.
         half: the device's 16-bit format, of attention and the output head.
         kv_bytes: of one number of the KV cache.
     """
@@ -124,6 +124,7 @@ def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Dep
     if not isinstance(device, GpuDevice):
         raise ValueError(f"{device.name} is no GPU")
     weights = deployment.precision.weights
+    compute = native_format(deployment.precision.compute, device)
     own = {field: engine.constants[name] for name, field in OWN_KERNELS.items() if name in engine.constants}
     return GpuReplica(
         architecture=architecture,
@@ -133,9 +134,9 @@ def gpu_replica(architecture: ModelArchitecture, system: System, deployment: Dep
         engine=engine,
         constants=replace(kernel_constants(device), **own),
         shard=shard_of(deployment),
-        compute=native_format(deployment.precision.compute, device),
+        compute=compute,
         converted=weights == "mxfp4" and not has_units(weights, device),
-        blocks=weights == "fp8" and architecture.fp8_in_blocks,
+        blocks=compute == weights == "fp8" and architecture.fp8_in_blocks,
         half=native_format("bf16", device),
         kv_bytes=PRECISION_BYTES[deployment.precision.kv_cache],
     )
