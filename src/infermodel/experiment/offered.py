@@ -12,7 +12,7 @@ from infermodel.scenario.resolved import ResolvedService
 from infermodel.simulation.clients.users import PAUSE_AFTER_REJECTION_S
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, SystemPrompts, TraceTraffic
 
 
 def offered_of(
@@ -47,8 +47,10 @@ def offered_of(
 
 
 def mean_prompt(traffic: OpenTraffic | ClosedTraffic) -> float:
-    """Mean of the prompts' law; NaN where they come again: then they are only so many, and those were drawn once."""
-    return nan if traffic.prefix else traffic.mean_prompt_tokens
+    """Mean of the prompts' law; NaN where they come again (they are only so many, and those were drawn once), and where
+    some are longer for what they begin with.
+    """
+    return nan if isinstance(traffic.prefix, Prefix | SystemPrompts) else traffic.mean_prompt_tokens
 
 
 def rate_in(arrivals: Arrivals, window: Window) -> float:

@@ -13,7 +13,18 @@ from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.types import LONGEST_S, MOST_REQUESTS
 from infermodel.workload import arrivals, lengths, sessions, trace
 from infermodel.workload.quotas import RateLimits, key_names
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime, TraceTraffic, Traffic
+from infermodel.workload.traffic import (
+    CachedShare,
+    ClosedTraffic,
+    OpenTraffic,
+    Prefix,
+    Priorities,
+    Shared,
+    SystemPrompts,
+    ThinkTime,
+    TraceTraffic,
+    Traffic,
+)
 
 Logs = dict[tuple[str, str | Names], trace.Log]
 """Traces read so far, by file and format or columns."""
@@ -46,12 +57,23 @@ def resolve_traffic(traffic: schema.Traffic, folder: Path, logs: Logs) -> Traffi
         )
     assert prompt is not None  # the schema asks for lengths where there is no trace
     assert output is not None
-    prefix = Prefix(traffic.prefix.distinct_prompts, traffic.prefix.order) if traffic.prefix else None
+    prefix = resolve_prefix(traffic.prefix) if traffic.prefix else None
     priorities = Priorities(traffic.priorities.levels, traffic.priorities.shares) if traffic.priorities else None
     if isinstance(asked, schema.Closed):
         pause = ThinkTime(asked.think_time, asked.think_time_law)
         return ClosedTraffic(asked.users, prompt, output, pause, prefix, priorities, start=asked.start)
     return OpenTraffic(resolve_arrivals(asked), prompt, output, prefix, priorities)
+
+
+def resolve_prefix(asked: schema.Prefix) -> Shared:
+    """What prompts have in common."""
+    if asked.cached is not None:
+        return CachedShare(asked.cached)
+    if asked.system_prompts is not None:
+        assert asked.tokens is not None  # the schema asks for it
+        return SystemPrompts(asked.system_prompts, asked.tokens, 1.0 if asked.share is None else asked.share)
+    assert asked.distinct_prompts is not None  # one of the three is said
+    return Prefix(asked.distinct_prompts, asked.order)
 
 
 def _names(columns: schema.LogColumns | None) -> Names:
@@ -165,16 +187,23 @@ def resolve_sessions(asked: schema.Traffic, block_tokens: int) -> sessions.Sessi
     assert question is not None  # the schema asks for lengths where there is no trace
     assert output is not None
     pattern: sessions.Pattern
+    system_tokens = 0
     match asked.session:
         case schema.Chain():
             added = resolve_lengths(asked.session.added)
             calls = lengths.Fixed(asked.session.calls)
             pattern = sessions.Chain(calls, output, added, ThinkTime(asked.session.wait))
+        case schema.Conversation():
+            talk = asked.session
+            law = lengths.Geometric if talk.turns_law == "geometric" else lengths.Fixed
+            pause, system_tokens = ThinkTime(talk.think_time, talk.think_time_law), talk.system_tokens or 0
+            pattern = sessions.Chain(law(talk.turns), output, resolve_lengths(talk.user_tokens), pause)
         case schema.BestOf():
             pattern = sessions.BestOf(asked.session.answers, output, resolve_lengths(asked.session.verdict))
         case schema.TreeSearch():
             pattern = sessions.TreeSearch(asked.session.depth, asked.session.width, asked.session.keep, output)
-    return sessions.SessionTraffic(resolve_arrivals(asked.arrivals), question, pattern, block_tokens=block_tokens)
+    arriving = resolve_arrivals(asked.arrivals)
+    return sessions.SessionTraffic(arriving, question, pattern, system_tokens, block_tokens=block_tokens)
 
 
 def resolve_arrivals(

@@ -20,7 +20,7 @@ from infermodel.simulation.handover import LinkSpec, Role
 from infermodel.simulation.spec import Limits, Outage
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
-from infermodel.workload.traffic import TraceTraffic, Traffic
+from infermodel.workload.traffic import CachedShare, TraceTraffic, Traffic
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,11 @@ class ResolvedService:
         """Whether some of its requests may find in KV memory what others wrote: it caches, and their texts repeat; or
         their log says what need not be computed.
         """
-        if isinstance(self.traffic, TraceTraffic) and self.traffic.requests.cached_tokens is not None:
+        traffic = self.traffic
+        if isinstance(traffic, TraceTraffic):
+            if traffic.requests.cached_tokens is not None:
+                return True
+        elif isinstance(traffic.prefix, CachedShare):
             return True
         if not self.prefill_pool.limits.prefix_caching:
             return False

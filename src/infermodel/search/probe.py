@@ -19,7 +19,7 @@ from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
 from infermodel.simulation.clients.joining import cycle_s
 from infermodel.workload.arrivals import Gamma, Poisson, Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, SystemPrompts, TraceTraffic, Traffic
 from infermodel.workload.typical_calls import typical_calls
 
 Mapper = Callable[[Callable[[int], Summary], Iterable[int]], Iterable[Summary]]
@@ -194,11 +194,17 @@ def to_fill_caches(service: ResolvedService) -> int:
     have been there (1 - e^-4).
     """
     traffic = service.traffic
-    if not service.finds_prompts or isinstance(traffic, TraceTraffic) or traffic.prefix is None:
+    if not service.finds_prompts or isinstance(traffic, TraceTraffic):
+        return 0
+    if isinstance(traffic.prefix, SystemPrompts):
+        texts, share = traffic.prefix.count, traffic.prefix.share
+    elif isinstance(traffic.prefix, Prefix):
+        texts, share = traffic.prefix.distinct_prompts, 1.0
+    else:
         return 0
     pool, memory = service.prefill_pool, service.prefill_pool.step_model.kv_memory
     room = ceil(memory.of_rank.sequences(traffic.mean_prompt_tokens))
-    return min(MOST_REQUESTS // 2, 4 * pool.replicas * memory.ranks * min(traffic.prefix.distinct_prompts, room))
+    return min(MOST_REQUESTS // 2, ceil(4 * pool.replicas * memory.ranks * min(texts, room) / share))
 
 
 def steady(traffic: Traffic) -> Traffic:

@@ -46,6 +46,25 @@ class Fixed:
 
 
 @dataclass(frozen=True)
+class Geometric:
+    """One, and another after each of them with the same probability: what ends at random."""
+
+    mean_tokens: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.mean_tokens < math.inf:
+            raise ValueError(f"the mean must be 1 or more, not {self.mean_tokens}")
+
+    def mean(self) -> float:
+        """Expected tokens."""
+        return float(self.mean_tokens)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Tokens:
+        """The next `count` lengths."""
+        return generator.geometric(1 / self.mean_tokens, size=count).astype(np.int64)
+
+
+@dataclass(frozen=True)
 class Uniform:
     """Whole numbers from `low` to `high`, both included, equally likely."""
 

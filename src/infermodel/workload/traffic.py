@@ -41,6 +41,46 @@ class Prefix:
 
 
 @dataclass(frozen=True)
+class SystemPrompts:
+    """Texts that many prompts begin with.
+
+    Attributes:
+        count: how many there are, each as likely as the others.
+        tokens: of each; a prompt that begins with one has at least one token more.
+        share: of requests that begin with one; the others begin with nothing that anybody else has.
+    """
+
+    count: int
+    tokens: int
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive("count", self.count)
+        require_positive("tokens", self.tokens)
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must lie above 0 and at most at 1, not {self.share}")
+
+
+@dataclass(frozen=True)
+class CachedShare:
+    """A share of every prompt that need not be computed, for those who know no more of their cache than that.
+
+    Attributes:
+        share: of its tokens, the leading ones, all but the last at most.
+    """
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share must lie from 0 to 1, not {self.share}")
+
+
+Shared = Prefix | SystemPrompts | CachedShare
+"""What prompts have in common."""
+
+
+@dataclass(frozen=True)
 class Priorities:
     """Shares of requests by priority; lower numbers go first."""
 
@@ -61,14 +101,14 @@ class OpenTraffic:
         arrivals: law of arrival times, stream `arrivals`.
         prompt: law of prompt tokens, stream `prompt_tokens`.
         output: law of output tokens, stream `output_tokens`.
-        prefix: prompts that repeat, stream `prompt_id`; None: every prompt its own.
+        prefix: what prompts have in common, stream `prompt_id`; None: every prompt is its own.
         priorities: stream `priority`; None: all equal.
     """
 
     arrivals: Arrivals
     prompt: Lengths
     output: Lengths
-    prefix: Prefix | None = None
+    prefix: Shared | None = None
     priorities: Priorities | None = None
 
     @property
@@ -141,7 +181,7 @@ class ClosedTraffic:
         prompt: law of prompt tokens, stream `prompt_tokens`.
         output: law of output tokens, stream `output_tokens`.
         think_time: law of pauses, stream `think_time`.
-        prefix: prompts that repeat, stream `prompt_id`.
+        prefix: what prompts have in common, stream `prompt_id`.
         priorities: stream `priority`.
         requests: how many the users send in all before they leave, as benchmark tools do; None: they go on.
         start: when they send the first one: all at time 0, as benchmark tools do, or spread over a mean answer and
@@ -152,7 +192,7 @@ class ClosedTraffic:
     prompt: Lengths
     output: Lengths
     think_time: ThinkTime = NO_PAUSE
-    prefix: Prefix | None = None
+    prefix: Shared | None = None
     priorities: Priorities | None = None
     requests: int | None = None
     start: Literal["together", "spread"] = "together"
@@ -359,21 +399,22 @@ def shifted(
 
 
 def request_bodies(
-    prompt: Lengths, output: Lengths, prefix: Prefix | None, priorities: Priorities | None, streams: Streams
+    prompt: Lengths, output: Lengths, prefix: Shared | None, priorities: Priorities | None, streams: Streams
 ) -> Callable[[NDArray[np.float64]], Requests]:
     """A source of everything about requests but their arrival: given the times of the next ones, it draws the rest.
 
-    With `prefix`, one length for each distinct prompt is drawn before the first request.
+    With prompts that come again, one length for each is drawn before the first request.
     """
     prompt_generator, output_generator = streams("prompt_tokens"), streams("output_tokens")
     id_generator, priority_generator = streams("prompt_id"), streams("priority")
-    length_of_prompt = prompt.draw(prompt_generator, prefix.distinct_prompts) if prefix else None
+    texts = prefix.distinct_prompts if isinstance(prefix, Prefix) else 0
+    length_of_prompt = prompt.draw(prompt_generator, texts) if texts else None
     sent = 0
 
     def draw(arrived_at: NDArray[np.float64]) -> Requests:
         nonlocal sent
         count = len(arrived_at)
-        if prefix is None or length_of_prompt is None:
+        if not isinstance(prefix, Prefix) or length_of_prompt is None:
             prompt_id = np.full(count, -1, dtype=np.int64)
             prompt_tokens = prompt.draw(prompt_generator, count)
         else:
@@ -388,6 +429,22 @@ def request_bodies(
         else:
             levels = np.array(priorities.levels, dtype=np.int64)
             priority = draw_weighted(levels, priorities.shares, priority_generator, count)
-        return Requests(arrived_at, prompt_tokens, output.draw(output_generator, count), priority, prompt_id)
+        drawn = Requests(arrived_at, prompt_tokens, output.draw(output_generator, count), priority, prompt_id)
+        if isinstance(prefix, SystemPrompts):
+            return with_system_prompts(drawn, prefix, id_generator)
+        if isinstance(prefix, CachedShare):
+            cached = np.minimum(np.floor(prefix.share * prompt_tokens).astype(np.int64), prompt_tokens - 1)
+            return replace(drawn, cached_tokens=cached)
+        return drawn
 
     return draw
+
+
+def with_system_prompts(drawn: Requests, prompts: SystemPrompts, generator: np.random.Generator) -> Requests:
+    """Requests of which a share begins with one of these texts: a hashed block of its own."""
+    count = len(drawn)
+    which = generator.integers(prompts.count, size=count)
+    begins = generator.random(count) < prompts.share
+    names = tuple((int(number),) if begin else () for number, begin in zip(which, begins, strict=True))
+    longer = np.where(begins, np.maximum(drawn.prompt_tokens, prompts.tokens + 1), drawn.prompt_tokens)
+    return replace(drawn, prompt_tokens=longer, block_hashes=names, hash_block_tokens=prompts.tokens)

@@ -17,10 +17,12 @@ from infermodel.scenario.schema.types import (
     Index,
     Name,
     PositiveSeconds,
+    PositiveShare,
     Rate,
     Ratio,
     RequestCount,
     Seconds,
+    Share,
     Tokens,
     Weight,
 )
@@ -228,14 +230,43 @@ class FromTrace(Block):
 
 
 class Prefix(Block):
-    """Prompts that come again."""
+    """What prompts have in common: whole texts that come again, system prompts that they begin with, or a share that is
+    known to be cached.
+    """
 
-    distinct_prompts: Annotated[int, Whole(at_most=MOST_PROMPTS)] = Field(
-        description="how many texts there are, at most ten million; each keeps its length"
+    distinct_prompts: Annotated[int, Whole(at_most=MOST_PROMPTS)] | None = Field(
+        default=None, description="how many texts there are, at most ten million; each keeps its length"
+    )
+    system_prompts: Annotated[int, Whole(at_most=MOST_PROMPTS)] | None = Field(
+        default=None, description="how many texts of `tokens` there are that prompts begin with, each as likely"
+    )
+    tokens: Tokens | None = Field(
+        default=None, description="of a system prompt, which count into `prompt_tokens`; required with `system_prompts`"
+    )
+    share: PositiveShare | None = Field(
+        default=None, description="of requests that begin with a system prompt; all if omitted"
+    )
+    cached: Share | None = Field(
+        default=None, description="of every prompt that need not be computed, whatever else is known of the cache"
     )
     order: Annotated[Literal["cyclic", "uniform"], Choice("order", ("cyclic", "uniform"))] = Field(
-        default="cyclic", description="in turn, or each time any"
+        default="cyclic", description="of distinct prompts: in turn, or each time any"
     )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = ("distinct_prompts", "system_prompts", "cached")
+        said = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(said) != 1:
+            what = f"'{said[0]}' and '{said[1]}' stand together" if said else "says nothing of the prompts"
+            refuse(what, f"one of {', '.join(kinds)}")
+        if self.system_prompts is not None and self.tokens is None:
+            refuse("the key 'tokens' is missing", "such as tokens: 2000")
+        if self.system_prompts is None:
+            for key in ("tokens", "share"):
+                if getattr(self, key) is not None:
+                    refuse_below([((key,), refusal("is of system prompts", "give system_prompts, too"))])
+        return self
 
 
 class Priorities(Block):
@@ -272,6 +303,23 @@ class Chain(Block):
     calls: CallCount = Field(description="how many, at most 10 000")
     added: LengthsField | None = Field(default=None, description="tokens that a tool adds before each further call")
     wait: Seconds = Field(default=0.0, description="for the tool, before each further call")
+
+
+class Conversation(Block):
+    """A user and the service in turns, each prompt being all that was said before and what the user says then."""
+
+    turns: CallCount = Field(description="of the user, at most 10 000; on average with `turns_law: geometric`")
+    turns_law: Annotated[Literal["fixed", "geometric"], Choice("law", ("fixed", "geometric"))] = Field(
+        default="fixed", description="`geometric`: after each turn a conversation may end, whenever that is"
+    )
+    user_tokens: LengthsField = Field(description="that the user adds in each turn after the first")
+    think_time: Seconds = Field(default=0.0, description="from an answer until the user has written the next turn")
+    think_time_law: Annotated[Literal["fixed", "exponential"], Choice("law", ("fixed", "exponential"))] = Field(
+        default="exponential", description="of that time"
+    )
+    system_tokens: Tokens | None = Field(
+        default=None, description="of a system prompt that all conversations begin with, beside `prompt_tokens`"
+    )
 
 
 class BestOf(Block):
@@ -311,8 +359,13 @@ def tree_calls(depth: int, width: int, keep: int) -> int:
     return total
 
 
-SESSIONS: Mapping[str, type[Block]] = {"chain": Chain, "best_of": BestOf, "tree_search": TreeSearch}
-Session = Chain | BestOf | TreeSearch
+SESSIONS: Mapping[str, type[Block]] = {
+    "chain": Chain,
+    "conversation": Conversation,
+    "best_of": BestOf,
+    "tree_search": TreeSearch,
+}
+Session = Chain | Conversation | BestOf | TreeSearch
 
 ARRIVALS: Mapping[str, type[Block]] = {
     "constant": Constant,
@@ -332,7 +385,7 @@ class Traffic(Block):
     arrivals: Annotated[Arrivals, ByKind("arrivals", ARRIVALS)] = Field(description="when requests come")
     prompt_tokens: LengthsField | None = Field(default=None, description="lengths of prompts; the trace's if omitted")
     output_tokens: LengthsField | None = Field(default=None, description="lengths of answers; the trace's if omitted")
-    prefix: Prefix | None = Field(default=None, description="prompts that come again; none if omitted")
+    prefix: Prefix | None = Field(default=None, description="what prompts have in common; nothing if omitted")
     priorities: Priorities | None = Field(default=None, description="for the queue `priority`; all equal if omitted")
     session: Annotated[Session, ByKind("session", SESSIONS)] | None = Field(
         default=None,
