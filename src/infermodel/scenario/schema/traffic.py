@@ -11,6 +11,7 @@ from infermodel.formats.own_log import UNITS
 from infermodel.scenario.schema.types import (
     MOST_CALLS,
     MOST_PROMPTS,
+    MOST_SYSTEM_TOKENS,
     MOST_USERS,
     Burstiness,
     CallCount,
@@ -317,8 +318,9 @@ class Conversation(Block):
     think_time_law: Annotated[Literal["fixed", "exponential"], Choice("law", ("fixed", "exponential"))] = Field(
         default="exponential", description="of that time"
     )
-    system_tokens: Tokens | None = Field(
-        default=None, description="of a system prompt that all conversations begin with, beside `prompt_tokens`"
+    system_tokens: Annotated[int, Whole(tokens=True, at_most=MOST_SYSTEM_TOKENS)] | None = Field(
+        default=None,
+        description="of a system prompt that all conversations begin with, beside `prompt_tokens`; at most a million",
     )
 
 

@@ -18,6 +18,8 @@ MOST_CALLS = 10_000
 """Of a question: all are planned when it is asked."""
 MOST_PROMPTS = 10**7
 """Distinct texts: the length of each is drawn before the first request."""
+MOST_SYSTEM_TOKENS = 10**6
+"""Of a conversation: each block of them has an id in every conversation."""
 MOST_REPLICATIONS = 10_000
 BURSTIEST = 100.0
 """Standard deviation of a gap over its mean: a burst has some cv squared requests at one moment."""
