@@ -59,14 +59,26 @@ MULTIPLIED_IN_16_BITS = {
 """Formats of experts that kernels widen first, which measured rows (named) show to compute more slowly than 16 bits."""
 
 
+def scaling_seconds(cost: GpuStepModel) -> float:
+    """What kernels that scale inputs of dense multiplications by blocks take in a step at most, however little they
+    move: each its floor, and its launch where the step replays no graph.
+    """
+    replica = cost.replica
+    kernels = sum(count * replica.scaling(operators) for _, count, operators in replica.layers)
+    return kernels * (replica.constants.elementwise_floor_s + replica.engine.constants["launch_s"])
+
+
 @pytest.mark.parametrize("system", gpu_systems())
 def test_a_narrower_format_decodes_no_slower_unless_somebody_measured_it(system: str) -> None:
+    # Kernels that scale inputs by blocks come on top: rows of Llama 3.3 70B in nvfp4 on B200 show them (vLLM's, by 4 a
+    # layer: 10 % too quick without, 1 % with), and tiny models gain less than they cost.
     device = catalog.load_system(system).device.name
     for model in ("llama-3.2-1b", "llama-3.1-8b", "llama-3.1-70b", "mixtral-8x7b", "gpt-oss-120b", "deepseek-r1"):
         for layout in LAYOUTS[:5]:
-            steps = {}
+            steps, scaling_s = {}, {}
             for weights in FORMATS:
                 cost = Case(model, system, "vllm", weights, "bf16", layout).step_model()
+                scaling_s[weights] = scaling_seconds(cost)
                 steps[weights] = [cost.step(batch(cost, [1000] * n)).latency_s for n in (1, 16, 64, 256, 1024)]
                 steps[weights].append(cost.step(batch(cost, [], (Chunk(8192, 0),))).latency_s)
             for weights, seconds in steps.items():
@@ -74,7 +86,8 @@ def test_a_narrower_format_decodes_no_slower_unless_somebody_measured_it(system:
                 if device in measured and "experts" in str(catalog.load_model(model).layers[-1]).lower():
                     continue
                 for own, wide in zip(seconds, steps["bf16"], strict=True):
-                    assert own <= wide * (1 + 1e-9), f"{model} in {weights} on {system}, {layout}: {own} > {wide}"
+                    most = wide * (1 + 1e-9) + scaling_s[weights]
+                    assert own <= most, f"{model} in {weights} on {system}, {layout}: {own} > {most}"
 
 
 @pytest.mark.parametrize("system", gpu_systems())
