@@ -119,6 +119,14 @@ def test_a_report_has_tables_of_pools_and_of_the_way_between_them(file: Path, tm
     assert "From one pool to the other" in page
 
 
+def test_reports_of_two_pools_are_compared(file: Path, tmp_path: Path) -> None:
+    slower = im.load(file, set={"services.0.fleet.link.latency": "0.5 s"})
+    answer = im.compare(im.run(im.load(file)), im.run(slower))
+    table = answer.table("compare")
+    assert len(table[table["metric"] == "ttft_mean_s"]) > 0
+    assert answer.reports[0].devices == {"apart": "h100-sxm"}
+
+
 def test_the_library_has_them_as_frames(file: Path) -> None:
     answer = im.run(im.load(file))
     assert answer.table("pools")["role"].tolist() == ["prefill", "decode"]

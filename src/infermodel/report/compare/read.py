@@ -147,7 +147,7 @@ def _from_parquet(path: Path) -> dict[str, NDArray[Any]]:
 def _devices(folder: Path, summary: Mapping[str, Row]) -> dict[str, str]:
     try:
         scenario = load(folder / "scenario.resolved.yaml")
-        devices = {each.name: load_system(each.fleet.system).device.name for each in scenario.services}
+        devices = {each.name: load_system(each.fleet.answering).device.name for each in scenario.services}
     except (ScenarioErrors, KeyError, ValueError):
         return {}
     return {name: device for name, device in devices.items() if name in summary}

@@ -218,6 +218,13 @@ class Fleet(Layout):
         return written if self.pools is None else {key: written[key] for key in ("pools", "link") if key in written}
 
     @property
+    def answering(self) -> str:
+        """The system that makes the tokens of answers."""
+        system = self.by_role[-1][1].system if self.pools else self.system
+        assert system is not None  # one of the two is said
+        return system
+
+    @property
     def by_role(self) -> tuple[tuple[int, Pool], ...]:
         """Its pools with their places in the list, the one that reads prompts first."""
         return tuple(sorted(enumerate(self.pools or ()), key=lambda each: each[1].role != "prefill"))
