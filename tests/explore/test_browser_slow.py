@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+import infermodel as im
+
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 pytestmark = [
     pytest.mark.slow,
@@ -119,6 +121,10 @@ def test_a_slider_moves_the_answer_to_what_run_says(browser: Any, page: tuple[st
     browser.execute_script("document.getElementById('table').dataset.state = 'moved'")
     until(browser, "run")
     assert shown(browser, "rpm") == before
+    browser.find_element("id", "capacity").click()
+    until(browser, "capacity")
+    (bracket,) = im.capacity(file, width=0.05).capacities
+    assert shown(browser, "most") == 60 * bracket.low
     assert len(browser.find_elements("css selector", "#latency .scatterlayer .trace")) == 1
     wrong = [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]
     assert wrong == []

@@ -156,7 +156,7 @@ def price_controls(prefix: str, group: str, pool: ResolvedPool) -> Iterator[Cont
 
 def price(path: str, group: str, label: str, unit: str, dollars: Band) -> Control:
     """A slider from the middle of a range; turned, it is a figure without a range."""
-    return slider(path, group, label, unit, dollars.mid / float(scale(unit)[0]))
+    return slider(path, group, label, unit, float(f"{dollars.mid / float(scale(unit)[0]):.6g}"))
 
 
 def slider(path: str, group: str, label: str, unit: str, value: float, *, whole: bool = False) -> Control:

@@ -198,9 +198,11 @@ function makeCell(key, cell) {
   const place = element("td", { "data-key": key });
   if (!cell) { place.textContent = ""; return place; }
   if (cell.value !== null) place.dataset.value = cell.value;
-  const text = element(cell.struck ? "s" : "span", { text: cell.text, title: cell.why || null,
+  const [main, rest] = cell.text.split(/ \(|\)$/); // a price, and its range below
+  const text = element(cell.struck ? "s" : "span", { text: main, title: cell.why || null,
     class: [cell.sketch ? "sketch" : "", cell.bad ? "bad" : "", cell.why ? "more" : ""].join(" ").trim() || null });
   place.append(text);
+  if (rest) place.append(element("small", { class: "range", text: rest }));
   if (cell.struck) place.append(element("small", { class: "bad", text: cell.why }));
   return place;
 }

@@ -5,6 +5,7 @@ const told = JSON.parse(document.getElementById("data").textContent);
 const figures = new Map(told.figures.map(([point, service, measure, value, text]) => [`${point}\n${service}\n${measure}`, { value, text }]));
 const reasons = new Map(told.reasons.map(([point, service, reason]) => [`${point}\n${service}`, reason]));
 const FIRST = ["usd_per_mtok", "capacity_low", "rpm", "tpm"];
+const DASHES = ["solid", "dash", "dot", "dashdot"], MARKERS = ["circle", "square", "triangle-up", "diamond", "x"];
 const chosen = { along: 0, measure: "", held: told.axes.map(() => ""), sort: "", down: false };
 
 const titleOf = (measure) => (measure.unit ? `${measure.key}, ${measure.unit}` : measure.key);
@@ -47,11 +48,13 @@ function showChart() {
       if (!lines.has(rest)) lines.set(rest, []);
       lines.get(rest).push([numbers ? at[chosen.along] : word(at[chosen.along]), found.value]);
     }
+    let turn = 0;
     for (const [rest, pairs] of lines) {
       if (numbers) pairs.sort((a, b) => a[0] - b[0]);
       const name = [service.name, rest].filter(Boolean).join(": ");
       traces.push({ x: pairs.map((each) => each[0]), y: pairs.map((each) => each[1]), name, mode: "lines+markers",
-        line: { color: dark.matches ? service.bright : service.colour } });
+        line: { color: dark.matches ? service.bright : service.colour, dash: DASHES[turn % DASHES.length] },
+        marker: { symbol: MARKERS[turn++ % MARKERS.length], size: 8 } });
     }
   }
   const wide = numbers && axis.values.every((value) => value > 0) && Math.max(...axis.values) > 10 * Math.min(...axis.values);
