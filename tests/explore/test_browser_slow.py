@@ -123,7 +123,7 @@ def test_a_slider_moves_the_answer_to_what_run_says(browser: Any, page: tuple[st
     assert shown(browser, "rpm") == before
     browser.find_element("id", "capacity").click()
     until(browser, "capacity")
-    (bracket,) = im.capacity(file, width=0.05).capacities
+    (bracket,) = im.run(file).capacities
     assert shown(browser, "most") == 60 * bracket.low
     assert len(browser.find_elements("css selector", "#latency .scatterlayer .trace")) == 1
     wrong = [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]

@@ -35,6 +35,9 @@ MEASURES = (
 )
 """Key and heading of each column."""
 
+WIDTH = 0.1
+"""Of brackets where the scenario looks for none."""
+
 CURVES = ("ttft", "tpot", "e2e")
 SHARES = np.linspace(0.0, 1.0, 101)
 
@@ -116,15 +119,32 @@ def curves(each: ServiceResult) -> Json:
     return found
 
 
-def bracketed(scenario: Scenario, width: float) -> Json:
-    """The largest load that each service sustains, as `infermodel capacity` finds it.
+def bracketed(scenario: Scenario) -> Json:
+    """The largest load that each service sustains, as `infermodel run` finds it beside its run.
 
     Raises:
         InputError: it has no objectives.
     """
-    answer = api.capacity(scenario.changed({"claims": None}), width=width)
-    services = [{"service": each.service, "figures": held(each)} for each in answer.capacities]
-    notes = [f"{each.service}: {each.note}" for each in answer.capacities if each.note]
+    width = scenario.resolved.capacity_width or WIDTH
+    answer = api.run(scenario.changed({"claims": None, "capacity": {"width": width}}))
+    if not answer.capacities:
+        raise InputError("no service has objectives: the largest load that keeps them is asked for")
+    return brackets(scenario, answer.capacities)
+
+
+def exactly(scenario: Scenario) -> Json:
+    """The same as `infermodel capacity` finds it, with many replications: minutes.
+
+    Raises:
+        InputError: it has no objectives.
+    """
+    return brackets(scenario, api.capacity(scenario.changed({"claims": None})).capacities)
+
+
+def brackets(scenario: Scenario, found: Sequence[Capacity]) -> Json:
+    """Those of all services, with what a reader should know of each."""
+    services = [{"service": each.service, "figures": held(each)} for each in found]
+    notes = [f"{each.service}: {each.note}" for each in found if each.note]
     return {"digest": scenario.digest[:16], "services": services, "notes": notes}
 
 

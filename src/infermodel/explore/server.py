@@ -51,13 +51,10 @@ class Explorer:
         scenario: as the file states it.
         typed: changes to the file that it has already, as `--set` takes them.
         hosts: names under which it may be called.
-        width: of capacity brackets, relative.
     """
 
-    def __init__(
-        self, scenario: Scenario, hosts: frozenset[str], *, typed: Sequence[str] = (), width: float = 0.05
-    ) -> None:
-        self.scenario, self.hosts, self.typed, self.width = scenario, hosts, typed, width
+    def __init__(self, scenario: Scenario, hosts: frozenset[str], *, typed: Sequence[str] = ()) -> None:
+        self.scenario, self.hosts, self.typed = scenario, hosts, typed
         self.worker = Worker()
 
     def application(self) -> web.Application:
@@ -66,7 +63,12 @@ class Explorer:
         for path in PAGES:
             app.router.add_get(path, self.show)
         app.router.add_get("/scenario", self.described)
-        for path, answer in (("/sketch", self.sketch), ("/run", self.ask), ("/capacity", self.ask)):
+        for path, answer in (
+            ("/sketch", self.sketch),
+            ("/run", self.ask),
+            ("/capacity", self.ask),
+            ("/exact", self.ask),
+        ):
             app.router.add_post(path, answer)
         app.router.add_post("/yaml", self.yaml)
         app.on_cleanup.append(self._stop)
@@ -115,7 +117,7 @@ class Explorer:
         """A run or a capacity bracket, by the worker."""
         changed = [*self.typed, *texts(await changes(request))]
         about = {"scenario": str(self.scenario.resolved.source), "changes": changed}
-        answer = await self.worker.ask(about | {"ask": request.path[1:], "width": self.width})
+        answer = await self.worker.ask(about | {"ask": request.path[1:]})
         return web.json_response(answer, status=422 if "errors" in answer else 200)
 
     async def yaml(self, request: web.Request) -> web.StreamResponse:

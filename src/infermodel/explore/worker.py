@@ -72,11 +72,11 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     """What a question's line is answered with: a run, or a capacity bracket; or what is wrong."""
     from infermodel import api
     from infermodel.errors import InputError
-    from infermodel.explore.answers import bracketed, refusals, simulated
+    from infermodel.explore.answers import bracketed, exactly, refusals, simulated
 
     try:
         scenario = api.load(question["scenario"], set=question["changes"])
-        return simulated(scenario) if question["ask"] == "run" else bracketed(scenario, question["width"])
+        return {"run": simulated, "capacity": bracketed, "exact": exactly}[question["ask"]](scenario)
     except InputError as error:
         return {"errors": refusals(error)}
     except Exception as error:  # the page says what `infermodel run` would: no traceback reaches a user

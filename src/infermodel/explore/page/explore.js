@@ -157,14 +157,14 @@ async function runOf(number, told) {
   say("simulated");
 }
 
-async function capacityOf() {
+async function capacityOf(path) {
   const number = asked, told = changes();
   timers.forEach(clearTimeout);
   say("looking for the largest load that keeps the objectives …");
   if (run === null) { await runOf(number, told); if (number !== asked) return; say("looking for the largest load …"); }
-  const { status, body } = await ask("/capacity", told);
+  const { status, body } = await ask(path, told);
   if (number !== asked) return;
-  if (status === 409) { say("another page asks"); return; }
+  if (status === 409) { say("given up: another question was asked"); return; }
   if (status !== 200) { wrong(body.errors || []); say("no capacity"); return; }
   bracket = body;
   byId("table").dataset.state = "capacity";
@@ -293,7 +293,8 @@ async function start() {
   byId("undo").addEventListener("click", () => step(-1));
   byId("redo").addEventListener("click", () => step(1));
   byId("reset").addEventListener("click", () => { past = [...past.slice(0, at + 1), {}]; step(1); });
-  byId("capacity").addEventListener("click", capacityOf);
+  byId("capacity").addEventListener("click", () => capacityOf("/capacity"));
+  byId("exact").addEventListener("click", () => capacityOf("/exact"));
   byId("copy-whole").addEventListener("click", () => copy("whole"));
   byId("copy-changed").addEventListener("click", () => copy("changed"));
   byId("curve").addEventListener("change", showLatency);
