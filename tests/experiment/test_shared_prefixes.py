@@ -12,8 +12,9 @@ from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.search.capacity import find_capacity
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.arrivals import Poisson
+from infermodel.workload.bodies import CachedShare, SystemPrompts
 from infermodel.workload.lengths import Fixed, Geometric
-from infermodel.workload.traffic import CachedShare, OpenTraffic, SystemPrompts
+from infermodel.workload.traffic import OpenTraffic
 
 SCENARIO = """\
 title: What prompts have in common

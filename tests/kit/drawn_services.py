@@ -16,8 +16,9 @@ from infermodel.simulation.replica.rank_router import RANK_ROUTERS
 from infermodel.simulation.spec import AnswerShare, FrontEndSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson
+from infermodel.workload.bodies import Prefix, Priorities
 from infermodel.workload.lengths import Uniform
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime
 from tests.kit.toy_models import AffineModel
 
 lengths = st.tuples(st.integers(1, 60), st.integers(0, 60)).map(lambda pair: Uniform(pair[0], sum(pair)))

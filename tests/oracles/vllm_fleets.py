@@ -21,9 +21,10 @@ from infermodel.cost.block_pool import WindowGroups
 from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping
 from infermodel.tables import RequestTable
+from infermodel.workload.bodies import Prefix, Priorities
 from infermodel.workload.lengths import Table
 from infermodel.workload.requests import Requests
-from infermodel.workload.traffic import ClosedTraffic, Prefix, Priorities, ThinkTime, TraceTraffic
+from infermodel.workload.traffic import ClosedTraffic, ThinkTime, TraceTraffic
 
 BASE, SEQUENCE, CONTEXT, TOKEN, PAIR = 2.0**-6, 2.0**-10, 2.0**-20, 2.0**-14, 2.0**-22
 """Times of the toy law: multiples of a power of two, so that sums are exact in any order."""

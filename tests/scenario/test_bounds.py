@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.scenario.schema.scenario import Scenario
-from infermodel.scenario.schema.traffic import tree_calls
+from infermodel.scenario.schema.session import tree_calls
 from infermodel.scenario.schema.values import BlockKind, ByKind, Kind, Whole
 from infermodel.search.plan_schema import Plan
 from infermodel.search.sweep_schema import Sweep

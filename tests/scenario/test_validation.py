@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.errors import ScenarioErrors
 from infermodel.scenario.override import override
-from infermodel.scenario.schema.traffic import Lognormal, Poisson
+from infermodel.scenario.schema.lengths import Lognormal
+from infermodel.scenario.schema.traffic import Poisson
 from infermodel.scenario.schema.values import tree
 from infermodel.scenario.validation import validate
 

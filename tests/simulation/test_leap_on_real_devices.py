@@ -21,8 +21,9 @@ from infermodel.metrics.laws import LAWS, check_laws
 from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
 from infermodel.simulation.pool.router import ROUTER_NAMES
 from infermodel.workload.arrivals import Gamma, Poisson
+from infermodel.workload.bodies import Prefix, Priorities
 from infermodel.workload.lengths import Uniform
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, Priorities, ThinkTime
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime
 
 MAX_CONTEXT = 4096
 

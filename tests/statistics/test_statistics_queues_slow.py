@@ -35,8 +35,9 @@ from tests.statistics.queueing_theory import (
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.tables import RequestTable
 from infermodel.workload.arrivals import Gamma, Poisson
+from infermodel.workload.bodies import Priorities
 from infermodel.workload.lengths import Fixed, Lengths, Lognormal, Table, Tokens, Uniform
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Priorities, ThinkTime, Traffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, Traffic
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 from infermodel.workload.arrivals import Arrivals, Gamma, Poisson, Profile
+from infermodel.workload.bodies import Prefix
 from infermodel.workload.lengths import Fixed, Lengths, Lognormal, Table, Uniform
-from infermodel.workload.traffic import OpenTraffic, Prefix, ThinkTime
+from infermodel.workload.traffic import OpenTraffic, ThinkTime
 
 pytestmark = pytest.mark.slow
 COUNT = 1_000_000

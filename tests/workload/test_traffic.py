@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 
 from infermodel.workload.arrivals import Offline, Poisson
+from infermodel.workload.bodies import Prefix, Priorities
 from infermodel.workload.lengths import Fixed, Lognormal, Uniform
 from infermodel.workload.requests import Requests
-from infermodel.workload.traffic import (
-    ClosedTraffic,
-    OpenTraffic,
-    Prefix,
-    Priorities,
-    ThinkTime,
-    TraceTraffic,
-)
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, TraceTraffic
 
 
 def streams(name: str) -> np.random.Generator:

@@ -12,7 +12,8 @@ from infermodel.scenario.resolved import ResolvedService
 from infermodel.simulation.clients.users import PAUSE_AFTER_REJECTION_S
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, SystemPrompts, TraceTraffic
+from infermodel.workload.bodies import Prefix, SystemPrompts
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
 
 
 def offered_of(

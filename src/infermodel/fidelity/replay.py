@@ -29,9 +29,10 @@ from infermodel.simulation.spec import front_end_of, limits_of
 from infermodel.simulation.streams import named_streams
 from infermodel.tables import FINISHED, ServiceRecord
 from infermodel.workload.arrivals import Arrivals, Constant, Gamma, Offline, Poisson
+from infermodel.workload.bodies import Prefix
 from infermodel.workload.lengths import Fixed, Lengths, Uniform
 from infermodel.workload.requests import Requests
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, TraceTraffic, Traffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
 
 SEED = 1
 

@@ -9,22 +9,14 @@ import numpy as np
 
 from infermodel.formats.own_log import Names
 from infermodel.scenario.errors import named
+from infermodel.scenario.schema import lengths as laws
+from infermodel.scenario.schema import session
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.types import LONGEST_S, MOST_REQUESTS
 from infermodel.workload import arrivals, lengths, sessions, trace
+from infermodel.workload.bodies import CachedShare, Prefix, Priorities, Shared, SystemPrompts
 from infermodel.workload.quotas import RateLimits, key_names
-from infermodel.workload.traffic import (
-    CachedShare,
-    ClosedTraffic,
-    OpenTraffic,
-    Prefix,
-    Priorities,
-    Shared,
-    SystemPrompts,
-    ThinkTime,
-    TraceTraffic,
-    Traffic,
-)
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, TraceTraffic, Traffic
 
 Logs = dict[tuple[str, str | Names], trace.Log]
 """Traces read so far, by file and format or columns."""
@@ -189,18 +181,18 @@ def resolve_sessions(asked: schema.Traffic, block_tokens: int) -> sessions.Sessi
     pattern: sessions.Pattern
     system_tokens = 0
     match asked.session:
-        case schema.Chain():
+        case session.Chain():
             added = resolve_lengths(asked.session.added)
             calls = lengths.Fixed(asked.session.calls)
             pattern = sessions.Chain(calls, output, added, ThinkTime(asked.session.wait))
-        case schema.Conversation():
+        case session.Conversation():
             talk = asked.session
             law = lengths.Geometric if talk.turns_law == "geometric" else lengths.Fixed
             pause, system_tokens = ThinkTime(talk.think_time, talk.think_time_law), talk.system_tokens or 0
             pattern = sessions.Chain(law(talk.turns), output, resolve_lengths(talk.user_tokens), pause)
-        case schema.BestOf():
+        case session.BestOf():
             pattern = sessions.BestOf(asked.session.answers, output, resolve_lengths(asked.session.verdict))
-        case schema.TreeSearch():
+        case session.TreeSearch():
             pattern = sessions.TreeSearch(asked.session.depth, asked.session.width, asked.session.keep, output)
     arriving = resolve_arrivals(asked.arrivals)
     return sessions.SessionTraffic(arriving, question, pattern, system_tokens, block_tokens=block_tokens)
@@ -224,16 +216,16 @@ def resolve_arrivals(
             return arrivals.Offline(asked.requests)
 
 
-def resolve_lengths(asked: schema.Lengths | None) -> lengths.Lengths | None:
+def resolve_lengths(asked: laws.Lengths | None) -> lengths.Lengths | None:
     """The law of lengths that a scenario asks for; None where they are the trace's."""
     match asked:
-        case schema.Fixed():
+        case laws.Fixed():
             return lengths.Fixed(asked.tokens)
-        case schema.Uniform():
+        case laws.Uniform():
             return lengths.Uniform(asked.low, asked.high)
-        case schema.Lognormal():
+        case laws.Lognormal():
             return lengths.Lognormal(asked.mean, asked.cv, asked.least, asked.greatest)
-        case schema.Table():
+        case laws.Table():
             return lengths.Table(asked.tokens, asked.weights)
         case _:
             return None

@@ -18,9 +18,10 @@ from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
 from infermodel.simulation.handover import LinkSpec, Role
 from infermodel.simulation.spec import Limits, Outage
+from infermodel.workload.bodies import CachedShare
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
-from infermodel.workload.traffic import CachedShare, TraceTraffic, Traffic
+from infermodel.workload.traffic import TraceTraffic, Traffic
 
 
 @dataclass(frozen=True)

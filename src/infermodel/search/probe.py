@@ -19,7 +19,8 @@ from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
 from infermodel.simulation.clients.joining import cycle_s
 from infermodel.workload.arrivals import Gamma, Poisson, Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, Prefix, SystemPrompts, TraceTraffic, Traffic
+from infermodel.workload.bodies import Prefix, SystemPrompts
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
 from infermodel.workload.typical_calls import typical_calls
 
 Mapper = Callable[[Callable[[int], Summary], Iterable[int]], Iterable[Summary]]

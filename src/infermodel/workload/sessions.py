@@ -16,9 +16,10 @@ from typing import Protocol
 import numpy as np
 
 from infermodel.workload.arrivals import Arrivals, require_positive
+from infermodel.workload.bodies import Streams
 from infermodel.workload.lengths import Lengths
 from infermodel.workload.requests import Requests
-from infermodel.workload.traffic import NO_PAUSE, Streams, ThinkTime
+from infermodel.workload.traffic import NO_PAUSE, ThinkTime
 
 _IDS_OF_A_SESSION = 1 << 24  # block ids reserved for each session; those of number 0 are the shared system prompt's
 _SESSIONS_AT_ONCE = 256  # arrival times drawn at once

@@ -8,13 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infermodel.formats.own_log import UNITS
+from infermodel.scenario.schema.lengths import FromTrace, LengthsField
+from infermodel.scenario.schema.session import SESSIONS, Session
 from infermodel.scenario.schema.types import (
-    MOST_CALLS,
     MOST_PROMPTS,
-    MOST_SYSTEM_TOKENS,
     MOST_USERS,
     Burstiness,
-    CallCount,
     Index,
     Name,
     PositiveSeconds,
@@ -176,60 +175,6 @@ class Trace(Block):
         return self
 
 
-class Fixed(Block):
-    """Always the same."""
-
-    tokens: Tokens = Field(description="tokens of each")
-
-
-class Uniform(Block):
-    """Equally likely between two bounds."""
-
-    low: Tokens = Field(description="least")
-    high: Tokens = Field(description="greatest")
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        if self.high < self.low:
-            refuse_below([(("high",), refusal(f"must be at least 'low', which is {self.low}"))])
-        return self
-
-
-class Lognormal(Block):
-    """Lognormal, rounded to whole tokens; what lies outside the bounds is moved onto them."""
-
-    mean: Annotated[float, Quantity("tokens", above=0.0, at_most=1e9)] = Field(description="mean before cutting")
-    cv: Ratio = Field(description="standard deviation over mean, before cutting")
-    least: Tokens = Field(default=1, alias="min", description="lower bound")
-    greatest: Tokens | None = Field(default=None, alias="max", description="upper bound; none if omitted")
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        if self.greatest is not None and self.greatest < self.least:
-            refuse_below([(("max",), refusal(f"must be at least 'min', which is {self.least}"))])
-        return self
-
-
-class Table(Block):
-    """An empirical law."""
-
-    tokens: tuple[Tokens, ...] = Field(min_length=1, description="the lengths")
-    weights: tuple[Weight, ...] | None = Field(default=None, description="how often each comes; equally if omitted")
-
-    @model_validator(mode="after")
-    def _one_weight_a_length(self) -> Self:
-        if self.weights is not None and len(self.weights) != len(self.tokens):
-            said = refusal(f"{len(self.weights)} weights for {len(self.tokens)} lengths; give one each")
-            refuse_below([(("weights",), said)])
-        if self.weights is not None and not sum(self.weights):
-            refuse_below([(("weights",), refusal("all weights are zero"))])
-        return self
-
-
-class FromTrace(Block):
-    """The trace's own; only with arrivals of kind trace, where it is the default."""
-
-
 class Prefix(Block):
     """What prompts have in common: whole texts that come again, system prompts that they begin with, or a share that is
     known to be cached.
@@ -285,89 +230,6 @@ class Priorities(Block):
             refuse_below([(("shares",), refusal("all shares are zero"))])
         return self
 
-
-LENGTHS: Mapping[str, type[Block]] = {
-    "fixed": Fixed,
-    "uniform": Uniform,
-    "lognormal": Lognormal,
-    "table": Table,
-    "trace": FromTrace,
-}
-
-Lengths = Fixed | Uniform | Lognormal | Table | FromTrace
-LengthsField = Annotated[Lengths, ByKind("lengths", LENGTHS)]
-
-
-class Chain(Block):
-    """Calls one after the other, each reading all before it: an agent with tools."""
-
-    calls: CallCount = Field(description="how many, at most 10 000")
-    added: LengthsField | None = Field(default=None, description="tokens that a tool adds before each further call")
-    wait: Seconds = Field(default=0.0, description="for the tool, before each further call")
-
-
-class Conversation(Block):
-    """A user and the service in turns, each prompt being all that was said before and what the user says then."""
-
-    turns: CallCount = Field(description="of the user, at most 10 000; on average with `turns_law: geometric`")
-    turns_law: Annotated[Literal["fixed", "geometric"], Choice("law", ("fixed", "geometric"))] = Field(
-        default="fixed", description="`geometric`: after each turn a conversation may end, whenever that is"
-    )
-    user_tokens: LengthsField = Field(description="that the user adds in each turn after the first")
-    think_time: Seconds = Field(default=0.0, description="from an answer until the user has written the next turn")
-    think_time_law: Annotated[Literal["fixed", "exponential"], Choice("law", ("fixed", "exponential"))] = Field(
-        default="exponential", description="of that time"
-    )
-    system_tokens: Annotated[int, Whole(tokens=True, at_most=MOST_SYSTEM_TOKENS)] | None = Field(
-        default=None,
-        description="of a system prompt that all conversations begin with, beside `prompt_tokens`; at most a million",
-    )
-
-
-class BestOf(Block):
-    """Several answers to the same question at once."""
-
-    answers: CallCount = Field(description="how many, at most 10 000")
-    verdict: LengthsField | None = Field(
-        default=None, description="output of a last call that reads them all; no such call if omitted"
-    )
-
-
-class TreeSearch(Block):
-    """Partial answers grown level by level, the best of each level kept."""
-
-    depth: CallCount = Field(description="levels; a question has at most 10 000 calls")
-    width: CallCount = Field(description="continuations of each kept answer")
-    keep: CallCount = Field(description="answers kept of each level")
-
-    @model_validator(mode="after")
-    def _has_an_end(self) -> Self:
-        calls = tree_calls(self.depth, self.width, self.keep)
-        if calls > MOST_CALLS:
-            refuse(f"would take {calls} calls a question, more than {MOST_CALLS}", "fewer levels, or narrower ones")
-        return self
-
-
-def tree_calls(depth: int, width: int, keep: int) -> int:
-    """Calls of a question that is searched as a tree: `width` in the first level, then as many for each kept answer.
-
-    >>> tree_calls(3, 4, 2), tree_calls(3, 1, 9)
-    (20, 3)
-    """
-    level = total = width
-    for _ in range(1, depth):
-        level = min(keep, level) * width
-        total += level
-    return total
-
-
-SESSIONS: Mapping[str, type[Block]] = {
-    "chain": Chain,
-    "conversation": Conversation,
-    "best_of": BestOf,
-    "tree_search": TreeSearch,
-}
-Session = Chain | Conversation | BestOf | TreeSearch
 
 ARRIVALS: Mapping[str, type[Block]] = {
     "constant": Constant,
