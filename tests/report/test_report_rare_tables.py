@@ -1,4 +1,4 @@
-"""Tables of rate limits, of questions and of uncertain constants are there where a run has them."""
+"""Tables of rate limits, of pools, of questions and of uncertain constants are there where a run has them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ services:
     fleet: {system: cs-3}
     limits: {max_context: 8192}
     rate_limits: {tenants: [{name: free, limits: [{period: 1 min, requests: 30, tokens: 60000}]}]}
+  - name: pools
+    model: llama-3.1-8b
+    limits: {max_context: 8192}
+    fleet:
+      pools:
+        - {name: readers, role: prefill, system: dgx-h100, replicas: 1}
+        - {name: writers, role: decode, system: dgx-h100, replicas: 1}
   - name: questions
     model: llama-3.1-8b
     fleet: {system: cs-3}

@@ -130,7 +130,7 @@ def tiled(rows: float) -> float:
     """Rows of an expert as its tiles have them: the last is half empty, and no wider than twice the rows at most.
 
     >>> tiled(1), tiled(16), tiled(256)
-    (12, 32, 320)
+    (12, 32, 320.0)
     """
     return max(LEAST_TILE, rows + min(rows, TILE / 2))
 

@@ -49,7 +49,7 @@ def all_of(costs: Sequence[HourlyCost]) -> HourlyCost:
     """What several fleets cost together, part by part.
 
     >>> all_of([HourlyCost(rental=Band.exactly(2)), HourlyCost(power=Band.exactly(1))]).total.mid
-    3
+    3.0
     """
     return HourlyCost(*(sum(each, NOTHING) for each in zip(*(cost.parts.values() for cost in costs), strict=True)))
 
