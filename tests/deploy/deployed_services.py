@@ -78,11 +78,16 @@ def command_of_only_pool(service: ResolvedService) -> Command | None:
     return command_of(service, service.pool)
 
 
-def words(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[str]:
-    """Of each of its pools, one after the other."""
+def lines(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[list[str]]:
+    """The command line of each of its pools."""
     asked = service(folder, name, engine)
     commands = [command_of(asked, pool) for pool in asked.pools]
-    return [word for command in commands if command is not None for word in command.arguments(first=first)]
+    return [command.arguments(first=first) for command in commands if command is not None]
+
+
+def words(folder: Path, name: str, engine: str = "vllm", *, first: bool = True) -> list[str]:
+    """Of each of its pools, one after the other."""
+    return [word for line in lines(folder, name, engine, first=first) for word in line]
 
 
 def served() -> Iterator[tuple[str, str]]:

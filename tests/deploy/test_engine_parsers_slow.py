@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.deploy.deployed_services import ENGINES, served, words
+from tests.deploy.deployed_services import ENGINES, lines, served
 
 PYTHON = os.environ.get("INFERMODEL_ENGINE_PYTHON", "")
 PARSERS = Path(__file__).with_name("engine_parsers.py")
@@ -49,9 +49,15 @@ def filled(line: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 def test_the_engines_own_parser_takes_every_command(tmp_path: Path, engine: str) -> None:
-    names = [(name, first) for name, each in served() if each == engine for first in (True, False)]
-    lines = [filled(words(tmp_path, name, engine, first=first)) for name, first in names]
-    wrong = [*lines[0], "--max-batch", "3"]
-    *answers, refused = said_of(engine, [*lines, wrong])
+    asked = [
+        (f"{name} {number}", first, filled(line))
+        for name, each in served()
+        if each == engine
+        for first in (True, False)
+        for number, line in enumerate(lines(tmp_path, name, engine, first=first))
+    ]
+    names = [(name, first) for name, first, _ in asked]
+    wrong = [*asked[0][2], "--max-batch", "3"]
+    *answers, refused = said_of(engine, [*(line for *_, line in asked), wrong])
     assert {name: answer[-300:] for name, answer in zip(names, answers, strict=True) if answer} == {}
     assert "--max-batch" in refused

@@ -18,6 +18,9 @@ from infermodel.report.human import number, shortened
 from infermodel.report.palette import DASHES, GREY, shaded
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory, Swing, quantity_of
 
+LETTERS = 90
+"""Of words below all panels of a row side by side; longer ones take several lines."""
+
 MOST_LINES = 4
 MOST_PANELS = 6
 MOST_TICKS = 6
@@ -145,7 +148,8 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str, seconds:
             up_all += ys
     axes.set_xlabel(shortened(axis, 60) + ("" if worded else _unit(places, axis)))
     if worded:
-        axes.set_xticks(range(len(words)), [shortened(word, 16) for word in words])
+        room = max(6, LETTERS // (len(words) * len(axes.figure.axes)))
+        axes.set_xticks(range(len(words)), [fill(shortened(word, 3 * room), room) for word in words])
     elif across_all and min(across_all) > 0 and max(across_all) / min(across_all) > 12:
         log_axis(axes, "x", min(across_all), max(across_all), pad=0.05)
         if len(set(across_all)) <= MOST_TICKS:
