@@ -91,6 +91,7 @@ class Fleet:
     def play(self, jobs: Sequence[Job]) -> None:
         """Serve all jobs; the answer is in their fields."""
         shared: list[Job] = []
+        assert self.router in ("round_robin", "least_outstanding", "shared_queue"), f"cannot play {self.router}"
         machines = [Machine(i, shared if self.router == "shared_queue" else []) for i in range(self.replicas)]
         coming, stranded, turn = list(jobs), [], 0
         events = sorted(
