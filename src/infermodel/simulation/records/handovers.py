@@ -5,9 +5,7 @@ from __future__ import annotations
 from array import array
 from math import nan
 
-import numpy as np
-from numpy.typing import NDArray
-
+from infermodel.simulation.records.views import integers, times
 from infermodel.tables import HandoverTable
 
 
@@ -33,8 +31,8 @@ class HandoverLog:
     def extend(self, count: int) -> None:
         """Room for so many requests more."""
         never, nobody = array("d", [nan]) * count, array("i", [-1]) * count
-        for times in (self.prefilled_at, self.reserved_at, self.begun_at, self.transferred_at, self.joined_at):
-            times.extend(never)
+        for each in (self.prefilled_at, self.reserved_at, self.begun_at, self.transferred_at, self.joined_at):
+            each.extend(never)
         self.link_bytes.extend(array("d", [0.0]) * count)
         self.cached_tokens.extend(array("q", [0]) * count)
         self.prefill_preemptions.extend(array("i", [0]) * count)
@@ -43,21 +41,14 @@ class HandoverLog:
 
     def table(self, count: int) -> HandoverTable:
         """The first `count` requests, most columns without a copy."""
-
-        def times(column: array[float]) -> NDArray[np.float64]:
-            return np.asarray(memoryview(column)[:count])
-
-        def integers(column: array[int]) -> NDArray[np.int64]:
-            return np.asarray(memoryview(column)[:count]).astype(np.int64, copy=False)
-
         return HandoverTable(
-            prefill_replica=integers(self.prefill_replica),
-            prefilled_at=times(self.prefilled_at),
-            reserved_at=times(self.reserved_at),
-            begun_at=times(self.begun_at),
-            transferred_at=times(self.transferred_at),
-            joined_at=times(self.joined_at),
-            link_bytes=times(self.link_bytes),
-            cached_tokens=integers(self.cached_tokens),
-            prefill_preemptions=integers(self.prefill_preemptions),
+            prefill_replica=integers(self.prefill_replica, count),
+            prefilled_at=times(self.prefilled_at, count),
+            reserved_at=times(self.reserved_at, count),
+            begun_at=times(self.begun_at, count),
+            transferred_at=times(self.transferred_at, count),
+            joined_at=times(self.joined_at, count),
+            link_bytes=times(self.link_bytes, count),
+            cached_tokens=integers(self.cached_tokens, count),
+            prefill_preemptions=integers(self.prefill_preemptions, count),
         )

@@ -6,9 +6,9 @@ from array import array
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 
 from infermodel.simulation.records.handovers import HandoverLog
+from infermodel.simulation.records.views import integers, times
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, RequestTable, Texts
 from infermodel.workload.requests import Requests
 
@@ -60,8 +60,8 @@ class RequestLog:
         ):
             column.frombytes(np.ascontiguousarray(values, np.int64).tobytes())
         never = array("d", [nan]) * count
-        for times in (self.admitted_at, self.first_scheduled_at, self.first_token_at, self.last_token_at):
-            times.extend(never)
+        for each in (self.admitted_at, self.first_scheduled_at, self.first_token_at, self.last_token_at):
+            each.extend(never)
         self.finished.extend(bytes(count))
         self.replica.extend(array("i", [-1]) * count)
         self.preemptions.extend(array("i", [0]) * count)
@@ -85,30 +85,23 @@ class RequestLog:
         status[self.rejected] = REJECTED
         status = status[:count]
 
-        def times(column: array[float]) -> NDArray[np.float64]:
-            return np.asarray(memoryview(column)[:count])
-
-        def integers(column: array[int]) -> NDArray[np.int64]:
-            return np.asarray(memoryview(column)[:count]).astype(np.int64, copy=False)
-
-        last = times(self.last_token_at)
+        last = times(self.last_token_at, count)
         return RequestTable(
-            arrived_at=times(self.arrived_at),
-            prompt_tokens=integers(self.prompt_tokens),
-            output_tokens=integers(self.output_tokens),
-            cached_tokens=integers(self.cached_tokens),
-            admitted_at=times(self.admitted_at),
-            first_scheduled_at=times(self.first_scheduled_at),
-            first_token_at=times(self.first_token_at),
+            arrived_at=times(self.arrived_at, count),
+            prompt_tokens=integers(self.prompt_tokens, count),
+            output_tokens=integers(self.output_tokens, count),
+            cached_tokens=integers(self.cached_tokens, count),
+            admitted_at=times(self.admitted_at, count),
+            first_scheduled_at=times(self.first_scheduled_at, count),
+            first_token_at=times(self.first_token_at, count),
             last_token_at=last,
             finished_at=np.where(status == FINISHED, last, np.nan),
-            replica=integers(self.replica),
-            preemptions=integers(self.preemptions),
-            priority=integers(self.priority),
+            replica=integers(self.replica, count),
+            preemptions=integers(self.preemptions, count),
+            priority=integers(self.priority, count),
             status=status,
         )
 
     def texts(self, count: int) -> Texts:
         """What the prompts of the first `count` requests have in common; views, as in `table`."""
-        prompt_id = np.asarray(memoryview(self.prompt_id)[:count]).astype(np.int64, copy=False)
-        return Texts(prompt_id, self.block_hashes, self.hash_block_tokens)
+        return Texts(integers(self.prompt_id, count), self.block_hashes, self.hash_block_tokens)
