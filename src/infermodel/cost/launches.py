@@ -56,7 +56,7 @@ def scaling_kernels(operators: Sequence[LinearOperator], weight_bytes: Sequence[
     )
 
 
-def floors_s(layer: Layer, engine: Engine, deployment: Deployment, floor_s: float, scaling: int = 0) -> float:
+def floors_s(layer: Layer, engine: Engine, deployment: Deployment, floor_s: float, scaling: int) -> float:
     """Seconds that small kernels of a layer take however little they move: so many floors, and what the engine's
     kernels for experts and latents take on this device where served rows tell it.
 

@@ -69,7 +69,7 @@ class GpuReplica:
         """Of the weights by part, where they are kept as published."""
         return formats_of(self.architecture, self.deployment)
 
-    def floors_s(self, layer: Layer, operators: Sequence[LinearOperator] = ()) -> float:
+    def floors_s(self, layer: Layer, operators: Sequence[LinearOperator]) -> float:
         """Seconds that small kernels of a layer take however little they move."""
         floor_s = self.constants.elementwise_floor_s
         return floors_s(layer, self.engine, self.deployment, floor_s, self.scaling(operators))

@@ -51,9 +51,7 @@ class Prefixes:
         at_once: whether they may as soon as a step is composed, so that who goes on from them in it gets ahead.
     """
 
-    def __init__(
-        self, block_tokens: int, name_tokens: int, written: Callable[[int], int], *, at_once: bool = False
-    ) -> None:
+    def __init__(self, block_tokens: int, name_tokens: int, written: Callable[[int], int], *, at_once: bool) -> None:
         self._block_tokens, self._name_tokens, self._written = block_tokens, name_tokens, written
         self._at_once = at_once
         self._root = Node((), 0, 0, None)

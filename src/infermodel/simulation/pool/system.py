@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-from simpy.events import Event, Process
+from simpy.events import Event
 
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.replica.replica import Replica
@@ -29,13 +29,12 @@ class System:
     Attributes:
         fails: event that takes its power, made to happen by whoever plans or draws failures.
         works_again: event that gives it back.
-        process: its process.
     """
 
     def __init__(self, number: int, replicas: Sequence[Replica], fleet: Fleet, clock: Clock) -> None:
         self._number, self._replicas, self._fleet, self._clock = number, replicas, fleet, clock
         self.fails, self.works_again = clock.event(), clock.event()
-        self.process: Process = clock.process(self.system())
+        clock.process(self.system())
 
     def system(self) -> Generator[Event, None, None]:
         """Power its replicas on; from then on they serve, but while it is down."""

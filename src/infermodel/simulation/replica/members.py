@@ -46,7 +46,7 @@ class Members:
         log: RequestLog,
         recorder: Recorder,
         owner: Owner,
-        transit: Transit | None = None,
+        transit: Transit | None,
     ) -> None:
         room = step_model.kv_memory
         handovers = log.handovers if transit is not None and not transit.sends else None

@@ -38,7 +38,7 @@ class Lockstep(Replica):
         recorder: Recorder,
         receiving: Receiving,
         stepping: Stepping,
-        place: int = 0,
+        place: int,
     ) -> None:
         self.ranks = list(ranks)
         self._route, self._turn = route, 0

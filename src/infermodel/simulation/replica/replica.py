@@ -45,7 +45,7 @@ class Replica:
         recorder: Recorder,
         receiving: Receiving,
         stepping: Stepping,
-        place: int = 0,
+        place: int,
     ) -> None:
         self.index = index
         self.scheduler, self.members = scheduler, scheduler.members
