@@ -40,8 +40,8 @@ class Callers:
         self._background = iter(()) if traffic.background is None else traffic.background.blocks(streams)
 
     def background_generator(self) -> Generator:
-        """Send requests of others; the run goes on when there are no more."""
-        yield from send_all(self._background, self._way)
+        """Sends requests of others; the run goes on when there are no more."""
+        return send_all(self._background, self._way)
 
     def ask(self, key: int, tokens: int) -> float:
         """Take a request and its tokens from a key's quotas: now, or when it is worth trying again; perhaps never."""

@@ -93,14 +93,14 @@ class Pool:
         builder = Builder(
             number, service, index, self, self._shared, log, self._recorder, self._coming, clock, streams, stepping
         )
-        for number in range(spec.replicas):
-            self.replicas.append(builder.replica(number))
+        for replica in range(spec.replicas):
+            self.replicas.append(builder.replica(replica))
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._systems = spread(spec.replicas, spec.systems)
         self._availability = Availability([len(replicas) for replicas in self._systems])
         systems = [
-            System(number, [self.replicas[each] for each in replicas], self, clock)
-            for number, replicas in enumerate(self._systems)
+            System(system, [self.replicas[each] for each in replicas], self, clock)
+            for system, replicas in enumerate(self._systems)
         ]
         start_outages(spec.outages, systems, clock, tally)
         self._servers: ApiServers | None = None
