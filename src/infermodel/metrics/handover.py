@@ -40,7 +40,7 @@ def handover_summary(record: ServiceRecord, window: Window) -> HandoverSummary |
     handover = link.handover
     kept = window.holds(requests.arrived_at) & np.isfinite(handover.joined_at)
     ready = np.fmax(handover.prefilled_at, handover.reserved_at)
-    transfer_s = (handover.transferred_at - ready)[kept]
+    transfer_s = handover.transferred_at - ready
 
     def mean(values: Column) -> float:
         return float(values[kept].mean()) if kept.any() else nan
@@ -52,8 +52,8 @@ def handover_summary(record: ServiceRecord, window: Window) -> HandoverSummary |
         queue_mean_s=mean(requests.first_scheduled_at - requests.arrived_at),
         prefill_mean_s=mean(handover.prefilled_at - requests.first_scheduled_at),
         room_mean_s=mean(ready - handover.prefilled_at),
-        transfer_mean_s=mean(handover.transferred_at - ready),
-        transfer_p99_s=percentile(transfer_s, 99),
+        transfer_mean_s=mean(transfer_s),
+        transfer_p99_s=percentile(transfer_s[kept], 99),
         join_mean_s=mean(handover.joined_at - handover.transferred_at),
         bytes_mean=mean(handover.link_bytes),
         found_share=float(handover.cached_tokens[kept].sum()) / prompts if prompts else nan,

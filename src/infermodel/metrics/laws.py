@@ -175,7 +175,7 @@ def kv_blocks_stay_within_memory(record: ServiceRecord) -> Iterator[Statement]:
 
 def _kv_blocks_of_one(record: ServiceRecord) -> Iterator[Statement]:
     widths = np.diff(bin_edges(record))
-    room = float(sum(pool.replicas * pool.kv_blocks for pool in record.pools))
+    room = float(record.pool.replicas * record.pool.kv_blocks)
     kv_block_s = record.timeline.columns["kv_block_s"]
     wide = widths > 0
     mean = kv_block_s[wide] / widths[wide]

@@ -111,16 +111,17 @@ class Load:
     joules: float
 
 
-def pool_joules(pool: PoolRecord, ended_at_s: float) -> NDArray[np.float64]:
+def pool_joules(pool: PoolRecord, widths_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Energy of each bin of a pool's timeline: busy seconds at their power, and idle power while up and not busy."""
-    columns, edges_s = pool.timeline.columns, np.minimum(pool.timeline.edges_s, ended_at_s)
-    up_s = columns.get("up_s", pool.replicas * np.diff(edges_s))
+    columns = pool.timeline.columns
+    up_s = columns.get("up_s", pool.replicas * widths_s)
     return columns["joules"] + pool.idle_w * (up_s - columns["busy_s"])
 
 
 def bin_joules(record: ServiceRecord) -> NDArray[np.float64]:
     """Energy of each bin of the timeline, of all pools."""
-    first, *others = (pool_joules(pool, record.ended_at) for pool in record.pools)
+    widths_s = np.diff(bin_edges(record))
+    first, *others = (pool_joules(pool, widths_s) for pool in record.pools)
     return sum(others, first)
 
 
