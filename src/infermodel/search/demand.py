@@ -91,9 +91,8 @@ def drawn(scenario: ResolvedScenario, replication: int) -> Demand | None:
         return demand_of(service, requests, np.ones(len(at), dtype=bool), len(at), inf)
     if ends or len(at) == 0:
         return None
-    ingress_s = service.prefill_pool.engine.ingress_s + service.prefill_pool.engine.tokenise_s * int(
-        requests.prompt_tokens.max()
-    )
+    engine = service.prefill_pool.engine
+    ingress_s = engine.ingress_s + engine.tokenise_s * int(requests.prompt_tokens.max())
     start_s, end_s = scenario.warm_up_s or 0.0, float(at[-1]) if scenario.duration_s is None else scenario.duration_s
     ends_s = LONGEST_RUN * (max(end_s, float(at[-1])) + ingress_s)
     bin_s = max(FIRST_BIN_S, 2 * ends_s / MOST_BINS)

@@ -94,22 +94,23 @@ def request_bodies(
     """
     prompt_generator, output_generator = streams("prompt_tokens"), streams("output_tokens")
     id_generator, priority_generator = streams("prompt_id"), streams("priority")
-    texts = prefix.distinct_prompts if isinstance(prefix, Prefix) else 0
-    length_of_prompt = prompt.draw(prompt_generator, texts) if texts else None
+    length_of_prompt = np.zeros(0, np.int64)
+    if isinstance(prefix, Prefix):
+        length_of_prompt = prompt.draw(prompt_generator, prefix.distinct_prompts)
     sent = 0
 
     def draw(arrived_at: NDArray[np.float64]) -> Requests:
         nonlocal sent
         count = len(arrived_at)
-        if not isinstance(prefix, Prefix) or length_of_prompt is None:
-            prompt_id = np.full(count, -1, dtype=np.int64)
-            prompt_tokens = prompt.draw(prompt_generator, count)
-        else:
+        if isinstance(prefix, Prefix):
             if prefix.order == "cyclic":
                 prompt_id = np.arange(sent, sent + count, dtype=np.int64) % prefix.distinct_prompts
             else:
                 prompt_id = id_generator.integers(prefix.distinct_prompts, size=count, dtype=np.int64)
             prompt_tokens = length_of_prompt[prompt_id]
+        else:
+            prompt_id = np.full(count, -1, dtype=np.int64)
+            prompt_tokens = prompt.draw(prompt_generator, count)
         sent += count
         if priorities is None:
             priority = np.zeros(count, dtype=np.int64)
