@@ -61,9 +61,14 @@ class OnSome:
         prompts together, and rows do not say whether they were; so are servers that may verify drafts unsaid."""
         there = [row for row in rows if row.gpu in self.gpus and row.attention_data_parallel == 1]
         there = [row for row in there if row.concurrency <= FEW_USERS]
-        found = rows_of(self.entry, there)
-        drafted = may_be_drafted(found)
-        return tuple(row for row in found if row.id not in drafted and self.told(row))
+        return telling(self.entry, there, self.told)
+
+
+def telling(entry: str, rows: Sequence[Row], told: Callable[[Row], bool]) -> tuple[Row, ...]:
+    """Rows of a catalog entry whose models tell it, but for servers that may verify drafts."""
+    found = rows_of(entry, rows)
+    drafted = may_be_drafted(found)
+    return tuple(row for row in found if row.id not in drafted and told(row))
 
 
 DRAFTED = 1.3
@@ -82,17 +87,12 @@ def may_be_drafted(rows: Sequence[Row]) -> frozenset[str]:
             load = (row.weights_precision, row.prompt_tokens, row.output_tokens, row.concurrency)
             loads.setdefault((*where, *load), []).append(row)
     found = {
-        server_key(row)
+        row.server
         for alike in loads.values()
         for row in alike
         if DRAFTED * row.measured["tpot_mean_ms"] < max(other.measured["tpot_mean_ms"] for other in alike)
     }
-    return frozenset(row.id for row in rows if server_key(row) in found)
-
-
-def server_key(row: Row) -> tuple[object, ...]:
-    """What rows of one server have in common, whatever its load."""
-    return row.configuration[:11]
+    return frozenset(row.id for row in rows if row.server in found)
 
 
 def has_experts(row: Row) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from infermodel import catalog
 from infermodel.fidelity import published
-from infermodel.fidelity.by_device import ON_SOME, OnSome, has_experts, may_be_drafted
+from infermodel.fidelity.by_device import ON_SOME, OnSome, anybody, has_experts, telling
 from infermodel.fidelity.devices import DeviceFit, fit_device
 from infermodel.fidelity.engines import (
     CONVERTED,
@@ -81,28 +81,26 @@ class Told(NamedTuple):
     """What served rows tell of a device: by whom served, on which GPUs, and what.
 
     Attributes:
-        experts: whether only models with experts tell it.
+        told: whether a row's model tells it.
     """
 
     entry: str
     gpus: tuple[str, ...]
     parameters: tuple[Parameter, ...]
-    experts: bool = False
+    told: Callable[[Row], bool] = anybody
 
     def rows(self, rows: Sequence[Row]) -> tuple[Row, ...]:
         """Those that tell it; not those of ranks of attention, of which nobody says how they share out prompts, and of
         servers that may verify drafts."""
         there = [row for row in rows if row.gpu in self.gpus and row.attention_data_parallel <= 1]
-        found = rows_of(self.entry, [row for row in there if not row.concurrency > MANY_USERS])
-        drafted = may_be_drafted(found)
-        return tuple(row for row in found if row.id not in drafted and (not self.experts or has_experts(row)))
+        return telling(self.entry, [row for row in there if not row.concurrency > MANY_USERS], self.told)
 
 
 SERVED: Mapping[str, Told] = {
-    "h100-sxm": Told("tensorrt-llm-0.17", ("h100-sxm", "a100-sxm-80gb"), (GROUPED,), experts=True),
+    "h100-sxm": Told("tensorrt-llm-0.17", ("h100-sxm", "a100-sxm-80gb"), (GROUPED,), has_experts),
     "a100-sxm-80gb": Told("vllm-0.10", ("a100-sxm-80gb",), (replace(CONVERTED, start=0.3), SINKS)),
     "l40s": Told("tensorrt-llm-0.17", ("l40s",), (SHARING,)),
-    "b200": Told("tensorrt-llm", ("b200",), (GROUPED,), experts=True),
+    "b200": Told("tensorrt-llm", ("b200",), (GROUPED,), has_experts),
 }
 """Devices of which served rows tell constants that their kernel tables do not hold, or hold of one odd server only (the
 eight L40S of the tables reach 2 GB/s). Mixtral tells how quick experts are on H100 and A100, gpt-oss and DeepSeek R1 on

@@ -8,14 +8,7 @@ from collections.abc import Sequence
 from infermodel import catalog
 from infermodel.fidelity.by_device import ON_SOME
 from infermodel.fidelity.calibrate import MEASURED
-from infermodel.fidelity.engines import (
-    EXPERT_LAYER,
-    FITTED,
-    FURTHER_CONSTANTS,
-    LATENT_LAYER,
-    NARROW_EXPERTS,
-    OWN_BLOCKS,
-)
+from infermodel.fidelity.engines import FITTED, FURTHER_CONSTANTS
 from infermodel.fidelity.page import markdown
 from infermodel.fidelity.yaml_text import written
 from infermodel.hardware import Quantity
@@ -51,7 +44,8 @@ def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]
 def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
     """Constants of the engines, a line each."""
     sources = {name: catalog.load_engine(name).provenance for name in names}
-    elsewhere = {each.name for each in (EXPERT_LAYER, LATENT_LAYER, NARROW_EXPERTS, OWN_BLOCKS)}
+    everywhere = {each.name for parameters in FITTED.values() for each in parameters}
+    elsewhere = {each.name for some in ON_SOME for each in some.parameters} - everywhere  # see `on_some_table`
     keys = (*HOST_FIELDS, *(f"constants.{name}" for name in FURTHER_CONSTANTS if name not in elsewhere))
     return [
         ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),

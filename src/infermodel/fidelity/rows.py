@@ -98,8 +98,8 @@ class Row:
         return (self.source_set, self.gpu, self.engine, self.model)
 
     @property
-    def configuration(self) -> tuple[object, ...]:
-        """Everything but the load: rows of one configuration differ in how hard it is driven."""
+    def server(self) -> tuple[object, ...]:
+        """What rows of one server have in common, whatever its load."""
         return (
             *self.group,
             self.engine_version,
@@ -109,10 +109,12 @@ class Row:
             self.attention_data_parallel,
             self.weights_precision,
             self.kv_precision,
-            self.prompt_tokens,
-            self.output_tokens,
-            self.prefix_caching,
         )
+
+    @property
+    def configuration(self) -> tuple[object, ...]:
+        """Everything but the load: rows of one configuration differ in how hard it is driven."""
+        return (*self.server, self.prompt_tokens, self.output_tokens, self.prefix_caching)
 
 
 LARGEST_BYTES = 50_000_000
