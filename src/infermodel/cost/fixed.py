@@ -265,8 +265,8 @@ def _of_layers(
     if found is None:
         found = tuple(
             [
-                layer_kernels(replica, layer, of_side(each, side), rows, everywhere, side)
-                for layer, _, each in replica.layers
+                layer_kernels(replica, layer, of_side(each, side), floor_s, rows, everywhere, side)
+                for (layer, _, each), floor_s in zip(replica.layers, replica.floors_s, strict=True)
             ]
         )
         if remembered is not None:
@@ -285,6 +285,7 @@ def layer_kernels(
     replica: GpuReplica,
     layer: Layer,
     operators: Sequence[LinearOperator],
+    floor_s: float,
     rows: int,
     everywhere: int,
     side: Side = "all",
@@ -292,6 +293,7 @@ def layer_kernels(
     """Kernels of one layer without attention: its multiplications, and all that is small.
 
     Args:
+        floor_s: seconds that its small kernels take at least.
         rows: tokens of one attention-parallel group, which dense operators see.
         everywhere: tokens of all groups, which experts see.
     """
@@ -328,8 +330,7 @@ def layer_kernels(
         for operator in operators
         if operator.name == "experts_down"
     )
-    small_s = replica.floors_s(layer, operators) if side != "experts" else 0.0
-    kernels.append(elementwise(small_s, passed, device, constants))
+    kernels.append(elementwise(floor_s if side != "experts" else 0.0, passed, device, constants))
     return tuple(kernels)
 
 

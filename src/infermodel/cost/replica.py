@@ -69,10 +69,14 @@ class GpuReplica:
         """Of the weights by part, where they are kept as published."""
         return formats_of(self.architecture, self.deployment)
 
-    def floors_s(self, layer: Layer, operators: Sequence[LinearOperator]) -> float:
-        """Seconds that small kernels of a layer take however little they move."""
+    @cached_property
+    def floors_s(self) -> tuple[float, ...]:
+        """Seconds that small kernels of each kind of layer take however little they move."""
         floor_s = self.constants.elementwise_floor_s
-        return floors_s(layer, self.engine, self.deployment, floor_s, self.scaling(operators))
+        return tuple(
+            floors_s(layer, self.engine, self.deployment, floor_s, self.scaling(operators))
+            for layer, _, operators in self.layers
+        )
 
     def scaling(self, operators: Sequence[LinearOperator]) -> int:
         """Kernels that scale the inputs of a layer's dense multiplications by blocks, where its weights are."""
