@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Pool = TypeVar("Pool")
 
 FINISHED, UNFINISHED, REJECTED = 0, 1, 2
 """Values of `RequestTable.status`."""
@@ -264,9 +267,7 @@ class ServiceRecord:
         Raises:
             ValueError: it has several.
         """
-        if len(self.pools) != 1:
-            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
-        return self.pools[0]
+        return only(self.pools, self.name)
 
     @cached_property
     def gaps(self) -> GapHistogram:
@@ -319,3 +320,14 @@ class ServiceRecord:
     def front_end_processes(self) -> int:
         """Of all pools."""
         return sum(pool.front_end_processes for pool in self.pools)
+
+
+def only(pools: Sequence[Pool], service: str) -> Pool:
+    """The one pool of a service.
+
+    Raises:
+        ValueError: it has several.
+    """
+    if len(pools) != 1:
+        raise ValueError(f"service {service!r} has {len(pools)} pools: say which")
+    return pools[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 import infermodel as im
 from infermodel.answers.apart import ApartAnswer
 from infermodel.cli import infermodel
-from infermodel.fidelity.disaggregated import ApartPrediction, as_row, read_apart
+from infermodel.fidelity.disaggregated import ApartPrediction, as_row, predict_apart, read_apart
 from infermodel.fidelity.rows import RowError
 
 HEAD = (
@@ -70,6 +71,12 @@ def test_rows_are_played_and_scored_or_say_why_not(file: Path) -> None:
     assert (first.servers, first.drafts, first.metric, first.rows) == ("all", False, "total_tok_s_per_gpu", 2)
 
 
+def test_a_worker_that_is_cut_fewer_ways_than_it_has_gpus_is_not_guessed_at(file: Path) -> None:
+    file.write_text(f"{HEAD}\n{PLAIN.replace(',24,8,1', ',24,4,1')}\n")
+    (row,) = read_apart(file)
+    assert predict_apart(row, "", ()).skipped.startswith("a worker of 8 GPUs is cut 4 ways")
+
+
 def test_drafts_make_answers_quicker(file: Path) -> None:
     plain, _, drafted, *_ = im.validate(file, draft="mtp", acceptance=(0.8,)).predictions
     assert isinstance(drafted, ApartPrediction)
@@ -89,12 +96,19 @@ def test_the_command(file: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "v" / "predictions.csv").read_text().splitlines()) == 6
 
 
+def test_the_command_refuses_a_page_before_it_plays(file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Accuracy\n")
+    with patch("infermodel.api.validate", side_effect=AssertionError("played")):
+        done = CliRunner().invoke(infermodel, ["validate", str(file), "--docs", str(page), "--jobs", "1"])
+    assert (done.exit_code, page.read_text()) == (2, "# Accuracy\n")
+    assert "--docs renews the tables of experiments in one pool" in done.output
+
+
 @pytest.mark.skipif(not MEASUREMENTS, reason="no measurements are at hand")
 def test_tokens_of_real_servers_come_at_their_pace() -> None:
     """Light rows without drafts, none of which any constant was fitted to: as this was written a median of 9 % off."""
     rows = [row for row in read_apart(Path(MEASUREMENTS) / "disaggregated.csv") if not row.drafts and row.users <= 64]
-    from infermodel.fidelity.disaggregated import predict_apart
-
     errors = [abs(predict_apart(row, "", ()).error("tpot_p50_ms")) for row in rows]
     known = sorted(error for error in errors if not math.isnan(error))
     assert len(known) > 15

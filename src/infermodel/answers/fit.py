@@ -73,8 +73,8 @@ class FitAnswer(Answer):
         }
         if service is None:
             return row | {"reason": layout.reason}
-        memory = service.pool.step_model.kv_memory
-        row |= {"devices_per_replica": service.pool.devices_per_replica, "replicas": service.pool.replicas}
+        pool, memory = service.pool, service.pool.step_model.kv_memory
+        row |= {"devices_per_replica": pool.devices_per_replica, "replicas": pool.replicas}
         row |= {"weights_bytes": memory.weights_bytes, "kv_bytes_per_token": memory.bytes_per_token}
         row |= {"kv_tokens_per_replica": memory.tokens, "longest": memory.fits_alone}
         return row | {f"users_at_{context}": users(service, context) for context in self.contexts} | {"reason": ""}
@@ -85,11 +85,11 @@ class FitAnswer(Answer):
         best = self.smallest
         if best is None:
             return [self.title, f"No fleet of up to {MOST_SYSTEMS} holds it.", self.layouts[-1].reason]
-        memory = best.pool.step_model.kv_memory
-        replicas = f"{best.pool.replicas} replicas" if best.pool.replicas > 1 else "one replica"
-        devices = f"{best.pool.devices_per_replica} devices" if best.pool.devices_per_replica > 1 else "one device"
+        pool, memory = best.pool, best.pool.step_model.kv_memory
+        replicas = f"{pool.replicas} replicas" if pool.replicas > 1 else "one replica"
+        devices = f"{pool.devices_per_replica} devices" if pool.devices_per_replica > 1 else "one device"
         said = (
-            f"Smallest: {best.pool.systems} x {best.pool.system.title}, {replicas} of {devices}; a replica holds "
+            f"Smallest: {pool.systems} x {pool.system.title}, {replicas} of {devices}; a replica holds "
             f"{memory.weights_bytes / 1e9:,.1f} GB of weights and {memory.tokens:,} tokens of keys and values."
         )
         heads = ("systems", "tensor", "pipeline", "replicas", "weights", "KV room of a replica")
@@ -108,9 +108,9 @@ class FitAnswer(Answer):
 
 def users(service: ResolvedService, context: int) -> int:
     """Users of a context that the memory of all replicas holds at once; 0 where it is longer than any may be."""
-    memory = service.pool.step_model.kv_memory
-    longest = min(memory.fits_alone, service.pool.limits.max_context)
-    return service.pool.replicas * int(memory.sequences(context)) if context <= longest else 0
+    pool, memory = service.pool, service.pool.step_model.kv_memory
+    longest = min(memory.fits_alone, pool.limits.max_context)
+    return pool.replicas * int(memory.sequences(context)) if context <= longest else 0
 
 
 def layouts(model: str, system: str, settings: Mapping[str, Any]) -> list[Layout]:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
-from infermodel.cost.speculative import speculative_model
+from infermodel.cost.speculative import replica_model
 from infermodel.cost.step import Batch, StepModel
 from infermodel.errors import InputError
 from infermodel.experiment import Capacity, Result, ServiceResult
@@ -65,12 +64,9 @@ class Evidence:
 
 def rebuilt(service: ResolvedService, system: System, **layout: Any) -> StepModel:
     """The service's step model on a changed system or in a changed layout."""
-    deployment: Deployment = replace(service.decode_pool.deployment, **layout)
-    if service.decode_pool.speculation is not None:
-        return speculative_model(
-            service.architecture, system, deployment, service.decode_pool.engine, service.decode_pool.speculation
-        )
-    return step_model(service.architecture, system, deployment, service.decode_pool.engine)
+    pool = service.decode_pool
+    deployment: Deployment = replace(pool.deployment, **layout)
+    return replica_model(service.architecture, system, deployment, pool.engine, pool.speculation)
 
 
 def alone(model: StepModel, context: int, sequences: int = 1) -> Batch:

@@ -39,19 +39,19 @@ def price(evidence: Evidence, arguments: Arguments) -> Answer:
         f"{summary.utilisation:.0%} busy), from the lowest known purchase price to the highest"
     )
     service = evidence.service(arguments).service
-    conditions = []
+    pool, conditions = service.decode_pool, []
     if service.prices.purchase_usd is not None:
         bought = service.prices.purchase_usd
         conditions.append(f"a system costs nearer {bought.low / 1e6:.2f} than {bought.mid / 1e6:.2f} million dollars")
     least = most = 1.0
-    if isinstance(service.decode_pool.step_model, Ring):
+    if isinstance(pool.step_model, Ring):
 
         def carried(system: System) -> float:
             return carried_rps(service, system, summary.prompt_tokens_mean, summary.output_tokens_mean)
 
-        around = band(carried, service.decode_pool.system)
+        around = band(carried, pool.system)
         # Room without slots carries nothing, nor slots without room: the two are taken to their ends together.
-        together = carried(with_ends(service.decode_pool.system, ROOM_AND_SLOTS)) / around.mid
+        together = carried(with_ends(pool.system, ROOM_AND_SLOTS)) / around.mid
         least, most = around.low / around.mid, max(around.high / around.mid, together)
         if most > 1.1:
             conditions.append("more of the memory is usable and several prompt tokens share a slot")
@@ -86,10 +86,11 @@ def carried_rps(service: ResolvedService, system: System, prompt: float, output:
 
     min(n / (output x round), 1 / ((output + prompt / g) x t_slot)); an estimate that is only used in ratios.
     """
-    ring = rebuilt(service, system, devices=service.decode_pool.devices_per_replica)
+    pool = service.decode_pool
+    ring = rebuilt(service, system, devices=pool.devices_per_replica)
     assert isinstance(ring, Ring)
     context = int(prompt + output / 2)
-    requests = min(service.decode_pool.limits.max_sequences, int(ring.kv_memory.tokens // (prompt + output)))
+    requests = min(pool.limits.max_sequences, int(ring.kv_memory.tokens // (prompt + output)))
     if not requests:
         return 0.0
     round_s = ring.step(alone(ring, context, requests)).latency_s

@@ -82,11 +82,8 @@ def tokens_per_day(evidence: Evidence, arguments: Arguments) -> Answer:
     cases, said = {}, []
     for found in evidence.services(arguments):
         capacity = evidence.capacity({"service": found.service.name})
-        per_system = (
-            0.0
-            if capacity.summary is None
-            else capacity.summary.tpm * 1440 / sum(pool.systems for pool in found.service.pools)
-        )
+        of_one = sum(pool.systems for pool in found.service.pools)
+        per_system = 0.0 if capacity.summary is None else capacity.summary.tpm * 1440 / of_one
         cases[found.service.name] = per_system * systems
         needed = f"{sought / per_system:,.0f} systems" if per_system else "no number of systems"
         said.append(f"{needed} for {sought:.0e} tokens a day of {found.service.name}")

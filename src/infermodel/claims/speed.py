@@ -20,24 +20,16 @@ CONTEXT = 1000
 def speed(evidence: Evidence, arguments: Arguments) -> Answer:
     """Tokens/s of a single user of a `service` at a `context`."""
     service, context = evidence.service(arguments).service, int(arguments.get("context", CONTEXT))
-    system, device = service.decode_pool.system, service.decode_pool.system.device
+    pool, system, device = service.decode_pool, service.decode_pool.system, service.decode_pool.system.device
     uncertain = band(lambda changed: speed_tok_s(rebuilt(service, changed), context), system)
-    naive = decode_bounds(
-        service.architecture,
-        system,
-        service.decode_pool.devices_per_replica,
-        service.decode_pool.deployment.precision,
-        context,
-    )
+    naive = decode_bounds(service.architecture, system, pool.devices_per_replica, pool.deployment.precision, context)
     bounds = {"all bandwidth": naive.bandwidth_tok_s}
     if naive.stage_tok_s is not None:
         bounds["bandwidth of one stage"] = naive.stage_tok_s
     if isinstance(device, WaferDevice):
         unfitted = rebuilt(service, replace(system, device=without_fitted_speed(device)))
         bounds[f"no fitted speed ({device.clock_hz / 1e9:.2f} GHz)"] = speed_tok_s(unfitted, context)
-    reason = (
-        f"one user at {context:,} tokens of context on {service.decode_pool.devices_per_replica:,} x {device.title}"
-    )
+    reason = f"one user at {context:,} tokens of context on {pool.devices_per_replica:,} x {device.title}"
     return Answer(
         uncertain.mid,
         uncertain.low,

@@ -44,11 +44,14 @@ def validate(
     """
     from infermodel.answers.accuracy import AccuracyAnswer
     from infermodel.answers.apart import ApartAnswer
+    from infermodel.fidelity.disaggregated import is_apart
     from infermodel.fidelity.rows import drafted as speculated
 
     told = Told("validate", as_json=as_json, quiet=quiet)
     if docs is not None and not docs.is_file():
         raise click.UsageError(f"no page {docs} whose tables could be renewed")
+    if docs is not None and is_apart(measurements):
+        raise click.UsageError("--docs renews the tables of experiments in one pool")
     if out is not None:
         checked(out)
     try:
@@ -66,8 +69,6 @@ def validate(
             f"{'predictions.csv' if apart else 'predictions.csv, accuracy.csv and accuracy.html'} written to {out}"
         )
         told.file(out)
-    if docs is not None and not isinstance(answer, AccuracyAnswer):
-        raise click.UsageError("--docs renews the tables of experiments in one pool")
     if docs is not None and isinstance(answer, AccuracyAnswer):
         with refusal(docs):
             answer.renew(docs)

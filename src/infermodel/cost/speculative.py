@@ -344,6 +344,23 @@ def speculative_model(
     return SpeculativeModel(model, beside, speculation, room, budget)
 
 
+def replica_model(
+    architecture: ModelArchitecture,
+    system: System,
+    deployment: Deployment,
+    engine: Engine,
+    speculation: Speculation | None,
+) -> StepModel:
+    """The step model of a replica, with drafts or without.
+
+    Raises:
+        DoesNotFit: see `step_model` and `speculative_model`.
+    """
+    if speculation is None:
+        return step_model(architecture, system, deployment, engine)
+    return speculative_model(architecture, system, deployment, engine, speculation)
+
+
 def accepted(chances: Sequence[float], draw: float) -> int:
     """Drafts accepted in a round, for a number drawn evenly from [0, 1).
 

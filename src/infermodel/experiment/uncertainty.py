@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from infermodel.architecture import ModelArchitecture
-from infermodel.cost.build import step_model
-from infermodel.cost.speculative import speculative_model
-from infermodel.cost.step import DoesNotFit, StepModel
+from infermodel.cost.speculative import replica_model
+from infermodel.cost.step import DoesNotFit
 from infermodel.engine import Engine
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import AnswerBand, Result
@@ -83,13 +81,6 @@ def redrawn(sourced: Sourced, provenance: Mapping[str, Quantity], generator: np.
     return changed
 
 
-def rebuilt(architecture: ModelArchitecture, pool: ResolvedPool, system: System, engine: Engine) -> StepModel:
-    """The pool's step model on another system with another engine."""
-    if pool.speculation is not None:
-        return speculative_model(architecture, system, pool.deployment, engine, pool.speculation)
-    return step_model(architecture, system, pool.deployment, engine)
-
-
 def with_drawn_constants(
     scenario: ResolvedScenario, number: int, refits: Mapping[str, Refit] = NO_REFITS
 ) -> ResolvedScenario:
@@ -130,7 +121,7 @@ def with_drawn_pool(
         pool = replace(pool, speculation=pool.speculation.at(place))
     if device.family in refits:
         system = refits[device.family](system, engine)
-    model = rebuilt(service.architecture, pool, system, engine)
+    model = replica_model(service.architecture, system, pool.deployment, engine, pool.speculation)
     return replace(pool, system=system, engine=engine, step_model=model)
 
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 
-from infermodel.cost.deployment import Deployment
+from infermodel.cost.speculative import replica_model
 from infermodel.cost.step import DoesNotFit
-from infermodel.engine import Engine
-from infermodel.fidelity.replay import SEED, lengths_of, metrics_of, model_of, speculation_of
+from infermodel.fidelity.replay import SEED, lengths_of, metrics_of, speculation_of
 from infermodel.fidelity.rows import Row, RowError
 from infermodel.fidelity.server import Server, Skipped, deployment_of, server_of
 from infermodel.files import open_plain
 from infermodel.metrics.laws import check_laws
+from infermodel.scenario.resolve_pools import link_of
+from infermodel.scenario.schema.fleet import PoolLink
 from infermodel.simulation import Horizon, PoolSpec, ServiceSpec, simulate
-from infermodel.simulation.handover import LinkSpec, Role
+from infermodel.simulation.handover import Role
 from infermodel.simulation.spec import front_end_of, limits_of
 from infermodel.workload.traffic import ClosedTraffic
 
@@ -30,20 +31,13 @@ FRAMEWORKS: Mapping[str, str] = {
 }
 """The engine below what rows call a framework."""
 
-ASSUMED_LATENCY_S, ASSUMED_HOP_S = 0.001, 0.002
-"""Of a transfer and of the router between the pools, as a scenario's link has them where nothing is said."""
-
 MOST_HEADING = 100_000
 """Characters of a heading that are looked at."""
 
 CYCLES = 3
 """Requests of each user that are played."""
 
-MEASURED = {
-    "total_tok_s_per_gpu": "total_tok_s_per_gpu",
-    "tpot_p50_ms": "tpot_p50_ms",
-    "ttft_p50_ms": "ttft_p50_ms",
-}
+MEASURED = ("total_tok_s_per_gpu", "tpot_p50_ms", "ttft_p50_ms")
 """Columns that are scored."""
 
 
@@ -176,7 +170,7 @@ def _row(cells: Mapping[str, str]) -> ApartRow:
         output_tokens=float(cells["output_tokens"]),
         length_spread=cells["length_spread"],
         users=int(cells["concurrency"]),
-        measured={name: float(cells[column]) for name, column in MEASURED.items() if cells.get(column)},
+        measured={name: float(cells[name]) for name in MEASURED if cells.get(name)},
     )
 
 
@@ -193,34 +187,20 @@ def replay_apart(row: ApartRow, draft: str = "mtp", acceptance: tuple[float, ...
     """
     if not (row.prefill.workers and row.decode.workers):
         raise Skipped("does not say how its GPUs are laid out")
-    roles: tuple[tuple[PoolRow, Role], ...] = ((row.prefill, "prefill"), (row.decode, "decode"))
-    reads, decodes = (
-        pool_of(row, pool, role, draft if row.drafts else "", acceptance if row.drafts and role == "decode" else ())
-        for pool, role in roles
-    )
-    (read_spec, server, engine), (decode_spec, _, _) = reads, decodes
-    network = server.system.network.bandwidth
-    link = LinkSpec(
-        out_bytes_per_s=row.prefill.gpus * network,
-        in_bytes_per_s=row.decode.gpus * network,
-        latency_s=ASSUMED_LATENCY_S,
-        hop_s=ASSUMED_HOP_S,
-        reserved=engine.handover_reserved,
-        overlap=engine.handover_overlap,
-        layers=len(server.architecture.layers),
-        first_token=engine.handover_first_token,
-        kept_free_tokens=engine.handover_kept_free_tokens,
-    )
+    reads, _ = pool_of(row, row.prefill, "prefill")
+    decodes, server = pool_of(row, row.decode, "decode", *((draft, acceptance) if row.drafts else ()))
+    engine, network = server.engine, server.system.network.bandwidth
+    ends = row.prefill.gpus * network, row.decode.gpus * network
     prompt, output = (lengths_of(tokens, row.length_spread) for tokens in (row.prompt_tokens, row.output_tokens))
     traffic = ClosedTraffic(row.users, prompt, output, requests=CYCLES * row.users)
     spec = ServiceSpec(
         name=row.id,
         traffic=traffic,
-        pools=(read_spec, decode_spec),
+        pools=(reads, decodes),
         ingress_s=engine.ingress_s,
         tokenise_s=engine.tokenise_s,
         egress_s=engine.egress_s,
-        link=link,
+        link=link_of(PoolLink(), ends, engine, server.architecture),
     )
     (record,) = simulate([spec], SEED, Horizon(requests=CYCLES * row.users))
     check_laws(record, row.id)
@@ -234,19 +214,23 @@ def replay_apart(row: ApartRow, draft: str = "mtp", acceptance: tuple[float, ...
 
 
 def pool_of(
-    row: ApartRow, pool: PoolRow, role: Role, draft: str, acceptance: tuple[float, ...]
-) -> tuple[PoolSpec, Server, Engine]:
-    """A pool of a row, ready to play, with its server and engine.
+    row: ApartRow, pool: PoolRow, role: Role, draft: str = "", acceptance: tuple[float, ...] = ()
+) -> tuple[PoolSpec, Server]:
+    """A pool of a row, ready to play, with its server.
 
     Raises:
         Skipped: see `replay_apart`.
     """
-    alone = as_row(row, pool, draft if role == "decode" else "", acceptance)
+    if not pool.attention_data and pool.tensor_parallel != pool.gpus:
+        raise Skipped(
+            f"a worker of {pool.gpus} GPUs is cut {pool.tensor_parallel} ways; how the others work is not said"
+        )
+    alone = as_row(row, pool, draft, acceptance)
     server = server_of(alone)
     engine, speculation = server.engine, speculation_of(alone, server)
-    deployment: Deployment = deployment_of(alone, server)
+    deployment = deployment_of(alone, server)
     try:
-        model = model_of(server, deployment, engine, speculation)
+        model = replica_model(server.architecture, server.system, deployment, engine, speculation)
     except DoesNotFit as reason:
         raise Skipped(str(reason)) from reason
     limits = limits_of(deployment, engine, prefix_caching=None)
@@ -261,7 +245,7 @@ def pool_of(
         role=role,
         name=role,
     )
-    return spec, server, engine
+    return spec, server
 
 
 def as_row(row: ApartRow, pool: PoolRow, draft: str, acceptance: tuple[float, ...]) -> Row:

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.catalog import CatalogError, load_model
-from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.drafts import eagle3, mtp
-from infermodel.cost.speculative import Speculation, speculative_model
+from infermodel.cost.speculative import Speculation, replica_model
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import UNSAID, Row, RowError
@@ -192,7 +191,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0, constants=served)
     deployment, speculation = deployment_of(row, server), speculation_of(row, server)
     try:
-        model = model_of(server, deployment, engine, speculation)
+        model = replica_model(server.architecture, server.system, deployment, engine, speculation)
     except DoesNotFit:
         # It was served, so its server was set up more tightly than the defaults say.
         deployment = replace(
@@ -203,7 +202,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         )
         engine = replace(engine, memory_reserve_bytes=0.0)
         try:
-            model = model_of(server, deployment, engine, speculation)
+            model = replica_model(server.architecture, server.system, deployment, engine, speculation)
         except DoesNotFit as reason:
             raise Skipped(str(reason)) from reason
     # A row says whether prompts repeat. Where they do not, the engine still has its cache, in which whoever had to give
@@ -256,17 +255,6 @@ def speculation_of(row: Row, server: Server) -> Speculation | None:
         return Speculation(row.acceptance, None if row.draft == "ngram" else load_model(row.draft))
     except (DoesNotFit, CatalogError) as reason:
         raise Skipped(f"draft: {reason}") from None
-
-
-def model_of(server: Server, deployment: Deployment, engine: Engine, speculation: Speculation | None) -> StepModel:
-    """The step model of a server.
-
-    Raises:
-        DoesNotFit: see `step_model`.
-    """
-    if speculation is None:
-        return step_model(server.architecture, server.system, deployment, engine)
-    return speculative_model(server.architecture, server.system, deployment, engine, speculation)
 
 
 def model_in_blocks(server: Server, deployment: Deployment) -> bool:

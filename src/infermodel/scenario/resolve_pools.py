@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from infermodel.architecture import ModelArchitecture
+from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice
 from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.resolve_fleet import FleetError
@@ -64,20 +65,9 @@ def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: 
     if formats[0] != formats[1]:
         said = f"one pool keeps keys and values in {formats[0]}, the other in {formats[1]}"
         raise FleetError(("pools",), said, "write the same precision: {kv_cache: ...} for both")
-    link, engine = service.fleet.link or PoolLink(), decode.engine
+    link = service.fleet.link or PoolLink()
     try:
-        spec = LinkSpec(
-            out_bytes_per_s=cards(prefill, link),
-            in_bytes_per_s=cards(decode, link),
-            shared_bytes_per_s=link.shared_bandwidth or inf,
-            latency_s=link.latency,
-            hop_s=link.hop,
-            reserved=link.reserved or engine.handover_reserved,  # type: ignore[arg-type]  # one of the schema's words
-            overlap=link.overlap or engine.handover_overlap,  # type: ignore[arg-type]
-            layers=len(architecture.layers),
-            first_token=link.first_token or engine.handover_first_token,  # type: ignore[arg-type]
-            kept_free_tokens=engine.handover_kept_free_tokens,
-        )
+        spec = link_of(link, (cards(prefill, link), cards(decode, link)), decode.engine, architecture)
     except ValueError as error:
         raise FleetError(("link",), str(error)) from None
     try:
@@ -85,6 +75,29 @@ def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: 
     except ValueError as error:
         raise FleetError((), str(error)) from None
     return spec
+
+
+def link_of(
+    said: PoolLink, ends_bytes_per_s: tuple[float, float], engine: Engine, architecture: ModelArchitecture
+) -> LinkSpec:
+    """The link between pools whose replicas send and receive so many bytes/s; what is not said is as the engine does.
+
+    Raises:
+        ValueError: habits that are said contradict each other.
+    """
+    sent, received = ends_bytes_per_s
+    return LinkSpec(
+        out_bytes_per_s=sent,
+        in_bytes_per_s=received,
+        shared_bytes_per_s=said.shared_bandwidth or inf,
+        latency_s=said.latency,
+        hop_s=said.hop,
+        reserved=said.reserved or engine.handover_reserved,
+        overlap=said.overlap or engine.handover_overlap,
+        layers=len(architecture.layers),
+        first_token=said.first_token or engine.handover_first_token,
+        kept_free_tokens=engine.handover_kept_free_tokens,
+    )
 
 
 def cards(pool: ResolvedPool, link: PoolLink) -> float:

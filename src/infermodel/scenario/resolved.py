@@ -18,6 +18,7 @@ from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
 from infermodel.simulation.handover import LinkSpec, Role
 from infermodel.simulation.spec import Limits, Outage
+from infermodel.tables import only
 from infermodel.workload.bodies import CachedShare
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
@@ -133,9 +134,7 @@ class ResolvedService:
         Raises:
             ValueError: it has several.
         """
-        if len(self.pools) != 1:
-            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
-        return self.pools[0]
+        return only(self.pools, self.name)
 
     @property
     def prefill_pool(self) -> ResolvedPool:

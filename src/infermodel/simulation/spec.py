@@ -11,6 +11,7 @@ from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
 from infermodel.simulation.handover import ByPromptLength, LinkSpec, Role, check_way
+from infermodel.tables import only
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
@@ -290,9 +291,7 @@ class ServiceSpec:
         Raises:
             ValueError: it has several.
         """
-        if len(self.pools) != 1:
-            raise ValueError(f"service {self.name!r} has {len(self.pools)} pools: say which")
-        return self.pools[0]
+        return only(self.pools, self.name)
 
     @property
     def most_tokens(self) -> int:

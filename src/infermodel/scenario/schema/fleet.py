@@ -171,13 +171,13 @@ class PoolLink(Block):
         default=0.001, description="of a transfer beside its bytes: asking, the way, the notice (assumed)"
     )
     hop: Seconds = Field(default=0.002, description="of a request from one pool to the other, by its router (assumed)")
-    reserved: Annotated[str, Choice("moment", get_args(Reserved))] | None = Field(
+    reserved: Annotated[Reserved, Choice("moment", get_args(Reserved))] | None = Field(
         default=None, description="when memory is set aside where it will decode; as the engine does if omitted"
     )
-    overlap: Annotated[str, Choice("overlap", get_args(Overlap))] | None = Field(
+    overlap: Annotated[Overlap, Choice("overlap", get_args(Overlap))] | None = Field(
         default=None, description="what crosses while the prompt is being read; as the engine does if omitted"
     )
-    first_token: Annotated[str, Choice("giver", get_args(FirstToken))] | None = Field(
+    first_token: Annotated[FirstToken, Choice("giver", get_args(FirstToken))] | None = Field(
         default=None,
         description="who gives it out: the pool that read the prompt, the one that decodes with what came over the"
         " link, or that one by a step of its own; as the engine does if omitted",
