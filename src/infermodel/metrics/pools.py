@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from infermodel.metrics.schema import column as _column
-from infermodel.metrics.schema import columns
+from infermodel.metrics.schema import measures
 from infermodel.metrics.steady import Window
 from infermodel.metrics.throughput import BOUND_NAMES, Load, bin_edges, load, overlap
 from infermodel.tables import ServiceRecord
@@ -84,8 +84,7 @@ def load_fields(loads: Load) -> dict[str, float]:
 
 def mean_of_pools(repeated: Sequence[tuple[PoolSummary, ...]]) -> tuple[PoolSummary, ...]:
     """The pools of one service over several replications: every number averaged."""
-    numbers = [each.name for each in columns(PoolSummary) if type(getattr(repeated[0][0], each.name)) is float]
     return tuple(
-        replace(same[0], **{name: fmean(getattr(each, name) for each in same) for name in numbers})
+        replace(same[0], **{name: fmean(getattr(each, name) for each in same) for name in measures(same[0])})
         for same in zip(*repeated, strict=True)
     )

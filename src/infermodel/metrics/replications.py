@@ -8,7 +8,7 @@ from dataclasses import replace
 from infermodel.metrics.confidence import Interval, of_independent, of_pairs
 from infermodel.metrics.objectives import Verdict
 from infermodel.metrics.pools import mean_of_pools
-from infermodel.metrics.schema import columns
+from infermodel.metrics.schema import measures
 from infermodel.metrics.summary import Summary, tail_warning, with_price_reason
 
 COUNTED = ("arrived", "finished", "unfinished", "rejected", "preemptions")
@@ -30,7 +30,7 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
     first = summaries[0]
     if len(summaries) == 1:
         return first
-    averaged = [each.name for each in columns(Summary) if type(getattr(first, each.name)) is float]
+    averaged = measures(first)
     intervals = {name: of_independent([getattr(each, name) for each in summaries], level) for name in averaged}
     verdicts = []
     for position, verdict in enumerate(first.verdicts):

@@ -40,6 +40,11 @@ def row(record: Any) -> dict[str, Any]:
     return {each.name: getattr(record, each.name) for each in columns(type(record))}
 
 
+def measures(record: Any) -> list[str]:
+    """Names of the columns that hold what can be averaged: floats, neither counts nor flags."""
+    return [name for name, value in row(record).items() if type(value) is float]
+
+
 def markdown(table: Iterable[Column]) -> str:
     """The columns as a Markdown table."""
     lines = [f"| `{each.name}` | {each.unit or '-'} | {each.meaning} |" for each in table]
