@@ -1,4 +1,4 @@
-"""Constants of an engine that hold on some devices only: how long its kernels for experts and latents take there."""
+"""Constants of an engine that hold on some devices only, such as how long its kernels for experts take there."""
 
 from __future__ import annotations
 

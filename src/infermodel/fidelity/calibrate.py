@@ -144,8 +144,9 @@ def calibration(
     kernels: bool,
     jobs: int = 1,
 ) -> Iterator[Calibration]:
-    """What is known after each fit: all devices with kernel tables first, then engine by engine as `FITTED` lists them,
-    then device by device as `SERVED` does, and engines on some devices as `ON_SOME` does.
+    """What is known after each fit: all devices with kernel tables first, and what served rows tell of `FIRST`, then
+    engine by engine as `FITTED` lists them, then the other devices as `SERVED` does, and engines on some devices as
+    `ON_SOME` does.
 
     Args:
         further: rows that tell constants of devices, and of engines on some devices.
