@@ -216,10 +216,9 @@ def _object(path: Path, number: int, text: str) -> dict[str, Any]:
 
 def _value(path: Path, number: int, text: str, entry: dict[str, Any], key: str, expected: str) -> float:
     value = entry.get(key)
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15  # not NaN
-    if not good:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e15:  # not NaN
         raise _wrong(path, number, text, entry, key, expected)
-    return float(value)  # type: ignore[arg-type]  # a number, see above
+    return float(value)
 
 
 def _count(path: Path, number: int, text: str, entry: dict[str, Any], key: str) -> int:

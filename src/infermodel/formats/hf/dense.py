@@ -9,6 +9,7 @@ from infermodel.architecture import GroupedAttention
 from infermodel.formats.hf.config import Config
 from infermodel.formats.hf.pieces import (
     Body,
+    FeedForwards,
     Mixers,
     Reader,
     Windows,
@@ -132,7 +133,11 @@ def _head_bias(config: Config) -> int:
     return _hidden(config) + config.whole("vocab_size")
 
 
-LAYER_NORMS = {"norms": 4, "extra": final_bias}
+def with_layer_norms(mixers: Mixers, feed_forwards: FeedForwards) -> Reader:
+    """A reader of models whose norms, two a layer and the final one, have biases."""
+    return stack(mixers, feed_forwards, norms=4, extra=final_bias)
+
+
 UNGATED = dense(gated=False, bias="mlp_bias")
 
 DENSE: Mapping[str, Reader] = {
@@ -191,16 +196,13 @@ DENSE: Mapping[str, Reader] = {
         attention(qkv_bias="attention_bias", sinks=True, reach=windows(lambda _, index: index % 4 != 0)),
         dense(bias="mlp_bias"),
     ),
-    "jais2": stack(attention(qkv_bias="attention_bias"), UNGATED, **LAYER_NORMS),  # type: ignore[arg-type]
-    "nemotron": stack(attention(qkv_bias="attention_bias"), UNGATED, **LAYER_NORMS),  # type: ignore[arg-type]
-    "starcoder2": stack(
-        attention(qkv_bias="use_bias", reach=one_window),
-        dense(gated=False, bias="use_bias"),
-        norms=4,
-        extra=final_bias,
+    "jais2": with_layer_norms(attention(qkv_bias="attention_bias"), UNGATED),
+    "nemotron": with_layer_norms(attention(qkv_bias="attention_bias"), UNGATED),
+    "starcoder2": with_layer_norms(
+        attention(qkv_bias="use_bias", reach=one_window), dense(gated=False, bias="use_bias")
     ),
-    "gpt_neox": stack(attention(qkv_bias="attention_bias"), dense(gated=False, bias=True), norms=4, extra=final_bias),
-    "persimmon": stack(_persimmon, dense(gated=False, bias=True), norms=4, extra=final_bias),
+    "gpt_neox": with_layer_norms(attention(qkv_bias="attention_bias"), dense(gated=False, bias=True)),
+    "persimmon": with_layer_norms(_persimmon, dense(gated=False, bias=True)),
     "phi": stack(attention(qkv_bias=True), dense(gated=False, bias=True), norms=2, extra=_head_bias),
     "stablelm": _stablelm,
     "modernbert-decoder": _modernbert,

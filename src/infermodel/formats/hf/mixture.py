@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from infermodel.architecture import DenseFeedForward, ExpertFeedForward, GroupedAttention, Indexer
 from infermodel.formats.hf.config import Config
-from infermodel.formats.hf.dense import LAYER_NORMS, NORMED, pattern, switched
+from infermodel.formats.hf.dense import NORMED, pattern, switched, with_layer_norms
 from infermodel.formats.hf.pieces import (
     Body,
     FeedForwards,
@@ -120,8 +120,7 @@ def _hunyuan(config: Config) -> ExpertFeedForward:
 
 def _gpt_oss(config: Config) -> Body:
     bias, reach = config.flag("attention_bias", True), windows(lambda _, index: index % 2 == 0)
-    extras = {"width": "intermediate_size", "router_bias": True, "expert_bias": True}
-    found = experts(config, **extras)  # type: ignore[arg-type]  # fields by name
+    found = experts(config, width="intermediate_size", router_bias=True, expert_bias=True)
     mixers = attention(qkv_bias=bias, sinks=True, reach=reach)
     return stack(mixers, mixture(lambda _: found, everywhere))(config)
 
@@ -196,10 +195,9 @@ def _glm4(config: Config) -> Body:
 
 
 def _phimoe(config: Config) -> Body:
-    body = stack(
+    body = with_layer_norms(
         attention(qkv_bias="attention_bias", reach=one_window),
         mixture(routed(width="intermediate_size"), everywhere),
-        **LAYER_NORMS,  # type: ignore[arg-type]
     )(config)
     return more(body, config.whole("vocab_size") * config.flag("lm_head_bias"))
 

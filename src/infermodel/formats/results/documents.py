@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ LONGEST_RESULT = 1_000_000_000  # bytes; all gaps of a run stand on one line
 MOST = 1e19
 """Beyond any time of a benchmark, nanoseconds since 1970 included."""
 
-_SPACE = re.compile(r"\s*")
+_NO_SPACE = re.compile(r"\S")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Entry:
             return otherwise
         if not is_number(value):
             raise self.wrong(key, "a number, 0 or more")
-        return float(value)  # type: ignore[arg-type]  # a number, see above
+        return float(value)
 
     def rate(self, key: str) -> float:
         """A rate of sending, infinite where there is none or the file says so."""
@@ -123,12 +123,12 @@ class Entry:
             seconds: that one unit of the file has.
         """
         there = {ours: self.values.get(theirs) for theirs, ours in names.items()}
-        return {ours: float(value) * seconds for ours, value in there.items() if is_number(value)}  # type: ignore[arg-type]
+        return {ours: float(value) * seconds for ours, value in there.items() if is_number(value)}
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a time or a count: a number from 0 on, no truth value."""
-    return type(value) in (int, float) and 0 <= value < MOST  # type: ignore[operator]  # a number by then
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST
 
 
 def whole_text(path: Path) -> str:
@@ -149,9 +149,9 @@ def values(path: Path, text: str, expected: str) -> Iterator[tuple[int, Any]]:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    decoder = json.JSONDecoder()
-    begin = _SPACE.match(text).end()  # type: ignore[union-attr]  # matches anything
-    while begin < len(text):
+    decoder, end = json.JSONDecoder(), 0
+    while found := _NO_SPACE.search(text, end):
+        begin = found.start()
         try:
             value, end = decoder.raw_decode(text, begin)
         except json.JSONDecodeError as error:
@@ -159,7 +159,6 @@ def values(path: Path, text: str, expected: str) -> Iterator[tuple[int, Any]]:
         except (ValueError, RecursionError) as error:
             raise at(path, text, begin, f"expected {expected}: {error}") from None
         yield begin, value
-        begin = _SPACE.match(text, end).end()  # type: ignore[union-attr]
 
 
 def objects(path: Path, expected: str) -> tuple[Entry, ...]:

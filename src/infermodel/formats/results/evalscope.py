@@ -127,7 +127,7 @@ def _latency(told: Entry, rows: Sequence[Entry], ours: str) -> Latency:
     found |= {
         _ROWS[row.word("Percentiles")]: row.values.get(column) for row in rows if row.word("Percentiles") in _ROWS
     }
-    known = {name: float(value) * seconds for name, value in found.items() if is_number(value)}  # type: ignore[arg-type]
+    known = {name: float(value) * seconds for name, value in found.items() if is_number(value)}
     return Latency(known, column) if any(known.values()) else shape.refusal(_NOTHING)
 
 
