@@ -15,7 +15,7 @@ from infermodel.economics.band import Band
 from infermodel.errors import InputError
 from infermodel.experiment.result import Capacity, ServiceResult
 from infermodel.explore.sketch import Sketch, sketch
-from infermodel.report.palette import shaded, styles
+from infermodel.report.palette import styles
 from infermodel.scenario.errors import ScenarioErrors
 
 Json = dict[str, Any]
@@ -50,7 +50,7 @@ def first_answer(scenario: Scenario) -> Json:
         {
             "service": service.name,
             "colour": look.colour,
-            "bright": shaded(look.colour, -0.35),
+            "bright": look.bright,
             "figures": sketched(sketch(service)),
         }
         for service, look in zip(services, looks, strict=True)

@@ -20,6 +20,9 @@ ALL = "All services"
 
 DEGREES = (1, 2, 4, 8, 16, 32, 64, 72)
 
+MEANS: Mapping[str, str] = {"lognormal": "mean", "fixed": "tokens"}
+"""Key of the mean of a law of lengths, by its kind."""
+
 
 @dataclass(frozen=True)
 class Control:
@@ -52,9 +55,9 @@ def controls(scenario: Scenario) -> tuple[Control, ...]:
     tree, services = scenario.resolved.tree, scenario.resolved.services
     parts = tree["services"]
     found: list[Control] = []
-    if not all(part.get("traffic") for part in parts):
+    if any(not part.get("traffic") for part in parts):
         found += traffic_controls("", ALL, tree.get("traffic") or {})
-    if not all(part.get("objectives") is not None for part in parts):
+    if any(part.get("objectives") is None for part in parts):
         found += objective_controls("", ALL, tree.get("objectives") or {})
     for number, (part, service) in enumerate(zip(parts, services, strict=True)):
         found += service_controls(f"services.{number}.", part, service)
@@ -87,8 +90,7 @@ def traffic_controls(prefix: str, group: str, traffic: Tree) -> Iterator[Control
         yield slider(f"{prefix}traffic.arrivals.users", group, "Users", "", arrivals["users"], whole=True)
     for which, label in (("prompt_tokens", "Prompt tokens, mean"), ("output_tokens", "Answer tokens, mean")):
         law = traffic.get(which)
-        key = {"lognormal": "mean", "fixed": "tokens"}.get(law.get("kind", "")) if isinstance(law, Mapping) else None
-        if key and isinstance(law, Mapping):
+        if isinstance(law, Mapping) and (key := MEANS.get(law.get("kind", ""))):
             yield slider(f"{prefix}traffic.{which}.{key}", group, label, "", law[key], whole=key == "tokens")
 
 

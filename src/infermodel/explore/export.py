@@ -10,7 +10,7 @@ from infermodel.answers.sweep import SweepAnswer
 from infermodel.answers.words import figure
 from infermodel.errors import InputError
 from infermodel.explore.server import page
-from infermodel.report.palette import shaded, styles
+from infermodel.report.palette import styles
 
 MARK = "<!-- data and scripts -->"
 
@@ -52,13 +52,12 @@ def sweep_data(answer: SweepAnswer) -> dict[str, Any]:
     return {
         "title": answer.title,
         "description": sweep.description,
-        "ask": sweep.ask,
         "axes": [
             {"title": title, "values": list(dict.fromkeys(p[i] for p in points.values()))}
             for i, title in enumerate(titles)
         ],
         "services": [
-            {"name": name, "colour": look.colour, "bright": shaded(look.colour, -0.35)}
+            {"name": name, "colour": look.colour, "bright": look.bright}
             for name, look in zip(services, looks, strict=True)
         ],
         "measures": [{"key": key, "unit": unit} for key, unit in units.items()],

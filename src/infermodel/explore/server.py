@@ -63,13 +63,9 @@ class Explorer:
         for path in PAGES:
             app.router.add_get(path, self.show)
         app.router.add_get("/scenario", self.described)
-        for path, answer in (
-            ("/sketch", self.sketch),
-            ("/run", self.ask),
-            ("/capacity", self.ask),
-            ("/exact", self.ask),
-        ):
-            app.router.add_post(path, answer)
+        app.router.add_post("/sketch", self.sketch)
+        for path in ("/run", "/capacity", "/exact"):
+            app.router.add_post(path, self.ask)
         app.router.add_post("/yaml", self.yaml)
         app.on_cleanup.append(self._stop)
         return app

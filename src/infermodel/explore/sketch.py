@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite, nan
+from math import inf, isfinite
 
 from infermodel.economics.band import Band
 from infermodel.economics.tokens import blended_usd_per_mtok
@@ -68,5 +68,4 @@ def offered_rate(service: ResolvedService) -> float:
         _, output = estimate.mean_lengths(service)
         answer_s = estimate.prefill_s(service) + output * estimate.tpot_s(service, running)
         return traffic.users / (answer_s + traffic.think_time.mean_s)
-    rate = getattr(traffic, "mean_rate_per_s", nan)
-    return rate if isfinite(rate) else inf
+    return traffic.mean_rate_per_s if isfinite(traffic.mean_rate_per_s) else inf

@@ -85,7 +85,6 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 def main(questions: TextIO, answers: TextIO) -> None:
     """Answer until there are no more questions."""
-
     for line in questions:
         answers.write(json.dumps(answer(json.loads(line))) + "\n")
         answers.flush()

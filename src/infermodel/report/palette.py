@@ -69,6 +69,11 @@ class Style:
     dash: str | tuple[int, tuple[float, ...]]
     marker: str
 
+    @property
+    def bright(self) -> str:
+        """The colour where the ground is dark."""
+        return shaded(self.colour, -0.35)
+
 
 def device_colour(device: str) -> str:
     """Colour of a device.

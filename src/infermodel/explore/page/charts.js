@@ -1,5 +1,5 @@
 "use strict";
-// What the pages' charts have in common: their look in light and dark, and a cell of a table. Nothing is computed here.
+// What the pages have in common: the look of charts in light and dark, elements, and heads that sort a table. Nothing is computed here.
 
 const byId = (id) => document.getElementById(id);
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -45,4 +45,11 @@ function element(name, attributes = {}, ...children) {
   }
   made.append(...children);
   return made;
+}
+
+function heading(title, sorted, sort) { // of a column; `sorted` as aria-sort has it, or null
+  const cell = element("th", { text: title, scope: "col", tabindex: 0, "aria-sort": sorted });
+  cell.addEventListener("click", sort);
+  cell.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+  return cell;
 }

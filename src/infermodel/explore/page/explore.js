@@ -6,7 +6,8 @@ const SETTLE_MS = 60, RUN_AFTER_MS = 350, STEPS = 200;
 let about = null; // title, controls, measures
 let past = [{}], at = 0; // changes by path, one state after the other
 let first = null, run = null, bracket = null; // answers to the present state
-let sorting = { key: "", down: false }, asked = 0, timers = [];
+let sorting = { key: "", down: false }, asked = 0, timer = 0;
+let sliding = ""; // path of the slider that is being pulled
 const shown = new Map(); // path -> how its control is set and told what is wrong
 
 const changes = () => past[at];
@@ -92,8 +93,6 @@ function makeControls() {
   }
 }
 
-let sliding = "";
-
 function change(control, value, slides = false) {
   const next = { ...changes(), [control.path]: written(control, value) };
   if (String(value) === String(control.value)) delete next[control.path];
@@ -124,9 +123,9 @@ function showControls() {
 
 function moved() {
   showControls();
-  timers.forEach(clearTimeout);
+  clearTimeout(timer);
   const number = ++asked, told = changes();
-  timers = [setTimeout(() => sketchOf(number, told), SETTLE_MS)];
+  timer = setTimeout(() => sketchOf(number, told), SETTLE_MS);
 }
 
 async function sketchOf(number, told) {
@@ -143,7 +142,7 @@ async function sketchOf(number, told) {
   byId("state").dataset.sketchMs = Math.round(performance.now() - began);
   show();
   say("simulating …");
-  timers = [setTimeout(() => runOf(number, told), RUN_AFTER_MS)];
+  timer = setTimeout(() => runOf(number, told), RUN_AFTER_MS);
 }
 
 async function runOf(number, told) {
@@ -159,7 +158,7 @@ async function runOf(number, told) {
 
 async function capacityOf(path) {
   const number = asked, told = changes();
-  timers.forEach(clearTimeout);
+  clearTimeout(timer);
   say("looking for the largest load that keeps the objectives …");
   if (run === null) { await runOf(number, told); if (number !== asked) return; say("looking for the largest load …"); }
   const { status, body } = await ask(path, told);
@@ -211,11 +210,10 @@ function showTable() {
   const head = element("tr", {}, element("th", { text: "service", scope: "col" }));
   for (const { key, title } of about.measures) {
     const sorted = sorting.key === key ? (sorting.down ? "descending" : "ascending") : null;
-    const cell = element("th", { text: title, scope: "col", tabindex: 0, "aria-sort": sorted });
-    const sort = () => { sorting = { key, down: sorting.key === key ? !sorting.down : false }; showTable(); };
-    cell.addEventListener("click", sort);
-    cell.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
-    head.append(cell);
+    head.append(heading(title, sorted, () => {
+      sorting = { key, down: sorting.key === key && !sorting.down };
+      showTable();
+    }));
   }
   const rows = first.services.map((each) => ({ ...each, figures: figuresOf(each.service) }));
   if (sorting.key) {

@@ -76,12 +76,8 @@ function showTable() {
   const by = columns.find(([title]) => title === chosen.sort);
   if (by) rows.sort((a, b) => { const [x, y] = [by[1](a), by[1](b)]; return (x === y ? 0 : x === null || (y !== null && x > y) ? 1 : -1) * (chosen.down ? -1 : 1); });
   const head = element("tr", {}, ...columns.map(([title]) => {
-    const cell = element("th", { scope: "col", tabindex: 0, text: title,
-      "aria-sort": chosen.sort === title ? (chosen.down ? "descending" : "ascending") : null });
-    const sort = () => { chosen.down = chosen.sort === title && !chosen.down; chosen.sort = title; showTable(); };
-    cell.addEventListener("click", sort);
-    cell.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
-    return cell;
+    const sorted = chosen.sort === title ? (chosen.down ? "descending" : "ascending") : null;
+    return heading(title, sorted, () => { chosen.down = chosen.sort === title && !chosen.down; chosen.sort = title; showTable(); });
   }));
   const body = rows.map((row) => element("tr", {}, element("th", { scope: "row", text: row.service }),
     ...row.at.map((value) => element("td", { text: word(value) })), element("td", { text: row.text, "data-key": key })));
