@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from infermodel import catalog
 from infermodel.architecture import ModelArchitecture
 from infermodel.cost.speculative import Speculation
 from infermodel.deploy.command import INDEX, LEADER, PORT, Command, Flag, Nodes
-from infermodel.engine import Engine
 from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
 CHECKED: Mapping[str, str] = {"vllm": "vLLM 0.33.0", "sglang": "SGLang 0.5.23", "tensorrt-llm": "TensorRT-LLM 1.2"}
@@ -28,6 +26,12 @@ NIXL: Mapping[str, dict[str, str]] = {
     for role, words in (("prefill", "producer"), ("decode", "consumer"))
 }
 """How vLLM is told to send keys and values, or to fetch them."""
+
+RESERVES: Mapping[str, str] = {
+    "whole_prompt": "--scheduler-reserve-full-isl",
+    "first_chunk": "--no-scheduler-reserve-full-isl",
+}
+"""How vLLM is told by which rule to admit requests."""
 
 NODE_DEVICES: Mapping[str, int] = {"gb200-nvl72": 4}
 """GPUs of a node where the system that one buys is several nodes: NVIDIA's NVL72 has 18 trays of 4."""
@@ -85,8 +89,9 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
         notes.append(f"a KV cache in {deployment.precision.kv_cache} is not asked for")
     if asked.repository.startswith("./"):
         notes.append(f"{asked.repository} stands for the folder of the weights")
-    if _admits_otherwise(pool) and not (engine == "vllm" and _admits_otherwise(pool, "first_chunk")):
-        notes.append(f"no flag has {CHECKED[engine]} admit requests by {pool.engine.admission}")
+    admission = _admission_set(pool)
+    if admission and not (engine == "vllm" and admission in RESERVES):
+        notes.append(f"no flag has {CHECKED[engine]} admit requests by {admission}")
     if pool.queue == "fair":
         notes.append("a queue that is fair to keys is a gateway's matter")
     if service.rate_limits is not None:
@@ -105,12 +110,13 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
 def vllm(asked: Asked) -> Command:
     """`vllm serve`. Its limits are of a rank of attention, as the scenario's."""
     pool, deployment = asked.pool, asked.pool.deployment
-    ranks = deployment.data_parallel
+    longest = pool.limits.long_prompt_tokens
     flags: list[Flag] = [
         ("--host", "0.0.0.0"),
         ("--port", str(PORT)),
         *_degrees(("--tensor-parallel-size", deployment.tensor_parallel)),
-        *_degrees(("--pipeline-parallel-size", deployment.pipeline_parallel), ("--data-parallel-size", ranks)),
+        *_degrees(("--pipeline-parallel-size", deployment.pipeline_parallel)),
+        *_degrees(("--data-parallel-size", deployment.data_parallel)),
         *_when(deployment.expert_parallel > 1, "--enable-expert-parallel"),
         ("--max-model-len", str(deployment.max_context)),
         ("--max-num-seqs", str(deployment.max_sequences)),
@@ -120,19 +126,14 @@ def vllm(asked: Asked) -> Command:
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8"),
         ("--enable-prefix-caching" if pool.limits.prefix_caching else "--no-enable-prefix-caching", ""),
         *_when(pool.queue == "priority", "--scheduling-policy", "priority"),
-        *_when(
-            pool.limits.long_prompt_tokens > 0,
-            "--long-prefill-token-threshold",
-            str(pool.limits.long_prompt_tokens),
-        ),
+        *_when(longest > 0, "--long-prefill-token-threshold", str(longest)),
         *_when(_has_no_graphs(pool), "--enforce-eager"),
         *_when(pool.stream_interval > 1, "--stream-interval", str(pool.stream_interval)),
         *_when(pool.role != "both", "--kv-transfer-config", json.dumps(NIXL.get(pool.role))),
     ]
-    engine, usual = pool.engine, _usual(pool)
-    if engine.admission != usual.admission:
-        reserves = engine.admission == "whole_prompt"
-        flags.append(("--scheduler-reserve-full-isl" if reserves else "--no-scheduler-reserve-full-isl", ""))
+    admission = _admission_set(pool)
+    if admission in RESERVES:
+        flags.append((RESERVES[admission], ""))
     if pool.speculation is not None:
         drafted = {"num_speculative_tokens": pool.speculation.drafted}
         flags.append(("--speculative-config", json.dumps({**_drafts(pool.speculation), **drafted})))
@@ -149,7 +150,7 @@ def vllm(asked: Asked) -> Command:
         nodes = Nodes(asked.nodes, (*servers, *common, ("--node-rank", "0")), others)
     else:
         flags += servers
-    image = "vllm/vllm-openai-rocm:v0.33.0" if _amd(pool) else "vllm/vllm-openai:v0.33.0"
+    image = "vllm/vllm-openai-rocm:v0.33.0" if on_amd(pool) else "vllm/vllm-openai:v0.33.0"
     words = ("vllm", "serve", asked.repository)
     return Command(words, tuple(flags), image, _of_node(asked), nodes, notes=tuple(notes))
 
@@ -172,11 +173,7 @@ def sglang(asked: Asked) -> Command:
         *_when(deployment.precision.kv_cache == "fp8", "--kv-cache-dtype", "fp8_e4m3"),
         *_when(not pool.limits.prefix_caching, "--disable-radix-cache"),
         *_when(pool.limits.mixes_prompts, "--enable-mixed-chunk"),
-        *_when(
-            pool.limits.receive_interval > 1,
-            "--scheduler-recv-interval",
-            str(pool.limits.receive_interval),
-        ),
+        *_when(pool.limits.receive_interval > 1, "--scheduler-recv-interval", str(pool.limits.receive_interval)),
         *_when(_has_no_graphs(pool), "--cuda-graph-backend-decode", "disabled"),
         *_when(_has_no_graphs(pool), "--cuda-graph-backend-prefill", "disabled"),
         *_when(pool.queue == "priority", "--enable-priority-scheduling"),
@@ -203,7 +200,7 @@ def sglang(asked: Asked) -> Command:
         common = (("--nnodes", str(asked.nodes)), ("--dist-init-addr", f"{LEADER}:{PORT_OF_NODES}"))
         nodes = Nodes(asked.nodes, (*common, ("--node-rank", "0")), (*common, ("--node-rank", INDEX)))
     words = ("python3", "-m", "sglang.launch_server", "--model-path", asked.repository)
-    notes = ("on AMD's GPUs take SGLang's image for them",) if _amd(pool) else ()
+    notes = ("on AMD's GPUs take SGLang's image for them",) if on_amd(pool) else ()
     return Command(words, tuple(flags), "lmsysorg/sglang:v0.5.23", _of_node(asked), nodes, notes=notes)
 
 
@@ -254,12 +251,6 @@ def tensorrt_llm(asked: Asked) -> Command:
 LAUNCHED: Mapping[str, Callable[[Asked], Command]] = {"vllm": vllm, "sglang": sglang, "tensorrt-llm": tensorrt_llm}
 
 
-def _usual(pool: ResolvedPool) -> Engine:
-    """The pool's engine as it comes, or as it is where the catalog does not have it."""
-    name = pool.engine.name
-    return catalog.load_engine(name).on(pool.system.device) if name in catalog.names("engines") else pool.engine
-
-
 def _degrees(*degrees: tuple[str, int]) -> list[Flag]:
     """Degrees of parallelism other than one."""
     return [(name, str(degree)) for name, degree in degrees if degree > 1]
@@ -288,10 +279,10 @@ def _weights(draft: ModelArchitecture) -> str:
     return draft.repository or f"./{draft.name}"
 
 
-def _admits_otherwise(pool: ResolvedPool, admission: str = "") -> bool:
-    """Whether the scenario has the engine admit requests by that rule, or by any, where it has another of its own."""
-    ours, own = pool.engine.admission, pool.engine.rules["admission"].value
-    return ours != own and ours == (admission or ours)
+def _admission_set(pool: ResolvedPool) -> str:
+    """By what the scenario has the engine admit requests, where that is not the engine's own rule; else empty."""
+    own = pool.engine.rules.get("admission")
+    return "" if own is None or own.value == pool.engine.admission else pool.engine.admission
 
 
 def _to_8_bits(asked: Asked) -> bool:
@@ -305,5 +296,6 @@ def _of_node(asked: Asked) -> int:
     return -(-asked.pool.devices_per_replica // asked.nodes)
 
 
-def _amd(pool: ResolvedPool) -> bool:
+def on_amd(pool: ResolvedPool) -> bool:
+    """Whether its devices are AMD's."""
     return pool.system.device.name.startswith("mi")

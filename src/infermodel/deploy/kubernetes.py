@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infermodel.deploy.command import PORT, Command
-from infermodel.deploy.engines import CONFIG_FILE
+from infermodel.deploy.engines import CONFIG_FILE, on_amd
 from infermodel.scenario.resolved import ResolvedPool
 
 LONGEST_NAME = 40
@@ -38,7 +38,7 @@ def objects(pool: ResolvedPool, command: Command, name: str) -> list[dict[str, A
         return []
     labels = {"app": name}
     found = [_config_map(name, command)] if command.config else []
-    gpu = "amd.com/gpu" if pool.system.device.name.startswith("mi") else "nvidia.com/gpu"
+    gpu = "amd.com/gpu" if on_amd(pool) else "nvidia.com/gpu"
     if command.nodes is None:
         pod = {"metadata": {"labels": labels}, "spec": _pod(name, command, gpu, first=True)}
         spec = {"replicas": pool.replicas, "selector": {"matchLabels": labels}, "template": pod}
