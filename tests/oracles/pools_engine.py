@@ -11,28 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf, nan
+from typing import Literal
+
+from tests.oracles import one_machine
+from tests.oracles.one_machine import InBlocks
 
 StepSeconds = Callable[[list[int], list[tuple[int, int]]], float]
 """Duration of a step from (contexts of decoding requests, (new, before) of prompt chunks)."""
 
 
 @dataclass
-class Job:
-    """A request and what became of it."""
+class Job(one_machine.Job):
+    """A request, and what became of it on its way."""
 
-    number: int
-    arrived: float
-    prompt: int
-    output: int
-    produced: int = 0  # tokens that the client has or that came along
-    cached: int = 0  # tokens of it in the memory of the machine that works on it
-    chunk: int = 0
     comes: bool = False  # a machine that decodes is to set blocks aside for it
-    came: float = nan  # to the queue that it waits in
     there: float = nan  # its keys and values
-    scheduled: float = nan
-    first: float = nan
-    last: float = nan
     read: float = nan  # its prompt, by the first pool
     reserved: float = nan
     begun: float = nan
@@ -40,17 +33,10 @@ class Job:
     reader: int = -1
     decoder: int = -1
     size: float = 0.0
-    turn: int = 0  # of its last admission
-    preemptions: int = 0
-
-    @property
-    def rest(self) -> int:
-        """Tokens to compute before it can get its next one, while it is not decoding."""
-        return self.prompt + self.produced - self.cached
 
 
 @dataclass
-class Kind:
+class Kind(InBlocks):
     """Machines of one kind."""
 
     machines: int
@@ -62,12 +48,6 @@ class Kind:
     router: str = "round_robin"
     ahead: bool = False  # the next step is composed while one runs
     chunked: bool = True
-
-    def held(self, tokens: int) -> int:
-        return -(-tokens // self.block)
-
-    def growth(self, job: Job, tokens: int) -> int:
-        return self.held(job.cached + tokens) - self.held(job.cached)
 
 
 @dataclass
@@ -81,33 +61,22 @@ class Wire:
     hop: float = 0.0
     byte: int = 1  # of a token
     before: bool = False  # blocks are set aside before a prompt is read
-    first_token: str = "decode"
+    first_token: Literal["prefill", "arrival", "decode"] = "decode"
     kept_free: int = 0
     sendable: Callable[[Job, int], float] = lambda job, chunk: 0.0  # bytes that may cross while a prompt is read
 
 
-@dataclass
-class Machine:
-    """Who waits, whose prompt is being read, who decodes, who holds blocks and no seat; when its step ends."""
+@dataclass(kw_only=True)
+class Machine(one_machine.Machine[Job]):
+    """A machine of a kind, and who holds blocks and no seat on it."""
 
     kind: Kind
-    number: int
     reads: bool
-    queue: list[Job] = field(default_factory=list)
-    filling: list[Job] = field(default_factory=list)
-    decoding: list[Job] = field(default_factory=list)
-    leaving: list[Job] = field(default_factory=list)
     kept: dict[int, int] = field(default_factory=dict)  # blocks
     there: list[Job] = field(default_factory=list)  # those of the kept whose keys and values have come
     released: list[Job] = field(default_factory=list)
-    began: float = inf
-    ends: float = inf
-    outstanding: int = 0
     out_free: float = 0.0
     in_free: float = 0.0
-
-    def held(self) -> list[Job]:
-        return self.decoding + self.filling + self.leaving
 
 
 class Pools:
@@ -115,8 +84,8 @@ class Pools:
 
     def __init__(self, reading: Kind, decoding: Kind, wire: Wire) -> None:
         self.wire = wire
-        self.readers = [Machine(reading, i, reads=True) for i in range(reading.machines)]
-        self.decoders = [Machine(decoding, i, reads=False) for i in range(decoding.machines)]
+        self.readers = [Machine(i, kind=reading, reads=True) for i in range(reading.machines)]
+        self.decoders = [Machine(i, kind=decoding, reads=False) for i in range(decoding.machines)]
         self.machines = self.readers + self.decoders
         self.agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self.asked = self.turns = 0
@@ -213,14 +182,7 @@ class Pools:
 
     def complete(self, machine: Machine, now: float) -> None:
         """The step is over: a token for everyone who decodes, and for everyone whose prompt is complete."""
-        kind = machine.kind
-        for job in machine.decoding:
-            job.cached += 1
-        for job in machine.filling:
-            job.cached += job.chunk
-        got = machine.decoding + [job for job in machine.filling if job.rest == 0]
-        machine.filling = [job for job in machine.filling if job.rest > 0]
-        machine.decoding, machine.ends, leaving = [], inf, []
+        got, leaving = machine.complete(), list[Job]()
         for job in got:
             if machine.reads and job.output > 1:
                 if self.wire.first_token == "prefill":
@@ -239,7 +201,7 @@ class Pools:
                 self.decoders[job.decoder].released.append(job)
                 self.decoders[job.decoder].outstanding -= 1
         machine.leaving = leaving
-        if not kind.ahead:
+        if not machine.kind.ahead:
             self.see_off(machine)
 
     def see_off(self, machine: Machine) -> None:
@@ -268,7 +230,11 @@ class Pools:
             machine.released.remove(job)
             del machine.kept[job.number]
         running = bool(machine.held())
-        late = lambda since: kind.ahead and running and since > machine.began  # noqa: E731
+
+        def late(since: float) -> bool:
+            """After a step that runs was begun, and with it the next one composed."""
+            return kind.ahead and running and since > machine.began
+
         if wire.first_token != "decode":
             while machine.there and len(machine.held()) < kind.seats and not late(machine.there[0].there):
                 self.seat(machine, now, machine.decoding, read=0)
@@ -277,7 +243,7 @@ class Pools:
                 if wire.first_token == "arrival":
                     job.first = job.last = now
         free = kind.blocks - sum(kind.held(job.cached) for job in machine.held()) - sum(machine.kept.values())
-        free, preempted = self.share(machine, free)
+        free, preempted = machine.share(kind, free, lambda: self.left(machine), lambda: self.gives_way(machine))
         left = self.left(machine) - sum(job.chunk for job in machine.filling)
         if not preempted and wire.first_token == "decode":
             while left > 0 and machine.there and len(machine.held()) < kind.seats:
@@ -303,10 +269,8 @@ class Pools:
             whole = kind.chunked or job.chunk == job.rest or not machine.held()
             if not whole or kind.growth(job, job.chunk) > free:
                 break
-            machine.queue.remove(job)
-            machine.filling.append(job)
-            job.turn = self.turns = self.turns + 1
-            job.scheduled = now if job.scheduled != job.scheduled else job.scheduled
+            self.turns += 1
+            machine.admit(job, self.turns, now)
             left -= job.chunk
             free -= kind.growth(job, job.chunk)
         if not machine.decoding and not machine.filling:
@@ -323,32 +287,10 @@ class Pools:
         job.turn = self.turns = self.turns + 1
         row.append(job)
 
-    def share(self, machine: Machine, free: int) -> tuple[int, bool]:
-        """Blocks for those who run, in order of admission; without blocks the last of them gives way."""
-        kind, preempted, step = machine.kind, False, list[Job]()
-        for job in sorted(machine.decoding + machine.filling, key=lambda job: job.turn):
-            if job not in machine.held():
-                continue  # it gave way to one before it
-            job.chunk = 1
-            if job in machine.filling:
-                left = self.left(machine) - sum(each.chunk for each in step if each in machine.filling)
-                job.chunk = min(job.rest, left)
-            while job in machine.held() and kind.growth(job, job.chunk) > free:
-                handed = [each for each in machine.leaving if machine.reads and each.output > 1]
-                victim = max((each for each in machine.held() if each not in handed), key=lambda job: job.turn)
-                preempted = True
-                free += kind.held(victim.cached + victim.chunk if victim in step else victim.cached)
-                step = [each for each in step if each is not victim]
-                for held in (machine.decoding, machine.filling, machine.leaving):
-                    if victim in held:
-                        held.remove(victim)
-                victim.cached, victim.preemptions = 0, victim.preemptions + 1
-                if victim.produced < victim.output:
-                    machine.queue.insert(0, victim)
-            if job in machine.held():
-                free -= kind.growth(job, job.chunk)
-                step.append(job)
-        return free, preempted
+    def gives_way(self, machine: Machine) -> Job:
+        """The last admitted, but of those whose prompt is read already nobody."""
+        handed = [each for each in machine.leaving if machine.reads and each.output > 1]
+        return max((each for each in machine.held() if each not in handed), key=lambda job: job.turn)
 
     def left(self, machine: Machine) -> int:
         return max(0, machine.kind.budget - len(machine.decoding))

@@ -7,60 +7,32 @@ are multiples of a power of two, the simulator must agree to the last bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import inf, nan
+from dataclasses import dataclass
+from math import inf
+
+from tests.oracles import one_machine
+from tests.oracles.one_machine import InBlocks
 
 StepSeconds = Callable[[list[int], list[tuple[int, int]], int], float]
 """Duration of a step from (contexts of decoding requests, (new, before) of prompt chunks, chunks that finish)."""
 
 
 @dataclass
-class Job:
-    """A request and what became of it."""
+class Job(one_machine.Job):
+    """A request, and the replica that served it."""
 
-    number: int
-    arrived: float
-    prompt: int
-    output: int
-    priority: int = 0
-    produced: int = 0
-    cached: int = 0  # tokens of it in the KV memory
-    chunk: int = 0
-    came: float = nan  # to the queue that it waits in
-    scheduled: float = nan
-    first: float = nan
-    last: float = nan
     machine: int = -1
-    preemptions: int = 0
-    turn: int = 0  # of its last admission
-
-    @property
-    def rest(self) -> int:
-        """Tokens to compute before it can get its next one, while it is not decoding."""
-        return self.prompt + self.produced - self.cached
 
 
 @dataclass
-class Machine:
-    """A replica: who waits, whose prompt is being read, who decodes; when its step ends and what the step works on."""
+class Machine(one_machine.Machine[Job]):
+    """A replica, which may be down."""
 
-    number: int
-    queue: list[Job]
-    filling: list[Job] = field(default_factory=list)
-    decoding: list[Job] = field(default_factory=list)
-    leaving: list[Job] = field(default_factory=list)  # answered by the last step, but not before the next was composed
-    began: float = inf
-    ends: float = inf
     up: bool = True
-    outstanding: int = 0
-
-    def held(self) -> list[Job]:
-        """Who has a seat and blocks."""
-        return self.decoding + self.filling + self.leaving
 
 
 @dataclass
-class Fleet:
+class Fleet(InBlocks):
     """What the replicas are and how they are run; `play` does it."""
 
     step_s: StepSeconds
@@ -77,12 +49,6 @@ class Fleet:
     slots: Callable[[int, int], int] = lambda sequences, longest: 1 << 40
     outages: Sequence[tuple[float, float, Sequence[int]]] = ()  # (from, until, replicas)
     turns: int = 0
-
-    def held(self, tokens: int) -> int:
-        return -(-tokens // self.block)
-
-    def growth(self, job: Job, tokens: int) -> int:
-        return self.held(job.cached + tokens) - self.held(job.cached)
 
     def most(self, job: Job) -> int:
         """Blocks that it holds at its end; its last token is never written."""
@@ -141,19 +107,13 @@ class Fleet:
 
     def complete(self, machine: Machine, now: float) -> None:
         """The step is over: a token for everyone who decodes, and for everyone whose prompt is complete."""
-        for job in machine.decoding:
-            job.cached += 1
-        for job in machine.filling:
-            job.cached += job.chunk
-        got = machine.decoding + [job for job in machine.filling if job.rest == 0]
-        machine.filling = [job for job in machine.filling if job.rest > 0]
+        got = machine.complete()
         for job in got:
             job.produced += 1
             job.first, job.last = (now if job.produced == 1 else job.first), now
         machine.outstanding -= sum(job.produced == job.output for job in got)
         machine.decoding = [job for job in got if job.produced < job.output]
         machine.leaving = [job for job in got if job.produced == job.output and self.ahead]
-        machine.ends = inf
 
     def start(self, machine: Machine, now: float) -> bool:
         """Begin a step, if there is anything to do: who leaves is in the way of one that was composed before."""
@@ -165,29 +125,12 @@ class Fleet:
         return self.compose(machine, now)
 
     def compose(self, machine: Machine, now: float) -> bool:
-        preempted, free, left = False, self.blocks - sum(self.held(job.cached) for job in machine.held()), 0
-        step: list[Job] = []
-        for job in sorted(machine.decoding + machine.filling, key=lambda job: job.turn):
-            if job not in machine.held():
-                continue  # it gave way to one before it
-            job.chunk = 1
-            if job in machine.filling:
-                left = self.room_for_prompts(machine) - sum(each.chunk for each in step if each in machine.filling)
-                job.chunk = min(job.rest, left)
-            while job in machine.held() and self.growth(job, job.chunk) > free:
-                urgency = (lambda job: (job.priority, job.number)) if self.queue == "priority" else lambda job: job.turn
-                victim, preempted = max(machine.held(), key=urgency), True
-                free += self.held(victim.cached + victim.chunk if victim in step else victim.cached)
-                step = [each for each in step if each is not victim]
-                for held in (machine.decoding, machine.filling, machine.leaving):
-                    if victim in held:
-                        held.remove(victim)
-                victim.cached, victim.preemptions = 0, victim.preemptions + 1
-                if victim.produced < victim.output:
-                    machine.queue.insert(0, victim)
-            if job in machine.held():
-                free -= self.growth(job, job.chunk)
-                step.append(job)
+        def gives_way() -> Job:
+            urgency = (lambda job: (job.priority, job.number)) if self.queue == "priority" else lambda job: job.turn
+            return max(machine.held(), key=urgency)
+
+        free = self.blocks - sum(self.held(job.cached) for job in machine.held())
+        free, preempted = machine.share(self, free, lambda: self.room_for_prompts(machine), gives_way)
         left = self.room_for_prompts(machine) - sum(job.chunk for job in machine.filling)
         running = bool(machine.held())
         while not preempted and left > 0 and len(machine.held()) < self.seats:
@@ -203,11 +146,9 @@ class Fleet:
                 break
             if self.reserves and sum(map(self.most, [job, *machine.held()])) > self.blocks:
                 break
-            machine.queue.remove(job)
-            machine.filling.append(job)
-            job.turn = self.turns = self.turns + 1
+            self.turns += 1
+            machine.admit(job, self.turns, now)
             job.machine = machine.number
-            job.scheduled = now if job.scheduled != job.scheduled else job.scheduled
             left -= job.chunk
             free -= self.growth(job, job.chunk)
         if not machine.decoding and not machine.filling:

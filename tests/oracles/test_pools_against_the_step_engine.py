@@ -58,7 +58,7 @@ def spec_of(rows: Sequence[Row], reading: Kind, decoding: Kind, wire: Wire, **mo
         wire.latency,
         wire.hop,
         reserved="before_prefill" if wire.before else "after_prefill",
-        first_token=wire.first_token,  # type: ignore[arg-type]
+        first_token=wire.first_token,
         kept_free_tokens=wire.kept_free,
         **more,
     )
