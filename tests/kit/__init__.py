@@ -1,1 +1,1 @@
-"""What tests of several packages share: models of toys, cases, strategies that draw fleets and requests."""
+"""What several tests share: models of toys, cases, scenario files, strategies that draw fleets and requests."""

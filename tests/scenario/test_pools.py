@@ -6,8 +6,9 @@ from math import inf
 from pathlib import Path
 
 import pytest
+from tests.kit.scenario_files import refused, resolved
 
-from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
+from infermodel.scenario import resolve, to_yaml
 from infermodel.scenario.document import parse
 from infermodel.scenario.validation import validate
 from infermodel.simulation.handover import LinkSpec
@@ -41,17 +42,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "apart.yaml"
     path.write_text(APART)
     return path
-
-
-def resolved(path: Path, *changes: str) -> ResolvedScenario:
-    return resolve(load(path, changes))
-
-
-def refused(path: Path, *changes: str) -> list[str]:
-    """What is wrong, without the file's name."""
-    with pytest.raises(ScenarioErrors) as caught:
-        resolved(path, *changes)
-    return [str(error).splitlines()[0].removeprefix(str(path)) for error in caught.value.errors]
 
 
 def test_the_pool_that_reads_prompts_comes_first_whatever_the_order(file: Path) -> None:

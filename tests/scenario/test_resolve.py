@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kit.scenario_files import refused, resolved
 
 from infermodel import catalog
 from infermodel.cost.step import Batch
 from infermodel.economics.band import Band
-from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve, to_yaml
+from infermodel.scenario import ScenarioErrors, load, resolve, to_yaml
 from infermodel.scenario.document import parse
 from infermodel.scenario.validation import validate
 from infermodel.simulation.spec import AnswerShare, Outage
@@ -47,17 +48,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "s.yaml"
     path.write_text(SOUND)
     return path
-
-
-def resolved(path: Path, *changes: str) -> ResolvedScenario:
-    return resolve(load(path, changes))
-
-
-def refused(path: Path, *changes: str) -> list[str]:
-    """First lines of what is wrong, without the file's name."""
-    with pytest.raises(ScenarioErrors) as caught:
-        resolved(path, *changes)
-    return [str(error).splitlines()[0].removeprefix(str(path)) for error in caught.value.errors]
 
 
 SETTINGS = "services.1.engine_settings"
