@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from tests.explore.explored_services import BOUGHT
 
 import infermodel as im
 
@@ -21,22 +22,6 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM.exists() and DRIVER.exists()), reason=f"needs {CHROMIUM} and {DRIVER}"),
 ]
 
-SCENARIO = """
-title: One service
-seed: 1
-duration: 60 s
-traffic:
-  arrivals: {kind: poisson, rate: 120 /min}
-  prompt_tokens: {kind: lognormal, mean: 900, cv: 0.5, max: 4000}
-  output_tokens: {kind: fixed, tokens: 100}
-objectives: {ttft_p99: 2 s, tpot_p99: 50 ms}
-services:
-  - name: bought
-    model: llama-3.1-8b
-    fleet: {system: dgx-h100, systems: 1, tensor_parallel: 1}
-    limits: {max_context: 8192}
-    price: {purchase: dgx-h100}
-"""
 FLAGS = (
     "headless",
     "no-sandbox",
@@ -66,7 +51,7 @@ def browser(tmp_path: Path) -> Iterator[Any]:
 def page(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Address of an explorer, and its scenario's file."""
     file = tmp_path / "one.yaml"
-    file.write_text(SCENARIO)
+    file.write_text(BOUGHT)
     command = [sys.executable, "-m", "infermodel", "explore", str(file), "--no-browser", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
