@@ -9,7 +9,7 @@ import pytest
 from infermodel.catalog import load_engine, load_model, load_system
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment, Precision
-from infermodel.cost.drafts import eagle3, mtp
+from infermodel.cost.drafts import Drafter, eagle3, mtp
 from infermodel.cost.gpu import GpuStepModel
 from infermodel.cost.graphs import largest_captured, of_rounds
 from infermodel.cost.speculative import Speculation, SpeculativeModel, speculative_model
@@ -20,9 +20,9 @@ EIGHT = Deployment(tensor_parallel=8, max_context=8192, precision=Precision("fp8
 RANKS = replace(EIGHT, tensor_parallel=1, data_parallel=8, expert_parallel=8)
 
 
-def drafting(by: str, deployment: Deployment = EIGHT, drafted: int = 3) -> SpeculativeModel:
+def drafting(by: Drafter, deployment: Deployment = EIGHT, drafted: int = 3) -> SpeculativeModel:
     draft = mtp(R1) if by == "mtp" else eagle3(R1)
-    speculation = Speculation((0.8,) * drafted, draft, by=by)  # type: ignore[arg-type]  # one of its words
+    speculation = Speculation((0.8,) * drafted, draft, by=by)
     return speculative_model(R1, NODE, deployment, load_engine("sglang"), speculation)
 
 
@@ -68,7 +68,7 @@ def test_a_draft_step_is_a_layer_an_embedding_and_a_head_without_the_host() -> N
 
 @pytest.mark.parametrize("deployment", [EIGHT, RANKS, replace(EIGHT, tensor_parallel=4, pipeline_parallel=2)])
 @pytest.mark.parametrize("by", ["mtp", "eagle3"])
-def test_drafts_lie_on_any_layout(by: str, deployment: Deployment) -> None:
+def test_drafts_lie_on_any_layout(by: Drafter, deployment: Deployment) -> None:
     model = drafting(by, deployment)
     plain = step_model(R1, NODE, deployment, load_engine("sglang"))
     assert 0 < model.kv_memory.tokens < plain.kv_memory.tokens
@@ -79,7 +79,7 @@ def test_drafts_lie_on_any_layout(by: str, deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("by", ["mtp", "eagle3"])
-def test_a_ramp_is_its_steps(by: str) -> None:
+def test_a_ramp_is_its_steps(by: Drafter) -> None:
     model = drafting(by)
     batch = Batch(16, 16_000, 1000)
     ramp = model.ramp(batch)

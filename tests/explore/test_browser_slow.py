@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from selenium import webdriver
 from tests.explore.explored_services import BOUGHT
 
 import infermodel as im
@@ -36,7 +37,6 @@ FLAGS = (
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for each in (*FLAGS, f"user-data-dir={tmp_path / 'profile'}", "window-size=1280,900"):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.formats.hf_truth import figures, verdicts, windows
 
-from infermodel.architecture import ModelArchitecture
+from infermodel.architecture import GroupedAttention, ModelArchitecture
 from infermodel.formats.hf_config import architecture
 from infermodel.formats.text import FormatError
 
@@ -196,7 +196,8 @@ def test_what_a_file_leaves_out_is_its_class_s(
         del keys["head_dim"]
     left = {key: value for key, value in keys.items() if key not in absent}
     attention = architecture(left, Path("config.json"), "small").layers[0].attention
-    assert (attention.kv_heads, getattr(attention, "head_dim", 0), attention.window) == found  # type: ignore[union-attr]
+    assert isinstance(attention, GroupedAttention)
+    assert (attention.kv_heads, attention.head_dim, attention.window) == found
 
 
 WEIGHTS = 2 * (GQA + GATED)

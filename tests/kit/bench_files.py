@@ -61,9 +61,9 @@ def tpots(sent: Sequence[Sent]) -> list[float]:
     return [(each.chunks_s[-1] - each.chunks_s[0]) / (each.output - 1) for each in several]
 
 
-def put(path: Path, value: object, *, lines: bool = False) -> Path:
+def put(path: Path, value: Any, *, lines: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(map(json.dumps, value)) if lines else json.dumps(value))  # type: ignore[call-overload]
+    path.write_text("\n".join(map(json.dumps, value)) if lines else json.dumps(value))
     return path
 
 

@@ -133,7 +133,8 @@ class Released:
     """The released scheduler, jobs by its names for them, and a made-up model that samples their answers."""
 
     def __init__(self, case: Case) -> None:
-        self.case, self.known = case, {}  # type: ignore[var-annotated]
+        self.case = case
+        self.known: dict[str, Any] = {}
         init_none_hash(HASH)
         shape = {"block_size": case.block, "num_kv_heads": 1, "head_size": 8, "dtype": torch.float16}
         specs = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from tests.oracles.vllm_blocks import Memory
@@ -24,10 +25,10 @@ def a_second(decoding: list[int], chunks: list[tuple[int, int]], finishing: int)
 
 
 def serve(
-    jobs: Sequence[Job], memory: Memory | None = None, step_s: StepSeconds = a_second, **settings: object
+    jobs: Sequence[Job], memory: Memory | None = None, step_s: StepSeconds = a_second, **settings: Any
 ) -> list[Job]:
     """On one engine, with room and seats for all unless said otherwise."""
-    engine = Scheduler(memory or Memory(MANY), **{"seats": 1024, "budget": 8192, **settings})  # type: ignore[arg-type]
+    engine = Scheduler(memory or Memory(MANY), **{"seats": 1024, "budget": 8192, **settings})
     return Engine([engine], step_s).play(jobs)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from tests.oracles.vllm_blocks import Memory
@@ -64,7 +65,7 @@ def at_the_scheduler(service: ResolvedService) -> ServiceSpec:
     return replace(spec, pools=(replace(spec.pool, front_end=None),))
 
 
-def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **settings: object) -> Latencies:
+def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **settings: Any) -> Latencies:
     """`count` requests of the service's open traffic at this rate, those of a run with this seed, none with words in
     common, on one replica; the first eighth is not measured. `settings` are the scheduler's, by default vLLM 0.33's.
     """
@@ -75,7 +76,7 @@ def play(service: ResolvedService, rate_per_s: float, count: int, seed: int, **s
     memory = spec.pool.step_model.kv_memory
     core = Scheduler(
         OfUniqueWords(memory.tokens // memory.block_tokens, memory.block_tokens),
-        **{  # type: ignore[arg-type]
+        **{
             "seats": spec.pool.limits.max_sequences,
             "budget": spec.pool.limits.max_batched_tokens,
             "policy": spec.pool.queue,

@@ -50,8 +50,8 @@ def start() -> Iterator[Start]:
         # Without the working tree's own installation, which is where an editable one points.
         settings = {**os.environ, "PYTHONPATH": path}
         command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        running.append(subprocess.Popen(command, env=settings, cwd="/", **quiet))  # type: ignore[call-overload]  # quiet
+        quiet = subprocess.DEVNULL
+        running.append(subprocess.Popen(command, env=settings, cwd="/", stdout=quiet, stderr=quiet))
         return running[-1]
 
     yield begin

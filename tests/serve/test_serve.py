@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.serve.standing_in import LENGTHS, MODEL, ONE_GPU, Standing, Streamed, as_run, scenario, standing
-from tests.serve.virtual_time import play
+from tests.serve.virtual_time import VirtualLoop, play
 
 from infermodel.serve.loop import precise_loop
 
@@ -318,7 +318,9 @@ def test_a_server_that_is_late_says_so(tmp_path: Path) -> None:
         async with standing(scenario(tmp_path)) as up:
             under_way = asyncio.create_task(up.complete([1], 50))
             await asyncio.sleep(0.1)
-            asyncio.get_running_loop().jumping.now += 0.08  # type: ignore[attr-defined]
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            loop.jumping.now += 0.08
             await under_way
             _, _, headers = await up.post("/v1/chat/completions", {**CHAT, "max_tokens": 1})
             _, text = await up.get("/metrics")

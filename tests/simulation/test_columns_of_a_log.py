@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,9 +31,9 @@ def log(
     return TraceTraffic(Requests(*columns, cached_tokens=known, key=keys))
 
 
-def served(traffic: TraceTraffic, model: AffineModel, **changes: object) -> ServiceRecord:
+def served(traffic: TraceTraffic, model: AffineModel, **changes: Any) -> ServiceRecord:
     limits = changes.pop("limits", Limits(64, 100_000, 8192, prefix_caching=False))
-    spec = one_pool("s", model, traffic, limits, **changes)  # type: ignore[arg-type]
+    spec = one_pool("s", model, traffic, limits, **changes)
     (record,) = simulate([spec], 1, Horizon())
     check_laws(record)
     return record

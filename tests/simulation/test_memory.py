@@ -231,8 +231,9 @@ def test_texts_part_within_a_run() -> None:
 
 
 def test_whoever_gives_way_finds_its_own_blocks_again() -> None:
-    for findable, names, kept in (("scheduled", -1, 64), ("scheduled", 7, 64), ("computed", 7, 32)):
-        replica = Replica([names, names, names], findable=findable)  # type: ignore[arg-type]
+    cases: list[tuple[Findable, int, int]] = [("scheduled", -1, 64), ("scheduled", 7, 64), ("computed", 7, 32)]
+    for findable, names, kept in cases:
+        replica = Replica([names, names, names], findable=findable)
         replica.compute(0)
         replica.step[0] = 25
         replica.run(0)  # 65 tokens: four full blocks and a token

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
+from types import GeneratorType
+from typing import Any
 
 import pytest
-from simpy.events import Process
+from simpy.events import Event, Process
 from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
@@ -16,6 +19,8 @@ from infermodel.workload.sessions import Chain, SessionTraffic
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, Traffic
 
 LIMITS = Limits(8, 256, 4096)
+
+Routine = Generator[Event, Any, None]
 
 
 @pytest.mark.parametrize(
@@ -31,9 +36,9 @@ def test_one_process_a_system_one_a_generator_one_an_outage(
 ) -> None:
     started: Counter[str] = Counter()
 
-    def counted(clock: Clock, routine: object) -> Process:
-        started[routine.__name__] += 1  # type: ignore[attr-defined]  # generators have a name
-        return Process(clock, routine)  # type: ignore[arg-type]
+    def counted(clock: Clock, routine: GeneratorType[Event, Any, None]) -> Process:
+        started[routine.__name__] += 1
+        return Process(clock, routine)
 
     monkeypatch.setattr(Clock, "process", counted)
     outages = Outage(0, 0.5, 0.2), Outage(0, 0.6, 0.2), Outage(2, 0.1, 0.3)
@@ -46,11 +51,11 @@ def test_one_process_a_system_one_a_generator_one_an_outage(
 def test_a_failed_process_ends_the_run_with_its_error() -> None:
     clock = Clock()
 
-    def fails() -> object:
+    def fails() -> Routine:
         yield clock.timeout(1.5)
         raise ZeroDivisionError("of a process")
 
-    clock.process(fails())  # type: ignore[arg-type]
+    clock.process(fails())
     with pytest.raises(ZeroDivisionError, match="of a process"):
         clock.run(clock.event())
     assert clock.now == 1.5
@@ -59,13 +64,13 @@ def test_a_failed_process_ends_the_run_with_its_error() -> None:
 def test_events_come_before_alarms_of_their_instant_and_at_their_exact_time() -> None:
     clock, order = Clock(), []
 
-    def waits() -> object:
+    def waits() -> Routine:
         yield clock.at(0.1 + 0.2, 7)
         order.append(("process", clock.now))
         yield clock.timeout(0.0)
         order.append(("timeout", clock.now))
 
-    clock.process(waits())  # type: ignore[arg-type]
+    clock.process(waits())
     clock.call_at(0.1 + 0.2, 8, lambda: order.append(("later alarm", clock.now)))
     clock.call_at(0.1 + 0.2, 6, lambda: order.append(("earlier alarm", clock.now)))
     clock.run_to(1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.kit.toy_models import AffineModel
 
 from infermodel.formats import mooncake
-from infermodel.formats.columns import trace_columns
+from infermodel.formats.columns import TraceColumns, trace_columns
 from infermodel.formats.turns import text_ids
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
@@ -21,13 +22,15 @@ from infermodel.workload.requests import Requests
 from infermodel.workload.trace import requests_of
 from infermodel.workload.traffic import TraceTraffic
 
+TO_THE_END = Horizon()
 
-def played(requests: Requests, horizon: Horizon = Horizon(), **changes: object) -> ServiceRecord:  # noqa: B008
+
+def played(requests: Requests, horizon: Horizon = TO_THE_END, **changes: Any) -> ServiceRecord:
     """On a replica whose steps take 10 ms whatever is in them, 4 ms from the client and 2 ms back."""
     window = {key: changes.pop(key) for key in ("repeat", "rate_scale", "from_s", "to_s") if key in changes}
     limits = changes.pop("limits", Limits(64, 100_000, 8192, prefix_caching=True))
-    traffic = TraceTraffic(requests, **window)  # type: ignore[arg-type]
-    spec = one_pool("s", AffineModel(), traffic, limits, ingress_s=0.004, egress_s=0.002, **changes)  # type: ignore[arg-type]
+    traffic = TraceTraffic(requests, **window)
+    spec = one_pool("s", AffineModel(), traffic, limits, ingress_s=0.004, egress_s=0.002, **changes)
     (record,) = simulate([spec], 1, horizon)
     check_laws(record)
     return record
@@ -126,7 +129,7 @@ def test_all_are_sent_and_none_before_its_answer(asked: list[tuple[float, int, f
 FIRST = {"session_id": "a", "timestamp": 1000, "input_length": 300, "output_length": 40}
 
 
-def read(folder: Path, *lines: dict[str, object]) -> mooncake.TraceColumns:
+def read(folder: Path, *lines: dict[str, object]) -> TraceColumns:
     path = folder / "trace.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return mooncake.read(path)

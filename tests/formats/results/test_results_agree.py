@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_nothing_but_one_token_answers(tool: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("writer", [aiperf, inference_perf, llmperf])
-def test_a_summary_without_its_requests(writer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_summary_without_its_requests(writer: Callable[..., Path], tmp_path: Path) -> None:
     (run,) = results.read(writer(tmp_path, ONE_A_CHUNK, requests=False))
     assert run.columns is None
     assert (run.requests, run.failed) == (3, 1)
