@@ -54,6 +54,8 @@ RANKS = "tests/simulation/test_ranks.py"
 POOLS = "tests/oracles/test_pools_against_the_step_engine.py"
 ROUTED = "tests/simulation/test_routers.py"
 SEPARATE = "tests/simulation/test_separate_pools.py"
+PLANS = "tests/search/test_plan_pools.py"
+BOUNDS = "tests/search/test_plan_bounds.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
 
 
@@ -336,6 +338,12 @@ MUTANTS = (
     Mutant("what lies there crosses again", "simulation/pool/transfer.py",
            "count = memory.whole * (-(-tokens // block) - found // block)",
            "count = memory.whole * -(-tokens // block)", SEPARATE),
+    Mutant("the ratio of planned pools is turned round", "search/plan.py",
+           "return parts_of(layout.settings[\"ratio\"])", "return parts_of(layout.settings[\"ratio\"])[::-1]", PLANS),
+    Mutant("no spare is bought for planned pools", "search/plan.py",
+           "part.systems + spares,", "part.systems + spares * (len(self.parts) == 1),", PLANS),
+    Mutant("a pool that decodes is charged with prompts", "search/plan_bounds.py",
+           "each._replace(prompt_s=0.0, decoding=True) for", "each for", BOUNDS),
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from infermodel.economics.band import Band
 from infermodel.experiment import run
 from infermodel.experiment.pricing import hourly_cost
 from infermodel.scenario import ScenarioErrors, load, resolve
+from infermodel.search.candidate import Size
 from infermodel.search.plan import Option, Planned, break_even_usd, find_plan, judged, list_layouts, on_front
 from infermodel.search.plan_schema import load_plan
 from infermodel.search.plan_table import best_yaml, plan_rows
@@ -75,11 +76,13 @@ def enumerated(path: Path) -> tuple[float, dict[int, int]]:
     for number, (candidate, settings) in enumerate(asked):
         for systems in range(1, plan.most_systems + 1):
             try:
-                alone = resolve(load(plan.base_path, plan.changes(candidate, settings, systems, None)))
+                alone = resolve(load(plan.base_path, plan.changes(candidate, settings, (Size(systems),))))
             except ScenarioErrors:  # fewer systems than a replica spans
                 continue
             replicas = alone.services[0].pool.replicas
-            scenario = resolve(load(plan.base_path, plan.changes(candidate, settings, systems + plan.spares, replicas)))
+            scenario = resolve(
+                load(plan.base_path, plan.changes(candidate, settings, (Size(systems + plan.spares, replicas),)))
+            )
             summaries, missed = judged(scenario, plan.replications)
             if not missed:
                 dollars = [hourly_cost(scenario.services[0], each.pool_power_w).total.mid for each in summaries]

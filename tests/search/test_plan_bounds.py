@@ -27,6 +27,7 @@ from infermodel.search.plan_bounds import (
     out_of_reach,
     work_s,
 )
+from infermodel.simulation.handover import Role
 
 TENTH = LeastStep(fixed_s=lambda n, m: 0.1 if n else 0.001 * m, token_s={}, pair_s={}, alone_s=lambda context: 0.1)
 """A step that puts a token out takes 0.1 s, however many; a prompt token alone 1 ms."""
@@ -60,26 +61,39 @@ def test_what_some_servers_do_needs_no_more(jobs: list[tuple[float, float]], ser
 
 def test_one_request_after_another_takes_as_many_servers_as_their_work(tmp_path: Path) -> None:
     (service,) = one_server(tmp_path, 0.1, objectives="{e2e_p50: 1 s}").services  # one request at a time
-    fact = facts_of(service, TENTH)
+    fact = facts_of(service.pool, TENTH, shares_memory=False)
     # 100 requests of 20 tokens at 0.1 s each ask for 2 s each. Half may be late: 100 s are left of 200 s. The last
     # arrives at 9.9 s and is due 1 s later, so that 10.9 s are there: 9.17 servers.
-    assert fewest_replicas(service, (fact,), [regular(100, 20)]) == 10
+    assert fewest_replicas(service, service.pool, (fact,), [regular(100, 20)]) == 10
     # 5 tokens: 25 s in the same time are 2.3 servers.
-    assert fewest_replicas(service, (fact,), [regular(100, 5)]) == 3
+    assert fewest_replicas(service, service.pool, (fact,), [regular(100, 5)]) == 3
+
+
+def test_a_pool_is_charged_with_its_part_of_a_request(tmp_path: Path) -> None:
+    (service,) = one_server(tmp_path, 0.1, objectives="{e2e_p50: 1 s}").services
+    law = replace(TENTH, fixed_s=lambda n, m: 0.1 if n else 0.1 * m)
+    fact = facts_of(service.pool, law, shares_memory=False)
+
+    def fewest(role: Role) -> int:
+        return fewest_replicas(service, replace(service.pool, role=role), (fact,), [regular(100, 20)])
+
+    # As above, 50 requests in 10.9 s. The 19 tokens after the first: 95 s, 8.7 servers. Prompts, whose last token
+    # comes with the first of the answer: 10 tokens of 0.1 s, 50 s, 4.6 servers, of which cells may lose a sixth.
+    assert (fewest("decode"), fewest("prefill")) == (9, 4)
 
 
 def test_the_end_of_the_run_is_a_deadline_for_everybody(tmp_path: Path) -> None:
     (service,) = one_server(tmp_path, 0.1, objectives="{queue_time_p50: 1 s}").services
-    fact = facts_of(service, TENTH)
+    fact = facts_of(service.pool, TENTH, shares_memory=False)
     # 200 s of work by 40 s, nobody may be left: 5 servers.
-    assert fewest_replicas(service, (fact,), [regular(100, 20, ends_s=40.0)]) == 5
+    assert fewest_replicas(service, service.pool, (fact,), [regular(100, 20, ends_s=40.0)]) == 5
 
 
 def test_a_limit_on_tpot_keeps_steps_from_being_shared(tmp_path: Path) -> None:
     (service,) = one_server(tmp_path, 0.1, objectives="{tpot_p99: 1 s}").services
     service = service.with_pool(limits=replace(service.pool.limits, max_sequences=64))
     linear = LeastStep(lambda n, m: 0.01 + 0.001 * n if n else 0.0, {}, {}, lambda context: 0.01)
-    fact = facts_of(service, linear)
+    fact = facts_of(service.pool, linear, shares_memory=False)
     # 64 in a step of 0.074 s: 1.16 ms a token. Steps of 0.02 s on average hold 10: 2 ms a token; cells of steps may
     # lose the 8 % between their ends.
     assert decode_charge(fact, 1.0).token_s == pytest.approx(0.074 / 64, rel=0.08)
@@ -127,10 +141,10 @@ def test_objectives_become_limits_of_requests() -> None:
 
 def test_what_is_too_slow_alone_is_out_of_reach(tmp_path: Path) -> None:
     (service,) = one_server(tmp_path, 0.1, objectives="{tpot_p90: 90 ms}").services
-    fact = facts_of(service, TENTH)
-    assert out_of_reach(service, (fact,), [regular(100, 20)]).startswith("tpot_p90: 100 of 100")
-    assert out_of_reach(service, (fact,), [regular(100, 1)]) == ""  # one token each: nobody waits between two
-    assert out_of_reach(service, (), [regular(100, 20)]) == ""
+    fact = facts_of(service.pool, TENTH, shares_memory=False)
+    assert out_of_reach(service, [(fact,)], [regular(100, 20)]).startswith("tpot_p90: 100 of 100")
+    assert out_of_reach(service, [(fact,)], [regular(100, 1)]) == ""  # one token each: nobody waits between two
+    assert out_of_reach(service, [()], [regular(100, 20)]) == ""
 
 
 RUN = """\

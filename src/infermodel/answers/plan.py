@@ -18,11 +18,11 @@ from infermodel.report.plan_story import PlanStory
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.plan import Option, Planned
 from infermodel.search.plan_table import (
-    HEADER,
     asked_of,
     best_fleet,
     best_yaml,
     devices_of,
+    header_of,
     plan_rows,
     traffic_of,
     trust_of,
@@ -131,7 +131,7 @@ class PlanAnswer(Answer):
         from infermodel.report.plan_pictures import plan_pictures
 
         table = StringIO()
-        write_rows(table, HEADER, self.story.rows)
+        write_rows(table, header_of(self.planned), self.story.rows)
         pictures = plan_pictures(self.story)
         found: dict[str, str | bytes] = {f"{name}.png": image for name, (_, image) in pictures.items()}
         if self.fleet:
@@ -147,7 +147,7 @@ def cheapest(planned: Planned) -> str:
     if best is None:
         return f"No candidate meets the objectives with at most {planned.plan.most_systems} systems."
     return (
-        f"Cheapest: {best.systems} + {planned.plan.spares} spare {best.layout.candidate.title}, "
+        f"Cheapest: {best.systems} + {best.bought - best.systems} spare {best.layout.candidate.title}, "
         f"{words_of(best.layout.settings)}: {usd(best.usd_per_h)}/h, {usd(best.usd_per_mtok)}/Mtok."
     )
 

@@ -13,7 +13,7 @@ from infermodel.report.plan_story import PlanStory
 from infermodel.report.words import promise
 
 NOT_MODELLED = (
-    "mixed fleets: all systems of a fleet are alike, and so are their replicas",
+    "mixed fleets: all systems of a fleet, or of a pool of it, are alike, and so are their replicas",
     "failures and the way a spare takes over: spares are paid for, powered and idle",
     "uncertainty in the choice: candidates are compared at the middle of each price and of each constant",
     "luck beyond these runs: the fleet is the smallest that keeps the promises in them, often only just",
@@ -63,17 +63,22 @@ def answers(story: PlanStory) -> list[str]:
         return [f"No candidate meets the objectives with at most {story.most_systems} systems.", searched(story)]
     best = story.with_fleet[0]
     said = [
-        f"Cheapest: {best['systems']} + {story.spares} spare {story.name(best)}: {usd(best['usd_per_h'])}/h, "
+        f"Cheapest: {best['systems']} + {spares(best)} spare {story.name(best)}: {usd(best['usd_per_h'])}/h, "
         f"{usd(best['usd_per_mtok'])}/Mtok, {watts(best['power_w'])} in {number(best['racks'])} racks."
     ]
     said += within_ranges(story)
     fast = max(story.with_fleet, key=lambda row: (row["speed_tok_s"], -row["usd_per_h"]))
     if fast is not best and fast["speed_tok_s"] > best["speed_tok_s"] > 0:
         said.append(
-            f"Fastest: {fast['systems']} + {story.spares} spare {story.name(fast)}: {number(fast['speed_tok_s'])} "
+            f"Fastest: {fast['systems']} + {spares(fast)} spare {story.name(fast)}: {number(fast['speed_tok_s'])} "
             f"tokens/s for a user instead of {number(best['speed_tok_s'])}, at {usd(fast['usd_per_h'])}/h."
         )
     return [*said, searched(story)]
+
+
+def spares(row: Mapping[str, Any]) -> int:
+    """Systems of a layout's fleet that stand by."""
+    return int(row["bought"]) - int(row["systems"])
 
 
 def within_ranges(story: PlanStory) -> list[str]:
@@ -103,7 +108,7 @@ def line(story: PlanStory, row: Mapping[str, Any]) -> Line:
         fronts=f"on the front of dollars and {' and '.join(fronts)}" if fronts else "",
         rests_on=story.rests_on.get(row["candidate"], ""),
         cells=(
-            (str(row["systems"] + story.spares), f"{row['systems']} + {story.spares}"),
+            (str(row["bought"]), f"{row['systems']} + {spares(row)}"),
             (usd(row["usd_per_h"]), between(row, "usd_per_h")),
             (usd(row["usd_per_mtok"]), between(row, "usd_per_mtok")),
             (share(row["utilisation"]), spread(row, "utilisation", share)),

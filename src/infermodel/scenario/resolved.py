@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -156,14 +156,22 @@ class ResolvedService:
         """Its pools, each under the service's name, with its own where there are several."""
         return tuple((f"{self.name}, {pool.name}" if pool.name else self.name, pool) for pool in self.pools)
 
+    def with_pools(self, changed: Callable[[ResolvedPool], ResolvedPool]) -> ResolvedService:
+        """The service with each of its pools changed."""
+        return replace(self, pools=tuple(map(changed, self.pools)))
+
     def with_pool(self, **changes: Any) -> ResolvedService:
         """The service with other values of fields of its only pool."""
         return replace(self, pools=(replace(self.pool, **changes),))
 
     @property
     def finds_prompts(self) -> bool:
-        """Whether some of its requests may find in KV memory what others wrote: it caches, and their texts repeat; or
-        their log says what need not be computed.
+        """Whether some of its requests may find in KV memory what others wrote, where prompts are read."""
+        return self.finds_prompts_in(self.prefill_pool)
+
+    def finds_prompts_in(self, pool: ResolvedPool) -> bool:
+        """Whether some of its requests may find in a pool's KV memory what others wrote: it caches, and their texts
+        repeat; or their log says what need not be computed.
         """
         traffic = self.traffic
         if isinstance(traffic, TraceTraffic):
@@ -171,7 +179,7 @@ class ResolvedService:
                 return True
         elif isinstance(traffic.prefix, CachedShare):
             return True
-        if not self.prefill_pool.limits.prefix_caching:
+        if not pool.limits.prefix_caching:
             return False
         if self.sessions is not None:
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil, inf, nan
+from math import ceil, gcd, inf, lcm, nan
 from typing import Any
 
 from infermodel.economics.band import NOTHING, Band
@@ -17,9 +17,11 @@ from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ResolvedScenario, ResolvedService, ScenarioErrors, load, resolve
+from infermodel.scenario.resolved import ResolvedPool
+from infermodel.search.candidate import Candidate, Size, parts_of
 from infermodel.search.demand import drawn
 from infermodel.search.plan_bounds import ROUNDING, fewest_replicas, known, out_of_reach
-from infermodel.search.plan_schema import Candidate, Plan
+from infermodel.search.plan_schema import Plan
 from infermodel.search.probe import why_missed
 
 RACK_UNITS = 42
@@ -38,8 +40,7 @@ class Layout:
         number: position in the plan.
         candidate: what is bought.
         settings: parallelism, limits and formats by key.
-        step: systems by which a fleet grows, those that a replica spans.
-        replicas_per_step: that they hold.
+        parts: systems by which each pool grows, and the replicas that they hold; none where it cannot be built.
         fewest: systems below which the cost engine sees no hope.
         least_usd_per_h: of that fleet with its spares, its devices idle.
         pruned: why it cannot be built or cannot meet the objectives; empty where it may.
@@ -48,11 +49,20 @@ class Layout:
     number: int
     candidate: Candidate
     settings: Mapping[str, Any]
-    step: int = 1
-    replicas_per_step: int = 0
+    parts: tuple[Size, ...] = ()
     fewest: int = 0
     least_usd_per_h: float = 0.0
     pruned: str = ""
+
+    @property
+    def step(self) -> int:
+        """Systems by which a fleet grows."""
+        return sum(part.systems for part in self.parts)
+
+    def sizes(self, systems: int, spares: int = 0) -> tuple[Size, ...]:
+        """Of each pool what so many systems are, the spares of each pool bought and idle."""
+        steps = systems // self.step
+        return tuple(Size(steps * part.systems + spares, steps * (part.replicas or 0)) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Option:
     Attributes:
         layout: what was asked.
         systems: that carry the load; 0 where there is no such fleet.
-        bought: with the spares.
+        bought: with the spares of each pool.
         replicas: of the model.
         simulated: sizes of the fleet that were simulated.
         reason: why there is no fleet; empty where there is one.
@@ -177,20 +187,19 @@ def list_layouts(plan: Plan) -> list[Layout]:
 def bounded(plan: Plan, layout: Layout) -> Layout:
     """The layout with what the cost engine says of it."""
     try:
-        scenario = _resolved(plan, layout, plan.most_systems, None)
+        scenario = _resolved(plan, layout, largest(plan, layout))
     except ScenarioErrors as refused:
         return replace(layout, pruned="; ".join(dict.fromkeys(each.message for each in refused.errors)))
     (service,) = scenario.services
     demands = [demand for number in range(plan.replications) if (demand := drawn(scenario, number)) is not None]
-    facts = known(service)
+    facts = [known(service, pool) for pool in service.pools]
     beyond = out_of_reach(service, facts, demands)
     if beyond:
         return replace(layout, pruned=f"pruned: {beyond}")
-    devices, each = service.pool.devices_per_replica, service.pool.system.devices
-    step = -(-devices // each)
-    held = 1 if step > 1 else each // devices
-    layout = replace(layout, step=step, replicas_per_step=held)
-    layout = replace(layout, fewest=step * ceil(fewest_replicas(service, facts, demands) / held))
+    layout = replace(layout, parts=grows_by([whole(pool) for pool in service.pools], ratio_of(layout)))
+    fewest = [fewest_replicas(service, pool, each, demands) for pool, each in zip(service.pools, facts, strict=True)]
+    steps = max(ceil(least / (part.replicas or 1)) for least, part in zip(fewest, layout.parts, strict=True))
+    layout = replace(layout, fewest=layout.step * steps)
     if layout.fewest > plan.most_systems:
         return replace(layout, pruned=f"pruned: takes at least {layout.fewest} systems")
     least = fleet_of(plan, layout, layout.fewest).services[0]
@@ -198,15 +207,45 @@ def bounded(plan: Plan, layout: Layout) -> Layout:
     return replace(layout, least_usd_per_h=ROUNDING * hourly_cost(least, idle_w).total.mid)
 
 
-def _resolved(plan: Plan, layout: Layout, systems: int, replicas: int | None) -> ResolvedScenario:
-    changes = plan.changes(layout.candidate, dict(layout.settings), systems, replicas)
-    return resolve(load(plan.base_path, changes))
+def ratio_of(layout: Layout) -> tuple[int, ...]:
+    """Systems of each pool to each other."""
+    return parts_of(layout.settings["ratio"]) if "ratio" in layout.settings else (1,)
+
+
+def largest(plan: Plan, layout: Layout) -> tuple[Size, ...]:
+    """The largest fleet of a layout that the plan allows, one of each part of its ratio at least."""
+    ratio = ratio_of(layout)
+    times = max(1, plan.most_systems // sum(ratio))
+    return tuple(Size(times * part) for part in ratio)
+
+
+def whole(pool: ResolvedPool) -> Size:
+    """The fewest whole systems of a pool that whole replicas fill, and those replicas."""
+    devices, each = pool.devices_per_replica, pool.system.devices
+    spanned = -(-devices // each)
+    return Size(spanned, 1 if spanned > 1 else each // devices)
+
+
+def grows_by(parts: Sequence[Size], ratio: Sequence[int]) -> tuple[Size, ...]:
+    """What the pools of a fleet grow by, so that their systems keep a ratio.
+
+    >>> grows_by([Size(1, 2), Size(4, 1)], (1, 2))  # replicas of the second pool span 4 systems
+    (Size(systems=2, replicas=4), Size(systems=4, replicas=1))
+    """
+    times = lcm(*(part.systems // gcd(part.systems, share) for part, share in zip(parts, ratio, strict=True)))
+    return tuple(
+        Size(times * share, times * share // part.systems * (part.replicas or 0))
+        for part, share in zip(parts, ratio, strict=True)
+    )
+
+
+def _resolved(plan: Plan, layout: Layout, sizes: Sequence[Size]) -> ResolvedScenario:
+    return resolve(load(plan.base_path, plan.changes(layout.candidate, layout.settings, sizes)))
 
 
 def fleet_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
-    """The base on so many systems of this layout, the spares bought and idle."""
-    replicas = systems // layout.step * layout.replicas_per_step
-    return _resolved(plan, layout, systems + plan.spares, replicas)
+    """The base on so many systems of this layout, the spares of each pool bought and idle."""
+    return _resolved(plan, layout, layout.sizes(systems, plan.spares))
 
 
 def smallest_fleet(plan: Plan, layout: Layout) -> Option:
@@ -251,14 +290,14 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
     service = fleet_of(plan, layout, systems).services[0]
     summary = combine(summaries)
     hourly = hourly_cost(service, summary.pool_power_w).total
-    purchase = service.prices.purchase_usd
-    free = service.with_pool(prices=replace(service.prices, purchase_usd=NOTHING))
+    purchase = purchase_of(service)
+    free = service.with_pools(lambda pool: replace(pool, prices=replace(pool.prices, purchase_usd=NOTHING)))
     without_usd = hourly_cost(free, summary.pool_power_w).total.mid
     return Option(
         layout=layout,
         systems=systems,
-        bought=systems + plan.spares,
-        replicas=service.pool.replicas,
+        bought=sum(pool.systems for pool in service.pools),
+        replicas=sum(pool.replicas for pool in service.pools),
         simulated=simulated,
         hourly=hourly,
         per_mtok=blended_usd_per_mtok(hourly, summary.tpm),
@@ -266,11 +305,17 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
         of_purchase_usd_per_h=hourly.mid - without_usd if purchase else nan,
         utilisation=summary.utilisation,
         power_w=fleet_power_w(service, summary.pool_power_w),
-        racks=service.pool.systems * service.pool.system.rack_units / RACK_UNITS,
+        racks=sum(pool.systems * pool.system.rack_units for pool in service.pools) / RACK_UNITS,
         speed_tok_s=summary.output_speed_p50_tok_s,
         ttft_p99_s=summary.ttft_p99_s,
         half_widths=half_widths(service, summaries),
     )
+
+
+def purchase_of(service: ResolvedService) -> Band | None:
+    """The price of a system; None where it is rented, or where pools buy different ones."""
+    prices = {pool.prices.purchase_usd for pool in service.pools}
+    return prices.pop() if len(prices) == 1 and len({pool.system.name for pool in service.pools}) == 1 else None
 
 
 def half_widths(service: ResolvedService, summaries: Sequence[Summary]) -> dict[str, float]:

@@ -16,8 +16,9 @@ import numpy as np
 
 from infermodel.cost.least_step import LeastStep
 from infermodel.metrics.objectives import Objective
-from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 from infermodel.search.demand import Column, Demand, Promise, promises
+from infermodel.simulation.handover import Role
 from infermodel.tables import GAP_EDGES_S
 
 MEMORY_SHARES = (0.0, 0.5, 1.0)
@@ -75,16 +76,21 @@ class Known(NamedTuple):
         return float((self.least_s[alone] / self.prompt[alone]).min())
 
 
-def known(service: ResolvedService) -> tuple[Known, ...]:
-    """What is known of the service's steps; nothing with drafts, or where one pool reads prompts for another."""
-    if len(service.pools) > 1:
-        return ()
-    return tuple(facts_of(service, law) for law in service.pool.step_model.least_laws())
+def known(service: ResolvedService, pool: ResolvedPool) -> tuple[Known, ...]:
+    """What is known of the steps of a service's pool; nothing with drafts."""
+    shares = service.finds_prompts_in(pool)
+    return tuple(facts_of(pool, law, shares_memory=shares) for law in pool.step_model.least_laws())
 
 
-def facts_of(service: ResolvedService, law: LeastStep) -> Known:
-    """The cells of a law, and charges that no step of any of them falls below."""
-    limits, memory = service.pool.limits, service.pool.step_model.kv_memory
+def facts_of(pool: ResolvedPool, law: LeastStep, *, shares_memory: bool) -> Known:
+    """The cells of a law, and charges that no step of any of them falls below.
+
+    Args:
+        pool: whose steps they are.
+        law: of them.
+        shares_memory: whether requests may lie in the same blocks.
+    """
+    limits, memory = pool.limits, pool.step_model.kv_memory
     seats, budget = limits.max_sequences * memory.ranks, limits.max_batched_tokens * memory.ranks
     at_once = memory.in_whole + seats  # contexts of running requests lie in memory
     cells = [
@@ -94,7 +100,7 @@ def facts_of(service: ResolvedService, law: LeastStep) -> Known:
         if most or most_prompt
     ]
     tokens, prompt, least_s = (np.array(column, dtype=np.float64) for column in zip(*cells, strict=True))
-    step_s = 0.0 if service.finds_prompts else law.fixed_s(1, 0)  # shared prefixes lie in memory once
+    step_s = 0.0 if shares_memory else law.fixed_s(1, 0)  # shared prefixes lie in memory once
     charges = []
     for part in MEMORY_SHARES if step_s else (0.0,):
         free_s = least_s - np.where(tokens > 0, part * step_s, 0.0)
@@ -105,11 +111,14 @@ def facts_of(service: ResolvedService, law: LeastStep) -> Known:
     return Known(law, tokens, prompt, least_s, tuple(charges))
 
 
-def fewest_replicas(service: ResolvedService, facts: Sequence[Known], demands: Sequence[Demand]) -> int:
-    """Replicas below which no run keeps the objectives; 1 where nothing is known.
+def fewest_replicas(
+    service: ResolvedService, pool: ResolvedPool, facts: Sequence[Known], demands: Sequence[Demand]
+) -> int:
+    """Replicas of a pool below which no run keeps the objectives; 1 where nothing is known.
 
     Args:
         service: with its objectives and limits.
+        pool: of it.
         facts: of `known`.
         demands: of the replications, each of which must keep the objectives.
     """
@@ -119,19 +128,25 @@ def fewest_replicas(service: ResolvedService, facts: Sequence[Known], demands: S
         if not len(demand.arrived_at):
             continue
         for fact in facts:
-            for charged, deadline, misses in asked(fact, demand, promised):
+            for charged, deadline, misses in asked(fact, pool.role, demand, promised):
                 work = work_s(charged, demand)
                 least = max(least, least_servers(demand.arrived_at, deadline, work, misses))
     return max(1, ceil(least * ROUNDING))
 
 
-def asked(fact: Known, demand: Demand, promised: Sequence[Promise]) -> Iterator[tuple[Charge, Column, int]]:
-    """Ways to charge what has to be done: the charge, when each request must be done, how many may be late."""
+def asked(fact: Known, role: Role, demand: Demand, promised: Sequence[Promise]) -> Iterator[tuple[Charge, Column, int]]:
+    """Ways to charge what a pool has to do: the charge, when each request must be done, how many may be late."""
     prompts = Charge(fact.law, 0.0, fact.prompt_s)
-    for each in promised:
-        if each.metric == "ttft":
-            yield prompts, demand.arrived_at + each.limit_s, each.misses(demand)
-    best = max(fact.charges, key=lambda each: float(work_s(each, demand).sum()))
+    if role != "decode":
+        for each in promised:
+            if each.metric == "ttft":
+                yield prompts, demand.arrived_at + each.limit_s, each.misses(demand)
+    if role == "prefill":
+        for done_at, misses in answered_by(demand, promised):
+            yield prompts, done_at, misses
+        return
+    charges = fact.charges if role == "both" else [each._replace(prompt_s=0.0, decoding=True) for each in fact.charges]
+    best = max(charges, key=lambda each: float(work_s(each, demand).sum()))
     tpots = [(each, decode_charge(fact, each.limit_s)) for each in promised if each.metric == "tpot"]
     for done_at, misses in answered_by(demand, promised):
         yield best, done_at, misses
@@ -236,9 +251,15 @@ def least_servers(arrived_at: Column, done_by: Column, work: Column, misses: int
     return found
 
 
-def out_of_reach(service: ResolvedService, facts: Sequence[Known], demands: Sequence[Demand]) -> str:
-    """The first objective that is missed even if every request is alone on the fleet; empty where there is none."""
-    if not facts:
+def out_of_reach(service: ResolvedService, facts: Sequence[Sequence[Known]], demands: Sequence[Demand]) -> str:
+    """The first objective that is missed even if every request is alone on the fleet; empty where there is none.
+
+    Args:
+        service: with its objectives.
+        facts: of `known`, by pool.
+        demands: of the replications.
+    """
+    if not all(facts):
         return ""
     for demand in demands:
         floors = alone(service, facts, demand)
@@ -247,17 +268,18 @@ def out_of_reach(service: ResolvedService, facts: Sequence[Known], demands: Sequ
             if above > each.misses(demand):
                 return f"{each.name}: {above} of {demand.most} requests take longer even alone"
         for promised in service.objectives:
-            if promised.metric == "itl" and gaps_miss(promised, facts, demand):
+            if promised.metric == "itl" and gaps_miss(promised, facts[-1], demand):
                 return f"{promised.name}: every gap between tokens is longer even alone"
     return ""
 
 
-def alone(service: ResolvedService, facts: Sequence[Known], demand: Demand) -> dict[str, Column]:
-    """TTFT, TPOT and E2E of each request, at least."""
-    edges_s = service.pool.engine.ingress_s + service.pool.engine.egress_s
-    first = np.max([_alone_s(law, demand.prompt) for law, *_ in facts], axis=0)
-    token = np.max([_alone_s(law, demand.prompt + 1) for law, *_ in facts], axis=0)
-    prompt = np.max([work_s(Charge(each.law, 0.0, each.prompt_s), demand) for each in facts], axis=0)
+def alone(service: ResolvedService, facts: Sequence[Sequence[Known]], demand: Demand) -> dict[str, Column]:
+    """TTFT, TPOT and E2E of each request, at least. What crosses from pool to pool is left out."""
+    reads, decodes = facts[0], facts[-1]
+    edges_s = service.prefill_pool.engine.ingress_s + service.decode_pool.engine.egress_s
+    first = np.max([_alone_s(law, demand.prompt) for law, *_ in reads], axis=0)
+    token = np.max([_alone_s(law, demand.prompt + 1) for law, *_ in decodes], axis=0)
+    prompt = np.max([work_s(Charge(each.law, 0.0, each.prompt_s), demand) for each in reads], axis=0)
     ttft_s = edges_s + np.maximum(first, prompt)
     tpot_s = np.where(demand.output > 1, token, 0.0)
     floors = {"ttft": ttft_s, "tpot": tpot_s, "e2e": ttft_s + (demand.output - 1) * token}

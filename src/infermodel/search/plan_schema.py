@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from infermodel.catalog import load_system
 from infermodel.scenario import ScenarioErrors, load
@@ -16,106 +15,18 @@ from infermodel.scenario.errors import named
 from infermodel.scenario.override import override
 from infermodel.scenario.resolve_traffic import resolve_arrivals
 from infermodel.scenario.schema.fleet import Systems
-from infermodel.scenario.schema.money import Price
-from infermodel.scenario.schema.scenario import Scenario
+from infermodel.scenario.schema.scenario import Scenario, Service
 from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
-from infermodel.scenario.schema.types import (
-    ENGINE,
-    SYSTEM,
-    Flag,
-    Index,
-    Name,
-    PrecisionName,
-    Replications,
-    Tokens,
-)
-from infermodel.scenario.schema.values import Block, Kind, Whole, refusal, refuse, refuse_below, tree
+from infermodel.scenario.schema.types import Flag, Index, Replications
+from infermodel.scenario.schema.values import refusal, refuse_below
 from infermodel.scenario.validation import validate_as
+from infermodel.search.candidate import Candidate, Size, on_candidate
 from infermodel.search.override_text import override_text
 from infermodel.search.question import Question
 
 MOST_LAYOUTS = 10_000
-PARALLEL = ("devices_per_replica", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
-LIMITS = ("max_sequences", "max_batched_tokens")
-FORMATS = ("weights", "kv_cache", "compute")
-
-
 WARM_UP = 0.2
 """Of a run, where the base does not say."""
-
-
-class Several(Kind):
-    """One value or a list of them, each of one kind."""
-
-    def __init__(self, each: Kind) -> None:
-        self.each = each
-
-    def read(self, value: Any) -> tuple[Any, ...]:
-        """The values, repeated ones once."""
-        listed = value if isinstance(value, list) else [value]
-        if not listed:
-            refuse("the list is empty; give at least one")
-        return tuple(dict.fromkeys(self.each.read(each) for each in listed))
-
-    def unit(self) -> str:
-        """For the reference table."""
-        return f"{self.each.unit()}, or list"
-
-
-def _kind(annotated: Any) -> Kind:
-    (kind,) = annotated.__metadata__
-    assert isinstance(kind, Kind)
-    return kind
-
-
-Degrees = Annotated[tuple[int, ...], Several(Whole(at_most=100_000))]
-Sizes = Annotated[tuple[int, ...], Several(_kind(Systems))]
-TokenLimits = Annotated[tuple[int, ...], Several(_kind(Tokens))]
-FormatNames = Annotated[tuple[str, ...], Several(_kind(PrecisionName))]
-
-
-class Formats(Block):
-    """Number formats to try."""
-
-    weights: FormatNames | None = Field(default=None, description="as the base has them if omitted")
-    kv_cache: FormatNames | None = Field(default=None, description="as the base has them if omitted")
-    compute: FormatNames | None = Field(default=None, description="as the base has them if omitted")
-
-
-class Candidate(Block):
-    """A system that could be bought or rented, and the layouts to try on it: all combinations of what is listed."""
-
-    system: Annotated[str, SYSTEM] = Field(description="what one buys")
-    name: Name | None = Field(default=None, description="in tables; the system's name if omitted")
-    price: Price = Field(description="as in a scenario: purchase or rental")
-    engine: Annotated[str, ENGINE] | None = Field(default=None, description="the usual one of such devices if omitted")
-    devices_per_replica: Degrees | None = Field(default=None, description="wafers or chips of a replica")
-    tensor_parallel: Degrees | None = Field(default=None, description="GPUs that share each layer")
-    pipeline_parallel: Degrees | None = Field(default=None, description="groups of GPUs that share out the layers")
-    expert_parallel: Degrees | None = Field(default=None, description="GPUs that share out the experts")
-    data_parallel: Degrees | None = Field(default=None, description="copies of the attention in a replica")
-    max_sequences: Sizes | None = Field(default=None, description="requests of a replica; as the base if omitted")
-    max_batched_tokens: TokenLimits | None = Field(default=None, description="of a step; as the base if omitted")
-    precision: Formats = Field(default=Formats(), description="number formats")
-
-    @property
-    def title(self) -> str:
-        """Name in tables."""
-        return self.name or self.system
-
-    @model_validator(mode="after")
-    def _has_a_price(self) -> Self:
-        if self.price.purchase is None and self.price.rental is None:
-            refuse_below([(("price",), refusal("a plan compares dollars", "write purchase: or rental:"))])
-        return self
-
-    def settings(self) -> Iterator[dict[str, Any]]:
-        """Each combination of what is listed."""
-        listed = {key: getattr(self, key) for key in (*PARALLEL, *LIMITS)}
-        listed |= {key: getattr(self.precision, key) for key in FORMATS}
-        given = {key: values for key, values in listed.items() if values is not None}
-        for values in product(*given.values()):
-            yield dict(zip(given, values, strict=True))
 
 
 class Plan(Question):
@@ -131,6 +42,8 @@ class Plan(Question):
         default=True, description="whether layouts dearer than the best found are simulated too, for the fronts"
     )
 
+    _service: Service = PrivateAttr()
+
     @model_validator(mode="after")
     def _told_apart_and_not_too_many(self) -> Self:
         layouts = sum(1 for each in self.candidates for _ in each.settings())
@@ -143,23 +56,9 @@ class Plan(Question):
                 refuse_below([(("candidates", i, "name"), refusal(said, "name one of them"))])
         return self
 
-    def changes(
-        self, candidate: Candidate, settings: dict[str, Any], systems: int, replicas: int | None
-    ) -> tuple[str, ...]:
-        """The base with this layout on so many systems, as for `--set`."""
-        fleet = {"system": candidate.system, "systems": systems}
-        fleet |= {key: settings[key] for key in PARALLEL if key in settings}
-        if replicas is not None:
-            fleet["replicas"] = replicas
-        return (
-            *self.set,
-            override_text("services.0.fleet", fleet),
-            override_text("services.0.engine", candidate.engine),
-            override_text("services.0.outages", None),
-            override_text("services.0.price", tree(candidate.price)),
-            *(override_text(f"services.0.limits.{key}", settings[key]) for key in LIMITS if key in settings),
-            *(override_text(f"services.0.precision.{key}", settings[key]) for key in FORMATS if key in settings),
-        )
+    def changes(self, candidate: Candidate, settings: Mapping[str, Any], sizes: Sequence[Size]) -> tuple[str, ...]:
+        """The base with this layout in such a size, of each pool, as for `--set`."""
+        return (*self.set, *on_candidate(self._service, candidate, settings, sizes))
 
 
 OWN_KEYS = ("candidates", "spares", "most_systems", "replications", "fronts")
@@ -184,9 +83,10 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
     plan._file = Path(path)
     errors = []
     for i, candidate in enumerate(plan.candidates):
-        if load_system(candidate.system).device.family != "gpu" and candidate.devices_per_replica is None:
-            hint = "list devices_per_replica"
-            errors.append(document.error(("candidates", i, "system"), "the devices of a replica are open", hint))
+        for below, system, each in candidate.laid:
+            if load_system(system).device.family != "gpu" and each.devices_per_replica is None:
+                at = ("candidates", i, *below, "system")
+                errors.append(document.error(at, "the devices of a replica are open", "list devices_per_replica"))
     if errors:
         raise ScenarioErrors(errors)
     base = load(plan.base_path, plan.set)
@@ -201,6 +101,7 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
     assert asked is not None  # the schema asks for traffic in one of the two places
     if asked.session is not None:
         raise ScenarioErrors([document.error(("base",), f"{named(plan.base)} asks questions of several calls")])
+    plan._service = service
     return plan.model_copy(update={"set": (*plan.set, *same_window(base, asked))})
 
 

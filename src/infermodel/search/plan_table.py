@@ -11,8 +11,8 @@ from infermodel.experiment.trust import rests_on
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.search.candidate import FORMATS, LIMITS, PARALLEL
 from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front
-from infermodel.search.plan_schema import FORMATS, LIMITS, PARALLEL
 from infermodel.workload.traffic import ClosedTraffic
 
 WITH_INTERVAL = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "speed_tok_s", "ttft_p99_s")
@@ -49,7 +49,17 @@ HEADER = (
     "simulated_sizes",
     "reason",
 )
+OF_POOLS = ("ratio", "prefill_systems", "decode_systems")
+"""Where a candidate has pools, beside the settings of each."""
+
 MEASURED = ("systems", "bought", "utilisation", "power_w", "racks", "speed_tok_s", "ttft_p99_s")
+
+
+def header_of(planned: Planned) -> tuple[str, ...]:
+    """Columns of the table: those of pools only where a candidate has some."""
+    known = dict.fromkeys(key for each in planned.options for key in each.layout.settings)
+    of_pools = [key for key in known if key not in HEADER and key not in OF_POOLS]
+    return (*HEADER, *OF_POOLS, *of_pools) if "ratio" in known else HEADER
 
 
 def plan_rows(planned: Planned) -> list[dict[str, Any]]:
@@ -64,7 +74,7 @@ def _row(planned: Planned, option: Option, fast: frozenset[int], prompt: frozens
     row: dict[str, Any] = {
         "layout": layout.number,
         "candidate": layout.candidate.title,
-        "system": layout.candidate.system,
+        "system": " and ".join(layout.candidate.systems),
         **layout.settings,
         "systems": option.systems,
         "bought": option.bought,
@@ -79,6 +89,8 @@ def _row(planned: Planned, option: Option, fast: frozenset[int], prompt: frozens
     }
     if not option.systems:
         return row
+    if "ratio" in layout.settings:
+        row |= zip(OF_POOLS[1:], [size.systems for size in layout.sizes(option.systems)], strict=True)
     widths = {f"{name}_half_width": option.half_widths.get(name) for name in WITH_INTERVAL}
     return row | measures_of(planned, option) | widths
 
@@ -120,14 +132,14 @@ def traffic_of(service: ResolvedService) -> str:
 def asked_of(planned: Planned) -> ResolvedService | None:
     """The service that the fleets are bought for, as any layout has it; None where none can be built."""
     for each in planned.options:
-        if each.layout.step and each.layout.replicas_per_step:
+        if each.layout.parts:
             return fleet_of(planned.plan, each.layout, each.layout.step).services[0]
     return None
 
 
 def devices_of(planned: Planned) -> dict[str, str]:
-    """Candidate to the name of its device."""
-    return {each.title: load_system(each.system).device.name for each in planned.plan.candidates}
+    """Candidate to the name of its device, of that which decodes where there are two."""
+    return {each.title: load_system(each.systems[-1]).device.name for each in planned.plan.candidates}
 
 
 def trust_of(planned: Planned) -> dict[str, str]:
@@ -135,7 +147,7 @@ def trust_of(planned: Planned) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in planned.options:
         title = each.layout.candidate.title
-        if title not in found and each.layout.step and each.layout.replicas_per_step:
+        if title not in found and each.layout.parts:
             service = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
             found[title] = "; ".join(dict.fromkeys(rests_on(pool.system.device, pool.engine) for pool in service.pools))
     return found

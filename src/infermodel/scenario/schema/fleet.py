@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -184,6 +185,13 @@ class PoolLink(Block):
     )
 
 
+def one_of_each(roles: Sequence[str]) -> None:
+    """Refuse pools other than one that prefills and one that decodes."""
+    if sorted(roles) != ["decode", "prefill"]:
+        said = f"pools of the roles {', '.join(roles) or 'none'}"
+        refuse_below([(("pools",), refusal(said, "one of role prefill and one of role decode"))])
+
+
 class Fleet(Layout):
     """Systems, and how replicas lie on them; or two pools of them, one that reads prompts and one that decodes."""
 
@@ -204,10 +212,7 @@ class Fleet(Layout):
         if beside:
             said = f"'{beside[0]}' stands beside 'pools'"
             refuse_below([((beside[0],), refusal(said, "write it in each pool"))])
-        roles = [pool.role for pool in self.pools]
-        if sorted(roles) != ["decode", "prefill"]:
-            said = f"pools of the roles {', '.join(roles) or 'none'}"
-            refuse_below([(("pools",), refusal(said, "one of role prefill and one of role decode"))])
+        one_of_each([pool.role for pool in self.pools])
         if self.pools[0].name == self.pools[1].name:
             refuse_below([(("pools", 1, "name"), refusal("is the name of the other pool already"))])
         return self
