@@ -236,7 +236,7 @@ def rates_of_loops(
     folder: Path, users: int, count: int, pause_s: float, *changes: str
 ) -> dict[tuple[bool, int], float]:
     """Requests a minute without drafts and with them, of so many requests and of ten times as many: each is held to
-    users over their mean cycle, a pause included, and the two lengths to each other.
+    users over their mean cycle at the law's lengths, a pause included, and the two to each other.
     """
     rates = {}
     for drafts in ((), (DRAFTS,)):
@@ -244,9 +244,13 @@ def rates_of_loops(
             found = only(played(folder, LOOP, f"requests={length}", *changes, *drafts))
             requests, summary = found.record.requests, found.summary
             inside = (requests.arrived_at >= summary.window_start_s) & (requests.arrived_at < summary.window_end_s)
-            cycle_s = float((requests.finished_at - requests.arrived_at)[inside].mean()) + pause_s
+            # At lengths as the law has them: those drawn are longer by some tokens, each a mean gap.
+            law, tokens = found.service.traffic.mean_output_tokens, requests.output_tokens[inside]
+            gap_s = (requests.finished_at - requests.first_token_at)[inside].sum() / (tokens - 1).sum()
+            drawn_s = float((requests.finished_at - requests.arrived_at)[inside].mean())
+            cycle_s = drawn_s - float(tokens.mean() - law) * gap_s + pause_s
             assert summary.rpm == pytest.approx(users * 60 / cycle_s, rel=0.02)
-            assert summary.otpm == pytest.approx(found.service.traffic.mean_output_tokens * summary.rpm, rel=0.03)
+            assert summary.otpm == pytest.approx(law * summary.rpm)
             rates[bool(drafts), length] = summary.rpm
         assert rates[bool(drafts), count] == pytest.approx(rates[bool(drafts), 10 * count], rel=0.03)
     return rates
@@ -257,6 +261,42 @@ def test_loops_of_a_thousand_requests_say_what_ten_times_as_many_say(tmp_path: P
     # Whether drafts pay has the same sign in both: at 256 users they cost some tenth.
     for count in (1034, 10340):
         assert 0.87 <= rates[True, count] / rates[False, count] <= 0.94
+
+
+WIDE = """
+title: users whose prompts and answers differ much
+requests: 300
+capacity: false
+traffic:
+  arrivals: {kind: closed, users: 64}
+  prompt_tokens: {kind: lognormal, mean: 1000, cv: 1}
+  output_tokens: {kind: lognormal, mean: 200, cv: 1}
+services:
+  - name: GPU
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, replicas: 1}
+    price: {rental: 2.5 USD/h}
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "users", "count", "output"),
+    [
+        # The prompts and answers of the window are a fifth longer than their laws: by its mean cycle, 14 % less.
+        ("vllm", 64, 300, "{kind: lognormal, mean: 200, cv: 1}"),
+        # The longest answers, of thousands of tokens, are not there yet: 19 % more.
+        pytest.param("vllm", 200, 600, "{kind: lognormal, mean: 300, cv: 1.5}", marks=pytest.mark.slow),
+        pytest.param("sglang", 200, 600, "{kind: lognormal, mean: 300, cv: 1.5}", marks=pytest.mark.slow),
+        pytest.param("sglang", 128, 600, "{kind: uniform, low: 50, high: 700}", marks=pytest.mark.slow),
+        pytest.param("tensorrt-llm", 32, 200, "{kind: lognormal, mean: 400, cv: 0.8}", marks=pytest.mark.slow),
+    ],
+)
+def test_loops_of_lengths_that_differ_say_what_ten_times_as_many_say(
+    tmp_path: Path, engine: str, users: int, count: int, output: str
+) -> None:
+    changes = (f"services.0.engine={engine}", f"traffic.arrivals.users={users}", f"traffic.output_tokens={output}")
+    rates = [only(played(tmp_path, WIDE, f"requests={n}", *changes)).summary.rpm for n in (count, 10 * count)]
+    assert rates[0] == pytest.approx(rates[1], rel=0.03)
 
 
 @pytest.mark.slow
@@ -284,12 +324,14 @@ def test_a_loop_shorter_than_its_users_says_so(tmp_path: Path) -> None:
     result = played(tmp_path, LOOP, "requests=200")
     found = only(result).summary
     # Of those who came first, beside fewer others than will be there.
-    said = re.fullmatch(r"too short a run: (\d+) requests say ([\d.]+) a minute, 3072 say ([\d.]+)", found.rate_warning)
+    words = r"too short a run: (\d+) requests say ([\d.]+) a minute; told is what 3072 say, ([\d.]+)"
+    said = re.fullmatch(words, found.rate_warning)
     assert said is not None
     assert int(said[1]) == found.arrived
-    assert float(said[2]) == pytest.approx(found.rpm, rel=1e-3)
+    assert float(said[2]) > 1.03 * found.rpm
+    assert float(said[3]) == pytest.approx(found.rpm, rel=1e-3)
     long = only(played(tmp_path, LOOP, "requests=3000")).summary
-    assert float(said[3]) == pytest.approx(long.rpm, rel=0.01)
+    assert found.rpm == pytest.approx(long.rpm, rel=0.01)
     assert long.rate_warning == ""
     console = RunAnswer(result).answer
     assert "(too short)" in console

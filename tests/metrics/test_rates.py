@@ -76,6 +76,19 @@ def test_answers_that_differ_need_many_requests() -> None:
     assert summarise(record, Window(0.0, 160.0), offered=Offered(users=3, pause_s=100.0)).rate_warning == ""
 
 
+def test_a_loop_is_told_at_the_lengths_of_its_laws() -> None:
+    # Ten answers of 11 tokens take 6 s, ten of 1 token 1 s, half a second a token: 16 tokens would take 8.5 s.
+    record = one_at_a_time(np.arange(20) * 8.0, [11, 1] * 10, bin_s=4.0)
+    offered = Offered(users=3, pause_s=1.5, prompt_tokens=100.0, output_tokens=16.0)
+    found = summarise(record, Window(0.0, 160.0), offered=offered)
+    assert found.rpm == pytest.approx(18.0)
+    assert found.otpm == pytest.approx(18.0 * 16)
+    assert found.rate_warning == ""  # lengths explain all of it
+    longer = Longer(answer_s=4.5, unsure="a longer run says so")
+    again = summarise(record, Window(0.0, 160.0), offered=offered, longer=longer)
+    assert (again.rpm, again.rate_warning) == (30.0, "a longer run says so")
+
+
 def growing() -> ServiceRecord:
     """6 s of work every 3 s, 400 times."""
     return one_at_a_time(np.arange(400) * 3.0, [11] * 400)

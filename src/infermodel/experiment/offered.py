@@ -31,10 +31,9 @@ def offered_of(
     """
     traffic, sessions = service.traffic, service.sessions
     if isinstance(traffic, ClosedTraffic):
-        # Answers as long as drawn: the mean cycle is of these, so that what is odd about them cancels in the tokens.
-        pause, prompt = traffic.think_time, mean_prompt(traffic)
+        pause, prompt, output = traffic.think_time, mean_prompt(traffic), traffic.mean_output_tokens
         refused_s = pause.mean_at_least_s(PAUSE_AFTER_REJECTION_S)
-        return Offered(nan, traffic.users, pause.mean_s, refused_s, prompt, joined_s=joined_s, ends=ends)
+        return Offered(nan, traffic.users, pause.mean_s, refused_s, prompt, output, joined_s=joined_s, ends=ends)
     if isinstance(traffic, TraceTraffic):
         whole = ends and traffic.requests.after is None and window.holds(record.requests.arrived_at).all()
         rate = traffic.mean_rate_per_s if whole else rate_of(record.requests.arrived_at, window)

@@ -120,6 +120,24 @@ def of_independent(values: Sequence[float] | NDArray[np.float64], level: float =
     return Interval(mean, student_t_quantile((1 + level) / 2, n - 1) * error, level, n)
 
 
+def of_intercept(values: NDArray[np.float64], variates: Sequence[NDArray[np.float64]], level: float = 0.95) -> Interval:
+    """What independent values are on average where variates are zero, by least squares, with its t interval; their
+    plain mean where there are too few for a line.
+
+    >>> round(of_intercept(np.array([1.0, 3.0, 5.0, 7.0]), [np.array([0.0, 1.0, 2.0, 3.0])]).mean, 9)  # 2 x + 1
+    1.0
+    """
+    n, columns = len(values), 1 + len(variates)
+    if n < columns + 2:
+        return of_independent(values, level)
+    table = np.column_stack([np.ones(n), *variates])
+    inverse = np.linalg.pinv(table)
+    coefficients = inverse @ values
+    off = values - table @ coefficients
+    error = sqrt(float(off @ off) / (n - columns) * float(inverse[0] @ inverse[0]))
+    return Interval(float(coefficients[0]), student_t_quantile((1 + level) / 2, n - columns) * error, level, n)
+
+
 def of_pairs(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of the differences ours - theirs of runs with the same seeds; the pairing takes the common noise out.
 

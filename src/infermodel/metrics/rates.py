@@ -8,12 +8,13 @@ clients got over the time in which there was work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite, nan
+from dataclasses import dataclass, replace
+from math import isfinite, isnan, nan
 
 import numpy as np
+from numpy.typing import NDArray
 
-from infermodel.metrics.confidence import of_independent
+from infermodel.metrics.confidence import Interval, of_independent, of_intercept
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.steady import Window
 from infermodel.metrics.throughput import Balance, Throughput, bin_edges, overlap, throughput
@@ -68,7 +69,15 @@ class Told:
     warning: str = ""
 
 
-def told(record: ServiceRecord, window: Window, counts: Balance, offered: Offered, *, keeps_up: bool) -> Told:
+def told(
+    record: ServiceRecord,
+    window: Window,
+    counts: Balance,
+    offered: Offered,
+    *,
+    keeps_up: bool,
+    answer_s: float = nan,
+) -> Told:
     """The rates of a service.
 
     Args:
@@ -76,10 +85,11 @@ def told(record: ServiceRecord, window: Window, counts: Balance, offered: Offere
         counts: how the requests of the window ended.
         offered: what the load asks for.
         keeps_up: whether what comes in goes out, sooner or later.
+        answer_s: mean time of an answer of a closed loop's users, where the window is too short to say; NaN: it is not.
     """
     requests = record.requests
     if offered.users and counts.finished:
-        return of_users(requests, window, counts, offered)
+        return of_users(requests, window, counts, offered, answer_s)
     arrived_rpm = counts.arrived * 60 / window.seconds
     rate_rpm = 60 * offered.rate_per_s if isfinite(offered.rate_per_s) else arrived_rpm
     if keeps_up and counts.arrived and isfinite(offered.rate_per_s):
@@ -91,15 +101,17 @@ def told(record: ServiceRecord, window: Window, counts: Balance, offered: Offere
     return Told(rate_rpm, throughput(requests, window), WINDOW)
 
 
-def of_users(requests: RequestTable, window: Window, counts: Balance, offered: Offered) -> Told:
+def of_users(requests: RequestTable, window: Window, counts: Balance, offered: Offered, answer_s: float = nan) -> Told:
     """A closed loop's rates by Little's law: users / (mean time of an answer + mean pause).
 
-    A rejected request takes no time but the pause after it. Where users still come, with less than a cycle of each, and
-    where answers differ so much that their mean may be off, the run is too short, and says so.
+    A rejected request takes no time but the pause after it; who is rejected may be the long ones, so that answers are
+    then as long as those that finished. Where users still come, with less than a cycle of each, and where answers
+    differ so much that their mean may be off, the run is too short, and says so.
     """
-    e2e_s = latencies(requests)["e2e_s"][window.holds(requests.arrived_at)]
-    answers = of_independent(e2e_s[np.isfinite(e2e_s)])
-    answer_s = answers.mean
+    if counts.rejected:
+        offered = replace(offered, prompt_tokens=nan, output_tokens=nan)
+    answers = mean_answer(requests, window.holds(requests.arrived_at), offered)
+    answer_s = answers.mean if isnan(answer_s) else answer_s
     ended = counts.finished + counts.rejected
     answered = counts.finished / ended
     cycle_s = answered * (answer_s + offered.pause_s) + (1 - answered) * offered.refused_s
@@ -115,6 +127,24 @@ def of_users(requests: RequestTable, window: Window, counts: Balance, offered: O
         off = 100 * answers.half_width * answered / cycle_s
         short = f"too short a run: from {counts.arrived} requests the mean cycle may be off by {off:.2g} %"
     return Told(rpm, served, CYCLE, short)
+
+
+def mean_answer(requests: RequestTable, among: NDArray[np.bool_], offered: Offered) -> Interval:
+    """Mean time of the answers among those requests, seconds, at the mean lengths that the load's laws ask for.
+
+    A few hundred draws from a wide law are not as long on average as it says, and a mean cycle would be off by as much.
+    So lengths are control variates (Lavenberg and Welch, 1981): the time of an answer is regressed on its own prompt's
+    and output's tokens less the laws' means, and read where both are zero. Its interval is of what they do not explain.
+    """
+    e2e_s = latencies(requests)["e2e_s"][among]
+    known = np.isfinite(e2e_s)
+    of_laws = (
+        (requests.prompt_tokens, offered.prompt_tokens),
+        (requests.output_tokens, offered.output_tokens),
+    )
+    beyond = [tokens[among][known] - law for tokens, law in of_laws if isfinite(law)]
+    varied = [each for each in beyond if len(each) and np.ptp(each) > 0]
+    return of_intercept(e2e_s[known], varied) if varied else of_independent(e2e_s[known])
 
 
 def with_tokens(requests: RequestTable, window: Window, counts: Balance, offered: Offered, rpm: float) -> Throughput:

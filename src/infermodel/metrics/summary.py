@@ -39,14 +39,16 @@ NOTHING_KNOWN = Offered()
 
 @dataclass(frozen=True, slots=True)
 class Longer:
-    """What a longer run of the same load says of one that is too short to see a queue grow.
+    """What a longer run of the same load says of one that is too short: to see a queue grow, or a loop's pace.
 
     Attributes:
         grows: whether the queue grows in it, or more and more requests are under way; None where it was not asked.
+        answer_s: mean time of an answer in a closed loop, where it is another; NaN where it is not, or was not asked.
         unsure: why nobody can tell; empty where the run is long enough, or the longer one tells.
     """
 
     grows: bool | None = None
+    answer_s: float = nan
     unsure: str = ""
 
 
@@ -199,7 +201,7 @@ def summarise(
     grows = is_overloaded(requests, window) if longer.grows is None else longer.grows
     overloaded = not offered.users and grows
     keeps_up = not overloaded and (not counts.unfinished or longer.grows is False)
-    rated = told(record, window, counts, offered, keeps_up=keeps_up)
+    rated = told(record, window, counts, offered, keeps_up=keeps_up, answer_s=longer.answer_s)
     rates, at_its_own = rated.served, rated.way in (OWN_RATE, CYCLE)
     verdicts = evaluate(record, window, promised)
     good = meets_all(judged_columns(record, window), promised)
