@@ -142,7 +142,7 @@ def mean_answer(requests: RequestTable, among: NDArray[np.bool_], offered: Offer
         (requests.prompt_tokens, offered.prompt_tokens),
         (requests.output_tokens, offered.output_tokens),
     )
-    beyond = [tokens[among][known] - law for tokens, law in of_laws if isfinite(law)]
+    beyond = [tokens[among][known].astype(np.float64) - law for tokens, law in of_laws if isfinite(law)]
     varied = [each for each in beyond if len(each) and np.ptp(each) > 0]
     return of_intercept(e2e_s[known], varied) if varied else of_independent(e2e_s[known])
 
