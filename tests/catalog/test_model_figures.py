@@ -10,6 +10,13 @@ import pytest
 from infermodel import catalog
 from infermodel.catalog import shapes
 
+QWEN35_9B = (
+    2 * 248320 * 4096 + 4096  # embedding, head and the last norm
+    + 32 * (3 * 4096 * 12288 + 2 * 4096)  # networks, each with two norms
+    + 8 * ((2 * 16 + 2 * 4 + 16) * 256 * 4096 + 2 * 256)  # attention with gates, and norms of heads
+    + 24 * ((2 * 16 + 3 * 32) * 128 * 4096 + 2 * 32 * 4096 + 4 * 64 * 128 + 2 * 32 + 128)  # deltas, gates, convolutions
+)  # fmt: skip
+
 # model: all parameters, parameters that one token touches, KV bytes of a token at 16 bit
 OUTSIDE = {
     "llama-3.1-8b": (8030261248, 8030261248, 131072),
@@ -54,6 +61,7 @@ OUTSIDE = {
     "qwen3.5-397b-a17b": (396346350336, 17349040896, 2 * 15360),
     "qwen3.5-35b-a3b": (34660610688, 3454988928, 2 * 10240),
     "qwen3.5-27b": (26895998464, 26895998464, 2 * 32768),
+    "qwen3.5-9b": (QWEN35_9B, QWEN35_9B, 2 * 8 * 2 * 4 * 256),
     "qwen3-next-80b-a3b": (79674391296, 3874929408, 2 * 12288),
     "minimax-m2.5": (228689748992 + 62 * 256, 11030537216 + 62 * 256, 2 * 126976),
     "kimi-k2.5": (1026408209408 + 60 * 384, 32861477888 + 60 * 384, 2 * 35136),

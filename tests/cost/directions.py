@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
+
+import pytest
 
 from infermodel import catalog
 from infermodel.cost.deployment import Deployment, Precision
@@ -42,6 +44,19 @@ def roomy(system: System) -> System:
 def gpu_systems() -> tuple[str, ...]:
     """Names of the catalog's systems of GPUs."""
     return tuple(n for n in catalog.names("systems") if isinstance(catalog.load_system(n).device, GpuDevice))
+
+
+def each_gpu_system(at_least: int = 1) -> list[object]:
+    """Systems of so many GPUs at least; those whose kernels are as quick as an earlier one's are left to slow tests."""
+    seen: list[Mapping[str, float]] = []
+    found = []
+    for name in gpu_systems():
+        system = catalog.load_system(name)
+        if isinstance(system.device, GpuDevice) and system.devices >= at_least:
+            marks = [pytest.mark.slow] if system.device.constants in seen else []
+            found.append(pytest.param(name, marks=marks))
+            seen.append(system.device.constants)
+    return found
 
 
 def gpu_engines() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class Experiments(NamedTuple):
         metric: that is scored: the first that was measured of the time per output token, end to end, offline throughput
             and time to first token.
         groups: of them, by who measured and model.
-        median_error: share; the mean over groups of the groups' medians.
+        median_error: share; the median over groups of the groups' medians.
     """
 
     metric: str

@@ -38,7 +38,8 @@ def sister(device: Device) -> str:
     if kernels_measured(device):
         return ""
     sources = [figure.source for name, figure in device.provenance.items() if name.startswith("constants.")]
-    kin = Counter(source.removeprefix("as ").partition(",")[0] for source in sources if source.startswith("as "))
+    told = (re.fullmatch(r"as ([^,:]+)(, times .*)?", source) for source in sources)
+    kin = Counter(each.group(1) for each in told if each)
     return kin.most_common(1)[0][0] if kin else ""
 
 

@@ -20,7 +20,7 @@ from infermodel.fidelity.rows import Row
 from infermodel.fidelity.server import server_of, weights_format
 
 BLACKWELL = ("b200", "gb200", "b300", "gb300")
-HOPPER = ("h100", "h200", "gh200")
+HOPPER = ("h100", "h20", "h200", "gh200")
 CDNA3 = ("mi300x", "mi325x")
 
 

@@ -52,12 +52,21 @@ RELATED: Mapping[str, tuple[str, bool]] = {
     "mi325x": ("h100-sxm", False),
     "mi355x": ("h100-sxm", False),
     "rubin": ("b200", False),
+    "h20": ("h100-sxm", True),
+    "h200-nvl": ("h100-sxm", True),
+    "l4": ("l40s", True),
+    "a10g": ("a100-sxm-80gb", False),
+    "rtx-3090": ("a100-sxm-80gb", False),
+    "rtx-5090": ("l40s", False),
+    "gb10": ("l40s", False),
+    "mi455x": ("h100-sxm", False),
+    **dict.fromkeys(published.NO_KIN, ("h100-sxm", False)),
 }
 """Devices without tables: whose constants they take with their own datasheet's peaks, and whether they share its
-architecture."""
+architecture. Those of `published.NO_KIN` take none: all they have is in `published.OWN`."""
 
 
-HOPPER = frozenset({"h100-sxm", "h200-sxm", "gh200", "h100-pcie", "h100-nvl"})
+HOPPER = frozenset({"h100-sxm", "h200-sxm", "gh200", "h100-pcie", "h100-nvl", "h20", "h200-nvl"})
 
 LINK = (
     "all_reduce_floor_s",
@@ -69,7 +78,7 @@ LINK = (
 )
 """Constants of collectives: they belong to how GPUs are joined."""
 
-LINK_OF: Mapping[str, str] = {"a100-pcie-80gb": "l40s", "h100-pcie": "l40s", "h100-nvl": "l40s"}
+LINK_OF: Mapping[str, str] = dict.fromkeys(("a100-pcie-80gb", "h100-pcie", "h100-nvl", "a10g", "rtx-3090"), "l40s")
 """Devices that are joined otherwise than the one whose other constants they take: whose collectives are like theirs."""
 
 

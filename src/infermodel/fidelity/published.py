@@ -87,7 +87,45 @@ _LIKE_MI300X = {
     constant: replace(figure, source="as AMD Instinct MI300X 192 GB") for constant, figure in _MI300X.items()
 } | {"prefill_attention_efficiency": Figure(0.5991, 0.5092, 0.6889, "as AMD Instinct MI300X 192 GB")}
 
+_RTX_PRO = "as NVIDIA RTX PRO 6000 Blackwell Server Edition 96 GB"
+_LIKE_RTX_PRO_6000: Mapping[str, Figure] = {
+    "gemm_efficiency_16bit": Figure(0.8705, 0.70, 1.00, _RTX_PRO),
+    "gemm_efficiency_8bit": Figure(0.7323, 0.55, 0.90, _RTX_PRO),
+    "prefill_attention_efficiency": Figure(1.072, 0.80, 1.25, _RTX_PRO),
+}
+
+_UNTIMED = "what kernels of GPUs reach, from MI300X to H100 and beyond; none on it was timed"
+_NEVER_TIMED: dict[str, Figure] = {
+    "gemm_floor_s": Figure(3e-6, 1e-6, 10e-6, _UNTIMED),
+    "gemm_memory_efficiency": Figure(0.7, 0.5, 0.9, _UNTIMED),
+    "gemm_efficiency_16bit": Figure(0.6, 0.35, 0.85, _UNTIMED),
+    "gemm_efficiency_8bit": Figure(0.45, 0.25, 0.75, _UNTIMED),
+    "decode_attention_floor_s": Figure(12e-6, 5e-6, 40e-6, _UNTIMED),
+    "decode_attention_efficiency_16bit": Figure(0.8, 0.5, 0.95, _UNTIMED),
+    "decode_attention_efficiency_8bit": Figure(0.7, 0.4, 0.9, _UNTIMED),
+    "prefill_attention_memory_efficiency": Figure(0.32, 0.15, 0.6, _UNTIMED),
+    "prefill_attention_efficiency": Figure(0.6, 0.3, 0.95, _UNTIMED),
+    "all_reduce_floor_s": Figure(8e-6, 2e-6, 20e-6, _UNTIMED),
+    "all_reduce_gpu_s": Figure(0.0, 0.0, 2e-6, _UNTIMED),
+    "link_efficiency": Figure(0.3, 0.1, 0.6, _UNTIMED),
+    "bulk_floor_s": Figure(29e-6, 10e-6, 60e-6, _UNTIMED),
+    "bulk_efficiency": Figure(0.7, 0.4, 0.9, _UNTIMED),
+    "link_sharing": Figure(0.0, 0.0, 1.0, _UNTIMED),
+    "grouped_efficiency": Figure(0.6, 0.3, 1.0, _UNTIMED),
+    "block_scaled_efficiency": Figure(0.8, 0.5, 1.0, _UNTIMED),
+}
+
+NO_KIN = ("ascend-910b", "trainium2", "trainium3", "tpu7x", "gaudi3")
+"""Devices of other makers, of which nobody published how long kernels take: no device is their sister."""
+
 OWN: Mapping[str, Mapping[str, Figure]] = {
+    **dict.fromkeys(NO_KIN, _NEVER_TIMED),
+    "gaudi3": _NEVER_TIMED | {"gemm_efficiency_8bit": Figure(0.6, 0.35, 0.85, "as in 16 bits, at the same peak rate")},
+    "rtx-5090": _LIKE_RTX_PRO_6000,
+    "gb10": _LIKE_RTX_PRO_6000,
+    "mi455x": _LIKE_MI300X,
+    "a10g": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
+    "rtx-3090": {"link_sharing": Figure(0.3, 0.0, 1.0, _H100_PCIE)},
     "mi300x": _MI300X,
     "mi325x": _LIKE_MI300X,
     "mi355x": _LIKE_MI300X,

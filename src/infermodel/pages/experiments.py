@@ -1,4 +1,4 @@
-"""The record of experiments by device and engine, from the groups of `docs/accuracy.md`.
+"""The record of experiments by device and engine, from both tables of groups of `docs/accuracy.md`.
 
 python -m infermodel.pages.experiments docs/accuracy.md src/infermodel/catalog/experiments.csv
 """
@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import NamedTuple
 
-METRICS = ("TPOT", "E2E", "TTFT", "throughput")
-"""Columns of the table of groups, in order."""
+COLUMNS: Mapping[str, str] = {"TPOT": "TPOT", "E2E": "E2E", "TTFT": "TTFT", "offline": "throughput"}
+"""What columns of the tables of groups begin with, and the metric there."""
 
 SCORED = ("TPOT", "E2E", "throughput", "TTFT")
 """Which of them stands for a device and engine: the first that somebody measured."""
 
 
+ERROR = re.compile(r"([\d.]+) %, [-+][\d.]+ %, (\d+)")
+
+
 class Group(NamedTuple):
-    """A line of the table: what was measured, with the median error and the number of rows of each metric."""
+    """A line of a table: what was measured, with the median error and the number of rows of each metric."""
 
     device: str
     engine: str
@@ -28,23 +31,24 @@ class Group(NamedTuple):
 
 
 def groups(page: str) -> Iterator[Group]:
-    """The lines of the table between `<!-- table: group -->` and `<!-- end -->`.
+    """The lines of the tables between `<!-- table: group -->` or `<!-- table: further -->` and `<!-- end -->`, whose
+    first cells end with a device, an engine and a model, and maybe a comma and what sets the group apart.
 
-    >>> cell = "1.8 %, +1.8 %, 4"
-    >>> next(groups(f"<!-- table: group -->\\n| ours h100-sxm vllm qwen3-8b | {cell} |  |  |  |\\n<!-- end -->"))
+    >>> table = "| group | TPOT |\\n|---|---|\\n| ours h100-sxm vllm qwen3-8b, drafted | 1.8 %, +1.8 %, 4 |\\n"
+    >>> next(groups(f"<!-- table: group -->\\n{table}<!-- end -->"))
     Group(device='h100-sxm', engine='vllm', errors={'TPOT': (0.018, 4)})
     """
-    found = re.search(r"<!-- table: group -->\n(.*?)<!-- end -->", page, re.DOTALL)
-    for line in found[1].splitlines() if found else ():
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) != len(METRICS) + 1 or len(cells[0].split()) != 4:
-            continue
-        errors = {}
-        for metric, cell in zip(METRICS, cells[1:], strict=True):
-            if figures := re.fullmatch(r"([\d.]+) %, [-+][\d.]+ %, (\d+)", cell):
-                errors[metric] = (round(float(figures[1]) / 100, 6), int(figures[2]))
-        _, device, engine, _ = cells[0].split()
-        yield Group(device, engine, errors)
+    for found in re.finditer(r"<!-- table: (?:group|further) -->\s+(.*?)<!-- end -->", page, re.DOTALL):
+        heads, _, *lines = (
+            [cell.strip() for cell in re.split(r"(?<=\s)\|(?=\s)", line.strip("|"))]
+            for line in found[1].strip().splitlines()
+        )
+        metrics = [COLUMNS.get(re.split(r"\W", head)[0], "") for head in heads]
+        for label, *cells in lines:
+            device, engine, _ = label.partition(",")[0].split()[-3:]
+            told = {metric: ERROR.fullmatch(cell) for metric, cell in zip(metrics[1:], cells, strict=True)}
+            errors = {metric: (round(float(each[1]) / 100, 6), int(each[2])) for metric, each in told.items() if each}
+            yield Group(device, engine, errors)
 
 
 def record(page: str) -> str:
@@ -56,7 +60,7 @@ def record(page: str) -> str:
     for (device, engine), own in sorted(by_server.items()):
         metric = next(each for each in SCORED if any(each in group.errors for group in own))
         told = [group.errors[metric] for group in own if metric in group.errors]
-        error, rows = fmean(error for error, _ in told), sum(rows for _, rows in told)
+        error, rows = median(error for error, _ in told), sum(rows for _, rows in told)
         lines.append(f"{device},{engine},{metric},{rows},{len(told)},{error:.4f}")
     return "\n".join(lines) + "\n"
 
