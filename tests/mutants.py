@@ -54,6 +54,7 @@ RANKS = "tests/simulation/test_ranks.py"
 POOLS = "tests/oracles/test_pools_against_the_step_engine.py"
 ROUTED = "tests/simulation/test_routers.py"
 SEPARATE = "tests/simulation/test_separate_pools.py"
+SIGNALS = "tests/simulation/test_signals.py"
 PLANS = "tests/search/test_plan_pools.py"
 BOUNDS = "tests/search/test_plan_bounds.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
@@ -338,6 +339,16 @@ MUTANTS = (
     Mutant("what lies there crosses again", "simulation/pool/transfer.py",
            "count = memory.whole * (-(-tokens // block) - found // block)",
            "count = memory.whole * -(-tokens // block)", SEPARATE),
+    Mutant("a session does not stay", "simulation/pool/router.py",
+           "home = None if session is None else pool.homes.get(session)", "home = None", SIGNALS),
+    Mutant("a session goes back to where it was lost", "simulation/pool/router.py",
+           "pool.homes[session] = chosen", "pool.homes.setdefault(session, chosen)", SIGNALS),
+    Mutant("users of a loop are one session", "simulation/clients/users.py",
+           "way.note_session(request, number)", "way.note_session(request, request)", SIGNALS),
+    Mutant("replicas are read a reading late", "simulation/pool/signals.py",
+           "number * self._every_s <= self._clock.now:", "(number - 1) * self._every_s <= self._clock.now:", SIGNALS),
+    Mutant("memory is seen as it is between readings", "simulation/pool/signals.py",
+           "return self._used[replica][0]", "return self._pool.kv_used(replica)", SIGNALS),
     Mutant("the ratio of planned pools is turned round", "search/plan.py",
            "return parts_of(layout.settings[\"ratio\"])", "return parts_of(layout.settings[\"ratio\"])[::-1]", PLANS),
     Mutant("no spare is bought for planned pools", "search/plan.py",

@@ -93,6 +93,7 @@ specs = st.builds(
         of_system=st.booleans(),
     ),
     rank_router=st.sampled_from(list(RANK_ROUTERS)),
+    signals_every_s=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
 ).filter(lambda spec: spec.pool.step_model.kv_memory.ranks == 1 or spec.pool.router != SHARED_QUEUE)
 
 

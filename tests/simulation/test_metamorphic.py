@@ -112,7 +112,7 @@ def test_nobody_knows_how_long_an_answer_will_be(drawn: Drawn, which: int, more:
 
 def test_queues_and_routers_are_shown_no_length_of_an_answer() -> None:
     """What their protocols name is all that they need; there is no output in it."""
-    columns = SimpleNamespace(priority=[0, 0], prompt_tokens=[30, 4], keys={})
+    columns = SimpleNamespace(priority=[0, 0], prompt_tokens=[30, 4], keys={}, sessions={1: 5})
     for discipline in QUEUES.values():
         queue = discipline.queue(columns)
         for request in (0, 1):
@@ -126,6 +126,7 @@ def test_queues_and_routers_are_shown_no_length_of_an_answer() -> None:
         random=np.random.default_rng(1),
         turn=7,
         unread=Unread(1),
+        homes={},
         up=range(1),
         columns=columns,
         kv_used=lambda _: 0.5,

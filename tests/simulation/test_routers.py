@@ -66,6 +66,7 @@ class View:
     def __init__(self, counts: list[int], up: Sequence[int]) -> None:
         self.load, self.random, self.turn = LoadIndex(len(counts)), np.random.default_rng(1), 0
         self.unread, self._up, self._log = Unread(len(counts)), up, RequestLog()
+        self.homes: dict[int, int] = {}
         self.load.counts[:] = counts
 
     @property

@@ -153,6 +153,7 @@ def pool_spec_of(pool: ResolvedPool) -> PoolSpec:
         rank_router=pool.engine.rank_router,
         role=pool.role,
         name=pool.name,
+        signals_every_s=pool.signals_every_s,
     )
 
 

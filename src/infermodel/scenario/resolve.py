@@ -221,6 +221,7 @@ class _Finder:
             stream_interval=service.front_end.stream_interval,
             role=pool.role if pool else "both",
             name=pool.name if pool else "",
+            signals_every_s=service.signals_every or 0.0,
         )
 
     def placed(

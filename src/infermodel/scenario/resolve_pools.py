@@ -18,7 +18,7 @@ from infermodel.simulation.handover import LinkSpec, check_way
 Place = Callable[[KeyPath], KeyPath]
 """From the path of a key below a service of one pool to where it stands in the document."""
 
-OF_POOL = ("engine", "engine_settings", "precision", "limits", "queue", "router", "price")
+OF_POOL = ("engine", "engine_settings", "precision", "limits", "queue", "router", "signals_every", "price")
 """Keys of a service that a pool may have otherwise."""
 
 

@@ -83,6 +83,7 @@ class ResolvedPool:
         stream_interval: tokens of an answer that these stream together.
         role: what it does with a request.
         name: what reports call it; empty where a service has one only.
+        signals_every_s: between readings of what the router sees of replicas; 0: it sees them as they are.
     """
 
     system: System
@@ -103,6 +104,7 @@ class ResolvedPool:
     stream_interval: int = 1
     role: Role = "both"
     name: str = ""
+    signals_every_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,7 @@ class PoolSpec:
         rank_router: which rank of data-parallel attention gets a request, a name from `rank_router.RANK_ROUTERS`.
         role: what it does with a request.
         name: what reports call it; empty where a service has one only.
+        signals_every_s: between readings of what the router sees of replicas; 0: it sees them as they are.
     """
 
     step_model: StepModel
@@ -245,6 +246,7 @@ class PoolSpec:
     rank_router: RankRouting = "in_flight"
     role: Role = "both"
     name: str = ""
+    signals_every_s: float = 0.0
 
     @property
     def most_tokens(self) -> int:
@@ -338,7 +340,20 @@ def one_pool(
     speculation: Speculation | None = None,
     front_end: FrontEndSpec | None = None,
     rank_router: RankRouting = "in_flight",
+    signals_every_s: float = 0.0,
 ) -> ServiceSpec:
     """A service of one pool: what `PoolSpec` and `ServiceSpec` say, in one call."""
-    pool = PoolSpec(step_model, limits, replicas, systems, queue, router, outages, speculation, front_end, rank_router)
+    pool = PoolSpec(
+        step_model,
+        limits,
+        replicas,
+        systems,
+        queue,
+        router,
+        outages,
+        speculation,
+        front_end,
+        rank_router,
+        signals_every_s=signals_every_s,
+    )
     return ServiceSpec(name, traffic, (pool,), ingress_s, tokenise_s, egress_s, rate_limits)

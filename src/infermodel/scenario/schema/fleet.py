@@ -155,6 +155,7 @@ class Pool(Layout):
     router: Annotated[str, Choice("router", ROUTER_NAMES)] | None = Field(
         default=None, description="the service's if omitted"
     )
+    signals_every: PositiveSeconds | None = Field(default=None, description="the service's if omitted")
     price: Price | None = Field(default=None, description="what a system of it costs; the service's if omitted")
 
 

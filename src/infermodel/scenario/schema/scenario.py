@@ -72,6 +72,11 @@ class Service(Block):
     router: Annotated[str, Choice("router", ROUTER_NAMES)] = Field(
         default="least_outstanding", description="which replica gets a request"
     )
+    signals_every: PositiveSeconds | None = Field(
+        default=None,
+        description="between two looks of the router at unfinished requests and KV memory of replicas; it sees them as"
+        " they are if omitted",
+    )
     prefix_caching: Flag | None = Field(
         default=None,
         description="whether text seen before is found in KV memory; the engine's default if omitted",

@@ -44,6 +44,7 @@ class Askers:
         request = tally.log.extend(requests_of_calls([call], self._block_tokens))
         tally.log.arrived_at[request] = way.clock.now
         self.questions.sent(request, question, call)
+        way.note_session(request, question)
         way.send(request)
 
     def _close_if_enough(self) -> None:

@@ -19,6 +19,7 @@ class Turns:
         self._way = way
         self._blocks = traffic.blocks(streams)
         self._place: dict[int, int] = {}  # in the log, of requests that are not answered yet
+        self._first: dict[int, int] = {}  # place of a conversation's first request, by that of a later one
         self._followers: dict[int, list[tuple[int, float, Requests]]] = {}  # by the place of the one before them
         self._to_follow = 0
         self._all_read = False
@@ -35,6 +36,8 @@ class Turns:
                 if earlier >= 0:
                     self._followers.setdefault(earlier, []).append((at, wait_s, request))
                     self._to_follow += 1
+                    if way.keeps_sessions:
+                        self._first[at] = self._first.get(earlier, earlier)
                     continue
                 if arrived_at > way.clock.now:
                     yield way.clock.at(arrived_at, way.order)
@@ -54,6 +57,7 @@ class Turns:
         number = tally.log.extend(request)
         tally.log.arrived_at[number] = way.clock.now
         self._place[number] = place
+        way.note_session(number, self._first.get(place, place))
         way.send(number)
 
     def _send_follower(self, place: int, request: Requests) -> None:

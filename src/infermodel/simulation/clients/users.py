@@ -37,12 +37,12 @@ class Users:
     def generator(self) -> Generator:
         """The users come, together or one after the other, and each goes on by himself."""
         clock = self._way.clock
-        for first_at in sorted(self._first_at):
+        for number, first_at in enumerate(sorted(self._first_at)):
             if first_at > clock.now:
                 yield clock.at(first_at, self._way.order)
-            self._way.start(partial(self.user, requests=self._requests))
+            self._way.start(partial(self.user, number=number, requests=self._requests))
 
-    def user(self, alarm: Alarm, requests: float) -> Routine:
+    def user(self, alarm: Alarm, number: int, requests: float) -> Routine:
         """Send a request, wait for the whole answer, think, send the next, until all users have sent `requests`."""
         way, tally, clock, log = self._way, self._way.tally, self._way.clock, self._way.log
         while not tally.ended:
@@ -60,6 +60,7 @@ class Users:
                 self._think_s.extend([next(self._pauses) for _ in range(len(block))])
             log.arrived_at[request] = clock.now
             tally.count_in(request)
+            way.note_session(request, number)
             alarm.set(way.comes_at(request), way.order)
             yield alarm
             self._waiting[request] = alarm

@@ -10,6 +10,7 @@ from simpy.events import Event
 
 from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clock import Clock
+from infermodel.simulation.pool.router import LOOK_AT_SESSIONS
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.tally import Tally
@@ -30,16 +31,23 @@ class Way:
         clock: of the simulation.
         order: place of what clients do within an instant.
         ingress_s, tokenise_s: time that a request takes, and further time for each token of its prompt.
+        keeps_sessions: whether a router asks which session a request is of.
     """
 
     def __init__(self, spec: ServiceSpec, tally: Tally, door: Door, clock: Clock, order: int) -> None:
         self.tally, self.door, self.clock, self.order = tally, door, clock, order
         self.ingress_s, self.tokenise_s = spec.to_the_door_s
+        self.keeps_sessions = any(pool.router in LOOK_AT_SESSIONS for pool in spec.pools)
 
     @property
     def log(self) -> RequestLog:
         """Columns of the requests."""
         return self.tally.log
+
+    def note_session(self, request: int, session: int) -> None:
+        """A request is of a session, if anybody asks."""
+        if self.keeps_sessions:
+            self.tally.log.sessions[request] = session
 
     def start(self, routine: Callable[[Alarm], Routine]) -> None:
         """Something that goes on request by request begins: its routine waits for an alarm of its own."""

@@ -16,6 +16,17 @@ class LoadIndex:
         self._lowest = 0
         self._up = (1 << replicas) - 1
 
+    def copy(self) -> LoadIndex:
+        """The same counts, which later changes leave alone."""
+        other = LoadIndex(0)
+        other.counts, other._masks = self.counts.copy(), self._masks.copy()
+        other._lowest, other._up = self._lowest, self._up
+        return other
+
+    def is_up(self, replica: int) -> bool:
+        """Whether a replica may be chosen."""
+        return bool(self._up >> replica & 1)
+
     def add(self, replica: int, change: int) -> None:
         """`replica` got (1) or finished (-1) a request."""
         count = self.counts[replica]

@@ -18,6 +18,7 @@ from infermodel.simulation.pool.outages import start_outages
 from infermodel.simulation.pool.replicas import Builder
 from infermodel.simulation.pool.router import LOOK_AT_PROMPTS, ROUTERS, SHARED_QUEUE
 from infermodel.simulation.pool.shared_queue import SharedQueue
+from infermodel.simulation.pool.signals import OldView, order_of_readings
 from infermodel.simulation.pool.system import System, spread
 from infermodel.simulation.pool.unread import Unread
 from infermodel.simulation.records.availability import Availability
@@ -56,6 +57,7 @@ class Pool:
         random: what the router draws.
         turn: how many requests it has routed.
         unread: prompts that its replicas have not read, where the router looks at prompts.
+        homes: where sessions went last, where the router keeps them there.
         columns: of the requests.
         kv_memory: of a replica.
         carrier: who brings requests from one pool to the next; None: this one does all of a request.
@@ -86,8 +88,12 @@ class Pool:
         self.up: Sequence[int] = range(spec.replicas)
         self._route = ROUTERS.get(spec.router)
         self.unread = Unread(spec.replicas)
+        self.homes: dict[int, int] = {}
         self._counts_unread = spec.router in LOOK_AT_PROMPTS and spec.replicas > 1 and spec.role != "decode"
         self._load_matters = self._route is not None and spec.replicas > 1
+        self._seen: OldView | None = None
+        if spec.signals_every_s and self._load_matters:
+            self._seen = OldView(self, spec.signals_every_s, clock, order_of_readings(index, number))
         one_queue = spec.router == SHARED_QUEUE
         self._shared = SharedQueue(QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
         builder = Builder(
@@ -117,7 +123,11 @@ class Pool:
             return
         number = self.up[0]
         if self._load_matters and self._route is not None:
-            number = self._route(request, self)
+            if self._seen is None:
+                number = self._route(request, self)
+            else:
+                self._seen.note(self.turn)
+                number = self._route(request, self._seen)
             self.turn += 1
             self.load.add(number, 1)
             if self._counts_unread:
@@ -217,7 +227,7 @@ class Pool:
         self.up = [number for number in self.up if number not in replicas]
         lost: list[int] = []
         for number in replicas:
-            self.load.set_up(number, up=False)
+            self._set_up(number, up=False)
             mine = self.replicas[number].fail()
             if self._shared is None:
                 mine += self.replicas[number].drain()
@@ -233,10 +243,15 @@ class Pool:
         self._availability.comes_up(system, self._clock.now)
         self.up = sorted({*self.up, *replicas})
         for number in replicas:
-            self.load.set_up(number, up=True)
+            self._set_up(number, up=True)
             self.replicas[number].repair()
         stranded, self._stranded = self._stranded, []
         self._offer_again(stranded)
+
+    def _set_up(self, number: int, *, up: bool) -> None:
+        self.load.set_up(number, up)
+        if self._seen is not None:
+            self._seen.load.set_up(number, up)
 
     def halt(self) -> None:
         """Nothing more is of interest."""

@@ -20,12 +20,14 @@ class PoolView(Protocol):
         random: a stream of the router's own.
         turn: how many requests were routed before.
         unread: prompts that replicas have been given and not read yet, where the router looks at prompts.
+        homes: where sessions went last, where the router keeps them there.
     """
 
     load: LoadIndex
     random: np.random.Generator
     turn: int
     unread: Unread
+    homes: dict[int, int]
 
     @property
     def up(self) -> Sequence[int]:
@@ -102,6 +104,20 @@ def prefix_aware(request: int, pool: PoolView) -> int:
     return min(pool.up, key=work)
 
 
+def session_affinity(request: int, pool: PoolView) -> int:
+    """Where the session's request before went, while that is up; the replica with the fewest unfinished requests where
+    there is none, which then is the session's.
+    """
+    session = pool.columns.sessions.get(request)
+    home = None if session is None else pool.homes.get(session)
+    if home is not None and pool.load.is_up(home):
+        return home
+    chosen = pool.load.lightest()
+    if session is not None:
+        pool.homes[session] = chosen
+    return chosen
+
+
 SHARED_QUEUE = "shared_queue"
 """Not a router: all replicas take from one queue, each when it has room."""
 
@@ -112,9 +128,13 @@ ROUTERS: Mapping[str, Router] = {
     "least_kv_used": least_kv_used,
     "two_choices": two_choices,
     "prefix_aware": prefix_aware,
+    "session_affinity": session_affinity,
 }
 
 LOOK_AT_PROMPTS = frozenset({"prefix_aware"})
 """Routers for whom unread prompts are counted."""
+
+LOOK_AT_SESSIONS = frozenset({"session_affinity"})
+"""Routers for whom clients say which session a request is of."""
 
 ROUTER_NAMES: tuple[str, ...] = (*ROUTERS, SHARED_QUEUE)

@@ -41,6 +41,7 @@ class RequestLog:
         self.resumed: dict[int, tuple[int, float]] = {}  # preempted or lost: tokens given so far, time of the last
         self.routed_again_at: dict[int, float] = {}  # those that an outage sent to another replica, or held up
         self.keys: dict[int, int] = {}  # of an API with rate limits
+        self.sessions: dict[int, int] = {}  # where a router asks for them
         self.known_tokens: dict[int, int] = {}  # of prompts that need not be computed whatever the cache holds
         self.block_hashes: dict[int, tuple[int, ...]] = {}
         self.hash_block_tokens = 0

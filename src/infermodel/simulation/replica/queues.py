@@ -80,6 +80,8 @@ class Columns(Protocol):
         priority: lower goes first.
         prompt_tokens: length of the prompt.
         keys: key of each request; empty where there are none.
+        sessions: session of each request (a conversation, a question of several calls, a user of a closed loop); empty
+            where no router asks.
     """
 
     @property
@@ -94,6 +96,11 @@ class Columns(Protocol):
 
     @property
     def keys(self) -> Mapping[int, int]:
+        """Of requests that have one."""
+        ...
+
+    @property
+    def sessions(self) -> Mapping[int, int]:
         """Of requests that have one."""
         ...
 
