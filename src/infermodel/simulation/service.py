@@ -11,6 +11,7 @@ from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
 from infermodel.simulation.pool.first_router import FirstRouter
 from infermodel.simulation.pool.pool import Pool
+from infermodel.simulation.pool.router import LOOK_AT_SESSIONS
 from infermodel.simulation.pool.transfer import Link
 from infermodel.simulation.records.handovers import HandoverLog
 from infermodel.simulation.records.log import RequestLog
@@ -61,7 +62,14 @@ class Service:
         if spec.rate_limits:
             self._gate = Gate(spec.rate_limits, self._let_in, self._refuse, tally, clock, order, streams)
         self._clients: Clients | None = None  # those who wait for answers
-        way = Way(spec, tally, self.admit, clock, order)
+        way = Way(
+            spec,
+            tally,
+            self.admit,
+            clock,
+            order,
+            keeps_sessions=any(pool.router in LOOK_AT_SESSIONS for pool in spec.pools),
+        )
         self._clients = start_clients(spec, way, self._let_in, self._gate, streams)
         self.callers = self._clients if isinstance(self._clients, Callers) else None
 

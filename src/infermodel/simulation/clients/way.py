@@ -10,7 +10,6 @@ from simpy.events import Event
 
 from infermodel.simulation.alarm import Alarm, Routine
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.pool.router import LOOK_AT_SESSIONS
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.tally import Tally
@@ -34,10 +33,12 @@ class Way:
         keeps_sessions: whether a router asks which session a request is of.
     """
 
-    def __init__(self, spec: ServiceSpec, tally: Tally, door: Door, clock: Clock, order: int) -> None:
+    def __init__(
+        self, spec: ServiceSpec, tally: Tally, door: Door, clock: Clock, order: int, *, keeps_sessions: bool
+    ) -> None:
         self.tally, self.door, self.clock, self.order = tally, door, clock, order
         self.ingress_s, self.tokenise_s = spec.to_the_door_s
-        self.keeps_sessions = any(pool.router in LOOK_AT_SESSIONS for pool in spec.pools)
+        self.keeps_sessions = keeps_sessions
 
     @property
     def log(self) -> RequestLog:
