@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from infermodel.answers.answer import Answer, OnProgress, Progress, silent
 from infermodel.answers.own_runs import Served
 from infermodel.answers.run import CapacityAnswer, RunAnswer
-from infermodel.answers.scenario import Changes, Scenario
+from infermodel.answers.scenario import Changes, Scenario, texts
 from infermodel.errors import InputError
 from infermodel.scenario.errors import ScenarioErrors
 
@@ -153,6 +153,7 @@ def capacity(
 def sweep(
     file: str | Path,
     *,
+    set: Changes = (),
     points: str | Path | None = None,
     jobs: int = 1,
     dask: str = "",
@@ -163,6 +164,7 @@ def sweep(
 
     Args:
         file: of the sweep.
+        set: values by path, such as `{"replications": 3}`: of the sweep, or of its base scenario.
         points: folder that keeps each finished point: the same call goes on where it was interrupted. None is kept
             without it.
         jobs: processes; no answer depends on it. With more than one, call this below `if __name__ == "__main__"`.
@@ -178,7 +180,7 @@ def sweep(
     from infermodel.search.sweep import run_sweep
     from infermodel.search.sweep_schema import load_sweep
 
-    asked = load_sweep(file)
+    asked = load_sweep(file, texts(set))
     with TemporaryDirectory() as kept_nowhere:
         swept = run_sweep(
             asked,
@@ -191,11 +193,12 @@ def sweep(
     return SweepAnswer(swept)
 
 
-def plan(file: str | Path, *, jobs: int = 1, on_progress: OnProgress = silent) -> PlanAnswer:
+def plan(file: str | Path, *, set: Changes = (), jobs: int = 1, on_progress: OnProgress = silent) -> PlanAnswer:
     """The cheapest fleet that meets the objectives, among the candidates of a plan's file.
 
     Args:
         file: of the plan.
+        set: values by path, such as `{"spares": 0}`: of the plan, or of its base scenario.
         jobs: processes; no answer depends on it. With more than one, call this below `if __name__ == "__main__"`.
         on_progress: told how many layouts are done.
 
@@ -206,7 +209,7 @@ def plan(file: str | Path, *, jobs: int = 1, on_progress: OnProgress = silent) -
     from infermodel.search.plan import find_plan
     from infermodel.search.plan_schema import load_plan
 
-    asked = load_plan(file)
+    asked = load_plan(file, texts(set))
     return PlanAnswer(
         find_plan(asked, jobs=jobs, on_option=lambda done, total: on_progress(Progress("layouts", done, total)))
     )

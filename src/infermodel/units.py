@@ -76,6 +76,8 @@ _ATOMS: Mapping[str, tuple[Fraction, Exponents, str]] = {
     "rps": (Fraction(1), (0, -1, 0, 0, 0, 0), "k"),
     "rpm": (Fraction(1, 60), (0, -1, 0, 0, 0, 0), "k"),
     "tps": (Fraction(1), (0, -1, 0, 0, 0, 1), "kM"),
+    "rph": (Fraction(1, 3600), (0, -1, 0, 0, 0, 0), "k"),
+    "rpd": (Fraction(1, 86400), (0, -1, 0, 0, 0, 0), "kM"),
     "tpm": (Fraction(1, 60), (0, -1, 0, 0, 0, 1), "kM"),
     "Bps": (Fraction(1), (1, -1, 0, 0, 0, 0), "kMGTPE"),
     "bps": (Fraction(1, 8), (1, -1, 0, 0, 0, 0), "kMGTPE"),
@@ -94,14 +96,16 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "h": ("hr", "hrs", "hour", "hours"), "day": ("d", "days"), "week": ("weeks",), "month": ("months",),
     "year": ("yr", "years"), "B": ("byte", "bytes"), "b": ("bit", "bits"), "W": ("watt", "watts"),
     "FLOP": ("FLOPs",), "USD": ("$", "dollar", "dollars"), "tok": ("token", "tokens"), "req": ("request", "requests"),
-    "rps": ("qps", "RPS", "QPS"), "rpm": ("RPM",), "tps": ("TPS",), "tpm": ("TPM",), "GPU": ("GPUs",),
+    "rps": ("qps", "RPS", "QPS"), "rpm": ("RPM",), "tps": ("TPS",), "tpm": ("TPM",), "GPU": ("GPUs", "gpu", "gpus"),
     "cent": ("cents",), "%": ("percent",), "k": ("thousand",), "M": ("million", "millions"),
 }  # fmt: skip
 """How people write units that are named otherwise here; prefixes as those have them."""
 
 _MEANT: Mapping[str, str] = {
-    "K": "write 'k' for 1,000 or 'Ki' for 1,024", "m": "write 'min' or 'ms'", "GBs": "did you mean 'GB/s'?",
-    "TBs": "did you mean 'TB/s'?", "€": "write prices in 'USD'", "EUR": "write prices in 'USD'",
+    "K": "write 'k' for 1,000 or 'Ki' for 1,024", "m": "write 'min', 'ms' or, for a million, 'M'",
+    "GBs": "did you mean 'GB/s'?", "TBs": "did you mean 'TB/s'?",
+    **dict.fromkeys(("€", "EUR"), "write prices in 'USD'"),
+    **dict.fromkeys(("node", "server", "system", "instance"), "a rent is that of one device: divide by its devices"),
 }  # fmt: skip
 """Units that may mean two things, or another than they say: what to write instead."""
 
@@ -171,12 +175,22 @@ def split(text: str) -> tuple[str, str]:
     (('1979', 'TFLOP/s'), ('2.99', '$ /h'))
     """
     plain = text.strip()
+    if plain[:1] in ("€", "£", "¥"):
+        raise UnitError(f"{text!r} is in another currency; write prices in 'USD'")
+    if bound := re.match(r"[<>≤≥=~≈]+\s*|(?:about|ca\.?|up to|max)\s+", plain):
+        raise UnitError(f"{text!r} does not start with a number; write {plain[bound.end() :]!r}")
     dollars = plain.startswith("$")
     plain = plain.removeprefix("$").strip()
     match = _NUMBER.match(plain)
     if match is None or not any(c.isdigit() for c in match.group()):
         raise UnitError(f"{text!r} does not start with a number")
     rest = plain[match.end() :].strip()
+    if re.match(r"_\d", rest):
+        raise UnitError(f"{text!r} has a '_' in its number; write {plain.replace('_', '')!r}")
+    if re.match(r"(-|–|\.\.|to\b)\s*\d", rest):
+        raise UnitError(f"{text!r} is a range; write one number")
+    if re.match(r":\d|[a-z]+\s*\d", rest):
+        raise UnitError(f"{text!r} has more than one number; write one with one unit, such as '90 min'")
     if re.match(r",\d", rest):
         raise UnitError(f"{text!r} has a comma that parts no thousands; write decimals with a point")
     return match.group().replace(",", ""), f"$ {rest}" if dollars else rest
@@ -188,8 +202,11 @@ def _measures(exponents: Exponents) -> str:
         return "a plain number"
     names = [name for name, (powers, _) in DIMENSIONS.items() if powers == exponents]
     if names:
-        return f"a {names[0]}" if names[0] not in ("bytes", "tokens", "flops", "energy", "money") else names[0]
-    return " ".join(f"{base}^{power}" for base, power in zip(BASES, exponents, strict=True) if power)
+        said = names[0].replace("_", " ")
+        return f"a {said}" if said not in ("bytes", "tokens", "flops", "energy", "money") else said
+    powers = dict(zip(BASES, exponents, strict=True))
+    above, below = ([base for base, power in powers.items() if sign * power > 0] for sign in (1, -1))
+    return " per ".join([" ".join(above) or "a number", *below])
 
 
 def parse(text: str | float, dimension: str | None = None) -> float:
@@ -200,7 +217,7 @@ def parse(text: str | float, dimension: str | None = None) -> float:
         dimension: a key of `DIMENSIONS` that the quantity must measure; None takes any.
 
     Raises:
-        UnitError: no number, an unknown unit (with a suggestion), a missing unit, or another dimension.
+        UnitError: no number or several, an unknown unit (with a suggestion), a missing unit, or another dimension.
 
     >>> parse("44 GB", "bytes"), parse("30 /min", "rate"), parse("85 %", "share"), parse(0.85, "share")
     (44000000000.0, 0.5, 0.85, 0.85)

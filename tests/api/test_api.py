@@ -175,11 +175,15 @@ def test_a_sweep_and_a_plan(file: Path, tmp_path: Path) -> None:
         half.write(tmp_path / "w")
     whole = im.sweep(sweep, points=tmp_path / "points").summary.query("measure == 'offered_rpm'")
     assert list(whole.value) == pytest.approx([60, 60])  # of the base, and of the one value
+    changed = im.sweep(sweep, set={"traffic.arrivals.rate": "30 /min", "axes.0.values": ["90 /min"]}).summary
+    assert list(changed.query("measure == 'offered_rpm'").value) == pytest.approx([30, 90])
     plan = file.with_name("plan.yaml")
     plan.write_text(
         "title: P\nbase: s.yaml\nmost_systems: 2\ncandidates:\n  - {system: dgx-h100, price: {purchase: dgx-h100}}\n"
     )
-    found = im.plan(plan)
+    with pytest.raises(im.InputError, match="--set spares=x: spares: expected a whole number, got 'x'"):
+        im.plan(plan, set=["spares=x"])
+    found = im.plan(plan, set={"spares": 0, "services.0.fleet.replicas": None})
     assert list(found.summary.best) == [True]
     assert "Cheapest: 1 + " in str(found)
     assert im.load(found.write(tmp_path / "p") / "best.yaml").resolved.services[0].pool.systems == 1

@@ -4,14 +4,17 @@ import resource
 import signal
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
+from time import monotonic
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+import infermodel as im
 from infermodel import cli
-from infermodel.cli import COMMANDS, infermodel
+from infermodel.cli import COMMANDS, infermodel, progress
 
 SCENARIO = """\
 title: T
@@ -166,6 +169,13 @@ def test_a_missing_file_a_folder_and_a_misspelt_command(tmp_path: Path) -> None:
         (["catalog", "system", "cs3"], "did you mean 'cs-3'?"),
         (["catalog", "sistems"], "did you mean 'systems'?"),
         (["catalog", "cs3"], "the catalog has no 'cs3'; did you mean 'cs-3'?"),
+        (["catalog", "model", "lama-3.1-8b"], "no model named 'lama-3.1-8b'; did you mean 'llama-3.1-8b'?"),
+        (["catalog", "meta-llama/Llama-3.1-8"], "did you mean 'meta-llama/Llama-3.1-8B'?"),
+        (["catalog", "engines", "vlm"], "no engine named 'vlm'; did you mean 'vllm'?"),
+        (["run", "s.yaml", "--repliactions", "2"], "(Did you mean one of: '--replay', '--replications'?)"),
+        (["capacity", "s.yaml", "--time-limit", "5"], "'5' has no unit; a time reads like '10 min'"),
+        (["capacity", "s.yaml", "--width", "200%"], "200% is not more than 0 and at most 1"),
+        (["sweep", "s.yaml", "--shard", "9/8"], "'9/8' is no part such as 2/8, from 1/8 to 8/8"),
     ]:
         said = call(*args)
         assert said.exit_code == 2
@@ -196,6 +206,21 @@ def test_the_catalog_shows_figures_with_their_sources() -> None:
     for kind in ("systems", "devices", "models", "engines", "prices"):
         for name in (line.split()[0] for line in call("catalog", kind).stdout.splitlines()[2:]):
             assert call("catalog", kind, name).exit_code == 0, name
+
+
+def test_what_goes_on_is_told_in_lines_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
+    told = ""
+    for quiet in (True, False):
+        with progress.progress_bar(quiet=quiet) as tell:
+            tell(im.Progress("points", 3, 4))
+            ends = monotonic() + 0.03 if quiet else inf
+            while not told and monotonic() < ends:
+                told = capsys.readouterr().err
+        assert bool(told) is not quiet
+    assert told.splitlines()[0] == "points (3 of 4)"
 
 
 def test_schema_prints_the_reference() -> None:
@@ -258,7 +283,7 @@ def test_a_second_interrupt_while_a_command_ends_has_no_effect(monkeypatch: pyte
 
     said: list[str] = []
     monkeypatch.setattr(infermodel, "resolve_command", interrupted)
-    monkeypatch.setattr(cli, "_say", say)
+    monkeypatch.setattr(cli, "say", say)
     assert call("run").exit_code == 130
     assert said == ["interrupted"]
 

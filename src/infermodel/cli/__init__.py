@@ -97,7 +97,7 @@ class LazyGroup(click.Group):
                 interrupts.ending = True
                 status = _status_of(KeyboardInterrupt() if interrupts.came else error)
             if output is not None and output.lost and not status:
-                _say(f"infermodel failed: {output.lost}")
+                say(f"infermodel failed: {output.lost}")
                 status = UNWRITABLE
         sys.exit(status if isinstance(status, int) else DONE)
 
@@ -135,7 +135,7 @@ def _status_of(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else BROKEN
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        _say("interrupted")
+        say("interrupted")
         return INTERRUPTED
     if isinstance(error, click.ClickException):
         with suppress(OSError):
@@ -145,22 +145,22 @@ def _status_of(error: BaseException) -> int:
     from infermodel.scenario.errors import printable
 
     if isinstance(error, InputError):
-        _say(str(error))
+        say(str(error))
         return BAD_INPUT
     if isinstance(error, OSError) and error.strerror:
         about = f": {error.filename}" if error.filename else ""
-        _say(f"infermodel failed: {error.strerror}{printable(str(about))}")
+        say(f"infermodel failed: {error.strerror}{printable(str(about))}")
         return UNWRITABLE
     if os.environ.get(TRACEBACK_VARIABLE):
         import traceback
 
         traceback.print_exception(error)
     said = printable(f"{type(error).__name__}: {error}")[:500]
-    _say(f"infermodel failed: {said} (set {TRACEBACK_VARIABLE}=1 to see where)")
+    say(f"infermodel failed: {said} (set {TRACEBACK_VARIABLE}=1 to see where)")
     return BROKEN
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
     """A line on stderr, where that can be written."""
     with suppress(OSError):
         click.echo(message, err=True)

@@ -16,30 +16,36 @@ from infermodel.cli.told import Told, json_option
 from infermodel.files import safe_name
 
 
-class Duration(click.ParamType[float]):
-    """A time with its unit, to seconds."""
+class Quantity(click.ParamType[float]):
+    """A quantity as scenarios write it, to SI: `5 min`, `2%`."""
 
-    name = "time"
+    def __init__(self, dimension: str, *, most: float = inf) -> None:
+        self.name, self.most = dimension, most
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; what is no time is refused."""
+        """In SI; what measures something else, is not positive or too large is refused."""
         from infermodel.units import parse
 
         try:
-            return parse(value, "time")
+            found = parse(value, self.name)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if not 0 < found <= self.most:
+            self.fail(
+                f"{value} is not more than 0{f' and at most {self.most:g}' if self.most < inf else ''}", param, ctx
+            )
+        return found
 
 
 @click.command()
 @click.argument("scenario", type=click.Path())
 @click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
 @click.option(
-    "--width", type=click.FloatRange(1e-9, 1), default=0.02, show_default=True, help="Of a bracket, relative."
+    "--width", type=Quantity("share", most=1.0), default=0.02, show_default=True, help="Of a bracket, relative: 2%."
 )
 @click.option("--replications", type=REPLICATIONS, default=16, show_default=True, help="At most, for each load.")
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
-@click.option("--time-limit", type=Duration(), help="Such as 5 min; then the brackets so far are the answer.")
+@click.option("--time-limit", type=Quantity("time"), help="Such as 5 min; then the brackets so far are the answer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")

@@ -51,7 +51,7 @@ def explore(
     """Turn the numbers of SCENARIO on a page in the browser; the program answers as they move."""
     told = Told("explore", as_json=as_json, quiet=quiet)
     if export is not None:
-        write_sweep(scenario, export, jobs, told)
+        write_sweep(scenario, changes, export, jobs, told)
         return
     asked = api.load(scenario, set=changes)
     try:
@@ -78,7 +78,7 @@ def explore(
         raise click.UsageError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
 
 
-def write_sweep(file: str, page: Path, jobs: int, told: Told) -> None:
+def write_sweep(file: str, changes: tuple[str, ...], page: Path, jobs: int, told: Told) -> None:
     """Answer a sweep and write it as one page.
 
     Raises:
@@ -88,7 +88,7 @@ def write_sweep(file: str, page: Path, jobs: int, told: Told) -> None:
         from infermodel.explore.export import sweep_file
 
         with progress_bar(quiet=told.quiet) as say, refusal(page):
-            write_whole(page, sweep_file(api.sweep(file, jobs=jobs, on_progress=say)))
+            write_whole(page, sweep_file(api.sweep(file, set=changes, jobs=jobs, on_progress=say)))
     except ModuleNotFoundError as missing:
         raise click.UsageError(f"needs {missing.name}: install infermodel[explore]") from None
     told.text(f"page: {page}")

@@ -17,16 +17,17 @@ from infermodel.files import safe_name
 
 @click.command()
 @click.argument("file", type=click.Path())
+@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key of it or of its base.")
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/plans/<file>.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
-def plan(file: str, jobs: int, out: Path | None, as_json: bool, quiet: bool) -> None:
+def plan(file: str, changes: tuple[str, ...], jobs: int, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Find the cheapest fleet that meets the objectives, among the candidates of a plan FILE."""
     told = Told("plan", as_json=as_json, quiet=quiet)
     folder = checked(out or REPORTS / "plans" / safe_name(Path(file).stem))
     with progress_bar(quiet=told.quiet) as say:
-        answer = api.plan(file, jobs=jobs, on_progress=say)
+        answer = api.plan(file, set=changes, jobs=jobs, on_progress=say)
     with refusal(folder):
         answer.write(folder, command=command_line())
     told.answer(answer)

@@ -1,51 +1,112 @@
-"""What is being done, said on stderr while it is; silent where stderr is no terminal."""
+"""What is being done, said on stderr while it is: a spinner or a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
+from time import monotonic
 
 from infermodel.answers.answer import OnProgress, Progress, silent
+from infermodel.cli import say
+
+LINE_EVERY_S = 15.0
+"""Where stderr is no terminal; what takes no longer says nothing."""
 
 
 @contextmanager
 def progress(doing: str = "", *, quiet: bool) -> Iterator[OnProgress]:
-    """A spinner with the words of the latest `Progress`, and how far it is where that is counted.
+    """A spinner with the words of the latest `Progress`, how far it is where that is counted, and the time left.
 
     Args:
         doing: words to start with.
         quiet: whether to say nothing.
     """
     if quiet or not sys.stderr.isatty():
-        yield silent
+        with lines(doing, quiet=quiet) as tell:
+            yield tell
         return
     from rich.console import Console
     from rich.markup import escape
 
+    pace = Pace(doing)
     with Console(stderr=True).status(escape(doing)) as status:
-        yield lambda told: status.update(escape(words(told)))
 
+        def tell(told: Progress) -> None:
+            pace.tell(told)
+            status.update(escape(pace.words()))
 
-def words(told: Progress) -> str:
-    """A line for a spinner.
-
-    >>> words(Progress("writing report.html")), words(Progress("simulating a.yaml", 1, 4))
-    ('writing report.html', 'simulating a.yaml (1 of 4)')
-    """
-    return f"{told.doing} ({told.done} of {told.total})" if told.total > 1 else told.doing
+        yield tell
 
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[OnProgress]:
     """A bar with the time left, for what is counted from its start."""
     if quiet or not sys.stderr.isatty():
-        yield silent
+        with lines(quiet=quiet) as tell:
+            yield tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("points", total=None)
-        yield lambda told: bar.update(task, completed=told.done, total=told.total)
+    counted = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
+    with Progress(TextColumn("{task.description}"), *counted, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda told: bar.update(task, description=told.doing, completed=told.done, total=told.total)
+
+
+@contextmanager
+def lines(doing: str = "", *, quiet: bool) -> Iterator[OnProgress]:
+    """A line on stderr every `LINE_EVERY_S`, whether there is news or not: logs of batch jobs show what goes on."""
+    if quiet:
+        yield silent
+        return
+    pace, ended = Pace(doing), Event()
+
+    def beat() -> None:
+        while not ended.wait(LINE_EVERY_S):
+            if said := pace.words():
+                say(said)
+
+    beating = Thread(target=beat, daemon=True)
+    beating.start()
+    try:
+        yield pace.tell
+    finally:
+        ended.set()
+        beating.join()
+
+
+class Pace:
+    """The latest `Progress`, and since when its pieces are counted."""
+
+    def __init__(self, doing: str) -> None:
+        self._latest, self._began_s = Progress(doing), monotonic()
+
+    def tell(self, told: Progress) -> None:
+        """Take the latest."""
+        if told.done < self._latest.done or told.total != self._latest.total:
+            self._began_s = monotonic()
+        self._latest = told
+
+    def words(self) -> str:
+        """It in words, with the time left at the pace so far."""
+        return words(self._latest, monotonic() - self._began_s)
+
+
+def words(told: Progress, took_s: float) -> str:
+    """A progress in a line.
+
+    Args:
+        told: what is being done.
+        took_s: what was done of it took so long, seconds.
+
+    >>> words(Progress("writing report.html"), 3.0), words(Progress("simulating a.yaml", 1, 4), 40.0)
+    ('writing report.html', 'simulating a.yaml (1 of 4, about 2 min left)')
+    """
+    if told.total <= 1:
+        return told.doing
+    left_s = took_s / told.done * (told.total - told.done) if told.done else 0.0
+    left = f", about {left_s:.0f} s left" if left_s < 90 else f", about {left_s / 60:.0f} min left"
+    return f"{told.doing} ({told.done} of {told.total}{left if left_s >= 1 else ''})"

@@ -26,6 +26,7 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 @click.command()
 @click.argument("file", type=click.Path())
+@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key of it or of its base.")
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--dask", metavar="ADDRESS", default="", help="Scheduler of a Dask cluster that does the work.")
 @click.option("--shard", metavar="I/N", callback=part_of, default="1/1", help="Only the i-th of n parts (job arrays).")
@@ -39,6 +40,7 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
 def sweep(
     file: str,
+    changes: tuple[str, ...],
     jobs: int,
     dask: str,
     shard: tuple[int, int],
@@ -54,7 +56,7 @@ def sweep(
     points = place.with_name(f"{place.name}.points")  # beside the folder, which is exchanged as a whole
     with progress_bar(quiet=told.quiet) as say, refusal(folder):
         try:
-            answer = api.sweep(file, points=points, jobs=jobs, dask=dask, shard=shard, on_progress=say)
+            answer = api.sweep(file, set=changes, points=points, jobs=jobs, dask=dask, shard=shard, on_progress=say)
         except ModuleNotFoundError as missing:
             raise click.UsageError(f"needs {missing.name}: install infermodel[cluster]") from None
         except ClusterError as broken:

@@ -30,10 +30,11 @@ _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 _WHOLE = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)")
+_TAB = "a tab cannot indent or start a value; use spaces"
 _PLAINER = {
-    "found character '\\t' that cannot start any token": "a tab cannot indent or start a value; use spaces",
+    "found character '\\t' that cannot start any token": _TAB,
     "mapping values are not allowed here": "a second ': ' on one line; quote the text, or start a new line",
-    "could not find expected ':'": "expected 'key: value'",
+    "could not find expected ':'": "expected 'key: value', with a space after the colon",
     "found unexpected end of stream": "the text ends inside a quoted value",
 }
 _UNWRITABLE = re.compile("[\\x00\\ud800-\\udfff]")  # escapes in quotes can make what no file can hold
@@ -129,6 +130,8 @@ def parse(text: str, file: str = "<text>") -> Document:
         tree = reader.document(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if error.context_mark and str(error.problem).startswith("could not find expected ':'"):
+            mark = error.context_mark  # the key; the problem is met at the line after it
         place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
         reader.errors.append(_error(file, lines, place, "", _plain(error, lines[place.line - 1 : place.line])))
         tree = None
@@ -309,6 +312,21 @@ def _error(
 def _plain(error: yaml.MarkedYAMLError, at: tuple[str, ...]) -> str:
     """PyYAML's problem, met in the line `at`, in words for somebody who never read the YAML standard."""
     problem = (error.problem or "cannot be read").strip()
+    line, column = at[0] if at else "", error.problem_mark.column if error.problem_mark else 0
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return f"YAML: {_TAB}"
+    if problem.startswith("expected <block end>"):
+        if line[column : column + 1] in ("}", "]"):
+            return f"YAML: a '{line[column]}' too many: nothing is open before it"
+        if line[:column].rstrip().endswith(("'", '"')):
+            return "YAML: text goes on after the closing quote; put all of it between quotes of the other kind"
+    opened = error.context_mark.line if error.context_mark else -1
+    if (
+        problem.startswith("expected ',' or '}', but got ':'")
+        and error.problem_mark
+        and error.problem_mark.line == opened
+    ):
+        return "YAML: a comma is missing between two entries in braces"
     first_colon = at[0].find(":") if at else -1
     if problem.startswith("mapping values") and error.problem_mark and error.problem_mark.column == first_colon:
         return "YAML: this line stands deeper than the key above, which has a value of its own; align the two"

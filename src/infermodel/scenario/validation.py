@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.errors import ScenarioError, ScenarioErrors, did_you_mean, named
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.values import REFUSED, BlockKind, ByKind, Kind, WordOr, keys
-from infermodel.scenario.words import meant
+from infermodel.scenario.words import LONE, meant
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -39,11 +40,14 @@ def validate_as(root: type[B], document: Document) -> B:
         raise ScenarioErrors([*errors, document.error((), f"expected 'key: value' lines, got {named(document.tree)}")])
     refused = {error.path for error in errors}
     errors += [
-        document.error(path, "has no value", _value_for(path[-1]), at_key=True)
+        document.error(path, "has no value", _value_for(path, document.tree), at_key=True)
         for path in _empty(document.tree)
         if ".".join(map(str, path)) not in refused
     ]
     refused |= {error.path for error in errors}
+    refused |= {
+        ".".join(map(str, parted)) for path in _empty(document.tree) if (parted := _parted(path, document.tree))
+    }
     try:
         content = root.model_validate(_without_empty(document.tree))
     except ValidationError as invalid:
@@ -51,6 +55,8 @@ def validate_as(root: type[B], document: Document) -> B:
             path = tuple(each["loc"])
             if each["type"] == "too_short" and each["input"]:
                 continue  # pydantic counts the sound entries only; the others are refused one by one
+            if each["type"] == "missing" and _is_misnamed(path, document, root):
+                continue  # the key by another name is refused, with this one to write instead
             if not any(".".join(map(str, path[:depth])) in refused for depth in range(1, len(path) + 1)):
                 errors.append(_translate(each, path, document, root))
         raise ScenarioErrors(errors) from None
@@ -59,11 +65,27 @@ def validate_as(root: type[B], document: Document) -> B:
     return content
 
 
-def _value_for(key: str | int) -> str:
+def _value_for(path: KeyPath, tree: Any) -> str:
     """What to do about a key without a value."""
-    if str(key)[:1].isdigit() and isinstance(key, str):
-        return "inside braces a comma parts entries: write the number before it without the comma"
+    key = str(path[-1])
+    if before := _parted(path, tree):
+        whole = _node(tree, before)
+        number = f"write '{whole}{key}'" if isinstance(whole, int) and key[:3].isdigit() else "decimals have a point"
+        return f"inside braces a comma parts entries: {number}"
+    parts = re.fullmatch(r"(\w+)[:= ]\s*(\S.*)", key)
+    if parts and not key[:1].isdigit():
+        return f"write '{parts[1]}: {parts[2]}', with a space after the colon"
     return "write one or remove the key"
+
+
+def _parted(path: KeyPath, tree: Any) -> KeyPath:
+    """Path of the number from which a comma parted this key without a value, `1,200 rpm`; empty where none did."""
+    beside = _node(tree, path[:-1])
+    if not (isinstance(beside, dict) and str(path[-1])[:1].isdigit()):
+        return ()
+    before = list(beside)[: list(beside).index(str(path[-1]))]
+    is_number = before and isinstance(beside[before[-1]], int | float)
+    return (*path[:-1], before[-1]) if is_number else ()
 
 
 def _empty(tree: Any, path: KeyPath = ()) -> list[KeyPath]:
@@ -89,16 +111,8 @@ def _translate(each: Any, path: KeyPath, document: Document, root: type[BaseMode
         case "missing":
             return document.error(path[:-1], f"the key '{path[-1]}' is missing", at_key=True)
         case "extra_forbidden":
-            block = block_at(path[:-1], document.tree, root)
-            known = keys(block) if block else ()
-            free = [key for key in known if key not in _node(document.tree, path[:-1])]
-            here = ".".join(key for key in path[:-1] if isinstance(key, str))
-            suggestion = (
-                _belongs_to(path, document, root)
-                or meant(str(path[-1]), here, tuple(free))
-                or did_you_mean(str(path[-1]), free)
-            )
-            return document.error(path, f"no key named {named(path[-1])} here", suggestion, at_key=True)
+            said = f"no key named {named(path[-1])} here"
+            return document.error(path, said, _instead(path, document, root), at_key=True)
         case "too_short":
             return document.error(path, "the list is empty; give at least one")
         case "too_long":
@@ -106,11 +120,34 @@ def _translate(each: Any, path: KeyPath, document: Document, root: type[BaseMode
         case "model_type" | "model_attributes_type":
             block = block_at(path, document.tree, root)
             hint = f" with the keys {', '.join(keys(block))}" if block else ""
-            return document.error(path, f"expected a mapping{hint}; got {named(each['input'])}")
+            value, key = each["input"], LONE.get(str(path[-1]))
+            lone = (
+                f"write {{{key}: {value}}}"
+                if key and isinstance(value, str | int | float) and value is not True
+                else ""
+            )
+            return document.error(path, f"expected a mapping{hint}; got {named(value)}", lone)
         case "tuple_type":
             return document.error(path, f"expected a list, got {named(each['input'])}")
         case _:
             return document.error(path, each["msg"])
+
+
+def _instead(path: KeyPath, document: Document, root: type[BaseModel]) -> str:
+    """What to write instead of a key that its block has not; empty where nobody can guess."""
+    block = block_at(path[:-1], document.tree, root)
+    free = tuple(key for key in (keys(block) if block else ()) if key not in _node(document.tree, path[:-1]))
+    here = ".".join(key for key in path[:-1] if isinstance(key, str))
+    word = str(path[-1])
+    return _belongs_to(path, document, root) or meant(word, here, free) or did_you_mean(word, free)
+
+
+def _is_misnamed(path: KeyPath, document: Document, root: type[BaseModel]) -> bool:
+    """Whether a key that is missing stands there under another name."""
+    node, block = _node(document.tree, path[:-1]), block_at(path[:-1], document.tree, root)
+    unknown = [key for key in node if key not in keys(block)] if isinstance(node, dict) and block else []
+    said = (f"write '{path[-1]}'", f"did you mean '{path[-1]}'?")
+    return any(_instead((*path[:-1], key), document, root).startswith(said) for key in unknown if key != "kind")
 
 
 def _belongs_to(path: KeyPath, document: Document, root: type[BaseModel]) -> str:

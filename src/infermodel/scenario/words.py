@@ -1,15 +1,23 @@
-"""Keys that people type and the language has not: by what name it knows the thing, or that it is not modelled."""
+"""Keys and names that people type and the language has not: what it calls the thing, or that it is not modelled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 KNOWN_AS: Mapping[str, tuple[str, ...]] = {
-    "services.fleet.systems": ("nodes", "num_nodes", "nnodes", "servers", "instances", "count", "boxes"),
-    "services.fleet.tensor_parallel": ("tp", "tp_size", "tensor_parallel_size", "tensor_parallelism"),
+    "services.fleet.systems": (
+        "nodes", "num_nodes", "nnodes", "servers", "instances", "count", "boxes", "gpu_count", "num_gpus", "n_gpus",
+    ),
+    "services.fleet.tensor_parallel": (
+        "tp", "tp_size", "tensor_parallel_size", "tensor_parallelism", "parallelism", "parallel",
+    ),
     "services.fleet.pipeline_parallel": ("pp", "pp_size", "pipeline_parallel_size", "pipeline_parallelism"),
     "services.fleet.expert_parallel": ("ep", "ep_size", "expert_parallel_size", "enable_expert_parallel"),
     "services.fleet.data_parallel": ("dp", "dp_size", "data_parallel_size", "enable_dp_attention"),
+    "services.fleet.replicas": ("num_replicas", "copies"),
+    "services.queue": ("scheduler", "scheduling", "queue_policy", "discipline"),
+    "services.router": ("routing", "load_balancer", "lb"),
+    "services.speculation": ("speculative", "speculative_decoding", "spec_decode", "speculative_config"),
     "services.fleet.pools": (
         "disaggregation", "disaggregated", "prefill", "decode", "prefill_pool", "decode_pool", "role",
     ),
@@ -34,23 +42,31 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.price.rental": ("rent", "rental_price", "gpu_hour", "hourly", "price_per_hour"),
     "services.price.purchase": ("capex", "cost", "purchase_price", "buy"),
     "traffic.prompt_tokens": ("input_tokens", "input_len", "input_length", "prompt_len", "prompt_length", "isl"),
-    "traffic.output_tokens": ("output_len", "output_length", "answer_tokens", "max_tokens", "osl"),
+    "traffic.output_tokens": (
+        "output_len", "output_length", "answer_tokens", "completion_tokens", "max_tokens", "osl",
+    ),
     "traffic.arrivals.rate": ("rps", "qps", "rpm", "request_rate", "requests_per_second", "requests_per_minute"),
     "traffic.arrivals.users": ("concurrency", "max_concurrency", "clients", "concurrent_users"),
-    "traffic.prompt_tokens.cv": ("std", "stddev", "std_dev", "stdev", "sigma"),
+    "traffic.prompt_tokens.mean": ("avg", "average", "mu"),
+    "traffic.prompt_tokens.cv": ("std", "stddev", "std_dev", "stdev", "sigma", "variance", "var"),
     "objectives": ("slo", "slos", "sla", "slas", "targets", "goals"),
     "duration": ("time", "run_time", "length", "minutes"),
 }  # fmt: skip
 """Path of a key in a scenario: what other tools and people call it."""
 
 ADDED: Mapping[str, str] = {
+    "traffic.arrivals.users": ", with 'kind: closed'",
     "traffic.prompt_tokens.cv": ", the standard deviation over the mean",
     "services.engine_settings.cuda_graphs": ": false launches every kernel by itself",
     "services.fleet.systems": ", of whole systems; replicas follow from them and from the parallelism",
     "services.fleet.pools": ", one of role prefill and one of role decode",
-    "services.fleet.system": " with the name of what one buys: 'infermodel catalog systems' lists them",
+    "services.fleet.system": " with the name of what one buys ('infermodel catalog systems' lists them), and 'systems'",
 }
 """What more is to be said of some."""
+
+UNLIKE = (
+    "unlike devices in one replica are not modelled; give each kind a service, or one pool to prefill and one to decode"
+)
 
 NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
     "LoRA adapters are not modelled; play the base model, and take their memory off limits.memory_utilisation": (
@@ -58,6 +74,10 @@ NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
     ),
     "one sequence's attention over several GPUs is not modelled; raise tensor_parallel": (
         "context_parallel", "cp", "decode_context_parallel", "sequence_parallel", "dcp",
+    ),
+    UNLIKE: ("mixed", "heterogeneous", "mixed_gpus", "gpu_mix", "gpu_types", "second_system"),
+    "links between devices are those of the system: 'infermodel catalog' with its name shows them": (
+        "nvlink", "interconnect", "infiniband", "network", "topology", "nics",
     ),
     "spot instances are not modelled; give the rental price that you pay, and as 'outages' what you expect to lose": (
         "spot", "preemptible", "interruptible", "spot_price",
@@ -71,9 +91,62 @@ NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
     "KV cache outside the device's memory is not modelled": (
         "kv_offload", "cpu_offload", "cpu_offload_gb", "swap_space", "kv_tiers", "lmcache", "offload",
     ),
+    "write 'mean', of a lognormal law the median times sqrt(1 + cv^2)": ("median", "p50"),
     "images and sound are not modelled; count their tokens into the prompts": ("images", "image_tokens", "audio"),
 }  # fmt: skip
 """What to say of keys that ask for what no scenario can have, and what to do instead."""
+
+
+NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "precision": {
+        "fp8": ("float8", "e4m3", "e5m2", "fp8_e4m3", "fp8_e5m2"), "fp16": ("half", "float16"),
+        "bf16": ("bfloat16",), "fp32": ("float", "float32"), "fp4": ("float4",),
+        "int8": ("w8a8", "w8a16", "q8"), "int4": ("awq", "gptq", "w4a16", "q4", "4bit"),
+    },
+    "kind of arrivals": {
+        "constant": ("uniform", "regular", "fixed", "even"), "poisson": ("open", "random", "exponential"),
+        "gamma": ("burst", "bursty"), "profile": ("diurnal", "daily", "schedule", "steps"),
+        "closed": ("concurrency", "concurrent", "users"), "offline": ("batch",), "trace": ("log", "replay", "csv"),
+    },
+    "kind of lengths": {
+        "lognormal": ("normal", "gaussian", "exponential"), "fixed": ("constant",),
+        "table": ("histogram", "empirical", "list", "choice"),
+    },
+    "router": {
+        "least_outstanding": ("least_loaded", "least_connections", "least_requests", "least_busy"),
+        "prefix_aware": ("kv_aware", "cache_aware", "prefix"), "two_choices": ("power_of_two", "p2c"),
+        "shared_queue": ("central_queue", "global_queue"),
+    },
+    "queue policy": {"fcfs": ("fifo", "first_come_first_served"), "fair": ("wfq", "drr")},
+    "system": {
+        "cs-3": ("cerebras", "wse-3", "wse3"), "groq-rack": ("groq", "lpu", "groqrack"),
+        "dgx-a100": ("p4de.24xlarge", "a2-ultragpu-8g", "nd96amsr_a100_v4"),
+        "dgx-h100": ("p5.48xlarge", "a3-highgpu-8g", "a3-megagpu-8g", "nd96isr_h100_v5"),
+        "hgx-h200": ("p5e.48xlarge", "p5en.48xlarge", "a3-ultragpu-8g", "nd96isr_h200_v5"),
+        "dgx-b200": ("p6-b200.48xlarge", "a4-highgpu-8g"), "l40s-8": ("g6e.48xlarge",),
+        "mi300x-8": ("nd96isr_mi300x_v5",),
+    },
+    "objective": {
+        "e2e": ("latency", "response_time", "e2e_latency"), "ttft": ("time_to_first_token", "first_token"),
+        "tpot": ("time_per_output_token", "inter_token"), "output_speed": ("speed", "throughput", "tps"),
+        "attainment": ("goodput", "slo_attainment"),
+    },
+}  # fmt: skip
+"""What is named, its names here, and what other tools, clouds and people call each."""
+
+LONE: Mapping[str, str] = {"precision": "weights", "fleet": "system", "price": "rental", "speculation": "draft"}
+"""Mappings for which people write one value, and the key that the value belongs to."""
+
+
+def name_meant(noun: str, word: str) -> str:
+    """The name that the language has for another tool's; empty where nobody can guess.
+
+    >>> name_meant("router", "least-loaded"), name_meant("precision", "AWQ"), name_meant("router", "x")
+    ('least_outstanding', 'int4', '')
+    """
+    said = word.strip().lower()
+    known = NAMES.get(noun, {})
+    return next((name for name, words in known.items() if said in words or said.replace("-", "_") in words), "")
 
 
 def meant(key: str, here: str, free: tuple[str, ...]) -> str:
@@ -95,7 +168,7 @@ def meant(key: str, here: str, free: tuple[str, ...]) -> str:
     for instead, words in NOT_MODELLED.items():
         if word in words:
             return instead
-    paths = [path for path, words in KNOWN_AS.items() if word in words]
+    paths = [path for path, words in KNOWN_AS.items() if word in words or path.endswith(f".{word}")]
     for path in paths:
         block, _, name = path.rpartition(".")
         if block == here or (name in free and word not in free):

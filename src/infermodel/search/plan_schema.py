@@ -22,7 +22,7 @@ from infermodel.scenario.schema.values import refusal, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.candidate import Candidate, Size, on_candidate
 from infermodel.search.override_text import override_text
-from infermodel.search.question import Question
+from infermodel.search.question import Question, parted
 
 MOST_LAYOUTS = 10_000
 WARM_UP = 0.2
@@ -76,10 +76,10 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
     Raises:
         ScenarioErrors: all that is wrong, each with its place.
     """
-    own = [change for change in changes if change.partition("=")[0].partition(".")[0] in OWN_KEYS]
+    own, others = parted(changes, OWN_KEYS)
     document = override(read(path), own)
     plan = validate_as(Plan, document)
-    plan = plan.model_copy(update={"set": (*plan.set, *(change for change in changes if change not in own))})
+    plan = plan.model_copy(update={"set": (*plan.set, *others)})
     plan._file = Path(path)
     errors = []
     for i, candidate in enumerate(plan.candidates):

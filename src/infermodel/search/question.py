@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,16 @@ class Paths(Kind):
     def unit(self) -> str:
         """For the reference table."""
         return "path, or list of paths"
+
+
+def parted(changes: Sequence[str], own_keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Changes of a question's own keys, and those of its base.
+
+    >>> parted(["spares=0", "seed=7"], ["spares"])
+    (['spares=0'], ['seed=7'])
+    """
+    own = [change for change in changes if change.partition("=")[0].partition(".")[0] in own_keys]
+    return own, [change for change in changes if change not in own]
 
 
 class Question(Block):

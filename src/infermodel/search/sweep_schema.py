@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,12 +12,13 @@ from pydantic import Field, model_validator
 from infermodel.scenario import ScenarioErrors, load
 from infermodel.scenario.document import Document, read
 from infermodel.scenario.errors import named
+from infermodel.scenario.override import override
 from infermodel.scenario.schema.types import Count, Name, PositiveShare, Replications, RequestCount, Seed
 from infermodel.scenario.schema.values import Block, Choice, Kind, Refusals, Whole, refusal, refuse, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.override_text import override_text
 from infermodel.search.plan_schema import load_plan
-from infermodel.search.question import Paths, Question
+from infermodel.search.question import Paths, Question, parted
 
 MOST_POINTS = 100_000
 SOBOL_AXES = 10
@@ -206,14 +208,24 @@ class Sweep(Question):
         return self
 
 
-def load_sweep(path: str | Path) -> Sweep:
+OWN_KEYS = ("ask", "axes", "design", "samples", "replications", "slices", "fewest", "width")
+"""Where changes of a sweep go to the sweep itself; all others go to its base, as those under its key `set`."""
+
+
+def load_sweep(path: str | Path, changes: Sequence[str] = ()) -> Sweep:
     """Read a sweep file and check it, its base scenario, and that each axis leads somewhere.
+
+    Args:
+        path: of the file.
+        changes: `path=value`, to the sweep where the path starts with one of its keys, else to its base.
 
     Raises:
         ScenarioErrors: all that is wrong, each with its place.
     """
-    document = read(path)
+    own, others = parted(changes, OWN_KEYS)
+    document = override(read(path), own)
     sweep = validate_as(Sweep, document)
+    sweep = sweep.model_copy(update={"set": (*sweep.set, *others)})
     sweep._file = Path(path)
     sweep.check(sweep.set)
     errors = []

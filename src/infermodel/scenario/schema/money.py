@@ -10,7 +10,17 @@ from pydantic import Field, model_validator
 from infermodel import catalog
 from infermodel.economics.band import Band
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.values import Block, Choice, Kind, Quantity, Text, refusal, refuse, refuse_below
+from infermodel.scenario.schema.values import (
+    Block,
+    Choice,
+    Kind,
+    Quantity,
+    Text,
+    is_name,
+    refusal,
+    refuse,
+    refuse_below,
+)
 
 
 def prices_of(*categories: str) -> Choice:
@@ -34,7 +44,7 @@ class BandOf(Kind):
         """The name, or the figure as a band in SI."""
         if isinstance(value, dict):
             return self._range(value)
-        if self.category and isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-$"):
+        if self.category and is_name(value):
             return prices_of(self.category).read(value)
         return Band.exactly(self.quantity.read(value))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
 from infermodel.metrics.objectives import Objective, objective
 from infermodel.scenario.errors import did_you_mean, named
-from infermodel.scenario.schema.values import Kind, Quantity, Refusals, refusal, refuse, refuse_below
+from infermodel.scenario.schema.values import Kind, Quantity, Refusals, refusal, refuse, refuse_below, told
+from infermodel.scenario.words import name_meant
 
 _LIMITS = {
     "attainment": Quantity("share", above=0.0, at_most=1.0),
@@ -27,6 +29,24 @@ def _quantity(metric: str) -> Quantity:
     return _LIMITS.get(metric, _LATENCY)
 
 
+def _meant(name: str) -> str:
+    """What to write for an objective that is named otherwise: `p99_ttft`, `latency_p99`.
+
+    >>> _meant("p99_ttft"), _meant("latency_p95"), _meant("goodput"), _meant("x_p5")
+    ("write 'ttft_p99'", "write 'e2e_p95'", "write 'attainment'", '')
+    """
+    found = re.fullmatch(r"(?P<before>p\d+[_ ])?(?P<metric>[a-z0-9_ ]+?)(?P<after>[_ ]?p\d+)?", name.lower())
+    if found is None:
+        return ""
+    percentile = ((found["before"] or "") + (found["after"] or "")).strip("_ ")
+    metric = name_meant("objective", found["metric"]) or found["metric"]
+    meant = "_".join(filter(None, (metric, "" if metric == "attainment" else percentile)))
+    try:
+        return told(objective(meant, 0.0).name)
+    except ValueError:
+        return ""
+
+
 class ObjectivesKind(Kind):
     """Names of objectives to limits."""
 
@@ -40,7 +60,7 @@ class ObjectivesKind(Kind):
             try:
                 asked = objective(name, 0.0)
             except ValueError:
-                hint = did_you_mean(name, _USUAL)
+                hint = _meant(name) or did_you_mean(name, _USUAL)
                 usual = "<metric>_p<percent> of ttft, tpot, itl, e2e, queue_time, output_speed; <time>_mean; attainment"
                 said.append(((name,), refusal(f"no objective named {named(name)}", hint or f"they are {usual}")))
                 continue

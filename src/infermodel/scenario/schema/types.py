@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from infermodel import catalog
 from infermodel.architecture import PRECISION_BYTES
-from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole, refuse
+from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole, refuse, told
+from infermodel.scenario.words import UNLIKE, name_meant
 
 LONGEST_S = 10 * 365 * 86400.0
 MOST_TOKENS = 10**9
@@ -61,8 +62,16 @@ class EngineChoice(Choice):
 class SystemChoice(Choice):
     """A system of the catalog; who names a device is told what it is sold in."""
 
+    def read(self, value: Any) -> str:
+        """The name as the catalog spells it."""
+        if isinstance(value, list):
+            refuse("expected the name of one system, got a list", UNLIKE)
+        return super().read(value)
+
     def suggestion(self, unknown: str) -> str:
         """The systems that hold the device, or the nearest name."""
+        if name := name_meant(self.noun, unknown):
+            return told(name)
         found = " or ".join(f"'{name}'" for name in catalog.systems_with(unknown))
         return f"did you mean {found}?" if found else super().suggestion(unknown)
 
@@ -79,6 +88,13 @@ class ModelChoice(Choice):
         except catalog.CatalogError as error:
             message, _, suggestion = str(error).partition("; ")
             refuse(message, suggestion)
+
+    def suggestion(self, unknown: str) -> str:
+        """The nearest name, or how a model is given that the catalog has not."""
+        if unknown.endswith(".json") or unknown.startswith((".", "~")):
+            return f"write {{config: {unknown}}}"
+        others = "'infermodel catalog models' lists those known; of another give {config: config.json}"
+        return super().suggestion(unknown) or others
 
 
 MODEL = ModelChoice("model", lambda: catalog.names("models"))

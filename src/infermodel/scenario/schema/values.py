@@ -7,16 +7,18 @@ suggestion, ready for a `ScenarioError`.
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from infermodel import units
 from infermodel.scenario.errors import did_you_mean, named
+from infermodel.scenario.words import name_meant
 
 LONGEST_QUANTITY = 100
 """Characters of a quantity; nobody writes longer ones, and a machine's would only fill the screen."""
@@ -101,7 +103,8 @@ class Quantity(Kind):
         try:
             number = units.parse(value, self.dimension)
         except (units.UnitError, OverflowError, ZeroDivisionError) as error:
-            said = str(error).replace(self.dimension, self.words()).replace("a tokens", "tokens")
+            said = str(error).replace(self.dimension, self.words())
+            said = re.sub(r"\ba (tokens|money)\b(?! per)", r"\1", said)
             message, _, suggestion = said.partition("; ")
             refuse(message or f"{named(value)} is not a quantity", suggestion)
         return self.bounded(number, value)
@@ -115,7 +118,8 @@ class Quantity(Kind):
         if number < self.at_least:
             refuse(f"must be at least {self.shown(self.at_least)}, not {value}")
         if number > self.at_most:
-            refuse(f"must be at most {self.shown(self.at_most)}, not {value}")
+            percent = self.dimension == "share" and not isinstance(value, str) and 2 <= number <= 100 * self.at_most
+            refuse(f"must be at most {self.shown(self.at_most)}, not {value}", f"write {value} %" if percent else "")
         return number
 
     def write(self, value: float) -> Any:
@@ -143,6 +147,10 @@ class Quantity(Kind):
         return "number" if self.dimension == "count" else f"{self.words()}, `{self.example()}`"
 
 
+_COUNTED = re.compile(r"(?:[x×]|tp|pp|dp|ep)?\s*(\d{1,19})\s*[x×]?")
+"""A whole number as people mark that it counts: `2x`, `TP8`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Whole(Kind):
     """A whole number; `tokens` also reads `8k tok`."""
@@ -158,7 +166,8 @@ class Whole(Kind):
         if isinstance(value, str) and self.tokens and "_" not in value:
             number = Quantity("tokens", at_least=-math.inf, at_most=math.inf).read(value)
         if isinstance(number, bool) or not isinstance(number, int | float) or number != number // 1:
-            hint = f"write {plain}" if plain.isdecimal() and len(plain) < 20 else ""
+            found = _COUNTED.fullmatch(plain.lower())
+            hint = f"write {found[1]}" if found else ""
             refuse(f"expected a whole number, got {named(value)}", hint)
         if number < self.at_least:
             refuse(f"must be at least {self.at_least}, not {value}")
@@ -229,7 +238,9 @@ class Choice(Kind):
     def read(self, value: Any) -> str:
         """One of the words."""
         if not isinstance(value, str):
-            refuse(f"expected the name of a {self.noun}, got {named(value)}", did_you_mean(str(value), self.known()))
+            article = "an" if self.noun[0] in "aeiou" else "a"
+            hint = self.suggestion(str(value) if isinstance(value, int | float) else "")
+            refuse(f"expected the name of {article} {self.noun}, got {named(value)}", hint)
         known = self.known()
         spelt = value if value in known else next((name for name in known if name.lower() == value.lower()), None)
         if spelt is None:
@@ -238,7 +249,7 @@ class Choice(Kind):
 
     def suggestion(self, unknown: str) -> str:
         """What to write for a word that is not known; may be empty."""
-        return did_you_mean(unknown, self.known())
+        return told(name_meant(self.noun, unknown)) or did_you_mean(unknown, self.known())
 
     def unit(self) -> str:
         """For the reference table."""
@@ -254,7 +265,7 @@ class NameOr(Kind):
 
     def read(self, value: Any) -> str | float:
         """The name, or the quantity in SI."""
-        if isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-$"):
+        if is_name(value):
             return self.choice.read(value)
         return self.other.read(value)
 
@@ -340,7 +351,8 @@ class ByKind(Kind):
         kind = value["kind"]
         kind = kind.lower() if isinstance(kind, str) else kind
         if not isinstance(kind, str) or kind not in self.blocks:
-            said = refusal(f"no kind of {self.noun} named {named(kind)}", did_you_mean(str(kind), self.blocks))
+            hint = told(name_meant(f"kind of {self.noun}", str(kind))) or did_you_mean(str(kind), self.blocks)
+            said = refusal(f"no kind of {self.noun} named {named(kind)}", hint)
             refuse_below([(("kind",), said)])
         return self.blocks[kind].model_validate({key: part for key, part in value.items() if key != "kind"})
 
@@ -352,6 +364,20 @@ class ByKind(Kind):
     def unit(self) -> str:
         """For the reference table."""
         return "mapping by kind"
+
+
+def is_name(value: Any) -> TypeGuard[str]:
+    """Whether a value that may be a name or a quantity is meant as a name.
+
+    >>> is_name("cs-3"), is_name("$2.99/h"), is_name(3)
+    (True, False, False)
+    """
+    return isinstance(value, str) and value.strip()[:1] not in tuple("0123456789.+-$€£¥~<")
+
+
+def told(name: str) -> str:
+    """The suggestion of a name; none of no name."""
+    return f"write '{name}'" if name else ""
 
 
 def keys(block: type[BaseModel]) -> tuple[str, ...]:
