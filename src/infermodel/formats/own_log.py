@@ -38,8 +38,8 @@ ENDINGS: Mapping[str, str] = {
 """Ends of names that say the unit."""
 
 USUAL: Mapping[str, tuple[str, ...]] = {
-    "arrived": ("arrived_at", "arrived_at_s", "arrival", "arrival_s", "created_at", "created", "timestamp", "time", "ts",
-                "datetime", "date", "start_time", "started_at", "startTime", "request_time", "arrival_time",
+    "arrived": ("arrived_at", "arrived_at_s", "arrival", "arrival_s", "created_at", "created", "timestamp", "time",
+                "ts", "datetime", "date", "start_time", "started_at", "startTime", "request_time", "arrival_time",
                 "@timestamp"),
     "prompt": ("prompt_tokens", "input_tokens", "usage.prompt_tokens", "usage.input_tokens",
                "response.usage.prompt_tokens", "num_prompt_tokens", "input_length", "prompt_length", "tokens_in"),
