@@ -27,9 +27,9 @@ HOT = (
             *(f"pool/{name}" for name in ("first_router", "router", "shared_queue", "transfer", "unread")),
             *(f"records/{name}" for name in ("gaps", "handovers", "leaps", "log", "recorder", "totals")),
             *(f"replica/{name}" for name in (
-                "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "giving_way",
-                "leap", "members", "prompts", "prompts_first", "rank_router", "ranks", "receiving", "replica",
-                "scheduler", "transit", "waiting", "waits",
+                "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "gathering",
+                "giving_way", "holding_back", "leap", "members", "prompts", "prompts_first", "rank_router", "ranks",
+                "receiving", "replica", "scheduler", "transit", "waiting", "waits",
             )),
         )
     ),

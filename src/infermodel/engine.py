@@ -121,6 +121,12 @@ class Engine:
         ranks_share_limits: whether the limits that are said, and the default token budget, are of all ranks together.
         long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
         receive_interval: after so many steps of decoding alone the scheduler looks for newcomers; after others, always.
+        ranks_wait_steps: for so many steps at most a rank of data-parallel attention that has a prompt waits until all
+            ranks have one; 0: it does not.
+        batch_wait_steps: for so many steps at most prompts wait beside decoding until they fill `batch_wait_share` of
+            a step's budget; 0: they do not.
+        answers_in_step: whether what the host does for a sequence between steps is to make its answer, which is spared
+            where several tokens are streamed together.
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
         handover_reserved, handover_overlap, handover_first_token: where one pool reads prompts for another, when blocks
             are reserved there, what crosses meanwhile, and who gives the first token out.
@@ -167,6 +173,10 @@ class Engine:
     caches_answers: bool = False
     long_prompt_tokens: int = 0
     receive_interval: int = 1
+    ranks_wait_steps: int = 0
+    batch_wait_steps: int = 0
+    batch_wait_share: float = 0.0
+    answers_in_step: bool = False
     front_end: FrontEndOf = "replica"
     rank_router: RankRouting = "in_flight"
     ranks_share_limits: bool = False
@@ -201,6 +211,15 @@ class Engine:
             on_devices=(),
             **counted,  # type: ignore[arg-type]  # fields by name
         )
+
+    def streaming(self, tokens: int) -> Engine:
+        """The engine where so many tokens of an answer are streamed together.
+
+        >>> engine = Engine("e", "E", "batch", 0, 0.25, 0, 0, 1, 1, 1, 1, 0, answers_in_step=True)
+        >>> engine.streaming(2).host_sequence_s
+        0.125
+        """
+        return replace(self, host_sequence_s=self.host_sequence_s / tokens) if self.answers_in_step else self
 
     @property
     def reserves_output(self) -> bool:

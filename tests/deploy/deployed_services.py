@@ -16,7 +16,7 @@ ENGINES = Path(os.environ.get("INFERMODEL_ENGINES", ""))
 SETTINGS = {
     "vllm": "{admission: first_chunk, long_prompt_tokens: 2048, cuda_graphs: false}",
     "sglang": "{mixes_prompts: true, receive_interval: 4, cuda_graphs: false}",
-    "tensorrt-llm": "{}",
+    "tensorrt-llm": "{ranks_wait_steps: 60}",
 }
 """How an engine is started, of what its entry knows."""
 

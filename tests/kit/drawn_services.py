@@ -62,6 +62,9 @@ limits = st.builds(
     schedules_ahead=st.booleans(),
     long_prompt_tokens=st.sampled_from([0, 5, 20]),
     receive_interval=st.sampled_from([1, 1, 2, 7]),
+    ranks_wait_steps=st.sampled_from([0, 0, 2, 9]),
+    batch_wait_steps=st.sampled_from([0, 0, 3, 8]),
+    batch_wait_share=st.sampled_from([0.3, 0.9]),
     mixes_prompts=st.booleans(),
     answer_share=st.none()
     | st.builds(AnswerShare, st.just(0.7), st.just(0.1), st.sampled_from([5, 60]), st.just(3), st.just(30)),

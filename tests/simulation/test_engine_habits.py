@@ -55,6 +55,19 @@ def test_a_user_who_returns_at_a_boundary_misses_a_step_of_the_others() -> None:
     assert record.requests.first_token_at.tolist() == [1.0, 1.0, 11.0, 11.0]
 
 
+@pytest.mark.parametrize(
+    ("at", "first_token_at"),
+    [
+        ((0.0, 2.5), [1.0, 9.0]),  # five steps from 3 s on: it joins at 8 s
+        ((0.0, 2.5, 4.5, 4.5, 4.5, 4.5, 4.5), [1.0, *[6.0] * 6]),  # at 5 s there are 1 + 6 x 10 of 51.2 tokens
+        ((0.0, 8.5), [1.0, 11.0]),  # at 10 s nobody decodes beside whom it would wait
+    ],
+)
+def test_prompts_wait_beside_decoding_until_they_are_worth_a_step(at, first_token_at) -> None:
+    limits = Limits(8, 512, 4096, batch_wait_steps=5, batch_wait_share=0.1)
+    assert play(arrivals(*at), limits).requests.first_token_at.tolist() == first_token_at
+
+
 def test_reserved_memory_is_never_taken_back() -> None:
     # 10 blocks of 16; a request ends with 80 tokens, 79 of them in the cache: 5 blocks. So two at a time, no
     # preemption, four requests in two rounds of 64 steps. Without the reserve a third starts early and has to give way.

@@ -78,6 +78,22 @@ def test_a_newcomer_misses_the_step_that_its_rank_has_composed_but_not_an_idle_r
     assert times(played(spec).requests) == [(1.0, 9.0), (3.0, 3.0), (4.0, 4.0)]
 
 
+@pytest.mark.parametrize(
+    ("waits", "both", "first_tokens"),
+    [
+        (0, False, [6.0]),  # it joins at 4 s: 1 + 1 s
+        (10, False, [13.0]),  # nine steps after that from 2 s on, the first in which both decode, at 11 s
+        (10, True, [10.0, 10.0]),  # at 8 s both ranks have a prompt
+    ],
+)
+def test_a_rank_with_a_prompt_waits_until_all_have_one(waits: int, both: bool, first_tokens: list[float]) -> None:
+    """One decodes on each rank from 2 s on, a second a step. At 3.5 s one comes to rank 0, at 7.5 s one to rank 1."""
+    limits = replace(LIMITS, ranks_wait_steps=waits)
+    asked = [(0.0, 8, 30), (0.0, 8, 30), (3.5, 8, 1), (7.5, 8, 1)]
+    spec = one_pool("ranks", MODEL, trace(*asked[: 3 + both]), limits)
+    assert played(spec).requests.first_token_at.tolist() == [2.0, 2.0, *first_tokens]
+
+
 @pytest.mark.parametrize(("ranks", "last"), [(1, 8.0), (2, 4.0), (4, 2.0)])
 def test_seats_are_of_a_rank(ranks: int, last: float) -> None:
     """Eight answers of a token, one seat a rank, a second each."""

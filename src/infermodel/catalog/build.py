@@ -101,12 +101,13 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "ranks_share_limits": _YES_NO,
     "memory_share": get_args(MemoryShare),
     "context_must_fit": _YES_NO,
+    "answers_in_step": _YES_NO,
     "handover_reserved": get_args(Reserved),
     "handover_overlap": get_args(Overlap),
     "handover_first_token": get_args(FirstToken),
 }
 """Habits of an engine: field of the dataclass and key in the file, and what it may be."""
-_COUNTED_RULES = ("long_prompt_tokens", "receive_interval", "handover_kept_free_tokens")
+_COUNTED_RULES = ("long_prompt_tokens", "receive_interval", "ranks_wait_steps", "handover_kept_free_tokens")
 """Habits that are whole numbers."""
 _FREE_RULES = ("since", "graph_sizes", *_COUNTED_RULES)
 _ENGINE_LISTS = ("extends", "on_devices", *_FREE_RULES)

@@ -224,9 +224,11 @@ def tensorrt_llm(asked: Asked) -> Command:
     cache: dict[str, bool | str] = {} if pool.limits.prefix_caching else {"enable_block_reuse": False}
     if deployment.precision.kv_cache == "fp8":
         cache |= {"dtype": "fp8"}
+    waits = {"enable_balance": True, "timeout_iters": pool.limits.ranks_wait_steps, "batching_wait_iters": 0}
     settings = {
         **({"kv_cache_config": cache} if cache else {}),
         **({"enable_attention_dp": True} if deployment.data_parallel > 1 else {}),
+        **({"attention_dp_config": waits} if deployment.data_parallel > 1 and pool.limits.ranks_wait_steps else {}),
         **({"stream_interval": pool.stream_interval} if pool.stream_interval > 1 else {}),
     }
     notes = []

@@ -18,6 +18,7 @@ from infermodel.cost.speculative import Speculation, replica_model
 from infermodel.cost.step import BOUNDS, Batch, Chunk, DoesNotFit, StepModel
 from infermodel.engine import Engine
 from infermodel.fidelity.rows import UNSAID, Row, RowError
+from infermodel.fidelity.scripts import as_scripted, tokens_of_a_step
 from infermodel.fidelity.server import Server, Skipped, deployment_of, given, server_of
 from infermodel.formats.columns import SECONDS, TOKENS, read_columns
 from infermodel.formats.text import FormatError
@@ -185,7 +186,7 @@ def replay(row: Row, folder: Path, server: Server | None = None) -> Replayed:
         Skipped: the catalog lacks a name, the requests file is missing, or the model does not fit.
     """
     server = server or server_of(row)
-    engine = server.engine
+    engine, row = as_scripted(row, server.engine), replace(row, max_batched_tokens=tokens_of_a_step(row))
     if row.load in INSIDE:
         served = {name: value for name, value in engine.constants.items() if name not in SERVER_CONSTANTS}
         engine = replace(engine, ingress_s=0.0, egress_s=0.0, host_sequence_s=0.0, constants=served)

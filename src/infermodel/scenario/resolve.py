@@ -189,6 +189,8 @@ class _Finder:
         engine = self.attempt(place(("engine",)), lambda: catalog.load_engine_named(name).on(system.device))
         if engine is not None:
             engine = self.attempt(here, partial(as_started, engine, service.engine_settings), place)
+        if engine is not None:
+            engine = engine.streaming(service.front_end.stream_interval)
         merged = merged_prices(self.scenario.prices, service.prices)
         prices = self.attempt(here, lambda: resolve_prices(merged, service, system, architecture.name), place)
         if engine is None:

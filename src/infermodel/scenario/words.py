@@ -37,6 +37,7 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.engine_settings.long_prompt_tokens": ("long_prefill_token_threshold",),
     "services.engine_settings.mixes_prompts": ("enable_mixed_chunk", "mixed_chunk"),
     "services.engine_settings.receive_interval": ("scheduler_recv_interval",),
+    "services.engine_settings.ranks_wait_steps": ("timeout_iters", "enable_balance", "attention_dp_config"),
     "services.engine_settings.cuda_graphs": ("enforce_eager", "eager", "disable_cuda_graph", "use_cuda_graph"),
     "services.prefix_caching": ("enable_prefix_caching", "prefix_cache", "radix_cache", "caching"),
     "services.price.rental": ("rent", "rental_price", "gpu_hour", "hourly", "price_per_hour"),

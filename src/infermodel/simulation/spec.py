@@ -54,6 +54,10 @@ class Limits:
             misses the next one too (asynchronous scheduling).
         long_prompt_tokens: of a prompt a step takes at most so many while other requests run or wait; 0: no such bound.
         receive_interval: after so many steps of decoding alone the scheduler looks for newcomers.
+        ranks_wait_steps: for so many steps at most a rank of attention with a prompt waits until all have one; 0: it
+            does not.
+        batch_wait_steps: for so many steps at most prompts wait beside decoding until there are more; 0: they do not.
+        batch_wait_share: of a step's token budget, for which they wait no longer.
         mixes_prompts: whether a step may take prompts beside decoding; else decoding waits while prompts can be read.
         answer_share: of answers to come, that is kept free when somebody is admitted; None: nothing is.
         preempted: who gives way.
@@ -73,6 +77,9 @@ class Limits:
     schedules_ahead: bool = False
     long_prompt_tokens: int = 0
     receive_interval: int = 1
+    ranks_wait_steps: int = 0
+    batch_wait_steps: int = 0
+    batch_wait_share: float = 0.0
     mixes_prompts: bool = True
     answer_share: AnswerShare | None = None
     preempted: Preempted = "latest"
@@ -114,6 +121,9 @@ def limits_of(deployment: Deployment, engine: Engine, *, prefix_caching: bool | 
         schedules_ahead=engine.schedules_ahead,
         long_prompt_tokens=engine.long_prompt_tokens,
         receive_interval=engine.receive_interval,
+        ranks_wait_steps=engine.ranks_wait_steps,
+        batch_wait_steps=engine.batch_wait_steps,
+        batch_wait_share=engine.batch_wait_share,
         mixes_prompts=engine.mixes_prompts,
         answer_share=answer_share_of(engine),
         preempted=engine.preempted,

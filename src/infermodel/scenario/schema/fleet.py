@@ -113,6 +113,11 @@ class EngineSettings(Block):
         default=None,
         description="decoding steps after which newcomers are looked for (SGLang's `scheduler_recv_interval`)",
     )
+    ranks_wait_steps: Annotated[int, Whole(at_most=1000)] | None = Field(
+        default=None,
+        description="steps for which a rank of attention with a prompt waits at most until all have one (TensorRT-LLM's"
+        " `attention_dp_config`: `enable_balance`, `timeout_iters`)",
+    )
     cuda_graphs: Flag | None = Field(
         default=None,
         description="`false` launches every kernel of every step by itself (`enforce_eager`, `disable_cuda_graph`)",

@@ -14,6 +14,7 @@ from infermodel.simulation.replica.arrivals import Arrivals
 from infermodel.simulation.replica.budget import StepBudget
 from infermodel.simulation.replica.drafts import Drafting
 from infermodel.simulation.replica.giving_way import GivingWay, ShortestAnswerFirst
+from infermodel.simulation.replica.holding_back import HoldingBack
 from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.owner import NobodyElse, Owner
 from infermodel.simulation.replica.prompts_first import PromptsFirst
@@ -76,7 +77,10 @@ class Builder:
         settings = self._recorder, receiving, self._stepping, self._place
         if len(ranks) == 1:
             return Replica(clock, number, index, spec.step_model, ranks[0], *settings)
-        return Lockstep(clock, number, index, spec.step_model, ranks, RANK_ROUTERS[spec.rank_router], *settings)
+        reads_beside = spec.role != "decode" and limits.mixes_prompts and limits.answer_share is None
+        holding_back = HoldingBack(limits.ranks_wait_steps if reads_beside else 0)
+        route = RANK_ROUTERS[spec.rank_router]
+        return Lockstep(clock, number, index, spec.step_model, ranks, route, holding_back, *settings)
 
     def _scheduler(self, number: int) -> Scheduler:
         """Who composes steps, by the rules that the limits ask for."""

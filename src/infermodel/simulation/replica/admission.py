@@ -53,6 +53,10 @@ class Admission:
         running, waiting = self._members.seated, self._waiting
         return running if running and waiting.all_late() else running + len(waiting.queue)
 
+    def prompt_of(self, request: int) -> int:
+        """Tokens of its prompt, found ones among them."""
+        return self._log.prompt_tokens[request]
+
     def admit(self, now: float, budget: int, room: int) -> int:
         """Take from the waiting queue what fits into so many prompt tokens and blocks; returns the budget left."""
         members, waiting, log, arrivals = self._members, self._waiting, self._log, self.arrivals

@@ -6,7 +6,7 @@ Nothing here knows how many tokens a request will produce.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -26,6 +26,10 @@ class WaitingQueue(Protocol):
 
     def send_back(self, request: int, is_late: Callable[[int], bool], /) -> None:
         """A preempted request returns behind everyone who waits now, but for those at the end who came too late."""
+        ...
+
+    def __iter__(self) -> Iterator[int]:
+        """All who wait, in no order."""
         ...
 
     def head(self) -> int:
@@ -119,6 +123,10 @@ class HeapQueue(Generic[Entry]):
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def __iter__(self) -> Iterator[int]:
+        """All who wait, in no order."""
+        return iter([entry[-1] for entry in self._heap])
 
     def head(self) -> int:
         """The request whose turn it is."""

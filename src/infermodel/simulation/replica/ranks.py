@@ -14,6 +14,7 @@ from infermodel.cost.forever import FOREVER
 from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
+from infermodel.simulation.replica.holding_back import HoldingBack
 from infermodel.simulation.replica.rank_router import RankRouter
 from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.replica import Replica, Stepping
@@ -35,6 +36,7 @@ class Lockstep(Replica):
         step_model: StepModel,
         ranks: Sequence[Scheduler],
         route: RankRouter,
+        holding_back: HoldingBack,
         recorder: Recorder,
         receiving: Receiving,
         stepping: Stepping,
@@ -42,6 +44,7 @@ class Lockstep(Replica):
     ) -> None:
         self.ranks = list(ranks)
         self._route, self._turn = route, 0
+        self._holding_back = holding_back
         self._busy: list[Scheduler] = []  # ranks that have work in the steps under way
         self._knocking: list[Scheduler] = []  # ranks with a newcomer who looks in at the end of the step under way
         super().__init__(clock, index, service, step_model, ranks[0], recorder, receiving, stepping, place)
@@ -121,7 +124,7 @@ class Lockstep(Replica):
         return most
 
     def _plan_all(self, now: float) -> int:
-        most, busy = FOREVER, []
+        most, busy = self._holding_back.compose(self.ranks) or FOREVER, []
         for rank in self.ranks:
             steps = rank.plan(now)
             if steps:
@@ -166,6 +169,7 @@ class Lockstep(Replica):
             for rank in self.ranks:
                 rank.waiting.joins_until = known_until
             self._receiving.settle(steps, reads_prompts=self._reads_prompts())
+        self._holding_back.settle(steps)
         sequences = waiting = produced = prompt_tokens = 0
         blocks = 0.0
         for rank in self._busy:

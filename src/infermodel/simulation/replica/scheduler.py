@@ -11,6 +11,7 @@ from infermodel.cost.step import Batch, Windowed
 from infermodel.simulation.records.totals import BLOCKS, NOTHING
 from infermodel.simulation.replica.admission import Admission
 from infermodel.simulation.replica.budget import StepBudget
+from infermodel.simulation.replica.gathering import Gathering
 from infermodel.simulation.replica.giving_way import GivingWay
 from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.prompts import NO_CHUNKS, assign_chunks, pieces
@@ -35,6 +36,7 @@ class Scheduler:
         waiting: those that are not.
         admission: who joins them.
         giving_way: who leaves them again before he has all his tokens.
+        held_back: whether the next steps read no prompts, since other ranks have none, or there are few.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Scheduler:
         )
         self._budget, self._long, self._max_sequences = budget, admission.long_prompts, limits.max_sequences
         self._budget_left = NOT_ASKED
+        self.held_back = False
+        self._gathering = Gathering(limits.batch_wait_steps, limits.batch_wait_share * limits.max_batched_tokens)
         self._arrived = NOBODY_ARRIVES if members.transit is None else members.transit.arrived
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
@@ -66,6 +70,7 @@ class Scheduler:
         self.admission.short_of = NOTHING
         if members.transit is not None:
             repeats_not = self._settle_transit(members.transit, now)
+        gathers_for = self._gathers_for() if self._gathering.most else 0
         waited_for = prompts.prefills or self._queue or self._arrived
         if waited_for or decoding.sequences * members.lookahead * memory.groups > memory.free:
             repeats_not = self._compose(now) or repeats_not
@@ -73,9 +78,10 @@ class Scheduler:
             self._budget_left = NOT_ASKED  # nobody wants prompt tokens, and there is a new block for every sequence
         if members.leaving:
             repeats_not = self._see_off() or repeats_not
-        sequences, most = decoding.sequences, FOREVER
+        sequences, most = decoding.sequences, gathers_for or FOREVER
         if prompts.prefills:
-            prompts.chunks, prompts.finishing, most = pieces(prompts.prefills)
+            prompts.chunks, prompts.finishing, chunked = pieces(prompts.prefills)
+            most = min(most, chunked)
         elif sequences:
             prompts.chunks, prompts.finishing = NO_CHUNKS, 0
         else:
@@ -109,6 +115,34 @@ class Scheduler:
         """Whether the batch under way has a place left."""
         return self._decoding.sequences + len(self._prompts.prefills) < self._max_sequences
 
+    def wants_to_read(self) -> bool:
+        """Whether there is a prompt in progress, or one that could join the next step for all that is known of it."""
+        if self._prompts.prefills:
+            return True
+        known_until = self.waiting.joins_until if len(self.members) else inf
+        return bool(self._queue) and self.has_seat() and self.waiting.next_by(known_until)[0] != NOBODY
+
+    def _gathers_for(self) -> int:
+        """For how many steps prompts wait until there are more of them; decides whether they do."""
+        if not (self.decodes() and self.wants_to_read()):
+            self._gathering.rest()
+            self.held_back = False
+            return 0
+        waiting, decoding = self.waiting, self._decoding
+        tokens = decoding.sequences + sum([each.target - each.done for each in self._prompts.prefills])
+        for request in self._queue:
+            if tokens >= self._gathering.enough:
+                break
+            if waiting.came_at(request) <= waiting.joins_until:
+                tokens += self.admission.prompt_of(request)
+        steps = self._gathering.holds_for(decoding.step, tokens)
+        self.held_back = steps > 0
+        return steps
+
+    def decodes(self) -> bool:
+        """Whether any sequence does."""
+        return self._decoding.sequences > 0
+
     def _see_off(self) -> bool:
         """The next step is composed: who leaves makes room for the one after it. Returns whether that one must be
         composed anew.
@@ -117,7 +151,8 @@ class Scheduler:
             self._memory.make_room(self._decoding.growth(self.members.lookahead))
         self.members.let_go()
         bounded = bool(self._prompts.prefills) and self._long.most < FOREVER  # and perhaps alone by now
-        return bounded or bool(self._arrived) or (bool(self._queue) and self._budget_left > 0)
+        joins = self._budget_left > 0 or self.held_back
+        return bounded or bool(self._arrived) or (bool(self._queue) and joins)
 
     def batch(self) -> Batch:
         """What the next step works on, as planned."""
@@ -136,6 +171,8 @@ class Scheduler:
             self._long.compose(admission.known())
         admission.deferred = self._long.alone and bool(self._queue)
         budget, needed = self._budget.left(), self._decoding.growth(self.members.lookahead)
+        if self.held_back:
+            budget = 0
         if prefills:
             budget, chunk_blocks = assign_chunks(prefills, budget, memory.block_tokens, self._long.most, memory.groups)
             needed += chunk_blocks
@@ -146,6 +183,9 @@ class Scheduler:
                 admission.short_of = BLOCKS
             return True  # as vLLM: nobody is admitted in a step that had to preempt
         memory.make_room(needed)  # whoever is admitted does not find what those before him write over
+        if self.held_back:
+            self._budget_left = 0
+            return bool(self._queue) and self.waiting.all_late()
         if self._queue or self._arrived:
             budget = admission.admit(now, budget, memory.free - needed)
         self._budget_left = budget
@@ -157,8 +197,8 @@ class Scheduler:
         """Whether the batch has a seat and budget for one more, and nobody waits who must go first."""
         if self.giving_way.happened or self.admission.held_up:
             return False
-        if self._long.alone:
-            return True  # it has the step to itself no longer
+        if self._long.alone or self.held_back:
+            return True  # it has the step to itself no longer, or all ranks have prompts now
         if self._decoding.sequences + len(self._prompts.prefills) >= self._max_sequences:
             return False
         if self._budget_left == NOT_ASKED:
@@ -170,7 +210,7 @@ class Scheduler:
         whether somebody before it in the queue came later.
         """
         request, late = self.waiting.next_by(known_until)
-        return request != NOBODY and self._would_fit(request, steps), late
+        return request != NOBODY and (self.held_back or self._would_fit(request, steps)), late
 
     def _would_fit(self, head: int, steps: int) -> bool:
         return self.admission.would_fit(head, steps, self._budget_left)
