@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from infermodel import catalog
@@ -13,6 +15,7 @@ from infermodel.cost.constants import kernel_constants
 from infermodel.cost.kernels import gemm_efficiency
 from infermodel.cost.work import LinearOperator
 from infermodel.fidelity import kernels
+from infermodel.fidelity.devices import fit_experts
 
 H100 = catalog.load_system("dgx-h100")
 CONSTANTS = kernel_constants(H100.device)
@@ -50,6 +53,32 @@ def test_attention_laws_by_hand() -> None:
     assert kernels.decode_s({"bytes": np.array([3.35e9])}, H100.device, 10e-6, 0.8)[0] == pytest.approx(1.26e-3)
     columns = {"bytes": np.array([3.35e9]), "work": np.array([989e9])}
     assert kernels.prefill_s(columns, H100.device, 10e-6, 0.5, 0.5)[0] == pytest.approx(4.01e-3)
+
+
+def test_tables_of_experts_tell_how_quick_they_are(tmp_path: Path) -> None:
+    # What `benchmarks/expert_layers.py` would write on a device that takes 7 us besides, and how it is read again.
+    truth = replace(CONSTANTS, grouped_efficiency=0.55)
+    lines = ["sys,framework,moe_dtype,tokens,hidden,intermediate,experts,top_k,latency_ms"]
+    for dtype, compute in (("bfloat16", "bf16"), ("fp8", "fp8")):
+        for hidden, inner, experts, top_k in ((2880, 2880, 32, 4), (2048, 768, 128, 8)):
+            for tokens in (1, 8, 64, 512):
+                operators = (
+                    LinearOperator("gate_up", hidden, 2 * inner, experts, experts, top_k),
+                    LinearOperator("down", inner, hidden, experts, experts, top_k),
+                )
+                kept = {"weight_bytes": 2.0 if compute == "bf16" else 1.0, "compute": compute}
+                times_s = [cost.gemm(each, tokens, H100.device, truth, **kept).total_s for each in operators]
+                shape = f"{hidden},{inner},{experts},{top_k}"
+                lines.append(f"h100_sxm,torch 2.8,{dtype},{tokens},{shape},{1e3 * (sum(times_s) + 7e-6)}")
+    pd.DataFrame([line.split(",") for line in lines[1:]], columns=lines[0].split(",")).to_csv(
+        tmp_path / "experts.csv.gz", index=False
+    )
+    table = kernels.experts_table(kernels.read_table(tmp_path, "experts"), "h100-sxm")
+    fit = fit_experts(table, H100.device, H100.device.constants)
+    assert fit is not None
+    assert fit.values["grouped_efficiency"] == pytest.approx(0.55, rel=1e-3)
+    assert fit.values["experts_floor_s"] == pytest.approx(7e-6, rel=1e-2)
+    assert fit_experts(kernels.experts_table(kernels.read_table(tmp_path, "experts"), "b200"), H100.device, {}) is None
 
 
 def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:

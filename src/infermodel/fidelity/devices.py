@@ -18,6 +18,9 @@ from infermodel.hardware import GpuDevice, System
 CACHE_BYTES: Mapping[str, float] = {"a100-sxm-80gb": 40e6, "l40s": 96e6, "h100-sxm": 50e6, "b200": 126e6}
 """Second-level cache of the devices with kernel tables, from their datasheets."""
 
+EXPERTS = "experts"
+"""Table that is there where somebody has measured it."""
+
 WIDTH = {"bf16": "16bit", "fp8": "8bit", "nvfp4": "4bit"}
 
 
@@ -64,6 +67,10 @@ def fit_device(system: System, folder: Path) -> DeviceFit:
     errors: dict[str, float] = {}
     dropped: dict[str, float] = {}
     known = KernelConstants.__dataclass_fields__
+    if (folder / f"{EXPERTS}.csv.gz").exists():
+        table = kernels.experts_table(kernels.read_table(folder, EXPERTS), device.name)
+        dense = [fit for fit in fits.values() if fit is not None]
+        fits[EXPERTS] = fit_experts(table, device, {name: value for fit in dense for name, value in fit.values.items()})
     for fit in fits.values():
         if fit is not None:
             values |= {name: value for name, value in fit.values.items() if name in known}
@@ -116,6 +123,25 @@ def _fit_gemm(table: kernels.KernelTable, device: GpuDevice) -> Fitted:
             for mask, name in zip(of_framework, frameworks, strict=True):
                 seconds = seconds + mask * at[f"conversion_floor_s_{name}"]
         return np.asarray(np.log(seconds / table.seconds))
+
+    return significant_fit(parameters, residuals, table.groups)
+
+
+def fit_experts(table: kernels.KernelTable, device: GpuDevice, dense: Mapping[str, float]) -> Fitted | None:
+    """How quick multiplications grouped over experts are against dense ones, and, kept from the model, what the timed
+    calls take besides; None where the table holds none of this device.
+
+    Args:
+        dense: constants of its other kernels.
+    """
+    if not len(table):
+        return None
+    known = {name: value for name, value in dense.items() if name in KernelConstants.__dataclass_fields__}
+    parameters = [Parameter("grouped_efficiency", 0.5, 0.05, 1.5), Parameter("experts_floor_s", 5e-6, 0.0, 100e-6)]
+
+    def residuals(x: kernels.Values) -> kernels.Values:
+        constants = replace(KernelConstants(**known), grouped_efficiency=float(x[0]))
+        return np.asarray(np.log((kernels.experts_s(table.columns, device, constants) + x[1]) / table.seconds))
 
     return significant_fit(parameters, residuals, table.groups)
 

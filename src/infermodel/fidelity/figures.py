@@ -61,6 +61,8 @@ def device_figures(found: Calibration) -> dict[str, dict[str, str]]:
     for constant, (value, error, told_by) in grouped(found).items():
         for name in (*MEASURED, *RELATED):
             lines = figures.setdefault(name, {})
+            if name in own and constant in own[name].values:
+                continue  # its tables tell
             if constant in (own_figures := published.OWN.get(name, {})):
                 lines[constant] = _supposed(constant, own_figures[constant])
             elif name == told_by:

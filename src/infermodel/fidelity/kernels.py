@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from infermodel.architecture import PRECISION_BYTES
 from infermodel.cost.attention import SOFTMAX_CHANNELS
 from infermodel.cost.constants import KernelConstants
-from infermodel.cost.kernels import TILE, TILE_START_BYTES
+from infermodel.cost.kernels import TILE, TILE_START_BYTES, gemm
+from infermodel.cost.work import LinearOperator
 from infermodel.hardware import GpuDevice, Link
 
 Values = NDArray[np.float64]
@@ -85,6 +87,36 @@ def gemm_s(columns: Mapping[str, Any], device: GpuDevice, constants: KernelConst
     less, more = np.minimum(compute, memory), np.maximum(compute, memory)
     p = constants.gemm_smoothness
     return np.asarray(constants.gemm_floor_s + more * (1.0 + (less / more) ** p) ** (1.0 / p))
+
+
+def experts_table(table: pd.DataFrame, device: str) -> KernelTable:
+    """Both multiplications of layers of experts, as `benchmarks/expert_layers.py` times them."""
+    own = table[(table.device == device) & table.moe_dtype.isin(list(FORMATS))]
+    names = ("tokens", "hidden", "intermediate", "experts", "top_k")
+    columns = {name: own[name].to_numpy(int) for name in names}
+    columns["format"] = np.array([FORMATS[name] for name in own.moe_dtype])
+    return KernelTable(columns, own.seconds.to_numpy(), (own.moe_dtype + own.hidden.astype(str)).to_numpy())
+
+
+def experts_s(columns: Mapping[str, Any], device: GpuDevice, constants: KernelConstants) -> Values:
+    """The law of `cost.kernels.gemm` for both multiplications of each row."""
+    seconds = []
+    shapes = (columns[name].tolist() for name in ("format", "tokens", "hidden", "intermediate", "experts", "top_k"))
+    for compute, tokens, hidden, inner, experts, top_k in zip(*shapes, strict=True):
+        seconds.append(
+            sum(
+                gemm(
+                    LinearOperator("experts", inputs, outputs, experts, experts, top_k),
+                    tokens,
+                    device,
+                    constants,
+                    weight_bytes=PRECISION_BYTES[compute],
+                    compute=compute,
+                ).total_s
+                for inputs, outputs in ((hidden, 2 * inner), (inner, hidden))
+            )
+        )
+    return np.array(seconds)
 
 
 def decode_table(table: pd.DataFrame, device: str, kv: str, device_cache_bytes: float) -> KernelTable:
