@@ -15,6 +15,7 @@ from infermodel.architecture.feed_forward import (
     ExpertFeedForward,
     FeedForward,
 )
+from infermodel.architecture.images import ImageEncoder, Seen
 from infermodel.architecture.layer import Layer
 from infermodel.architecture.model import ModelArchitecture, Tower
 from infermodel.architecture.precision import PRECISION_BYTES
@@ -30,6 +31,7 @@ __all__ = [
     "ExpertFeedForward",
     "FeedForward",
     "GroupedAttention",
+    "ImageEncoder",
     "Indexer",
     "LatentAttention",
     "Layer",
@@ -38,6 +40,7 @@ __all__ = [
     "Mamba2",
     "ModelArchitecture",
     "Recurrence",
+    "Seen",
     "ShortConvolution",
     "Span",
     "Tower",

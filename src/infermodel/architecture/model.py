@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from infermodel.architecture.images import ImageEncoder
 from infermodel.architecture.layer import Layer
 from infermodel.architecture.precision import PRECISION_BYTES
 from infermodel.hardware import Provenance
@@ -26,6 +27,7 @@ class ModelArchitecture:
     Attributes:
         default_precision: format of the weights as published; empty where their file does not say.
         towers: for images and sound; they take memory, and no part in what a text token costs.
+        images: how prompts' images are cut and encoded; None where there is no encoder, or nobody says.
         extra_parameters: weights outside the layers that only one family has: positions, embeddings of layers.
         stored_bytes: of the weights as published, where not all of them are in `default_precision`.
         formats: of them, by what they are part of (attention, recurrence, dense, shared, experts), where they differ.
@@ -47,6 +49,7 @@ class ModelArchitecture:
     default_precision: str = "bf16"
     provenance: Provenance = field(default_factory=dict)
     towers: tuple[Tower, ...] = ()
+    images: ImageEncoder | None = None
     extra_parameters: int = 0
     stored_bytes: float | None = None
     formats: tuple[tuple[str, str], ...] = ()

@@ -18,6 +18,7 @@ from infermodel.architecture import (
     ExpertFeedForward,
     FeedForward,
     GroupedAttention,
+    ImageEncoder,
     Indexer,
     LatentAttention,
     Layer,
@@ -29,6 +30,7 @@ from infermodel.architecture import (
     ShortConvolution,
     Tower,
 )
+from infermodel.architecture.images import Filled, Fixed, ImageRule, Padded, Resized, Tiles
 from infermodel.architecture.recurrence import Decay
 from infermodel.catalog.documents import CatalogError
 from infermodel.catalog.quantities import check_keys, quantity
@@ -46,6 +48,13 @@ _RECURRENCE: Mapping[str, type[Recurrence]] = {
     "convolution": ShortConvolution,
 }
 _FEED_FORWARD: Mapping[str, type[FeedForward]] = {"dense": DenseFeedForward, "experts": ExpertFeedForward}
+_RULES: Mapping[str, type[ImageRule]] = {
+    "resized": Resized,
+    "padded": Padded,
+    "filled": Filled,
+    "fixed": Fixed,
+    "tiles": Tiles,
+}
 _WORDS: Mapping[str, tuple[str, ...]] = {"decay": get_args(Decay)}
 """Fields that are one of some words."""
 
@@ -58,7 +67,7 @@ def _part(entry: object, kinds: Mapping[str, type[Any]], where: str) -> Any:
 
 
 def _built(build: type[Any], entry: object, where: str) -> Any:
-    """A dataclass of whole numbers, truth values, words and an indexer."""
+    """A dataclass of whole numbers, truth values, words, an indexer and a rule for images."""
     fields = dataclasses.fields(build)
     content = check_keys(entry, [field.name for field in fields], where)
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
@@ -68,6 +77,8 @@ def _built(build: type[Any], entry: object, where: str) -> Any:
     for key, value in content.items():
         if key == "indexer":
             values[key] = _built(Indexer, value, f"{where}.indexer")
+        elif key == "rule":
+            values[key] = _part(value, _RULES, f"{where}.rule")
         elif key in _WORDS:
             if value not in _WORDS[key]:
                 raise CatalogError(f"{where}: {key}: {value!r} is none of {', '.join(_WORDS[key])}")
@@ -128,6 +139,20 @@ def _formats(entry: object, where: str) -> tuple[tuple[str, str], ...]:
     return tuple(said.items())
 
 
+def _images(entry: object, where: str) -> tuple[ImageEncoder | None, Quantity | None]:
+    """The encoder of images, and whose word its rule is: tokens that it makes of 1,024 x 1,024 pixels."""
+    if entry is None:
+        return None, None
+    content = check_keys(entry, ("encoder", "rule", "kind", "source", "date", "note"), where)
+    said = {key: content[key] for key in ("kind", "source", "date", "note") if key in content}
+    encoder = content.get("encoder")
+    if not isinstance(encoder, Mapping):
+        raise CatalogError(f"{where}: encoder: expected a mapping")
+    built: ImageEncoder = _built(ImageEncoder, {**encoder, "rule": content.get("rule")}, f"{where}.encoder")
+    tokens = built.seen(1024, 1024).tokens
+    return built, quantity({"value": tokens, **said}, "count", where)
+
+
 def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArchitecture:
     """A model from its file. `shape` says where all the dimensions come from.
 
@@ -148,6 +173,7 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
                 "drafts",
                 "tied_embeddings",
                 "towers",
+                "images",
                 "extra",
             ),
             *("default_precision", "formats", "published_bytes", "state_number_bytes", "published_parameters"),
@@ -172,6 +198,9 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
     layers = tuple(_layers(content["layers"], f"{where}: layers"))
     provenance["layers"] = quantity({"value": len(layers), **shape}, "count", f"{where}: layers")
     published, stored = provenance.get("published_parameters"), provenance.get("published_bytes")
+    images, seen = _images(content.get("images"), f"{where}: images")
+    if seen is not None:
+        provenance["tokens_of_an_image"] = seen
     towers = check_keys(content.get("towers", {}), ("vision", "sound"), f"{where}: towers")
     return ModelArchitecture(
         name=name,
@@ -185,6 +214,7 @@ def architecture(name: str, content: Mapping[str, Any], where: str) -> ModelArch
         default_precision=str(precision),
         provenance=provenance,
         towers=tuple(Tower(name, _whole(size, f"{where}: towers.{name}")) for name, size in towers.items()),
+        images=images,
         extra_parameters=int(content.get("extra", 0)),
         stored_bytes=None if stored is None else stored.value,
         formats=_formats(content.get("formats", {}), f"{where}: formats"),

@@ -18,6 +18,7 @@ from infermodel.architecture import (
 )
 from infermodel.formats.hf.config import Config, configuration
 from infermodel.formats.hf.families import FAMILIES, UNTIED, unknown
+from infermodel.formats.hf.images import image_encoder
 from infermodel.formats.hf.pieces import Body
 from infermodel.formats.hf.quantisation import DTYPES, Stored, stored
 from infermodel.formats.hf.towers import inside, towers
@@ -30,7 +31,11 @@ TEXT_PARTS = ("text_config", "llm_config", "thinker_config")
 
 
 def architecture(
-    keys: Mapping[str, Any], path: Path, name: str, beside: Mapping[str, Any] | None = None
+    keys: Mapping[str, Any],
+    path: Path,
+    name: str,
+    beside: Mapping[str, Any] | None = None,
+    processor: Config | None = None,
 ) -> ModelArchitecture:
     """A model from the parsed content of a `config.json`.
 
@@ -39,6 +44,7 @@ def architecture(
         path: the file, for messages and provenance.
         name: what to call the model.
         beside: the content of `hf_quant_config.json` beside it.
+        processor: that of `preprocessor_config.json`, which bounds the size of images.
 
     Raises:
         FormatError: the family is not in `FAMILIES`, or a key that its family needs is missing or wrong.
@@ -60,6 +66,7 @@ def architecture(
         tied_embeddings=family not in UNTIED and _tied(outer, config),
         max_context=context,
         towers=towers(outer, config) if config is not outer else (),
+        images=image_encoder(outer, processor or Config(path, {}), hidden) if config is not outer else None,
         state_number_bytes=_state_bytes(config, body),
         extra_parameters=body.extra + (inside(outer, config) if config is not outer else 0),
         drafts=drafts(config, body),
@@ -136,8 +143,14 @@ def read_hf_config(path: Path) -> ModelArchitecture:
     file = path / "config.json" if path.is_dir() else path
     keys = _parsed(file)
     name = file.resolve().parent.name if file.name == "config.json" else file.stem
-    beside = file.with_name("hf_quant_config.json")
-    return architecture(keys, file, name, _parsed(beside) if beside.exists() else None)
+    beside, processor = file.with_name("hf_quant_config.json"), file.with_name("preprocessor_config.json")
+    return architecture(
+        keys,
+        file,
+        name,
+        _parsed(beside) if beside.exists() else None,
+        Config(processor, _parsed(processor)) if processor.exists() else None,
+    )
 
 
 def _parsed(file: Path) -> dict[str, Any]:
