@@ -225,8 +225,8 @@ class ImageEncoder:
     def pairs(self, seen: Seen) -> int:
         """Pairs of patches that attention scores of an image, all layers together.
 
-        >>> rule = Fixed(4)
-        >>> ImageEncoder(3, 8, 16, 2, 12, 4, 100, rule, windowed=2, window=4).pairs(Seen(1, 16, 4, 4))  # 16² + 2 x 16 x 4
+        >>> encoder = ImageEncoder(3, 8, 16, 2, 12, 4, 100, Fixed(4), windowed=2, window=4)
+        >>> encoder.pairs(Seen(1, 16, 4, 4))  # one layer 16 x 16, two 16 x 4
         384
         """
         whole, near = seen.patches, min(seen.patches, self.window)

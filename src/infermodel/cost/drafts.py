@@ -73,6 +73,7 @@ def _beside(model: ModelArchitecture, name: str, title: str, layers: tuple[Layer
         layers=layers,
         drafts=(),
         towers=(),
+        images=None,
         extra_parameters=0,
         stored_bytes=None,
         published_parameters=None,

@@ -16,6 +16,7 @@ from infermodel.cost.contexts import Contexts, Load, before_crossing
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.fixed import FixedPart, Kernels, fixed_part, prompts_dealt
 from infermodel.cost.forever import FOREVER
+from infermodel.cost.images import image_work, with_images
 from infermodel.cost.least_laws import gpu_law
 from infermodel.cost.least_step import LeastStep
 from infermodel.cost.memory import kv_memory
@@ -79,7 +80,7 @@ class GpuStepModel:
         """Cost of the next steps of an unchanged batch, exact."""
         if batch.ranks and self._ranks is not None:
             fixed, load = self._ranks.slowest(batch)
-            return self._line(fixed, load, repeats=not batch.finishing_chunks)
+            return self._line(fixed, load, repeats=not (batch.finishing_chunks or batch.images))
         sequences, each, chunks = batch.sequences, batch.tokens_each, batch.chunks
         if sequences and each == 1 and not chunks and not self.windows:
             decode = self.decode_line(sequences, batch.context_tokens)
@@ -91,8 +92,10 @@ class GpuStepModel:
             if chunk.new > largest:
                 largest = chunk.new
         fixed = self._fixed_part(sequences * each, prompt, batch.finishing_chunks, largest)
+        if batch.images:
+            fixed = with_images(fixed, *image_work(self.replica, batch.images))
         load = self._contexts.load(batch, fixed.flops, fixed.bytes)
-        return self._line(fixed, load, repeats=not batch.finishing_chunks)
+        return self._line(fixed, load, repeats=not (batch.finishing_chunks or batch.images))
 
     def _line(self, fixed: FixedPart, load: Load, *, repeats: bool) -> Ramp:
         """Seconds, joules, FLOPs and bytes of steps with these parts.

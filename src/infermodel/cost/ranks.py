@@ -12,6 +12,7 @@ from infermodel.cost.contexts import Contexts, Load, before_crossing
 from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, step_work
 from infermodel.cost.forever import FOREVER
 from infermodel.cost.graphs import padded
+from infermodel.cost.images import image_work
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Batch, Bound
 
@@ -74,6 +75,12 @@ class RankSteps:
             host_s = engine.host_step_s + engine.host_sequence_s * (own.decoding / stages + own.finishing)
             if not replays and self._launching_s > fixed_s:
                 host_s += self._launching_s - fixed_s
+            if rank.images:
+                encoding, launching_s = image_work(self._replica, rank.images)
+                work, host_s = _in_turn(encoding, work), host_s + launching_s
+                fixed_s += encoding.device_s
+                flops += encoding.flops
+                moved += encoding.bytes
             lines.append((fixed_s + host_s + load.context_s + load.pairs_s, load.slope_s + load.slope_pairs_s))
             loads.append((work, host_s, load))
             flops += load.flops
@@ -162,6 +169,11 @@ class RankSteps:
             work = step_work(self._replica, Rows(0, everywhere, 0, 0), (0, run), self._experts_kernels, "experts")
             self._experts[everywhere, run] = work
         return work
+
+
+def _in_turn(first: Work, second: Work) -> Work:
+    """One after the other."""
+    return Work(*[a + b for a, b in zip(first, second, strict=True)])
 
 
 def _together(own: Work, experts: Work, host_s: float) -> FixedPart:

@@ -157,7 +157,8 @@ class SpeculativeModel:
         return _flat(_added(self.model.step(batch), self.draft.step(self._seen(batch))), 1.0)
 
     def _seen(self, batch: Batch) -> Batch:
-        """A batch as the draft sees it."""
+        """A batch as the draft sees it: images are encoded once, for the model."""
+        batch = batch.changed(images=()) if batch.images else batch
         return batch if self._sees_windows else batch.changed(windowed=())
 
     def _drafting(self, batch: Batch) -> tuple[tuple[Batch, int], ...]:
@@ -175,7 +176,7 @@ class SpeculativeModel:
 
         With prompts a step is its share of a round without them and what they add to the verification.
         """
-        bare = batch.changed(chunks=(), finishing_chunks=0)
+        bare = batch.changed(chunks=(), finishing_chunks=0, images=())
         decode = _scaled(self._verified(bare), 1.0 / self._tokens if batch.chunks else 1.0)
         if not batch.chunks:
             return decode

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
+from infermodel.architecture import Seen
 from infermodel.cost.block_pool import KvMemory
 from infermodel.cost.forever import FOREVER
 from infermodel.cost.least_step import LeastStep
@@ -49,11 +50,12 @@ class Batch(Record):
         chunks: prompt pieces prefilled in the same step.
         finishing_chunks: how many of the chunks end their prompt, so that the step samples a token for them.
         ranks: what each rank of data-parallel attention that has work does of it; none: all an equal share.
+        images: that are encoded in the step, before its chunks are read; such a step is like no other.
     """
 
     __match_args__: ClassVar = (
         "sequences", "context_tokens", "longest_context", "windowed", "tokens_each", "chunks", "finishing_chunks",
-        "ranks",
+        "ranks", "images",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -67,6 +69,7 @@ class Batch(Record):
         chunks: tuple[Chunk, ...] = (),
         finishing_chunks: int = 0,
         ranks: tuple[Batch, ...] = (),
+        images: tuple[Seen, ...] = (),
     ) -> None:
         self.sequences = sequences
         self.context_tokens = context_tokens
@@ -76,6 +79,7 @@ class Batch(Record):
         self.chunks = chunks
         self.finishing_chunks = finishing_chunks
         self.ranks = ranks
+        self.images = images
 
     @staticmethod
     def alike(
@@ -104,8 +108,9 @@ class Batch(Record):
         tokens_each: int | None = None,
         chunks: tuple[Chunk, ...] | None = None,
         finishing_chunks: int | None = None,
+        images: tuple[Seen, ...] | None = None,
     ) -> Batch:
-        """The same decoding sequences, otherwise seen, verified, or beside other prompts."""
+        """The same decoding sequences, otherwise seen, verified, or beside other prompts and images."""
         return Batch(
             self.sequences,
             self.context_tokens,
@@ -117,11 +122,16 @@ class Batch(Record):
             tuple(
                 [
                     rank.changed(
-                        windowed=windowed, tokens_each=tokens_each, chunks=chunks, finishing_chunks=finishing_chunks
+                        windowed=windowed,
+                        tokens_each=tokens_each,
+                        chunks=chunks,
+                        finishing_chunks=finishing_chunks,
+                        images=images,
                     )
                     for rank in self.ranks
                 ]
             ),
+            self.images if images is None else images,
         )
 
 

@@ -38,6 +38,7 @@ from infermodel.scenario.resolve_traffic import (
     check_question,
     resolve_sessions,
     resolve_traffic,
+    with_images,
     with_keys,
 )
 from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
@@ -142,7 +143,8 @@ class _Finder:
         """One service; None where a part of it cannot be had."""
         here: KeyPath = ("services", i)
         architecture = self.attempt((*here, "model"), lambda: self.architecture(service.model))
-        traffic = self.traffic((*here, "traffic") if service.traffic else ("traffic",))
+        at_traffic: KeyPath = (*here, "traffic") if service.traffic else ("traffic",)
+        traffic = self.traffic(at_traffic)
         found = [
             self.pool(partial(place_of, self.document, here, below), view, architecture, traffic)
             for below, view in views(service)
@@ -155,6 +157,10 @@ class _Finder:
         assert asked is not None  # the schema asks for traffic in one of the two places
         limits = resolve_rate_limits(service.rate_limits) if service.rate_limits else None
         traffic = self.attempt((*here, "rate_limits"), partial(with_keys, traffic, asked, limits, self.logs))
+        if traffic is not None and asked.images is not None:
+            families = [pool.system.device.family for pool in pools]
+            at = (*at_traffic, "images")
+            traffic = self.attempt(at, partial(with_images, traffic, asked, architecture, families))
         if traffic is None or (len(pools) > 1 and link is None):
             return None
         return ResolvedService(

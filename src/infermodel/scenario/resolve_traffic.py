@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from infermodel import catalog
+from infermodel.architecture import ModelArchitecture
+from infermodel.formats.hf.images import READERS
 from infermodel.formats.own_log import Names
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema import lengths as laws
@@ -15,6 +19,7 @@ from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.types import LONGEST_S, MOST_REQUESTS
 from infermodel.workload import arrivals, lengths, sessions, trace
 from infermodel.workload.bodies import CachedShare, Prefix, Priorities, Shared, SystemPrompts
+from infermodel.workload.images import Images
 from infermodel.workload.quotas import RateLimits, key_names
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, TraceTraffic, Traffic
 
@@ -97,6 +102,34 @@ def with_keys(traffic: Traffic, asked: schema.Traffic, limits: RateLimits | None
         raise ValueError(f"the log has keys that no tenant has: {told}{more}; those of the tenants are {there}")
     own = replace(traffic.requests, key=np.array([numbers[key] for key in keys], dtype=np.int64))
     return replace(traffic, requests=own)
+
+
+def with_images(
+    traffic: Traffic, asked: schema.Traffic, architecture: ModelArchitecture, families: Iterable[str]
+) -> Traffic:
+    """The traffic of a service, with images in its prompts as its model sees them, where any are asked for.
+
+    Args:
+        families: of the devices that the service runs on.
+
+    Raises:
+        ValueError: nobody says how the model sees images, or how long its encoder takes on such devices.
+    """
+    images = asked.images
+    if images is None or isinstance(traffic, TraceTraffic):
+        return traffic
+    if strange := next((family for family in families if family != "gpu"), ""):
+        raise ValueError(f"how long a {strange} takes to encode an image was never published; serve images on GPUs")
+    encoder = architecture.images
+    if encoder is None:
+        if architecture.tower_parameters:
+            known = ", ".join(sorted(READERS))
+            raise ValueError(f"how {architecture.title} cuts images is not known; that of {known} is")
+        seeing = ", ".join(name for name in catalog.names("models") if catalog.load_model(name).images)
+        raise ValueError(f"{architecture.title} takes no images; models of the catalog that do: {seeing}")
+    width, height = images.size
+    held = Images(images.per_request, width * height, encoder.seen(width, height), images.share or 1.0)
+    return replace(traffic, images=held)
 
 
 def check_length(traffic: Traffic, requests: int | None) -> None:

@@ -9,7 +9,7 @@ from infermodel.scenario.resolved import ResolvedService
 from infermodel.simulation.spec import longest_in_memory
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.requests import Requests
-from infermodel.workload.traffic import ClosedTraffic, Traffic
+from infermodel.workload.traffic import Traffic
 
 LOOKED_AT = 10_000
 """Requests of a traffic whose lengths are looked at before a run."""
@@ -21,10 +21,6 @@ def sample(traffic: Traffic, seed: int, most: int | None) -> Tokens:
     """Prompt and answer of the first requests of a traffic, `LOOKED_AT` or `most` of them, tokens together."""
     count = min(LOOKED_AT, most or LOOKED_AT)
     streams = named_streams(seed, "lengths")
-    if isinstance(traffic, ClosedTraffic):
-        return traffic.prompt.draw(streams("prompt_tokens"), count) + traffic.output.draw(
-            streams("output_tokens"), count
-        )
     found: list[Requests] = []
     for block in traffic.blocks(streams):
         found.append(block)

@@ -93,7 +93,7 @@ NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
         "kv_offload", "cpu_offload", "cpu_offload_gb", "swap_space", "kv_tiers", "lmcache", "offload",
     ),
     "write 'mean', of a lognormal law the median times sqrt(1 + cv^2)": ("median", "p50"),
-    "images and sound are not modelled; count their tokens into the prompts": ("images", "image_tokens", "audio"),
+    "sound and film are not modelled; count their tokens into the prompts": ("audio", "video", "videos", "sound"),
 }  # fmt: skip
 """What to say of keys that ask for what no scenario can have, and what to do instead."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.workload.arrivals import require_positive
+from infermodel.workload.images import Images, PromptImages
 from infermodel.workload.lengths import Lengths, draw_weighted, require_weights
 from infermodel.workload.requests import Requests
 
@@ -86,17 +87,25 @@ class Priorities:
 
 
 def request_bodies(
-    prompt: Lengths, output: Lengths, prefix: Shared | None, priorities: Priorities | None, streams: Streams
+    prompt: Lengths,
+    output: Lengths,
+    prefix: Shared | None,
+    priorities: Priorities | None,
+    streams: Streams,
+    images: Images | None = None,
 ) -> Callable[[NDArray[np.float64]], Requests]:
     """A source of everything about requests but their arrival: given the times of the next ones, it draws the rest.
 
-    With prompts that come again, one length for each is drawn before the first request.
+    With prompts that come again, one length for each is drawn before the first request, and whether it holds images.
     """
     prompt_generator, output_generator = streams("prompt_tokens"), streams("output_tokens")
     id_generator, priority_generator = streams("prompt_id"), streams("priority")
-    length_of_prompt = np.zeros(0, np.int64)
+    image_generator = streams("images") if images is not None else id_generator
+    length_of_prompt = images_of_prompt = np.zeros(0, np.int64)
     if isinstance(prefix, Prefix):
         length_of_prompt = prompt.draw(prompt_generator, prefix.distinct_prompts)
+        if images is not None:
+            images_of_prompt = images.counts(prefix.distinct_prompts, image_generator)
     sent = 0
 
     def draw(arrived_at: NDArray[np.float64]) -> Requests:
@@ -119,9 +128,14 @@ def request_bodies(
             priority = draw_weighted(levels, priorities.shares, priority_generator, count)
         drawn = Requests(arrived_at, prompt_tokens, output.draw(output_generator, count), priority, prompt_id)
         if isinstance(prefix, SystemPrompts):
-            return with_system_prompts(drawn, prefix, id_generator)
+            drawn = with_system_prompts(drawn, prefix, id_generator)
+        if images is not None:
+            comes_again = isinstance(prefix, Prefix)
+            counts = images_of_prompt[prompt_id] if comes_again else images.counts(count, image_generator)
+            drawn = with_images(drawn, images, counts)
         if isinstance(prefix, CachedShare):
-            cached = np.minimum(np.floor(prefix.share * prompt_tokens).astype(np.int64), prompt_tokens - 1)
+            tokens = drawn.prompt_tokens
+            cached = np.minimum(np.floor(prefix.share * tokens).astype(np.int64), tokens - 1)
             return replace(drawn, cached_tokens=cached)
         return drawn
 
@@ -136,3 +150,13 @@ def with_system_prompts(drawn: Requests, prompts: SystemPrompts, generator: np.r
     names = tuple((int(number),) if begin else () for number, begin in zip(which, begins, strict=True))
     longer = np.where(begins, np.maximum(drawn.prompt_tokens, prompts.tokens + 1), drawn.prompt_tokens)
     return replace(drawn, prompt_tokens=longer, block_hashes=names, hash_block_tokens=prompts.tokens)
+
+
+def with_images(drawn: Requests, images: Images, counts: NDArray[np.int64]) -> Requests:
+    """Requests whose prompts hold so many images each, behind the texts that they begin with."""
+    begun = drawn.block_hashes or ((),) * len(drawn)
+    held = tuple(
+        PromptImages(count, drawn.hash_block_tokens * len(names), images) if count else None
+        for count, names in zip(counts.tolist(), begun, strict=True)
+    )
+    return replace(drawn, prompt_tokens=drawn.prompt_tokens + counts * images.seen.tokens, images=held)

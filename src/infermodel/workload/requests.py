@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from infermodel.workload.images import PromptImages
+
 
 @dataclass(frozen=True)
 class Requests:
@@ -25,6 +27,7 @@ class Requests:
             at its time. None: all do. The time of one that follows is that at which its conversation began.
         wait_s: from that answer until it is sent.
         cached_tokens: leading tokens of its prompt that need not be computed, whatever the cache holds; None: none.
+        images: of each prompt, None where it has none; their tokens count into `prompt_tokens`. None: none has any.
         key: number of its key among those of all tenants, in their order; None: keys are drawn, if there are any.
     """
 
@@ -39,6 +42,7 @@ class Requests:
     wait_s: NDArray[np.float64] | None = None
     cached_tokens: NDArray[np.int64] | None = None
     key: NDArray[np.int64] | None = None
+    images: tuple[PromptImages | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
@@ -58,4 +62,5 @@ class Requests:
             wait_s=None,
             cached_tokens=None if self.cached_tokens is None else self.cached_tokens[part],
             key=None if self.key is None else self.key[part],
+            images=self.images and self.images[part],
         )

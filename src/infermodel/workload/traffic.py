@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from infermodel.workload.arrivals import Arrivals, require_positive
 from infermodel.workload.bodies import Priorities, Shared, Streams, request_bodies
+from infermodel.workload.images import Images
 from infermodel.workload.lengths import Lengths, Tokens
 from infermodel.workload.requests import Requests
 
@@ -34,6 +35,7 @@ class OpenTraffic:
         output: law of output tokens, stream `output_tokens`.
         prefix: what prompts have in common, stream `prompt_id`; None: every prompt is its own.
         priorities: stream `priority`; None: all equal.
+        images: in prompts beside their text, stream `images`; None: none.
     """
 
     arrivals: Arrivals
@@ -41,6 +43,7 @@ class OpenTraffic:
     output: Lengths
     prefix: Shared | None = None
     priorities: Priorities | None = None
+    images: Images | None = None
 
     @property
     def mean_rate_per_s(self) -> float:
@@ -49,8 +52,8 @@ class OpenTraffic:
 
     @property
     def mean_prompt_tokens(self) -> float:
-        """Expected prompt tokens of a request."""
-        return self.prompt.mean()
+        """Expected prompt tokens of a request, those of images included."""
+        return self.prompt.mean() + (self.images.mean_tokens if self.images else 0.0)
 
     @property
     def mean_output_tokens(self) -> float:
@@ -63,7 +66,7 @@ class OpenTraffic:
 
     def blocks(self, streams: Streams, size: int = BLOCK) -> Iterator[Requests]:
         """Requests in order of arrival, without end unless the arrivals end."""
-        body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams)
+        body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams, self.images)
         for arrived_at in self.arrivals.blocks(streams("arrivals"), size):
             yield body(arrived_at)
 
@@ -114,6 +117,7 @@ class ClosedTraffic:
         think_time: law of pauses, stream `think_time`.
         prefix: what prompts have in common, stream `prompt_id`.
         priorities: stream `priority`.
+        images: in prompts beside their text, stream `images`; None: none.
         requests: how many the users send in all before they leave, as benchmark tools do; None: they go on.
         start: when they send the first one: all at time 0, as benchmark tools do, or spread over a mean answer and
             pause, each user at a random place in a part of its own (stream `joining`).
@@ -127,6 +131,7 @@ class ClosedTraffic:
     priorities: Priorities | None = None
     requests: int | None = None
     start: Literal["together", "spread"] = "together"
+    images: Images | None = None
 
     def __post_init__(self) -> None:
         require_positive("users", self.users)
@@ -135,8 +140,8 @@ class ClosedTraffic:
 
     @property
     def mean_prompt_tokens(self) -> float:
-        """Expected prompt tokens of a request."""
-        return self.prompt.mean()
+        """Expected prompt tokens of a request, those of images included."""
+        return self.prompt.mean() + (self.images.mean_tokens if self.images else 0.0)
 
     @property
     def mean_output_tokens(self) -> float:
@@ -149,7 +154,7 @@ class ClosedTraffic:
 
     def blocks(self, streams: Streams, size: int = BLOCK) -> Iterator[Requests]:
         """Requests in order of issue, without end; `arrived_at` is NaN, the simulation knows when each is sent."""
-        body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams)
+        body = request_bodies(self.prompt, self.output, self.prefix, self.priorities, streams, self.images)
         while True:
             yield body(np.full(size, np.nan))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infermodel.formats.own_log import UNITS
+from infermodel.scenario.errors import named
 from infermodel.scenario.schema.lengths import FromTrace, LengthsField
 from infermodel.scenario.schema.session import SESSIONS, Session
 from infermodel.scenario.schema.types import (
@@ -215,6 +216,43 @@ class Prefix(Block):
         return self
 
 
+class ImageSize(Kind):
+    """Width and height in pixels, such as 1024x768."""
+
+    def read(self, value: object) -> tuple[int, int]:
+        """Width and height."""
+        sides = value.lower().removesuffix("px").strip().split("x") if isinstance(value, str) else ()
+        numbers = [int(side) for side in sides if side.strip().isdecimal() and len(side) < 8]
+        if len(sides) != 2 or len(numbers) != 2:
+            refuse(f"expected width and height in pixels, got {named(value)}", "such as 1024x768")
+        if not all(MOST_PIXELS >= side >= 1 for side in numbers):
+            refuse(f"each side of an image has 1 to {MOST_PIXELS:,} pixels")
+        return numbers[0], numbers[1]
+
+    def write(self, value: tuple[int, int]) -> str:
+        """The same as text."""
+        return f"{value[0]}x{value[1]}"
+
+    def unit(self) -> str:
+        """For the reference table."""
+        return "pixels, `1024x768`"
+
+
+MOST_PIXELS = 100_000
+"""Of a side of an image."""
+
+MOST_IMAGES = 10_000
+"""Of a prompt."""
+
+
+class Images(Block):
+    """Images in prompts, before the text and after a system prompt; how many tokens one takes is the model's rule."""
+
+    size: Annotated[tuple[int, int], ImageSize()] = Field(description="width and height of each")
+    per_request: Annotated[int, Whole(at_most=MOST_IMAGES)] = Field(default=1, description="how many")
+    share: PositiveShare | None = Field(default=None, description="of requests that hold any; all if omitted")
+
+
 class Priorities(Block):
     """Shares of requests by priority."""
 
@@ -250,6 +288,9 @@ class Traffic(Block):
     prompt_tokens: LengthsField | None = Field(default=None, description="lengths of prompts; the trace's if omitted")
     output_tokens: LengthsField | None = Field(default=None, description="lengths of answers; the trace's if omitted")
     prefix: Prefix | None = Field(default=None, description="what prompts have in common; nothing if omitted")
+    images: Images | None = Field(
+        default=None, description="in prompts, their tokens beside `prompt_tokens`; none if omitted"
+    )
     priorities: Priorities | None = Field(default=None, description="for the queue `priority`; all equal if omitted")
     session: Annotated[Session, ByKind("session", SESSIONS)] | None = Field(
         default=None,
@@ -269,7 +310,7 @@ class Traffic(Block):
             elif isinstance(lengths, FromTrace):
                 said.append(((key, "kind"), refusal("only arrivals of kind trace bring lengths of their own")))
         if replayed:
-            for key in ("prefix", "priorities"):
+            for key in ("prefix", "images", "priorities"):
                 if getattr(self, key) is not None:
                     said.append(((key,), refusal("a trace brings its own; remove the key")))
         if self.session is not None and isinstance(self.arrivals, Trace | Closed):
@@ -278,6 +319,8 @@ class Traffic(Block):
             for key in ("prefix", "priorities"):
                 if getattr(self, key) is not None:
                     said.append(((key,), refusal("calls of a question share what they read; remove the key")))
+            if self.images is not None:
+                said.append((("images",), refusal("images in calls of a question are not modelled; remove the key")))
         if said:
             refuse_below(said)
         return self

@@ -10,6 +10,7 @@ import numpy as np
 from infermodel.simulation.records.handovers import HandoverLog
 from infermodel.simulation.records.views import integers, times
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, RequestTable, Texts
+from infermodel.workload.images import PromptImages
 from infermodel.workload.requests import Requests
 
 
@@ -43,6 +44,7 @@ class RequestLog:
         self.keys: dict[int, int] = {}  # of an API with rate limits
         self.sessions: dict[int, int] = {}  # where a router asks for them
         self.known_tokens: dict[int, int] = {}  # of prompts that need not be computed whatever the cache holds
+        self.images: dict[int, PromptImages] = {}  # of the prompts that hold any
         self.block_hashes: dict[int, tuple[int, ...]] = {}
         self.hash_block_tokens = 0
 
@@ -78,6 +80,8 @@ class RequestLog:
             self.known_tokens.update(enumerate(block.cached_tokens.tolist(), first))
         if block.key is not None:
             self.keys.update(enumerate(block.key.tolist(), first))
+        if block.images is not None:
+            self.images.update({i: held for i, held in enumerate(block.images, first) if held is not None})
         return first
 
     def table(self, count: int) -> RequestTable:

@@ -98,7 +98,7 @@ class Admission:
                 memory.reserve(members.blocks_at_end(request))
             memory.take(request, found)
             members.admissions = log.admission[request] = members.admissions + 1
-            prefills.append(Prefill(request, target, found.tokens, chunk))
+            prefills.append(Prefill(request, target, found.tokens, chunk, log.images.get(request)))
             spoken_for += cost - found.blocks
             memory.make_room(spoken_for)
             log.replica[request] = self._replica

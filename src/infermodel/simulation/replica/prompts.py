@@ -5,29 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from infermodel.architecture import Seen
 from infermodel.cost.forever import FOREVER
 from infermodel.cost.step import Chunk
 from infermodel.simulation.memory.ledger import blocks
 from infermodel.simulation.memory.memory import Memory
+from infermodel.workload.images import PromptImages
 
 NO_CHUNKS: Final[tuple[Chunk, ...]] = ()
+
+NO_IMAGES: Final[tuple[Seen, ...]] = ()
 
 
 class Prefill:
     """A prompt on its way into the KV cache: `done` of `target` tokens are there, a step adds `chunk`.
 
     `settled` of them are in no step that may still run while the next is composed; `windowed` blocks are in windows.
+    Of its images `encoded` have been, or are in the cache whole.
     """
 
-    __slots__ = ("chunk", "done", "request", "settled", "target", "windowed")
+    __slots__ = ("chunk", "done", "encoded", "images", "request", "settled", "target", "windowed")
 
-    def __init__(self, request: int, target: int, done: int, chunk: int = 0) -> None:
+    def __init__(
+        self, request: int, target: int, done: int, chunk: int = 0, images: PromptImages | None = None
+    ) -> None:
         self.request = request
         self.target = target
         self.done = done
         self.chunk = chunk
         self.settled = done
         self.windowed = 0
+        self.images = images
+        self.encoded = 0 if images is None else images.behind(done)
 
 
 class LongPrompts:
@@ -97,6 +106,21 @@ def pieces(prefills: Sequence[Prefill]) -> tuple[tuple[Chunk, ...], int, int]:
     return tuple(chunks), finishing, most or 1
 
 
+def to_encode(prefills: Sequence[Prefill]) -> tuple[tuple[Seen, ...], bool]:
+    """Images that the encoder works on before the next step's chunks are read, those that begin in them; and whether
+    more come in later steps, which are then like no other.
+    """
+    found: list[Seen] = []
+    more = False
+    for prefill in prefills:
+        images = prefill.images
+        if images is not None and prefill.chunk:
+            begun = images.begun_by(prefill.done + prefill.chunk)
+            found.extend([images.of.seen] * (begun - prefill.encoded))
+            more = more or begun < images.count
+    return tuple(found), more
+
+
 class Prompts:
     """The prompts in progress of a replica.
 
@@ -104,12 +128,19 @@ class Prompts:
         prefills: of each, in order of admission.
         chunks: of them that the next steps take.
         finishing: how many of the chunks end their prompt in the next step.
+        images: that it encodes.
     """
 
     def __init__(self, memory: Memory, *, ahead: bool) -> None:
         self.prefills: list[Prefill] = []
-        self.chunks, self.finishing = NO_CHUNKS, 0
+        self.chunks, self.finishing, self.images = NO_CHUNKS, 0, NO_IMAGES
         self._memory, self._ahead = memory, ahead
+
+    def take_pieces(self) -> int:
+        """Set chunks and images of the next steps; returns for how many all of them can repeat."""
+        self.chunks, self.finishing, most = pieces(self.prefills)
+        self.images, more = to_encode(self.prefills)
+        return 1 if self.images or more else most
 
     def of(self, request: int) -> Prefill:
         """That of a request, which is there."""
@@ -143,6 +174,8 @@ class Prompts:
             done, chunk = prefill.done, prefill.chunk
             if chunk:
                 reached = done + chunk * steps
+                if prefill.images is not None:
+                    prefill.encoded = max(prefill.encoded, prefill.images.begun_by(reached))
                 if reached >= prefill.target:
                     reached = prefill.target
                     complete.append(prefill)

@@ -55,7 +55,8 @@ class PromptsFirst(Scheduler):
         if not self.members.held:
             return super().batch()
         nobody = tuple([Windowed(0, 0) for _ in self._decoding.windows])
-        return Batch(0, 0, 0, nobody, 1, self._prompts.chunks, self._prompts.finishing)
+        prompts = self._prompts
+        return Batch(0, 0, 0, nobody, 1, prompts.chunks, prompts.finishing, (), prompts.images)
 
     # ---- composing a batch ----------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from infermodel.cost.step import Batch, Chunk, StepModel, Windowed
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.holding_back import HoldingBack
+from infermodel.simulation.replica.prompts import NO_IMAGES
 from infermodel.simulation.replica.rank_router import RankRouter
 from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.replica import Replica, Stepping
@@ -216,4 +217,6 @@ def together(ranks: list[Batch]) -> Batch:
             for window in zip(*[rank.windowed for rank in ranks], strict=True)
         ]
     )
-    return Batch(sequences, context, longest, windowed, ranks[0].tokens_each, tuple(chunks), finishing, tuple(ranks))
+    images = sum([rank.images for rank in ranks], NO_IMAGES)
+    each = ranks[0].tokens_each
+    return Batch(sequences, context, longest, windowed, each, tuple(chunks), finishing, tuple(ranks), images)

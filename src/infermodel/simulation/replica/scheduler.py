@@ -14,7 +14,7 @@ from infermodel.simulation.replica.budget import StepBudget
 from infermodel.simulation.replica.gathering import Gathering
 from infermodel.simulation.replica.giving_way import GivingWay
 from infermodel.simulation.replica.members import Members
-from infermodel.simulation.replica.prompts import NO_CHUNKS, assign_chunks, pieces
+from infermodel.simulation.replica.prompts import NO_CHUNKS, NO_IMAGES, assign_chunks
 from infermodel.simulation.replica.transit import Transit
 from infermodel.simulation.replica.waiting import NOBODY, Waiting
 from infermodel.simulation.spec import Limits
@@ -80,10 +80,9 @@ class Scheduler:
             repeats_not = self._see_off() or repeats_not
         sequences, most = decoding.sequences, gathers_for or FOREVER
         if prompts.prefills:
-            prompts.chunks, prompts.finishing, chunked = pieces(prompts.prefills)
-            most = min(most, chunked)
+            most = min(most, prompts.take_pieces())
         elif sequences:
-            prompts.chunks, prompts.finishing = NO_CHUNKS, 0
+            prompts.chunks, prompts.finishing, prompts.images = NO_CHUNKS, 0, NO_IMAGES
         else:
             return 0
         if sequences:
@@ -160,7 +159,8 @@ class Scheduler:
         sequences = decoding.sequences
         context = decoding.offsets + sequences * decoding.step
         windowed = decoding.windowed() if decoding.windows else NO_WINDOWS
-        return Batch(sequences, context, decoding.longest(), windowed, 1, prompts.chunks, prompts.finishing)
+        chunks, finishing, images = prompts.chunks, prompts.finishing, prompts.images
+        return Batch(sequences, context, decoding.longest(), windowed, 1, chunks, finishing, (), images)
 
     def _compose(self, now: float) -> bool:
         """Share the next step's prompt tokens among prompts in progress and those that wait; without memory for the
