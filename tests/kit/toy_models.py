@@ -11,13 +11,15 @@ from infermodel.cost.step import Batch, Ramp, StepCost
 
 @dataclass(frozen=True)
 class AffineModel:
-    """A step takes a base, so much per sequence, token of context and of prompt, and a part quadratic in the prompt."""
+    """A step takes a base, so much per sequence, token of context and of prompt and patch of an image, and a part
+    quadratic in the prompt."""
 
     base_s: float = 0.01
     per_sequence_s: float = 0.0
     per_context_s: float = 0.0
     per_prompt_token_s: float = 0.0
     per_prompt_pair_s: float = 0.0
+    per_patch_s: float = 0.0
     per_windowed_s: float = 0.0
     per_longest_s: float = 0.0
     kv_tokens: int = 16 * 100_000
@@ -67,6 +69,7 @@ class AffineModel:
             + self.per_longest_s * batch.longest_context
             + self.per_windowed_s * sum(w.context_tokens for w in batch.windowed)
             + sum(c.new * (self.per_prompt_token_s + self.per_prompt_pair_s * c.before) for c in batch.chunks)
+            + self.per_patch_s * sum(seen.pieces * seen.patches for seen in batch.images)
         )
         return StepCost(seconds, 2 * seconds, 3 * seconds, 5 * seconds, "memory")
 

@@ -58,6 +58,10 @@ def totals_of(model: ModelArchitecture, tensors: Tensors | None) -> Iterator[tup
     yield "touched by a token", f"{model.active_parameters:,}"
     for tower in model.towers:
         yield f"tower for {tower.name}" if tower.name != "projector" else tower.name, f"{tower.parameters:,}"
+    if model.images is not None:
+        seen = model.images.seen(1024, 1024)
+        done = f"{seen.pieces * seen.patches:,} patches, {model.images.flops(seen) / 1e12:.2f} TFLOP"
+        yield "an image of 1024x1024", f"{seen.tokens:,} tokens, {done}"
     if model.drafts:
         yield "to draft", f"{len(model.drafts)} layer{'s' * (len(model.drafts) > 1)}, {model.draft_parameters:,}"
     yield "embeddings", "tied" if model.tied_embeddings else "an embedding and a head"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infermodel.architecture import ExpertFeedForward
 from infermodel.report.findings import Findings
+from infermodel.workload.traffic import TraceTraffic
 
 ALWAYS = (
     "the network between the users and the service; before and after the scheduler only the engine's fixed times",
@@ -31,6 +32,8 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
         for layer, _ in each.architecture.distinct_layers
     ):
         more.append("uneven use of experts: every token chooses its experts evenly and independently")
+    if any(each.traffic.images for each in services if not isinstance(each.traffic, TraceTraffic)):
+        more.append("decoding, resizing and moving images on the host, before a request is in the queue")
     if any(each.decode_pool.speculation is not None for each in services):
         more.append(
             "how often drafts are right, which depends on the text: every draft has the share that the scenario says"

@@ -47,7 +47,7 @@ from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
 from infermodel.scenario.too_long import longer_than, told_before
 from infermodel.workload.trace import TraceNotFound
-from infermodel.workload.traffic import Traffic
+from infermodel.workload.traffic import TraceTraffic, Traffic
 
 T = TypeVar("T")
 
@@ -83,10 +83,24 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         notes=(
             *dict.fromkeys(finder.engine_notes),
             *dict.fromkeys(note for log in finder.logs.values() for note in log.notes),
+            *(note for service in found for note in told_of_images(service)),
             *(note for service in found for note in told_before(service, scenario.seed, scenario.requests)),
         ),
         tree=content,
     )
+
+
+def told_of_images(service: ResolvedService) -> list[str]:
+    """What the service's model makes of an image, where its prompts hold any."""
+    images = None if isinstance(service.traffic, TraceTraffic) else service.traffic.images
+    encoder = service.architecture.images
+    if images is None or encoder is None:
+        return []
+    seen = images.seen
+    return [
+        f"{service.name}: an image is {seen.tokens:,} tokens of a prompt, and {seen.pieces * seen.patches:,} patches to"
+        f" the encoder, {encoder.flops(seen) / 1e12:.2g} TFLOP; that time was held against one published run only"
+    ]
 
 
 def version_note(asked: str, engine: Engine) -> str:
