@@ -461,3 +461,28 @@ def test_a_mangled_scenario_is_resolved_or_refused(changes: dict[tuple[int, int]
         text = text[:start] + instead + text[end:]
     with suppress(ScenarioErrors):
         assert resolve(validate(parse(text, "s.yaml"))).services
+
+
+IMAGES = "traffic.images={size: 640X480 px, per_request: 3}"
+
+
+def test_images_need_a_known_encoder_and_a_gpu(file: Path) -> None:
+    said = sorted(refused(file, IMAGES))
+    assert [each.split("traffic.images: ")[1][:60] for each in said] == [
+        "Llama 3.1 8B takes no images; models of the catalog that do:",
+        "how long a wafer takes to encode an image was never publishe",
+    ]
+    (size,) = refused(file, "traffic.images={size: large}")
+    assert size.endswith("images.size: expected width and height in pixels, got 'large'; such as 1024x768")
+    (trace,) = refused(file, IMAGES, "traffic.arrivals={kind: trace, file: a.csv, format: azure}")
+    assert "a trace brings its own" in trace
+
+
+def test_services_get_images_as_their_own_models_see_them(file: Path) -> None:
+    own = {"fleet": "{system: dgx-h100, tensor_parallel: 2, replicas: 1}", "limits": "{max_context: 16384}"}
+    changes = [f"services.{i}.{key}={value}" for i in (0, 1) for key, value in {**own, "price": "null"}.items()]
+    models = ["services.0.model=qwen3.5-27b", "services.1.model=gemma-4-26b-a4b"]
+    scenario = resolved(file, IMAGES, "traffic.prompt_tokens={kind: fixed, tokens: 100}", *models, *changes)
+    means = [service.traffic.mean_prompt_tokens for service in scenario.services]
+    assert means == [100 + 3 * 302, 100 + 3 * 268]  # 20 x 15 squares of 32 pixels; 19 x 14 of 48; two marks
+    assert "CS-3: an image is 302 tokens of a prompt, and 1,200 patches" in scenario.notes[0]
