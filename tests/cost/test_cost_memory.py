@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from tests.cost.gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED
+from tests.cost.gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, R1, WINDOWED, node
+from tests.kit.tiny_config import TINY
 
 from infermodel.cost.block_pool import KvMemory, WindowGroups, groups_of
 from infermodel.cost.block_pool import block_bytes as pool_block_bytes
 from infermodel.cost.deployment import Deployment, Precision
-from infermodel.cost.memory import kv_memory
-from infermodel.cost.step import DoesNotFit
+from infermodel.cost.gpu import GpuStepModel
+from infermodel.cost.memory import integer_ratio, kv_memory
+from infermodel.cost.step import Batch, DoesNotFit
+from infermodel.formats.hf_config import architecture
 
 BARE = replace(ENGINE, memory_reserve_bytes=0.0)
 FP8 = Precision("fp8", "bf16", "fp8")
@@ -169,3 +173,26 @@ def test_heads_that_cannot_be_dealt() -> None:
         kv_memory(LLAMA_8B, H100, Deployment(pipeline_parallel=33), ENGINE)
     with pytest.raises(DoesNotFit, match="expert_parallel 3"):
         kv_memory(WINDOWED, H100, Deployment(expert_parallel=3), ENGINE)
+
+
+@pytest.mark.parametrize(
+    ("said", "bits"),
+    [
+        ({"quant_method": "gptq", "bits": 3, "group_size": 128}, 3 + (16 + 3) / 128),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 32}, 4 + (16 + 4) / 32),
+        ({"quant_method": "gptq", "bits": 8, "group_size": 128}, 8 + (16 + 8) / 128),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, 4 + 32 / 64),
+    ],
+)
+def test_a_step_reads_integers_of_as_many_bits_as_the_file_has_with_their_scales(said, bits: float) -> None:
+    model = architecture({**TINY, "quantization_config": said}, Path("config.json"), "tiny")
+    nominal = 4 if bits < 8 else 8
+    layout = Deployment(precision=Precision(model.default_precision))
+    assert integer_ratio(model, layout) == pytest.approx(bits / nominal)
+    # A token reads each weight of its two layers once: 8 x (8 + 2 x 4) + 8 x 8 of attention, 3 x 8 x 12 of networks.
+    kept, plain = (
+        GpuStepModel(each, node(H100), layout, ENGINE).step(Batch(1, 10, 10)).bytes
+        for each in (model, replace(model, stored_bytes=None))
+    )
+    assert kept - plain == pytest.approx(2 * (8 * 16 + 64 + 288) * (bits - nominal) / 8)
+    assert integer_ratio(replace(model, default_precision="bf16"), layout) == 1.0

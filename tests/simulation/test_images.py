@@ -8,6 +8,7 @@ from tests.kit.toy_models import AffineModel
 from infermodel.architecture import Seen
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.replica.replica import Stepping
+from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.bodies import Prefix, Shared, SystemPrompts
@@ -82,3 +83,13 @@ def test_a_share_of_prompts_holds_images() -> None:
     assert set(record.requests.prompt_tokens.tolist()) == {100, 700}
     assert abs(holding - 1000) < 4 * (2000 / 4) ** 0.5  # four standard deviations of a fair coin
     assert traffic.mean_prompt_tokens == 400
+
+
+def test_a_process_of_the_front_end_reads_one_image_after_the_other() -> None:
+    # A million pixels take 74 ms, 3 ms a request, 1 us a token of 700. Two come at once and are in one step or two.
+    images = Images(1, 1_000_000, Seen(1, 2000, 500, 600))
+    traffic = OpenTraffic(Offline(2), Fixed(100), Fixed(1), images=images)
+    front_end = FrontEndSpec(1, 3e-3, 1e-6, 0.0)
+    spec = one_pool("service", AffineModel(base_s=0.01), traffic, Limits(8, 8192, 4096), front_end=front_end)
+    (record,) = simulate([spec], 1, Horizon())
+    assert record.requests.first_token_at.tolist() == pytest.approx([0.0777 + 0.01, 2 * 0.0777 + 0.01])

@@ -301,13 +301,14 @@ def layer_kernels(
     kernels = []
     for operator in operators:
         weight_bytes = bytes_per_weight(operator, precision.weights, replica.formats)
+        read_bytes = weight_bytes if weight_bytes == ACTIVATION_BYTES else weight_bytes * replica.integers
         kernels.append(
             gemm(
                 operator,
                 everywhere if operator.experts else rows,
                 device,
                 constants,
-                weight_bytes=weight_bytes,
+                weight_bytes=read_bytes,
                 compute=replica.half if weight_bytes == ACTIVATION_BYTES else replica.compute,
                 converted=replica.converted,
                 blocks=replica.blocks and weight_bytes == PRECISION_BYTES["fp8"],

@@ -14,10 +14,10 @@ from infermodel.architecture import (
 )
 from infermodel.cost.block_pool import STATE, KvMemory, WindowGroups, aligned_block, block_bytes, groups_of
 from infermodel.cost.deployment import Deployment
-from infermodel.cost.layers import layer_bytes, state_bytes
+from infermodel.cost.layers import layer_bytes, layer_operators, state_bytes
 from infermodel.cost.layout import stage_layers
 from infermodel.cost.step import DoesNotFit
-from infermodel.cost.work import EXPERTS_ONLY, Formats, Shard, head_operator, kept_elements
+from infermodel.cost.work import EXPERTS_ONLY, Formats, Shard, bytes_per_weight, head_operator, kept_elements
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice
 
@@ -84,6 +84,31 @@ def stored_ratio(architecture: ModelArchitecture, precision: str) -> float:
         for layer, count in architecture.distinct_layers
     )
     return (architecture.stored_bytes - 2.0 * beside) / counted
+
+
+def integer_ratio(architecture: ModelArchitecture, deployment: Deployment) -> float:
+    """Bytes of a weight kept in whole numbers over those of its format: files differ in bits (2 to 8) and in the groups
+    that share a scale, which kernels read as well. 1 where nobody says, or for floats, whose formats hold their scales.
+
+    Source: sizes by the file's lists, less what those leave in 16 bits.
+    """
+    precision, stored = deployment.precision.weights, architecture.stored_bytes
+    if precision not in ("int4", "int8") or precision != architecture.default_precision or stored is None:
+        return 1.0
+    formats, hidden = dict(architecture.formats), architecture.hidden
+    around = ("embedding",) if architecture.tied_embeddings else ("embedding", "head")
+    kept: list[tuple[float, float]] = [
+        (architecture.embedding_parameters, PRECISION_BYTES[formats.get(part, "bf16")]) for part in around
+    ]
+    kept.append((architecture.tower_parameters + architecture.extra_parameters + hidden, 2.0))
+    for layer, count in architecture.distinct_layers:
+        operators = layer_operators(layer, hidden, Shard())
+        kept += [
+            (count * each.parameters, bytes_per_weight(each, precision, architecture.formats)) for each in operators
+        ]
+        kept.append((count * (layer.parameters(hidden) - sum(each.parameters for each in operators)), 2.0))
+    narrow, wide = (sum(weights * each for weights, each in kept if (each < 2) == small) for small in (True, False))
+    return (stored - wide) / narrow
 
 
 def expert_padding_bytes(layer: Layer, hidden: int, shard: Shard, precision: str, tile: int) -> float:

@@ -13,7 +13,7 @@ from infermodel.cost.graphs import largest_captured
 from infermodel.cost.kernels import has_units, native_format
 from infermodel.cost.launches import floors_s, launching_s, scaling_kernels
 from infermodel.cost.layers import layer_operators
-from infermodel.cost.memory import formats_of, shard_of
+from infermodel.cost.memory import formats_of, integer_ratio, shard_of
 from infermodel.cost.work import Formats, LinearOperator, Shard, bytes_per_weight
 from infermodel.engine import Engine
 from infermodel.hardware import GpuDevice, System
@@ -68,6 +68,11 @@ class GpuReplica:
     def formats(self) -> Formats:
         """Of the weights by part, where they are kept as published."""
         return formats_of(self.architecture, self.deployment)
+
+    @cached_property
+    def integers(self) -> float:
+        """Bytes of a weight kept in whole numbers, over those of its format."""
+        return integer_ratio(self.architecture, self.deployment)
 
     @cached_property
     def floors_s(self) -> tuple[float, ...]:

@@ -33,7 +33,7 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
     ):
         more.append("uneven use of experts: every token chooses its experts evenly and independently")
     if any(each.traffic.images for each in services if not isinstance(each.traffic, TraceTraffic)):
-        more.append("decoding, resizing and moving images on the host, before a request is in the queue")
+        more.append("caches of images that come again in other prompts, and the way of images to the service")
     if any(each.decode_pool.speculation is not None for each in services):
         more.append(
             "how often drafts are right, which depends on the text: every draft has the share that the scenario says"

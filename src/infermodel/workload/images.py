@@ -61,6 +61,11 @@ class PromptImages:
     begins: int
     of: Images
 
+    @property
+    def pixels(self) -> int:
+        """Of all of them."""
+        return self.count * self.of.pixels
+
     def begun_by(self, tokens: int) -> int:
         """How many of them begin before so many tokens of the prompt: these the encoder has to have run for.
 

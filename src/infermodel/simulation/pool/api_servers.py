@@ -42,7 +42,9 @@ class ApiServers:
     def take(self, request: int, replica: int) -> None:
         """A request for a replica comes."""
         server = self._servers[replica]
-        at = server.take(self._clock.now, self._log.prompt_tokens[request])
+        images = self._log.images.get(request)
+        pixels = images.pixels if images is not None else 0
+        at = server.take(self._clock.now, self._log.prompt_tokens[request], pixels)
         self._clock.call_at(at, self._order, partial(self._come_through, request, replica, server.streamed_s))
 
     def _come_through(self, request: int, replica: int, streamed_s: float) -> None:

@@ -43,12 +43,14 @@ class FrontEnd:
         """How many there are."""
         return len(self._free_at)
 
-    def take(self, now: float, prompt_tokens: int) -> float:
-        """A request arrives; returns when its process is done with it, but for tokens that are still to stream."""
+    def take(self, now: float, prompt_tokens: int, pixels: int = 0) -> float:
+        """A request arrives, with images of so many pixels; returns when its process is done with it, but for tokens
+        that are still to stream.
+        """
         self._stream(now)
         free_at = self._free_at
         first = min(range(len(free_at)), key=free_at.__getitem__)
-        work_s = self._spec.way_s(prompt_tokens)
+        work_s = self._spec.way_s(prompt_tokens, pixels)
         self.busy_s += work_s
         free_at[first] = done_at = max(free_at[first], now) + work_s
         return done_at
