@@ -9,13 +9,16 @@ from tests.report.example_report import example, findings
 from infermodel.report import words
 from infermodel.report.findings import Findings
 from infermodel.report.not_modelled import not_modelled
-from infermodel.report.page import bound_shares, speeds
+from infermodel.report.page import bound_shares, side_by_side, speeds
 
 
 def test_the_answer_names_the_fastest_and_the_cheapest_of_each_model() -> None:
     _, capacities, _ = example()
     sentences = words.answers(findings())
-    assert [sentence.split(" is ")[0] for sentence in sentences] == ["Llama 3.1 8B"] * 2 + ["Llama 3.1 70B"] * 2
+    assert [sentence.split(" is ")[0] for sentence in sentences[:2]] == ["Llama 3.1 8B"] * 2
+    assert [sentence.split(":")[0] for sentence in sentences[2:]] == [
+        "Llama 3.1 70B on CS-3 70B, at the largest load that keeps the objectives"
+    ]
     first, second = (each.summary for each in capacities[:2])
     assert first is not None
     assert second is not None
@@ -23,6 +26,18 @@ def test_the_answer_names_the_fastest_and_the_cheapest_of_each_model() -> None:
     assert f"fastest on {fastest}:" in sentences[0]
     prices = [each.economics.blended_usd_per_mtok.mid for each in capacities[:2] if each.economics is not None]
     assert f"cheapest on {'CS-3 8B' if prices[0] < prices[1] else 'DGX H100 8B'}:" in sentences[1]
+
+
+def test_one_service_is_not_compared() -> None:
+    result, capacities, _ = example()
+    alone = Findings.of(replace(result, services=result.services[:1]), capacities[:1], [])
+    first, second = words.answers(alone)
+    kept = {v.objective.name: v.value for v in result.services[0].summary.verdicts}
+    # both promises are kept on an idle fleet: the first token within 1 s, tokens within 50 ms, for 90 of 100
+    assert f"TTFT p90 ({1e3 * kept['ttft_p90']:.3g} ms of 1 s)" in first
+    assert f"TPOT p90 ({1e6 * kept['tpot_p90']:.3g} µs of 50 ms)" in first
+    assert "misses" not in first
+    assert not [word for word in ("fastest", "cheapest", "best") if word in second]
 
 
 def test_an_unattainable_objective_is_said() -> None:
@@ -38,6 +53,13 @@ def test_an_unattainable_objective_is_said() -> None:
 def test_a_load_that_was_never_too_much_is_said() -> None:
     _, capacities, _ = example()
     assert words.stops(replace(capacities[0], high=inf), ()) == "No load was found that it does not hold."
+
+
+def test_alternatives_are_not_summed() -> None:
+    told = findings()
+    assert not side_by_side(told)  # all three meet the same traffic
+    apart = tuple(replace(each, service=replace(each.service, own_traffic=True)) for each in told.services)
+    assert side_by_side(Findings.of(replace(told.result, services=apart), [], []))
 
 
 def test_what_must_be_known_first_is_said() -> None:

@@ -163,7 +163,7 @@ def test_the_page_tells_the_story_in_order(report: Path) -> None:
     places = [page.index(part) for part in parts]
     assert places == sorted(places)
     result, _, _ = example()
-    assert f"checked laws: {len(result.laws)} " in page
+    assert f"checked laws: {len(result.laws)} checks of" in page
     assert result.scenario.digest in page
 
 

@@ -9,7 +9,8 @@ from math import expm1, log1p
 from infermodel.economics.band import NOTHING, Band
 
 HOUR_S = 3600.0
-YEAR_S = 365 * 24 * HOUR_S  # prices are per calendar year of 8,760 h, and month of 730 h
+YEAR_H, MONTH_H = 8760, 730
+YEAR_S = YEAR_H * HOUR_S  # prices are per calendar year of 8,760 h, and month of 730 h
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ class HourlyCost:
     def parts(self) -> dict[str, Band]:
         """Name of each part to its USD/h."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def owning(self) -> Band:
+        """USD/h of what was bought: systems, network, spares."""
+        return self.capital + self.network + self.spares
+
+    @property
+    def running(self) -> Band:
+        """USD/h of what is paid as time goes by: power or colocation, operations, rent."""
+        return self.power + self.colocation + self.operations + self.rental
 
     @property
     def total(self) -> Band:

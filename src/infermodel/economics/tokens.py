@@ -140,3 +140,16 @@ def break_even_utilisation(cost_usd_per_h: Band, revenue_usd_per_h_at_capacity: 
     if revenue_usd_per_h_at_capacity <= 0:
         return Band(inf, inf, inf)
     return cost_usd_per_h / revenue_usd_per_h_at_capacity
+
+
+def break_even_tokens_per_day(cost_usd_per_h: Band, usd_per_token: float) -> Band:
+    """Tokens a day from which a fleet that costs so much an hour is cheaper than tokens bought at a price.
+
+    Infinite where tokens are free.
+
+    >>> break_even_tokens_per_day(Band(10, 20, 40), 1e-6).mid  # 24 h at 20 USD, a dollar a million tokens
+    480000000.0
+    """
+    if usd_per_token <= 0:
+        return Band(inf, inf, inf)
+    return cost_usd_per_h * (24 / usd_per_token)

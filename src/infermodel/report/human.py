@@ -33,6 +33,26 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{max(decimals, 0)}f}"
 
 
+def about(value: float | None, digits: int = 3) -> str:
+    """A figure that is known to so many digits: the others of a large one are zeros.
+
+    >>> about(2691110.0), about(943.2), about(0.01234), about(33917.0, 2)
+    ('2,690,000', '943', '0.0123', '34,000')
+    """
+    if value is None or not isfinite(value) or value == 0:
+        return number(value)
+    return number(float(f"{value:.{digits - 1}e}"), digits)
+
+
+def digits_within(low: float, high: float) -> int:
+    """Digits that a figure known to lie between two ends bears: two where they are a tenth apart, else three.
+
+    >>> digits_within(1810.0, 2160.0), digits_within(100.0, 105.0), digits_within(5.0, inf)
+    (2, 3, 3)
+    """
+    return 2 if isfinite(high) and high - low > 0.1 * abs(high) else 3
+
+
 def seconds(value: float | None) -> str:
     """A duration in the unit that fits.
 
@@ -50,6 +70,17 @@ def seconds(value: float | None) -> str:
     if abs(value) < 1e-3:
         return f"{number(value * 1e6)} µs"
     return f"{number(value * 1e3)} ms" if abs(value) < 1 else f"{number(value)} s"
+
+
+def clock(value: float) -> str:
+    """An instant of a run: minutes and seconds, with hours where there are any.
+
+    >>> clock(300.0), clock(65.4), clock(9015.0)
+    ('5:00', '1:05', '2:30:15')
+    """
+    minutes, left = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
 
 
 def si(value: float | None, unit: str) -> str:
@@ -70,11 +101,11 @@ def usd(value: float | None) -> str:
     """Dollars.
 
     >>> usd(0.0923), usd(1234.5), usd(-0.5)
-    ('$0.0923', '$1,234', '-$0.500')
+    ('$0.0923', '$1,230', '-$0.500')
     """
     if value is None or isnan(value):
         return NONE
-    return ("-" if value < 0 else "") + "$" + number(abs(value))
+    return ("-" if value < 0 else "") + "$" + about(abs(value))
 
 
 def usd_band(band: Band | None) -> str:

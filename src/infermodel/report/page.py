@@ -15,6 +15,9 @@ from infermodel.metrics.schema import Column
 from infermodel.metrics.total import total
 from infermodel.report import words
 from infermodel.report.findings import Findings
+from infermodel.report.human import digits_within
+from infermodel.report.kept import outage_table, verdict_sentence
+from infermodel.report.money import money
 from infermodel.report.not_modelled import not_modelled
 from infermodel.report.palette import BOUNDS
 from infermodel.report.tables import RARE_SCHEMAS, band_rows, handover_rows, pool_rows, question_rows, tenant_rows
@@ -88,8 +91,14 @@ def content(findings: Findings) -> dict[str, Any]:
             for each in findings.services
         },
         "styles": findings.styles,
-        "total": total([each.summary for each in findings.services]),
+        "total": total([each.summary for each in findings.services]) if side_by_side(findings) else None,
         "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),
+        "digits_within": digits_within,
+        "money": money(findings),
+        "verdict_sentences": [verdict_sentence(each, findings.result.window) for each in findings.services],
+        "outages": [
+            table for each in findings.services if (table := outage_table(each, findings.result.window)) is not None
+        ],
         "bounds": [(each, bound_shares(each)) for each in findings.services],
         "bound_colours": BOUNDS,
         "speeds": [(each, speeds(findings, each)) for each in findings.services],
@@ -103,6 +112,13 @@ def content(findings: Findings) -> dict[str, Any]:
         "law_names": len({each.law for each in result.laws}),
         "deviation": max((each.deviation for each in result.laws), default=0.0),
     }
+
+
+def side_by_side(findings: Findings) -> bool:
+    """Whether services run together, each with traffic of its own: those that meet the same traffic are alternatives,
+    whose sum nobody would buy.
+    """
+    return len(findings.services) > 1 and all(each.service.own_traffic for each in findings.services)
 
 
 LEFT_TO_THE_FILE = frozenset(

@@ -30,7 +30,7 @@ SPARE_COLOURS = ("#332288", "#117733", "#999933", "#AA4499", "#44AA99", "#661100
 PARTS: Mapping[str, str] = {
     "capital": "#4477AA",
     "network": "#66CCEE",
-    "spares": "#99DDFF",
+    "spares": "#228833",
     "power": "#CCBB44",
     "colocation": "#DDCC77",
     "operations": "#BBBBBB",
@@ -39,13 +39,13 @@ PARTS: Mapping[str, str] = {
 """Colour of each part of the dollars of an hour."""
 
 BOUNDS: Mapping[str, str] = {
-    "compute": "#4477AA",
-    "memory": "#EE6677",
-    "network": "#CCBB44",
-    "latency": "#228833",
-    "host": "#BBBBBB",
+    "compute": "#0072B2",
+    "memory": "#D55E00",
+    "network": "#F0E442",
+    "latency": "#009E73",
+    "host": "#999999",
 }
-"""Colour of what binds a step."""
+"""Colour of what binds a step, after Okabe and Ito: told apart by readers with any colour vision."""
 
 VERDICTS: Mapping[str, str] = {
     "follows": "#4477AA",
@@ -53,6 +53,9 @@ VERDICTS: Mapping[str, str] = {
     "does not follow": "#CC6677",
 }
 """Colour of what is said of a claim; grey for all else."""
+
+DOWN = "#CC3311"
+"""While systems are down."""
 
 INK, GREY, FAINT, GOOD = "#1A1A1A", "#5F5F5F", "#D9D9D9", "#E4F2E4"
 """Text, secondary text, grid, and the corner where one wants to be."""

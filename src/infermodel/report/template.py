@@ -20,7 +20,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri
 """Content security policy: the browser itself refuses scripts and everything that is not in the file."""
 
 AUTOESCAPE, TRIM_BLOCKS, LSTRIP_BLOCKS = True, True, True
-FILTERS = ("number", "seconds", "usd", "usd_band", "share", "share_band", "watts", "quantity")
+FILTERS = ("about", "number", "seconds", "usd", "usd_band", "share", "share_band", "watts", "quantity")
 
 
 class BesideTheSource(FileSystemBytecodeCache):

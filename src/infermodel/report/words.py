@@ -10,7 +10,8 @@ from infermodel.metrics.objectives import Objective
 from infermodel.metrics.rates import BUSY_SPAN
 from infermodel.metrics.unfinished import window_too_short
 from infermodel.report.findings import Findings, Headline
-from infermodel.report.human import number, seconds, share, usd, usd_band
+from infermodel.report.human import about, digits_within, number, seconds, share, usd, usd_band
+from infermodel.report.kept import verdict_sentence
 from infermodel.report.refused import rejections
 
 OBJECTIVE_WORDS = {
@@ -36,11 +37,26 @@ RESOURCE_WORDS = {
 
 
 def answers(findings: Findings) -> list[str]:
-    """One or two sentences for each model: who is fastest, who is cheapest, and by how much."""
+    """One or two sentences for each model: who is fastest, who is cheapest, and by how much; where a model has one
+    service, what that gives and costs, and where there is no other, what it keeps of its promises.
+    """
     groups: dict[str, list[Headline]] = {}
     for each in findings.headlines:
         groups.setdefault(each.service.service.architecture.title, []).append(each)
-    return [sentence for title, group in groups.items() for sentence in _of_one_model(title, group)]
+    verdicts = [verdict_sentence(each, findings.result.window) for each in findings.services]
+    said = [verdicts[0]] if len(verdicts) == 1 and verdicts[0] else []
+    for title, group in groups.items():
+        said += _of_one_model(title, group) if len(group) > 1 else [_of_one_service(title, group[0])]
+    return said
+
+
+def _of_one_service(title: str, only: Headline) -> str:
+    """What the only service of a model gives and costs, without comparing it."""
+    load = "at the largest load that keeps the objectives" if only.at_capacity else "at the offered load"
+    words = f"{title} on {only.name}, {load}:"
+    words += f" half of its users see {number(_speed(only))} tokens/s or more" if _speed(only) > 0 else ""
+    words += f", for {_price(only)} per million tokens" if _is_priced(only) else ""
+    return f"{words}."
 
 
 def _of_one_model(title: str, group: list[Headline]) -> list[str]:
@@ -78,11 +94,12 @@ def holds(findings: Findings, each: ServiceResult) -> str:
     if capacity.summary is None:
         return f"{name}: no load keeps the objectives. {capacity.note}".strip()
     summary, economics = capacity.summary, capacity.economics
+    digits = digits_within(capacity.low, capacity.high)
     bought = " and ".join(f"{pool.systems} × {pool.system.title}" for pool in each.service.pools)
     load = f"{number(capacity.low)} users at a time" if capacity.unit == "users" else ""
     words = (
-        f"{name} ({bought}) holds {load + ', ' if load else ''}{number(summary.rpm)} requests a minute: "
-        f"{number(summary.itpm)} input and {number(summary.otpm)} output tokens a minute"
+        f"{name} ({bought}) holds {load + ', ' if load else ''}{about(summary.rpm, digits)} requests a minute: "
+        f"{about(summary.itpm, digits)} input and {about(summary.otpm, digits)} output tokens a minute"
     )
     if economics is not None and economics.hourly.total.high > 0:
         words += f", at {usd_band(economics.blended_usd_per_mtok)} per million tokens"

@@ -38,6 +38,11 @@ PICTURES: Mapping[str, Plate] = {
         "Share of the requests of the window that took at most so long. A curve that ends below 100 % belongs to a "
         "service that left requests unfinished.",
     ),
+    "objectives": Plate(
+        over_time.promises_kept,
+        "What each objective limits, minute by minute or in wider steps, by the time at which requests arrive, and the "
+        "share of them that kept every limit.",
+    ),
     "throughput": Plate(
         over_time.throughput_and_queue,
         "Output tokens a second of each service, and requests that have arrived and are not yet worked on.",

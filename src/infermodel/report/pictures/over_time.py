@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite, nan
 from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 from numpy.typing import NDArray
 
 from infermodel.metrics.exports import timeline_rows
+from infermodel.metrics.objectives import Objective, Verdict
 from infermodel.metrics.steady import Window
-from infermodel.report.drawing import legend_below, of_load, plain_number, service_handles, sheet
+from infermodel.report.drawing import legend_below, of_load, plain_number, seconds_tick, service_handles, sheet
 from infermodel.report.findings import Findings
-from infermodel.report.palette import GREY
+from infermodel.report.human import clock
+from infermodel.report.kept import short
+from infermodel.report.palette import DOWN, GREY, INK, Style
+from infermodel.report.stretches import Stretch, outages, slices
 from infermodel.tables import ServiceRecord
+
+MOST_OBJECTIVES = 3
+MOST_TICKS = 12
+CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+FEWEST_SLICES = 3
+"""Of the window; fewer tell nothing of time."""
 
 MOST_BINS = 80
 """Drawn of a timeline; more would be noise on a slide."""
@@ -39,6 +51,70 @@ def kv_use(findings: Findings) -> Figure:
         ("kv_use", "KV memory in use (%)", 100.0),
         ("running", "decoding sequences", 1.0),
     )
+
+
+def promises_kept(findings: Findings) -> Figure | None:
+    """Each objective over time with its limit, and the share of requests within every limit; outages are bands."""
+    parts = {each.summary.service: slices(each, findings.result.window) for each in findings.services}
+    every = [v.objective for each in parts.values() for part in each for v in part.verdicts]
+    shown = list({objective.name: objective for objective in every}.values())[:MOST_OBJECTIVES]
+    if not shown or max(map(len, parts.values())) < FEWEST_SLICES:
+        return None
+    figure, grid = sheet("Objectives over time", of_load(findings), rows=len(shown) + 1, sharex=True)
+    panels = [row[0] for row in grid]
+    for axes, objective in zip(panels, shown, strict=False):
+        for name, each in parts.items():
+            _steps(axes, findings.styles[name], each, [_value(part, objective) for part in each])
+        for level in {v.objective.limit for p in parts.values() for s in p for v in s.verdicts if _same(v, objective)}:
+            axes.axhline(level, color=INK, linestyle=(0, (5, 3)), linewidth=1.6, zorder=2)
+        in_seconds = objective.metric != "output_speed"
+        axes.set_ylabel(f"{short(objective)}{'' if in_seconds else ', tokens/s'}")
+        axes.yaxis.set_major_formatter(FuncFormatter(seconds_tick if in_seconds else plain_number))
+    for name, each in parts.items():
+        _steps(panels[-1], findings.styles[name], each, [100 * part.attainment for part in each])
+    panels[-1].set_ylabel("within limits (%)")
+    for axes in panels:
+        axes.set_ylim(0, axes.get_ylim()[1])
+        axes.set_xlim(min(p[0].window.start_s for p in parts.values()), max(p[-1].window.end_s for p in parts.values()))
+        _mark_outages(axes, findings)
+    panels[-1].set_xlabel(f"time of arrival since the start{_told_outages(findings)}; dashed: limits")
+    _clock_axis(panels[-1])
+    legend_below(figure, service_handles(findings))
+    return figure
+
+
+def _clock_axis(axes: Axes) -> None:
+    """Ticks at whole seconds, minutes or hours, as few as can be read."""
+    low, high = axes.get_xlim()
+    step_s = next((each for each in CLOCK_STEPS_S if (high - low) / each <= MOST_TICKS), CLOCK_STEPS_S[-1])
+    axes.xaxis.set_major_locator(MultipleLocator(step_s))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: clock(at)))
+
+
+def _same(verdict: Verdict, objective: Objective) -> bool:
+    return verdict.objective.name == objective.name
+
+
+def _value(part: Stretch, objective: Objective) -> float:
+    """What came out of an objective in a part; NaN where that is unknown or without end."""
+    found = next((v.value for v in part.verdicts if _same(v, objective)), nan)
+    return found if isfinite(found) else nan
+
+
+def _steps(axes: Axes, style: Style, parts: Sequence[Stretch], values: Sequence[float]) -> None:
+    edges = [part.window.start_s for part in parts] + [parts[-1].window.end_s]
+    look: dict[str, Any] = {"color": style.colour, "linestyle": style.dash, "linewidth": 2.2}
+    axes.plot(edges, [*values, values[-1]], drawstyle="steps-post", **look)
+
+
+def _mark_outages(axes: Axes, findings: Findings) -> None:
+    """A band for each time in which systems of any service are down."""
+    for down in {span for each in findings.services for span in outages(each)}:
+        axes.axvspan(down.start_s, down.end_s, color=DOWN, alpha=0.18, linewidth=0, zorder=0)
+
+
+def _told_outages(findings: Findings) -> str:
+    return "; red: systems down" if any(map(outages, findings.services)) else ""
 
 
 def coarse(record: ServiceRecord, *names: str) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
@@ -68,7 +144,9 @@ def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], l
         axes.set_xlim(0, max(each.record.ended_at for each in findings.services))
         axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
         _mark_window(axes, findings.result.window)
-    below.set_xlabel("seconds since the start; unshaded: the measured window")
+        _mark_outages(axes, findings)
+    below.set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}")
+    _clock_axis(below)
     legend_below(figure, service_handles(findings))
     return figure
 

@@ -86,7 +86,7 @@ def _chart(
         costs: the label of its axis, and what writes a tick.
     """
     shown = [each for each in points if isfinite(each.x.mid) and each.x.mid > 0 and 0 < each.speed < inf]
-    if not shown:
+    if len({each.service for each in shown}) < 2:  # nothing to be better than
         return None
     figure, ((axes,),) = sheet(
         title, _which_load(findings) + ("; hollow: published" if any(each.published for each in shown) else "")

@@ -1,0 +1,73 @@
+"""What others ask for the same tokens, or for the same devices by the hour: prices of the catalog, the newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infermodel import catalog
+from infermodel.economics.band import Band
+from infermodel.scenario.resolved import ResolvedPool, ResolvedService
+
+OWN_LIST = "list price of the scenario"
+MOST_OFFERS = 4
+
+
+@dataclass(frozen=True)
+class TokenOffer:
+    """A list price of the service's model, USD per token.
+
+    Attributes:
+        name: in the catalog, or that the scenario names it.
+        source: where it was published, and when.
+    """
+
+    name: str
+    input_usd: float
+    output_usd: float
+    source: str
+
+    def usd_per_token(self, input_share: float) -> float:
+        """At a mix of input and output."""
+        return self.input_usd * input_share + self.output_usd * (1 - input_share)
+
+
+@dataclass(frozen=True)
+class RentalOffer:
+    """What a device of a pool is rented for, USD/s."""
+
+    name: str
+    usd_per_device_s: Band
+    source: str
+
+
+def token_offers(service: ResolvedService) -> list[TokenOffer]:
+    """The scenario's list price, then each provider's newest that names the model, the cheapest first."""
+    found, model = [], service.architecture.name
+    newest = {}
+    for name, price in _prices("list"):  # names end with their date, so that the last of a provider is its newest
+        if model in price.models:
+            newest[price.of] = (name, price.models[model])
+    for name, tokens in newest.values():
+        source = f"{tokens.input.source}, {tokens.input.date}" if tokens.input.date else tokens.input.source
+        found.append(TokenOffer(name, tokens.input.value, tokens.output.value, source))
+    found.sort(key=lambda offer: (offer.input_usd + offer.output_usd, offer.name))
+    sold = service.prices.sold
+    own = [] if sold is None else [TokenOffer(OWN_LIST, sold.input_usd, sold.output_usd, sold.source)]
+    return [*own, *found][:MOST_OFFERS]
+
+
+def rental_offers(pool: ResolvedPool) -> list[RentalOffer]:
+    """Rental prices of the pool's device as of the newest date that the catalog has, the cheapest first."""
+    offers = [
+        (price.figure.date, RentalOffer(name, Band.of(price.figure), price.figure.source))
+        for name, price in _prices("rental")
+        if price.of == pool.system.device.name and price.figure is not None
+    ]
+    newest = max((date for date, _ in offers), default="")
+    kept = [offer for date, offer in offers if date == newest]
+    return sorted(kept, key=lambda offer: offer.usd_per_device_s.mid)[:MOST_OFFERS]
+
+
+def _prices(category: str) -> list[tuple[str, catalog.Price]]:
+    every = ((name, catalog.load_price(name)) for name in catalog.names("prices"))
+    return [(name, price) for name, price in every if price.category == category]
