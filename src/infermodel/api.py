@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from infermodel.answers.plan import PlanAnswer
     from infermodel.answers.sweep import SweepAnswer
     from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
+    from infermodel.metrics.summary import Summary
     from infermodel.scenario import ResolvedScenario
 
 __all__ = [
@@ -75,7 +76,8 @@ def run(
     cache: str | Path | None = None,
     on_progress: OnProgress = silent,
 ) -> RunAnswer:
-    """Simulate a scenario at its load, and at the largest that keeps its objectives unless it says `capacity: false`.
+    """Simulate a scenario at its load, and at the largest that keeps its objectives and with one system down unless it
+    says `capacity: false`.
 
     Args:
         scenario: what to simulate.
@@ -102,7 +104,12 @@ def run(
     result = experiment.run(resolved, replications=replications, jobs=jobs, on_progress=count)
     capacities = _capacities(resolved, cache=cache, jobs=jobs, on_progress=on_progress)
     verdicts = _verdicts(result, capacities)
-    return RunAnswer(result, capacities, verdicts, _bands(resolved, draws=draws, jobs=jobs, on_progress=on_progress))
+    failures: Mapping[str, Summary] = {}
+    if resolved.capacity_width is not None:
+        on_progress(Progress("playing one system down"))
+        failures = experiment.one_down(resolved)
+    bands = _bands(resolved, draws=draws, jobs=jobs, on_progress=on_progress)
+    return RunAnswer(result, capacities, verdicts, bands, failures)
 
 
 def capacity(

@@ -10,8 +10,8 @@ from tests.report.example_report import example, findings
 from infermodel.economics.band import Band
 from infermodel.experiment.result import ServiceResult
 from infermodel.report.findings import Findings
-from infermodel.report.human import quantity, usd
-from infermodel.report.money import bills, busiest_per_mean, money, units
+from infermodel.report.human import usd
+from infermodel.report.money import bills, busiest_per_mean, counted, money, units
 from infermodel.report.offers import OWN_LIST, rental_offers, token_offers
 from infermodel.workload.arrivals import Profile
 from infermodel.workload.traffic import OpenTraffic
@@ -57,9 +57,7 @@ def test_from_so_many_tokens_a_day_owning_is_cheaper() -> None:
     assert held is not None
     for cell, end in zip(row[5:], (hour.low, hour.mid, hour.high), strict=True):
         tokens = 24 * end / 0.1e-6  # ten cents a million, in and out
-        assert cell == (
-            ("never", f"holds {quantity(1440 * held.tpm)}") if tokens > 1440 * held.tpm else quantity(tokens)
-        )
+        assert cell == (("never", f"holds {counted(1440 * held.tpm)}") if tokens > 1440 * held.tpm else counted(tokens))
 
 
 def test_renting_is_compared_where_the_fleet_is_bought() -> None:

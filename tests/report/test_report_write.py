@@ -32,7 +32,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_report_has_its_files(report: Path) -> None:
-    pictures = "speed_price speed_latency capacity latency throughput kv_use cost roofline claims"
+    pictures = "speed_price speed_latency capacity latency objectives throughput kv_use cost roofline claims"
     assert {path.name for path in report.iterdir()} == {
         *tables.SCHEMAS,
         "report.html",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -13,6 +13,7 @@ from infermodel.answers.answer import Answer, OnProgress, Part, Progress, Rows, 
 from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
 from infermodel.metrics.exports import request_rows, timeline_rows
 from infermodel.metrics.schema import Column
+from infermodel.metrics.summary import Summary
 from infermodel.report import tables
 from infermodel.report.findings import Findings
 from infermodel.report.long_files import Format
@@ -31,12 +32,14 @@ class RunAnswer(Answer):
         capacities: of the services for which they were looked for.
         verdicts: of the scenario's claims.
         bands: on the answers, where uncertain constants were drawn.
+        failures: summaries of services with one of their systems down, by name.
     """
 
     result: Result
     capacities: Sequence[Capacity] = ()
     verdicts: Sequence[Verdict] = ()
     bands: Sequence[AnswerBand] = ()
+    failures: Mapping[str, Summary] = field(default_factory=dict)
 
     main: ClassVar[str] = "summary"
 
@@ -63,7 +66,7 @@ class RunAnswer(Answer):
     @cached_property
     def findings(self) -> Findings:
         """What pictures and page are made from."""
-        return Findings.of(self.result, self.capacities, self.verdicts, self.bands)
+        return Findings.of(self.result, self.capacities, self.verdicts, self.bands, self.failures)
 
     @cached_property
     def rows(self) -> Mapping[str, Rows]:
@@ -140,6 +143,7 @@ class RunAnswer(Answer):
             self.verdicts,
             Path(folder),
             bands=self.bands,
+            failures=self.failures,
             figures=figures,
             command=command,
             requests=requests,

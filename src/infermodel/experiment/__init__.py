@@ -1,5 +1,6 @@
 """From a resolved scenario to its result: the only place where simulation, metrics and economics meet."""
 
+from infermodel.experiment.one_down import one_down
 from infermodel.experiment.result import (
     Capacity,
     CapacityPoint,
@@ -10,4 +11,4 @@ from infermodel.experiment.result import (
 )
 from infermodel.experiment.run import run
 
-__all__ = ["Capacity", "CapacityPoint", "Economics", "Result", "ServiceResult", "Verdict", "run"]
+__all__ = ["Capacity", "CapacityPoint", "Economics", "Result", "ServiceResult", "Verdict", "one_down", "run"]

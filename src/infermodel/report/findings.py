@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 from infermodel.experiment.result import AnswerBand, Capacity, Economics, Result, ServiceResult, Verdict
 from infermodel.metrics.summary import Summary
@@ -43,6 +44,7 @@ class Findings:
     capacities: Mapping[str, Capacity]
     verdicts: tuple[Verdict, ...]
     bands: tuple[AnswerBand, ...] = ()
+    failures: Mapping[str, Summary] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -51,9 +53,10 @@ class Findings:
         capacities: Sequence[Capacity],
         verdicts: Sequence[Verdict],
         bands: Sequence[AnswerBand] = (),
+        failures: Mapping[str, Summary] = MappingProxyType({}),
     ) -> Findings:
-        """Capacities by the name of their service."""
-        return cls(result, {each.service: each for each in capacities}, tuple(verdicts), tuple(bands))
+        """Capacities by the name of their service, and what each keeps with one system down, where that was played."""
+        return cls(result, {each.service: each for each in capacities}, tuple(verdicts), tuple(bands), failures)
 
     @property
     def services(self) -> tuple[ServiceResult, ...]:

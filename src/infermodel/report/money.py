@@ -12,7 +12,7 @@ from infermodel.experiment.result import Economics, ServiceResult
 from infermodel.metrics.summary import Summary
 from infermodel.report.findings import Findings
 from infermodel.report.grid import Cell, Grid
-from infermodel.report.human import NONE, number, quantity, usd
+from infermodel.report.human import NONE, about, number, usd
 from infermodel.report.offers import TokenOffer, rental_offers, token_offers
 from infermodel.workload.arrivals import Profile
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
@@ -178,7 +178,7 @@ def token_row(each: ServiceResult, offer: TokenOffer, held: float) -> list[Cell]
     even = break_even_tokens_per_day(hourly, price)
 
     def tokens(value: float) -> Cell:
-        return ("never", f"holds {quantity(held)}") if value > held else quantity(value)
+        return ("never", f"holds {counted(held)}") if value > held else counted(value)
 
     return [
         summary.service,
@@ -188,3 +188,13 @@ def token_row(each: ServiceResult, offer: TokenOffer, held: float) -> list[Cell]
         usd(hourly.mid * MONTH_H),
         *(tokens(getattr(even, end)) for end in ENDS),
     ]
+
+
+def counted(tokens: float) -> str:
+    """Tokens in words that a budget has.
+
+    >>> counted(8.26e8), counted(1.061e9), counted(2.5e12)
+    ('826 million', '1.06 billion', '2,500 billion')
+    """
+    factor, word = (1e9, "billion") if tokens >= 1e9 else (1e6, "million")
+    return f"{about(tokens / factor)} {word}"

@@ -19,6 +19,7 @@ from infermodel.report.human import digits_within
 from infermodel.report.kept import outage_table, verdict_sentence
 from infermodel.report.money import money
 from infermodel.report.not_modelled import not_modelled
+from infermodel.report.operations import operations
 from infermodel.report.palette import BOUNDS
 from infermodel.report.tables import RARE_SCHEMAS, band_rows, handover_rows, pool_rows, question_rows, tenant_rows
 
@@ -95,6 +96,7 @@ def content(findings: Findings) -> dict[str, Any]:
         "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),
         "digits_within": digits_within,
         "money": money(findings),
+        "operations": operations(findings),
         "verdict_sentences": [verdict_sentence(each, findings.result.window) for each in findings.services],
         "outages": [
             table for each in findings.services if (table := outage_table(each, findings.result.window)) is not None

@@ -8,11 +8,13 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from infermodel import __version__
 from infermodel.deploy import deployment_files
 from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
+from infermodel.metrics.summary import Summary
 from infermodel.report import tables
 from infermodel.report.cells import write_table
 from infermodel.report.findings import Findings
@@ -32,6 +34,7 @@ def write(
     folder: Path,
     *,
     bands: Sequence[AnswerBand] = (),
+    failures: Mapping[str, Summary] = MappingProxyType({}),
     figures: bool = True,
     command: Sequence[str] = (),
     requests: Format = "csv",
@@ -48,6 +51,7 @@ def write(
         verdicts: of the claims.
         folder: does not exist, is empty, or holds a report.
         bands: on the answers, where uncertain constants were drawn.
+        failures: summaries of services with one of their systems down, by name.
         figures: whether to draw.
         command: that was typed, for the manifest and the page.
         requests: `csv` for requests.csv.gz, `parquet` for requests.parquet (needs pyarrow).
@@ -61,7 +65,7 @@ def write(
         NotAReport: something else is at `folder`.
         OSError: no room, no right to write.
     """
-    findings = Findings.of(result, capacities, verdicts, bands)
+    findings = Findings.of(result, capacities, verdicts, bands, failures)
     with replacing(folder) as draft:
         for name, rows in short_tables(findings, capacities):
             on_progress(name)

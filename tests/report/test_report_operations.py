@@ -1,0 +1,82 @@
+"""What whoever runs a fleet reads: one failure, parts of the time to the first token, alerts, commands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.report.example_report import example, findings
+
+from infermodel import api, experiment
+from infermodel.report.findings import Findings
+from infermodel.report.human import seconds, share
+from infermodel.report.operations import SIGNALS, commands, first_token, one_down, thresholds
+
+FLEET = {
+    "title": "Two systems",
+    "requests": 200,
+    "warm_up": "0 s",
+    "traffic": {
+        "arrivals": {"kind": "poisson", "rate": "300 /min"},
+        "prompt_tokens": {"kind": "fixed", "tokens": 500},
+        "output_tokens": {"kind": "fixed", "tokens": 20},
+    },
+    "objectives": {"ttft_p99": "1 s"},
+    "services": [{"name": "8B", "model": "llama-3.1-8b", "fleet": {"system": "cs-3", "systems": 2}}],
+}
+
+
+def test_with_one_of_two_down_a_fleet_is_the_other_one() -> None:
+    both = api.load(FLEET).resolved
+    alone = experiment.run(api.load(FLEET, set={"services.0.fleet.systems": 1}).resolved).services[0].summary
+    found = experiment.one_down(both)["8B"]
+    names = ("arrived", "ttft_p50_s", "ttft_p99_s", "tpot_p99_s", "e2e_mean_s", "attainment")
+    assert [getattr(found, name) for name in names] == [getattr(alone, name) for name in names]
+    assert experiment.one_down(api.load(FLEET, set={"services.0.fleet.systems": 1}).resolved) == {}
+
+
+def test_what_one_failure_does_is_said() -> None:
+    each = example()[0].services[0]
+    assert one_down(each, None, 1)[0] == "everything stops"
+    two = replace(each, service=each.service.with_pool(systems=2, groups=2))
+    down, _, (verdicts, queue), _ = one_down(two, each.summary, 2)
+    assert down == "1 of 2"
+    assert verdicts.startswith("keeps ")
+    assert queue == "queue stays bounded"
+
+
+def test_queue_and_prompt_make_the_time_to_the_first_token() -> None:
+    told = findings()
+    (row, *_) = first_token(told).rows
+    requests, window = told.services[0].record.requests, told.result.window
+    inside = window.holds(requests.arrived_at)
+    waited, read = (
+        requests.first_scheduled_at - requests.arrived_at,
+        requests.first_token_at - requests.first_scheduled_at,
+    )
+    ttft = np.sort((waited + read)[inside])
+    assert row[5:7] == [seconds(ttft[int(np.ceil(part * len(ttft))) - 1]) for part in (0.5, 0.99)]
+    assert row[7] == share(waited[inside].sum() / ttft.sum())
+
+
+def test_alerts_lie_between_capacity_and_promise() -> None:
+    told = findings()
+    each, capacity = told.services[1], told.capacities["DGX H100 8B"]
+    held = capacity.summary
+    assert held is not None
+    rate, *others = list(thresholds(each, capacity))
+    assert rate[0] == "requests a minute"
+    assert float(str(rate[1]).replace(",", "")) == pytest.approx(0.8 * held.rpm, rel=0.05)  # two digits
+    told_of = {row[0][0]: row for row in others}
+    assert told_of["TTFT p90"][2] == "1 s"
+    assert told_of["TTFT p90"][0][1] == SIGNALS["vllm"]["ttft"]
+    assert list(thresholds(each, replace(capacity, summary=None))) == []
+
+
+def test_engines_flags_are_there() -> None:
+    ((name, replicas, (command, _)),) = commands(findings()).rows
+    assert (name, replicas) == ("DGX H100 8B", "1")
+    assert command.startswith("vllm serve ")
+    wafers = Findings.of(replace(example()[0], services=example()[0].services[:1]), [], [])
+    assert commands(wafers).rows == []
