@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 
 from infermodel.architecture import ModelArchitecture
-from infermodel.catalog import build, prices, repositories, shapes, versions
+from infermodel.catalog import asked, build, prices, repositories, shapes, versions
 from infermodel.catalog.documents import CatalogError, names, read
 from infermodel.catalog.prices import Price, TokenPrice
 from infermodel.catalog.repositories import repository_ids
@@ -21,6 +21,7 @@ __all__ = [
     "CatalogError",
     "Price",
     "TokenPrice",
+    "hint",
     "load_device",
     "load_engine",
     "load_engine_named",
@@ -56,14 +57,21 @@ def systems_with(words: str) -> tuple[str, ...]:
     >>> systems_with("8 x H100 80GB SXM5"), systems_with("H100 NVL"), systems_with("B200"), systems_with("dgx")
     (('dgx-h100',), ('h100-nvl-8',), ('dgx-b200',), ())
     """
-    plain = re.sub(r"\d+\s*[x×]\s*", "", words.lower())
-    generations = re.findall(r"\b[a-z]*\d\d+(?!\d*gb)[a-z]*", plain)
-    held = {name: load_system(name).device.name.split("-") for name in names("systems")}
-    held = {
-        name: parts for name, parts in held.items() if any(part.startswith(g) for part in parts for g in generations)
-    }
-    told = {name: sum(part in plain for part in parts[1:]) for name, parts in held.items()}  # SXM, PCIe, NVL
-    return tuple(name for name in held if told[name] == max(told.values()))
+    return asked.holding(words, {name: load_system(name).device.name for name in names("systems")})
+
+
+def hint(kind: str, words: str) -> str:
+    """What to say to who names a system or a device that the catalog does not hold: those of the same generation, or
+    why there is none; empty where nobody can guess.
+
+    Args:
+        kind: `systems` or `devices`.
+
+    >>> hint("systems", "8xH20"), hint("devices", "H20 SXM")
+    ("did you mean 'h20-8'?", "did you mean 'h20'?")
+    """
+    held = systems_with(words) if kind == "systems" else asked.holding(words, {each: each for each in names("devices")})
+    return f"did you mean {' or '.join(map(repr, held))}?" if held else asked.left_out(words)
 
 
 @cache
@@ -73,9 +81,9 @@ def load_model(name: str) -> ModelArchitecture:
     >>> load_model("llama-3.1-8b").repository, load_model("meta-llama/Llama-3.1-8B-Instruct").name
     ('meta-llama/Llama-3.1-8B', 'llama-3.1-8b')
     """
-    model, asked = repositories.model_named(name)
+    model, repository = repositories.model_named(name)
     found = shapes.architecture(model, read("models", model), f"models/{model}.yaml")
-    return replace(found, repository=asked) if asked else found
+    return replace(found, repository=repository) if repository else found
 
 
 @cache

@@ -81,7 +81,7 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
             return
     if plural not in KINDS:
         everything = {*KINDS, *(each for kind in KINDS for each in known.names(kind))}
-        near = did_you_mean(kind, everything)
+        near = known.hint("devices", kind) or did_you_mean(kind, everything)
         raise click.UsageError("; ".join(filter(None, (f"the catalog has no {kind!r}", near))))
     if name is None:
         titles = [(each, KINDS[plural](each).title) for each in known.names(plural)]
@@ -96,7 +96,8 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
         text = figures(shown)
     else:
         said = f"no {plural.removesuffix('s')} named {name!r}"
-        raise click.UsageError("; ".join(filter(None, (said, did_you_mean(name, known.names(plural))))))
+        near = known.hint(plural, name) if plural in ("systems", "devices") else ""
+        raise click.UsageError("; ".join(filter(None, (said, near or did_you_mean(name, known.names(plural))))))
     told.text(text)
     tell_figures(told, shown)
     told.end()

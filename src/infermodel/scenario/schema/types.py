@@ -69,11 +69,10 @@ class SystemChoice(Choice):
         return super().read(value)
 
     def suggestion(self, unknown: str) -> str:
-        """The systems that hold the device, or the nearest name."""
+        """What people call systems otherwise, those that hold the device, why none does, or the nearest name."""
         if name := name_meant(self.noun, unknown):
             return told(name)
-        found = " or ".join(f"'{name}'" for name in catalog.systems_with(unknown))
-        return f"did you mean {found}?" if found else super().suggestion(unknown)
+        return catalog.hint("systems", unknown) or super().suggestion(unknown)
 
 
 class ModelChoice(Choice):
