@@ -17,6 +17,13 @@ QWEN35_9B = (
     + 24 * ((2 * 16 + 3 * 32) * 128 * 4096 + 2 * 32 * 4096 + 4 * 64 * 128 + 2 * 32 + 128)  # deltas, gates, convolutions
 )  # fmt: skip
 
+GEMMA4_31B = (
+    262144 * 5376 + 5376  # embedding, which is the head, and the last norm
+    + 60 * (3 * 5376 * 21504 + 4 * 5376)  # networks, each with four norms
+    + 50 * ((2 * 32 + 2 * 16) * 256 * 5376 + 2 * 256)  # attention within a window, and norms of heads
+    + 10 * ((2 * 32 + 4) * 512 * 5376 + 2 * 512)  # attention to all, whose keys are its values
+)  # fmt: skip
+
 # model: all parameters, parameters that one token touches, KV bytes of a token at 16 bit
 OUTSIDE = {
     "llama-3.1-8b": (8030261248, 8030261248, 131072),
@@ -70,6 +77,7 @@ OUTSIDE = {
     "glm-5.2": (743377000704 + 75 * 256, 41250511104 + 75 * 256, 2 * 47616),
     "gemma-3-27b": (27009346304, 27009346304, 2 * 253952),
     "gemma-4-26b-a4b": (25805933872 - 572792112, 3822530560, 2 * 112640),
+    "gemma-4-31b": (GEMMA4_31B, GEMMA4_31B, 2 * 2 * (50 * 16 * 256 + 10 * 4 * 512)),
     "granite-4.0-h-small": (32207337984, 8803121664, 2 * 8192),
     "nemotron-3-super-120b-a12b": (120668687360 + 40 * 512, 12770216960 + 40 * 512, 2 * 4096),
     "nemotron-3-ultra-550b-a55b": (549308968960 + 48 * 512, 56058818560 + 48 * 512, 2 * 6144),

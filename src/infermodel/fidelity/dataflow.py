@@ -148,12 +148,16 @@ def layer_fixed_s(
 
 
 def refitted_layer(system: System, engine: Engine) -> System:
-    """A system of LPUs whose other constants were changed: its layer time moves as its fit to the same speeds does.
+    """A system of LPUs whose other constants were changed: its layer time moves as its fit to the same speeds does; as
+    it is where that was never fitted.
 
     What it already lay off the catalog's value, as drawn with its standard error, it keeps.
     """
     device = system.device
     assert isinstance(device, LpuDevice)
+    fixed = device.provenance.get("layer_fixed_s")
+    if fixed is not None and fixed.kind != "calibrated":
+        return system
     moved_s = layer_fixed_s(system=system, engine=engine)[0] - layer_fixed_s()[0]
     return replace(system, device=replace(device, layer_fixed_s=device.layer_fixed_s + moved_s))
 

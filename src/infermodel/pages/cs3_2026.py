@@ -1,4 +1,4 @@
-"""Which drafts would explain the speeds that were published of wafers in 2026.
+"""Which drafts would explain the speeds that were published of wafers, and of LPUs beside GPUs, in 2026.
 
 `python -m infermodel.pages.cs3_2026` prints the table of `docs/cs3_2026.md`.
 """
@@ -15,11 +15,11 @@ from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.ranges import Band, band
 from infermodel.cost.speculation import acceptance_needed, round_s
 from infermodel.cost.step import Batch, Windowed
-from infermodel.fidelity.dataflow import refitted
+from infermodel.fidelity.dataflow import ENGINES, refitted
 from infermodel.hardware import System
 
 SERVED_CONTEXT = 32768
-"""Tokens of the one request that the fewest wafers must hold."""
+"""Tokens of the one request that the fewest wafers or LPUs must hold, if the published context is no longer."""
 
 DRAFTED = (1, 2, 3, 4, 6, 8)
 
@@ -29,7 +29,7 @@ draft (its report, 2024), less of each further one."""
 
 
 class Published(NamedTuple):
-    """A speed of one user, and what it is taken to be of: neither weights nor number of wafers are ever said."""
+    """A speed of one user, and what it is taken to be of: neither weights nor number of devices are ever said."""
 
     who: str
     model: str
@@ -48,27 +48,31 @@ PUBLISHED = (
     Published("Artificial Analysis, 2026-05", "glm-4.7", "bf16", "cs-3", 10_000, 1201),
     Published("the same", "glm-4.7", "fp8", "cs-3", 10_000, 1201),
     Published("Artificial Analysis, 2026-05 (K2.6)", "kimi-k2.5", "int4", "cs-3", 10_000, 981),
+    Published("Cerebras' documentation, 2026-08", "gemma-4-31b", "bf16", "cs-3", 1000, 1850),
+    Published("the same", "gemma-4-31b", "fp8", "cs-3", 1000, 1850),
     Published("SemiAnalysis on CS-4, 2026-08", "gpt-oss-120b", "mxfp4", "cs-4", 1000, 4400),
+    Published("NVIDIA, 2026, with VR NVL72", "gemma-4-31b", "fp8", "groq-3-lpx", 100_000, 3400),
 )
 
 
-def ring(published: Published, system: System | None = None, wafers: int = 0) -> Ring:
-    """The model on the fewest wafers that hold one request, or on so many."""
-    deployment = Deployment(devices=wafers, precision=Precision(published.weights), max_context=SERVED_CONTEXT)
+def ring(published: Published, system: System | None = None, devices: int = 0) -> Ring:
+    """The model on the fewest devices that hold one request, or on so many."""
+    context = max(SERVED_CONTEXT, published.context)
+    deployment = Deployment(devices=devices, precision=Precision(published.weights), max_context=context)
     system = system or load_system(published.system)
-    built = step_model(load_model(published.model), system, deployment, load_engine("cerebras"))
+    built = step_model(load_model(published.model), system, deployment, load_engine(ENGINES[system.device.family]))
     assert isinstance(built, Ring)
     return built
 
 
 def plain(published: Published) -> Band:
-    """Plain decoding, and the band from the wafer's uncertain constants, its clock fitted again to that of 2024."""
-    wafers = ring(published).devices
+    """Plain decoding, and the band of the device's uncertain constants, a wafer's clock fitted anew to that of 2024."""
+    devices, on = ring(published).devices, load_system(published.system)
 
     def answer(system: System) -> float:
-        return 1 / ring(published, system, wafers).token_latency_s(published.context)
+        return 1 / ring(published, system, devices).token_latency_s(published.context)
 
-    return band(answer, load_system(published.system), refitted)
+    return band(answer, on, refitted if on.device.family == "wafer" else None)
 
 
 def one_layer(model: Ring) -> Ring:
@@ -100,14 +104,13 @@ def table() -> str:
     """Every published speed with plain decoding and the acceptance that drafts need, as Markdown."""
     counts = "".join(f" k={k} |" for k in DRAFTED)
     lines = [
-        "| published by | model | wafers | context | published tok/s | plain, and its band | times | drafts by |"
-        + counts,
+        "| published by | model | on | context | published tok/s | plain, and its band | times | drafts by |" + counts,
         "|---|---|---|---|---|---|---|---|" + "---|" * len(DRAFTED),
     ]
     for each in PUBLISHED:
         model, around = ring(each), plain(each)
         title = f"{load_model(each.model).title}, {each.weights}"
-        on = f"{model.devices} {load_system(each.system).device.title.removeprefix('Cerebras ')}"
+        on = f"{model.devices} {load_system(each.system).device.title.partition(' ')[2]}"
         speeds = f"{around.mid:,.0f} ({around.low:,.0f} to {around.high:,.0f}) | {each.tok_s / around.mid:.1f}"
         head = f"| {each.who} | {title} | {on} | {each.context:,} | {each.tok_s:,.0f} | {speeds}"
         for name, draft in (("nobody, free", None), ("a layer and a head", one_layer(model))):
