@@ -125,8 +125,8 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "dgx-h100": ("p5.48xlarge", "a3-highgpu-8g", "a3-megagpu-8g", "nd96isr_h100_v5"),
         "hgx-h200": ("p5e.48xlarge", "p5en.48xlarge", "a3-ultragpu-8g", "nd96isr_h200_v5"),
         "dgx-b200": ("p6-b200.48xlarge", "a4-highgpu-8g"), "l40s-8": ("g6e.48xlarge",),
-        "mi300x-8": ("nd96isr_mi300x_v5",), "l4-8": ("g6.48xlarge", "g2-standard-96"), "groq-3-lpx": ("lpx", "groq_lpx"),
-        "tpu7x-64": ("ironwood",), "helios-72": ("helios",),
+        "mi300x-8": ("nd96isr_mi300x_v5",), "l4-8": ("g6.48xlarge", "g2-standard-96"),
+        "groq-3-lpx": ("lpx", "groq_lpx"), "tpu7x-64": ("ironwood",), "helios-72": ("helios",),
     },
     "objective": {
         "e2e": ("latency", "response_time", "e2e_latency"), "ttft": ("time_to_first_token", "first_token"),
