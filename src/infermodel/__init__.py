@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from infermodel import compiled
+
 if TYPE_CHECKING:
     from infermodel.api import (
         Answer,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
         sweep,
         validate,
     )
+
+compiled.use()
 
 __version__ = "0.1.0"
 

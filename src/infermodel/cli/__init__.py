@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from infermodel import __version__
 from infermodel.cli.output import outputs
+from infermodel.compiled import form
 
 COMMANDS: Mapping[str, str] = {
     "run": "Simulate a scenario.",
@@ -166,8 +167,17 @@ def say(message: str) -> None:
         click.echo(message, err=True)
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Say the version, and in which form the inner loops run."""
+    if wanted and not context.resilient_parsing:
+        click.echo(f"infermodel, version {__version__}, {form()}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="infermodel")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
+)
 def infermodel() -> None:
     """Performance, capacity and price of LLM inference datacenters, by discrete-event simulation."""
 

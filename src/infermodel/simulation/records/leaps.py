@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.cost.step import BOUNDS, DecodeLine, Ramp
 
-Column = NDArray[np.float64]
+Column: TypeAlias = NDArray[np.float64]
 BOUND_INDEX: Final = {bound: index for index, bound in enumerate(BOUNDS)}
 
 

@@ -1,0 +1,102 @@
+"""The compiled form of the inner loops: which modules it has, where it lies, and whether this process uses it.
+
+mypyc turns the very sources that Python reads into C extensions, so results are the same to the bit. In a checkout they
+lie in `build/compiled`, in a folder named by a hash of the sources and the version of Python: what was compiled from
+other sources is never found. In an installed wheel they lie beside the modules. Without them plain Python runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = Path(__file__).parent
+PLAIN_VARIABLE = "INFERMODEL_PLAIN"
+"""Set to anything: plain Python, whatever has been compiled."""
+
+WHY_NOT = "why_not.txt"
+"""Lies where extensions would lie if compiling these sources has failed, and says how."""
+
+HOT = (
+    *(
+        f"simulation.{name}"
+        for name in (
+            "alarm", "service", "tally",
+            *(f"clients.{name}" for name in ("open", "turns", "users", "way")),
+            *(f"memory.{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
+            *(f"pool.{name}" for name in ("api_servers", "load", "pool", "router", "unread")),
+            *(f"records.{name}" for name in ("gaps", "leaps", "log", "totals")),
+            *(f"replica.{name}" for name in (
+                "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "giving_way",
+                "leap", "members", "prompts", "prompts_first", "ranks", "receiving", "replica", "scheduler", "transit",
+                "waiting", "waits",
+            )),
+        )
+    ),
+    *(
+        f"cost.{name}"
+        for name in (
+            "attention", "contexts", "dataflow", "fixed", "forever", "gpu", "kernels", "ranks", "record", "step",
+            "work",
+        )
+    ),
+)  # fmt: skip
+"""Modules to compile: where runs spend their time, and what extends classes of these. Those that extend classes of
+Python's or SimPy's own (the clock, the queues) stay as they are; each further one makes the first run wait longer."""
+
+
+SEEN = ("simulation", "cost", "workload", "catalog", "formats", "architecture")
+"""Packages whose sources the compiler may see, with the modules beside them: these and what they import."""
+
+
+def sources() -> list[str]:
+    """Files of the modules to compile, relative to the folder of the package."""
+    return [f"{PACKAGE.name}/{name.replace('.', '/')}.py" for name in HOT]
+
+
+@cache
+def products() -> Path:
+    """Where a checkout has, or would have, the extensions that were compiled from exactly its sources."""
+    digest = sha256()
+    for path in sorted([*PACKAGE.glob("*.py"), *(path for each in SEEN for path in (PACKAGE / each).rglob("*.py"))]):
+        digest.update(path.read_bytes())
+    return PACKAGE.parents[1] / "build" / "compiled" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
+
+
+class Finder:
+    """Finds modules of `HOT`, and the library that they share, among the products of a checkout."""
+
+    modules = frozenset(f"{PACKAGE.name}.{name}" for name in HOT)
+
+    @classmethod
+    def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The extension of a module; None: whoever is asked next finds the source."""
+        if name not in cls.modules and not name.endswith("__mypyc"):
+            return None
+        return PathFinder.find_spec(name, [str(products().joinpath(*name.split(".")[:-1]))], target)
+
+
+def use() -> None:
+    """Let this process import extensions instead of modules where a checkout has them."""
+    if not os.environ.get(PLAIN_VARIABLE) and Finder not in sys.meta_path:
+        sys.meta_path.insert(0, Finder)
+
+
+def form() -> str:
+    """In which form the inner loops run here, in words."""
+    name = f"{PACKAGE.name}.{HOT[0]}"
+    spec = None if os.environ.get(PLAIN_VARIABLE) else Finder.find_spec(name, None)
+    if spec is None:
+        spec = PathFinder.find_spec(name, [str(PACKAGE.joinpath(*HOT[0].split(".")[:-1]))])
+    if spec is not None and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES)):
+        return "inner loops compiled"
+    why_not = products() / WHY_NOT
+    if os.environ.get(PLAIN_VARIABLE) or not why_not.exists():
+        return "inner loops in plain Python"
+    return f"inner loops in plain Python: {why_not.read_text(encoding='utf-8')}"

@@ -1,0 +1,96 @@
+"""Compile the inner loops of this checkout, once for its sources; `make run` does so before its first run.
+
+    python tools/compile.py           # nothing where it has been tried for these sources
+    python tools/compile.py --again   # try once more
+
+Whatever stands in the way, this ends well and says so in a line: plain Python gives the same results.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from infermodel.compiled import PLAIN_VARIABLE, WHY_NOT, products
+
+ROOT = Path(__file__).resolve().parents[1]
+LONGEST_S = 60.0
+
+
+def lacking() -> str:
+    """What compiling needs and this machine has not; empty: nothing."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler ({compiler})"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers are not installed"
+    return "" if find_spec("mypyc") else "mypy is not installed"
+
+
+def build(into: Path, longest_s: float) -> str:
+    """Let setuptools build the extensions; returns why that failed, empty if it did not."""
+    with TemporaryDirectory() as scratch:
+        command = [sys.executable, "setup.py", "-q", "build_ext", f"--build-lib={into}", f"--build-temp={scratch}"]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        try:
+            said, _ = process.communicate(timeout=longest_s)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
+            process.communicate()
+            if isinstance(error, subprocess.TimeoutExpired):
+                return f"compiling them took longer than {longest_s:.0f} s"
+            raise
+    if process.returncode or not any(into.rglob("*.so")):
+        return "they could not be compiled: " + (said.strip().splitlines() or ["no reason given"])[-1]
+    return ""
+
+
+def compile_once(longest_s: float = LONGEST_S) -> str:
+    """Put the extensions in their place; returns why that failed, empty if it did not or had been tried before."""
+    place = products()
+    if place.exists():
+        return ""
+    why_not = lacking()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=place.parent) as unfinished:
+            made = Path(unfinished, "made")
+            made.mkdir()
+            if not why_not:
+                print("compiling the inner loops, once for these sources (some 20 s) ...", file=sys.stderr, flush=True)
+                why_not = build(made, longest_s)
+            if why_not:
+                shutil.rmtree(made)
+                made.mkdir()
+                (made / WHY_NOT).write_text(why_not, encoding="utf-8")
+            for stale in set(place.parent.iterdir()) - {Path(unfinished)}:
+                shutil.rmtree(stale, ignore_errors=True)
+            made.rename(place)
+    except OSError as error:
+        return why_not or f"{error.filename} cannot be written ({error.strerror})"
+    return why_not
+
+
+def main(again: bool) -> None:
+    """Compile, and say in a line if that failed."""
+    if os.environ.get(PLAIN_VARIABLE):
+        return
+    if again:
+        shutil.rmtree(products(), ignore_errors=True)
+    why_not = compile_once()
+    if why_not:
+        print(f"the inner loops run in plain Python: {why_not}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(again="--again" in sys.argv[1:])
