@@ -8,15 +8,17 @@ SWEEP ?= scenarios/sweeps/batch_limit.yaml
 PLAN ?= scenarios/plans/chat_70b.yaml
 ARGS ?=
 CASE ?=
-COMPILED ?=
+PLAIN ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-ifneq ($(COMPILED),)
-export PYTHONPATH := $(CURDIR)/build/compiled
+ifneq ($(PLAIN),)
+export INFERMODEL_PLAIN := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check sweep plan capacity report serve test test-slow golden docs bench clients compile lint lock
+INSTALLED := $(VENV)/.installed .compiled
+
+.PHONY: .compiled help run check sweep plan capacity report serve test test-slow golden docs bench clients compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,24 +39,27 @@ $(VENV)-clients/.installed: requirements-clients.lock
 	@$(VENV)-clients/bin/python -m pip --disable-pip-version-check -qq install --no-deps --require-hashes -r $<
 	@touch $@
 
+.compiled: $(VENV)/.installed
+	@$(BIN)/python tools/compile.py
+
 clients: $(VENV)-clients/.installed ## install aiperf and guidellm (6.5 GB), which test-slow then points at the stand-in server
 
-run: $(VENV)/.installed ## simulate SCENARIO, write reports/<scenario>/
+run: $(INSTALLED) ## simulate SCENARIO, write reports/<scenario>/
 	@$(BIN)/infermodel run "$(SCENARIO)" $(ARGS)
 
 check: $(VENV)/.installed ## read SCENARIO and say whether it is sound, without running it
 	@$(BIN)/infermodel run "$(SCENARIO)" --dry-run $(ARGS)
 
-capacity: $(VENV)/.installed ## the largest load each service of SCENARIO sustains at its objectives
+capacity: $(INSTALLED) ## the largest load each service of SCENARIO sustains at its objectives
 	@$(BIN)/infermodel capacity "$(SCENARIO)" $(ARGS)
 
-sweep: $(VENV)/.installed ## run the what-ifs of SWEEP
+sweep: $(INSTALLED) ## run the what-ifs of SWEEP
 	@$(BIN)/infermodel sweep "$(SWEEP)" $(ARGS)
 
-plan: $(VENV)/.installed ## the cheapest fleet for PLAN
+plan: $(INSTALLED) ## the cheapest fleet for PLAN
 	@$(BIN)/infermodel plan "$(PLAN)" $(ARGS)
 
-serve: $(VENV)/.installed ## answer HTTP requests as SCENARIO's service would
+serve: $(INSTALLED) ## answer HTTP requests as SCENARIO's service would
 	@$(BIN)/infermodel serve "$(SCENARIO)" $(ARGS)
 
 report: run ## same as run: the page is reports/<scenario>/report.html
@@ -65,14 +70,14 @@ lint: $(VENV)/.installed-dev ## style, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-test: lint ## everything that a change must pass, under 10 minutes on 2 cores
+test: lint .compiled ## everything that a change must pass, under 10 minutes on 2 cores
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --hypothesis-profile exploring $(ARGS)
 
-compile: $(VENV)/.installed-dev ## compile the inner loops into build/compiled, used by COMPILED=1 (needs a C compiler)
-	@$(BIN)/python benchmarks/compiled.py
+compile: $(VENV)/.installed ## compile the inner loops again, and wait for it; PLAIN=1 runs without them
+	@$(BIN)/python tools/compile.py --again --within 900
 
 golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--record takes today's
 	@$(BIN)/python tests/golden/moved.py $(ARGS)
@@ -80,7 +85,7 @@ golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--recor
 docs: $(VENV)/.installed ## renew the tables of docs/ that the program writes
 	@$(BIN)/python -m infermodel.pages.marked
 
-bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k
+bench: $(INSTALLED) ## benchmarks, or one of them with CASE=W1_10k
 	@$(BIN)/python benchmarks/run.py $(CASE)
 
 lock: ## write the lock files from pyproject.toml (needs a network); ARGS=--keep renews only the hashes

@@ -11,15 +11,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from runpy import run_path
 from tempfile import TemporaryDirectory
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT / "src"))
-
-from infermodel.compiled import sources  # noqa: E402  (a build has the sources nowhere else)
+WHEEL = "bdist_wheel" in sys.argv
 
 FLAGS = [] if os.name == "nt" else ["-g0", "-ffp-contract=off"]
 """No product is added without being rounded first, so that the bits are those of plain Python on every processor."""
@@ -30,19 +29,26 @@ BLIND = ["--config-file=", f"--cache-dir={os.devnull}", "--follow-imports=silent
 
 
 def extensions(scratch: str) -> list[Extension]:
-    """The inner loops as C; none where that fails."""
-    from mypyc.build import mypycify  # an editable installation does without
+    """The inner loops as C, for a wheel none where that fails.
 
+    Raises:
+        SystemExit: they could not be translated, and no wheel is asked for; mypyc has said why.
+    """
+    sources = run_path(str(ROOT / "src" / "infermodel" / "compiled.py"))["sources"]
     os.chdir(ROOT / "src")
     try:
+        from mypyc.build import mypycify  # an editable installation does without
+
         made = mypycify([*BLIND, *sources()], opt_level="1", debug_level="0", multi_file=True, target_dir=scratch)
-    except SystemExit:
-        return []  # mypyc has said why
+    except (ImportError, SystemExit):
+        if WHEEL:
+            return []
+        raise
     finally:
         os.chdir(ROOT)
     for extension in made:
         extension.extra_compile_args += FLAGS
-        extension.optional = "bdist_wheel" in sys.argv
+        extension.optional = WHEEL
     return made
 
 
@@ -50,6 +56,7 @@ class OnAllCores(build_ext):
     """As setuptools' own, which compiles the files of one extension one after the other."""
 
     def build_extensions(self) -> None:
+        """Compile as many files at once as there are cores."""
         compile_in_turn: Callable[..., list[str]] = self.compiler.compile
         with ThreadPoolExecutor(os.cpu_count()) as pool:
 
@@ -62,5 +69,6 @@ class OnAllCores(build_ext):
 
 
 with TemporaryDirectory() as folder:
-    wanted = {"bdist_wheel", "build_ext"} & set(sys.argv)
-    setup(ext_modules=extensions(folder) if wanted else [], cmdclass={"build_ext": OnAllCores})
+    setup(
+        ext_modules=extensions(folder) if WHEEL or "build_ext" in sys.argv else [], cmdclass={"build_ext": OnAllCores}
+    )

@@ -105,14 +105,14 @@ def measure(name: str, case: Case) -> Result:
 
 def row(values: Result) -> str:
     return (
-        f"{values.case:9} {values.requests:>9,} {values.output_tokens:>13,} {values.cpu_s:>8.2f}"
+        f"{values.case:18} {values.requests:>9,} {values.output_tokens:>13,} {values.cpu_s:>8.2f}"
         f" {values.requests_per_cpu_s:>9,} {values.tokens_per_cpu_s:>12,} {values.events_per_request:>7.2f}"
         f" {values.peak_memory_bytes / 1e6:>9,.0f} {values.every_step_ratio:>8.1f} {values.heap_loop_ratio:>8.3f}"
     )
 
 
 HEADER = (
-    f"{'case':9} {'requests':>9} {'output tok':>13} {'CPU s':>8} {'req/CPU s':>9} {'tok/CPU s':>12} {'ev/req':>7}"
+    f"{'case':18} {'requests':>9} {'output tok':>13} {'CPU s':>8} {'req/CPU s':>9} {'tok/CPU s':>12} {'ev/req':>7}"
     f" {'peak MB':>9} {'every/x':>8} {'heap/x':>8}"
 )
 
@@ -129,7 +129,7 @@ def main(names: list[str]) -> int:
             [sys.executable, __file__, "--in-this-process", name], stdout=subprocess.PIPE, text=True, check=False
         )
         if done.returncode:
-            print(f"{name:9} could not run")
+            print(f"{name:18} could not run")
             failed = True
             continue
         result = Result(**json.loads(done.stdout))

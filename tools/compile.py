@@ -1,9 +1,9 @@
 """Compile the inner loops of this checkout, once for its sources; `make run` does so before its first run.
 
-    python tools/compile.py           # nothing where it has been tried for these sources
-    python tools/compile.py --again   # try once more
+    python tools/compile.py [--again] [--within SECONDS]
 
-Whatever stands in the way, this ends well and says so in a line: plain Python gives the same results.
+`--again` tries once more where that has been tried for these sources. Whatever stands in the way, this ends well and
+says so in a line: plain Python gives the same results.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from argparse import ArgumentParser
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,7 @@ from infermodel.compiled import PLAIN_VARIABLE, WHY_NOT, products
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_S = 60.0
+UNFINISHED = "unfinished-"
 
 
 def lacking() -> str:
@@ -44,53 +46,62 @@ def build(into: Path, longest_s: float) -> str:
         )
         try:
             said, _ = process.communicate(timeout=longest_s)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
-            process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                return f"compiling them took longer than {longest_s:.0f} s"
-            raise
-    if process.returncode or not any(into.rglob("*.so")):
-        return "they could not be compiled: " + (said.strip().splitlines() or ["no reason given"])[-1]
+        except subprocess.TimeoutExpired:
+            return f"compiling took longer than {longest_s:g} s"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
+                process.wait()
+    if process.returncode:
+        return "compiling failed: " + (said.strip().splitlines() or ["no reason given"])[-1]
     return ""
 
 
-def compile_once(longest_s: float = LONGEST_S) -> str:
-    """Put the extensions in their place; returns why that failed, empty if it did not or had been tried before."""
-    place = products()
+def compile_once(place: Path, longest_s: float) -> str:
+    """Put the extensions in their place; returns why that failed, empty if it did not or had been tried before.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
     if place.exists():
         return ""
-    why_not = lacking()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=place.parent) as unfinished:
-            made = Path(unfinished, "made")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as unfinished:
+        made = Path(unfinished, "made")
+        made.mkdir()
+        why_not = lacking()
+        if not why_not:
+            print("compiling the inner loops, once for these sources (some 20 s) ...", file=sys.stderr, flush=True)
+            why_not = build(made, longest_s)
+        if why_not:
+            shutil.rmtree(made)
             made.mkdir()
-            if not why_not:
-                print("compiling the inner loops, once for these sources (some 20 s) ...", file=sys.stderr, flush=True)
-                why_not = build(made, longest_s)
-            if why_not:
-                shutil.rmtree(made)
-                made.mkdir()
-                (made / WHY_NOT).write_text(why_not, encoding="utf-8")
-            for stale in set(place.parent.iterdir()) - {Path(unfinished)}:
-                shutil.rmtree(stale, ignore_errors=True)
-            made.rename(place)
-    except OSError as error:
-        return why_not or f"{error.filename} cannot be written ({error.strerror})"
+            (made / WHY_NOT).write_text(why_not, encoding="utf-8")
+        for other in place.parent.iterdir():  # of sources that are no more
+            if not other.name.startswith(UNFINISHED):
+                shutil.rmtree(other, ignore_errors=True)
+        made.rename(place)
     return why_not
 
 
-def main(again: bool) -> None:
+def main() -> None:
     """Compile, and say in a line if that failed."""
+    arguments = ArgumentParser(description="Compile the inner loops.")
+    arguments.add_argument("--again", action="store_true", help="also where it has been tried for these sources")
+    arguments.add_argument("--within", type=float, default=LONGEST_S, metavar="SECONDS", help="give up after that")
+    asked = arguments.parse_args()
     if os.environ.get(PLAIN_VARIABLE):
         return
-    if again:
-        shutil.rmtree(products(), ignore_errors=True)
-    why_not = compile_once()
+    place = products()
+    if asked.again:
+        shutil.rmtree(place, ignore_errors=True)
+    try:
+        why_not = compile_once(place, asked.within)
+    except OSError as error:
+        why_not = f"{error.filename} cannot be written ({error.strerror})"
     if why_not:
         print(f"the inner loops run in plain Python: {why_not}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(again="--again" in sys.argv[1:])
+    main()

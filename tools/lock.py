@@ -17,7 +17,7 @@ from pip._internal.models.index import PyPI  # pip's own default: it names the i
 
 ROOT = Path(__file__).parents[1]
 
-BUILD = ("setuptools>=77",)
+BUILD = ("setuptools>=77", "mypy>=1.15")
 """What an installation without build isolation needs beside the project's own requirements."""
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")

@@ -35,7 +35,7 @@ def test_the_wheel_runs_the_launch_scenario_in_an_empty_environment(tmp_path: Pa
 
     source = tmp_path / "source"  # building leaves folders behind, which must not be the checkout's
     shutil.copytree(CHECKOUT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source)
     quietly = ("--disable-pip-version-check", "-qq", "--no-deps")
     call(sys.executable, "-m", "pip", "wheel", *quietly, "--no-build-isolation", source, "-w", tmp_path)
@@ -49,6 +49,7 @@ def test_the_wheel_runs_the_launch_scenario_in_an_empty_environment(tmp_path: Pa
 
     where = call(python, "-I", "-c", "import infermodel.api; print(infermodel.__file__)").strip()
     assert Path(where).is_relative_to(packages)
+    assert "inner loops compiled" in call(python, "-I", "-m", "infermodel", "--version")
     call(python, "-I", "-m", "infermodel", "new", "mine.yaml")
     assert "sound" in call(python, "-I", "-m", "infermodel", "run", "mine.yaml", "--dry-run")
     shutil.copy(CHECKOUT / "scenarios" / "cerebras_launch.yaml", tmp_path)
