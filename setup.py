@@ -69,6 +69,5 @@ class OnAllCores(build_ext):
 
 
 with TemporaryDirectory() as folder:
-    setup(
-        ext_modules=extensions(folder) if WHEEL or "build_ext" in sys.argv else [], cmdclass={"build_ext": OnAllCores}
-    )
+    made = extensions(folder) if WHEEL or "build_ext" in sys.argv else []
+    setup(ext_modules=made, cmdclass={"build_ext": OnAllCores})
