@@ -72,6 +72,7 @@ lint: $(VENV)/.installed-dev ## style, types, layers
 
 test: lint .compiled ## everything that a change must pass, under 10 minutes on 2 cores
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -m slow tests/simulation/test_compiled.py -k tables
 
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --hypothesis-profile exploring $(ARGS)

@@ -54,7 +54,9 @@ def form(checkout: Path, *, plain: bool = False) -> str:
     return call(checkout, "-m", "infermodel", "--version", plain=plain)[0].strip().partition("inner loops ")[2]
 
 
+@pytest.mark.slow
 def test_compiled_tables_are_those_of_plain_python() -> None:
+    """In `make test` too, which has compiled them before."""
     call(ROOT, "tools/compile.py", "--within", "900")
     assert form(ROOT) == "compiled"
     assert form(ROOT, plain=True) == "in plain Python"
