@@ -33,9 +33,9 @@ HOT = (
             *(f"pool.{name}" for name in ("api_servers", "load", "pool", "router", "unread")),
             *(f"records.{name}" for name in ("gaps", "leaps", "log", "totals")),
             *(f"replica.{name}" for name in (
-                "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "giving_way",
-                "leap", "members", "prompts", "prompts_first", "ranks", "receiving", "replica", "scheduler", "transit",
-                "waiting", "waits",
+                "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "gathering",
+                "giving_way", "holding_back", "leap", "members", "prompts", "prompts_first", "ranks", "receiving",
+                "replica", "scheduler", "transit", "waiting", "waits",
             )),
         )
     ),

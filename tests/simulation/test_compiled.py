@@ -134,3 +134,17 @@ def test_all_that_compiled_modules_import_is_hashed() -> None:
     packages = {name.split(".")[1] for name in seen if (PACKAGE / name.partition(".")[2].split(".")[0]).is_dir()}
     assert packages <= set(SEEN)
     assert products().parent == ROOT / "build" / "compiled"
+
+
+def test_what_extends_a_compiled_class_is_compiled() -> None:
+    """mypyc's classes take no subclasses that are interpreted."""
+    hot = {f"infermodel.{name}" for name in HOT}
+    for path in PACKAGE.rglob("*.py"):
+        if ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) in hot:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in hot]
+        theirs = {alias.asname or alias.name for node in imports for alias in node.names}
+        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        bases = {base.id for each in classes for base in each.bases if isinstance(base, ast.Name)}
+        assert not bases & theirs, path
