@@ -180,8 +180,9 @@ def offered_rows(services: Sequence[ServiceResult], capacities: Sequence[Capacit
 
 def trust_rows(services: Sequence[ResolvedService]) -> list[tuple[str, ...]]:
     """A line for each pool: whether the model was held against servers of its device and engine."""
-    pools = (pool for service in services for pool in service.named_pools)
-    return [("service", "rests on"), *((name, rests_on(pool.system.device, pool.engine)) for name, pool in pools)]
+    pools = ((name, pool, service.images) for service in services for name, pool in service.named_pools)
+    rows = ((name, rests_on(pool.system.device, pool.engine, images=bool(held))) for name, pool, held in pools)
+    return [("service", "rests on"), *rows]
 
 
 def uncertainty_rows(bands: Sequence[AnswerBand]) -> list[tuple[str, ...]]:

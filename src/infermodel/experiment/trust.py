@@ -12,13 +12,21 @@ from infermodel.hardware import Device
 NEVER = "never held against a server"
 
 
-def rests_on(device: Device, engine: Engine) -> str:
+def rests_on(device: Device, engine: Engine, *, images: bool = False) -> str:
     """In words: measured on this device and engine, constants of a sister device, or nothing of either.
+
+    Args:
+        images: whether prompts hold any, of which no experiment has one.
 
     >>> from infermodel.catalog import load_device, load_engine
     >>> rests_on(load_device("wse-3"), load_engine("cerebras"))
     'never held against a server; fitted to published speeds'
     """
+    said = _of_texts(device, engine)
+    return f"{said}; images were held against one published run" if images else said
+
+
+def _of_texts(device: Device, engine: Engine) -> str:
     name = re.sub(r"-\d+(\.\d+)*$", "", engine.name)
     found = experiments().get((device.name, name))
     if found is not None:

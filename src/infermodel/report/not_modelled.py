@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from infermodel.architecture import ExpertFeedForward
 from infermodel.report.findings import Findings
-from infermodel.workload.traffic import TraceTraffic
 
 ALWAYS = (
     "the network between the users and the service; before and after the scheduler only the engine's fixed times",
@@ -32,7 +31,7 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
         for layer, _ in each.architecture.distinct_layers
     ):
         more.append("uneven use of experts: every token chooses its experts evenly and independently")
-    if any(each.traffic.images for each in services if not isinstance(each.traffic, TraceTraffic)):
+    if any(each.images for each in services):
         more.append("caches of images that come again in other prompts, and the way of images to the service")
     if any(each.decode_pool.speculation is not None for each in services):
         more.append(

@@ -87,7 +87,10 @@ def content(findings: Findings) -> dict[str, Any]:
         "services": findings.services,
         "rests_on": {
             each.service.name: "; ".join(
-                dict.fromkeys(rests_on(pool.system.device, pool.engine) for pool in each.service.pools)
+                dict.fromkeys(
+                    rests_on(pool.system.device, pool.engine, images=bool(each.service.images))
+                    for pool in each.service.pools
+                )
             )
             for each in findings.services
         },

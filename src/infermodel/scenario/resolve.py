@@ -46,8 +46,9 @@ from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
 from infermodel.scenario.too_long import longer_than, told_before
+from infermodel.simulation.spec import IMAGE_PIXEL_S
 from infermodel.workload.trace import TraceNotFound
-from infermodel.workload.traffic import TraceTraffic, Traffic
+from infermodel.workload.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -92,14 +93,14 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
 
 def told_of_images(service: ResolvedService) -> list[str]:
     """What the service's model makes of an image, where its prompts hold any."""
-    images = None if isinstance(service.traffic, TraceTraffic) else service.traffic.images
-    encoder = service.architecture.images
+    images, encoder = service.images, service.architecture.images
     if images is None or encoder is None:
         return []
     seen = images.seen
     return [
         f"{service.name}: an image is {seen.tokens:,} tokens of a prompt, and {seen.pieces * seen.patches:,} patches to"
-        f" the encoder, {encoder.flops(seen) / 1e12:.2g} TFLOP; that time was held against one published run only"
+        f" the encoder, {encoder.flops(seen) / 1e12:,.1f} TFLOP; an API server reads it in"
+        f" {1e3 * IMAGE_PIXEL_S * images.pixels:,.0f} ms, one after the other (front_end: {{api_servers}})"
     ]
 
 

@@ -20,6 +20,7 @@ from infermodel.simulation.handover import LinkSpec, Role
 from infermodel.simulation.spec import Limits, Outage
 from infermodel.tables import only
 from infermodel.workload.bodies import CachedShare
+from infermodel.workload.images import Images
 from infermodel.workload.quotas import RateLimits
 from infermodel.workload.sessions import SessionTraffic
 from infermodel.workload.traffic import TraceTraffic, Traffic
@@ -165,6 +166,11 @@ class ResolvedService:
     def with_pool(self, **changes: Any) -> ResolvedService:
         """The service with other values of fields of its only pool."""
         return replace(self, pools=(replace(self.pool, **changes),))
+
+    @property
+    def images(self) -> Images | None:
+        """In its prompts; None where there are none."""
+        return None if isinstance(self.traffic, TraceTraffic) else self.traffic.images
 
     @property
     def finds_prompts(self) -> bool:

@@ -149,7 +149,9 @@ def trust_of(planned: Planned) -> dict[str, str]:
         title = each.layout.candidate.title
         if title not in found and each.layout.parts:
             service = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
-            found[title] = "; ".join(dict.fromkeys(rests_on(pool.system.device, pool.engine) for pool in service.pools))
+            held = bool(service.images)
+            said = (rests_on(pool.system.device, pool.engine, images=held) for pool in service.pools)
+            found[title] = "; ".join(dict.fromkeys(said))
     return found
 
 
