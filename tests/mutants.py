@@ -54,6 +54,8 @@ RANKS = "tests/simulation/test_ranks.py"
 POOLS = "tests/oracles/test_pools_against_the_step_engine.py"
 ROUTED = "tests/simulation/test_routers.py"
 SEPARATE = "tests/simulation/test_separate_pools.py"
+SEVERAL = "tests/simulation/test_several_pools.py"
+MIXED = "tests/scenario/test_mixed_pools.py"
 SIGNALS = "tests/simulation/test_signals.py"
 PLANS = "tests/search/test_plan_pools.py"
 BOUNDS = "tests/search/test_plan_bounds.py"
@@ -339,6 +341,14 @@ MUTANTS = (
     Mutant("what lies there crosses again", "simulation/pool/transfer.py",
            "count = memory.whole * (-(-tokens // block) - found // block)",
            "count = memory.whole * -(-tokens // block)", SEPARATE),
+    Mutant("the lightest pool is that with the fewest requests", "simulation/pool/first_router.py",
+           "return self._open[number] / up if up else inf", "return float(self._open[number]) if up else inf", SEVERAL),
+    Mutant("pools do not get lighter", "simulation/pool/first_router.py",
+           "self._open[self._chosen[request]] -= 1", "self._open[self._chosen[request]] -= 0", SEVERAL),
+    Mutant("what is too long for a tenant's pool is let in", "simulation/pool/first_router.py",
+           "> self._most_tokens[number]", "> max(self._most_tokens)", SEVERAL),
+    Mutant("keys of a tenant go to pools in order", "scenario/resolve_pools.py",
+           "for each in tenants for _ in range(each.keys)", "for each in tenants", MIXED),
     Mutant("a session does not stay", "simulation/pool/router.py",
            "home = None if session is None else pool.homes.get(session)", "home = None", SIGNALS),
     Mutant("a session goes back to where it was lost", "simulation/pool/router.py",

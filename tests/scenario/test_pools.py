@@ -145,8 +145,8 @@ def test_a_pool_may_cost_something_else(file: Path) -> None:
             "services.0.fleet.pools.0.role=prefill",
             ":15:9: services.0.fleet.pools: pools of the roles prefill, prefill",
         ),
-        ("services.0.fleet.pools.0.role=both", "no role named 'both'"),
-        ("services.0.fleet.pools.0.name=readers", "is the name of the other pool already"),
+        ("services.0.fleet.pools.0.role=both", "pools of the roles both, prefill; one of role prefill and one of role"),
+        ("services.0.fleet.pools.0.name=readers", "is the name of another pool already"),
         (
             "services.0.fleet.system=dgx-h100",
             "services.0.fleet.system: 'system' stands beside 'pools'; write it in each",

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.kit.drawn_services import bits, specs
 from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import ByPromptLength, Horizon, Limits, PoolSpec, ServiceSpec, one_pool, simulate
+from infermodel.simulation import ByPromptLength, Horizon, Limits, Outage, PoolSpec, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
+from infermodel.simulation.handover import ByTenant, Lightest
 from infermodel.tables import REJECTED
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Table, Uniform
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime
+from infermodel.workload.quotas import RateLimits, Tenant
+from infermodel.workload.requests import Requests
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, ThinkTime, TraceTraffic
 
 
 @settings(max_examples=40, deadline=None)
@@ -82,3 +86,37 @@ def test_users_come_as_to_one_pool_of_all_replicas() -> None:
     assert joining_s(two) == joining_s(one_pool("service", model, traffic, limits, replicas=4)) > 0
     (record,) = simulate([two], 1, Horizon(requests=60))
     assert np.bincount(record.pool_of).tolist() == [len(record.requests) // 2] * 2
+
+
+def test_the_lightest_pool_is_that_with_least_for_each_replica() -> None:
+    """Pools of one replica and of three; nobody is answered meanwhile, then all are."""
+    at_s, ones = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 99.0, 99.1]), np.ones(10, np.int64)
+    trace = TraceTraffic(Requests(at_s, 10 * ones, 20 * ones, 0 * ones, -ones))
+    model, limits = AffineModel(1.0), Limits(8, 64, 64)
+    pools = (PoolSpec(model, limits), PoolSpec(model, limits, replicas=3))
+    (record,) = simulate([ServiceSpec("s", trace, pools, first_router=Lightest())], 1, Horizon())
+    assert record.pool_of is not None
+    assert record.pool_of.tolist() == [0, 1, 1, 1, 0, 1, 1, 1, 0, 1]
+    down = replace(pools[0], outages=(Outage(0, 0.15, 50.0),))
+    (record,) = simulate([ServiceSpec("s", trace, (down, pools[1]), first_router=Lightest())], 1, Horizon())
+    assert record.pool_of is not None
+    assert record.pool_of.tolist() == [0, *7 * [1], 0, 1]
+
+
+def test_tenants_go_to_pools_of_their_own() -> None:
+    """Requests of 55 tokens are too long for the pool of the second tenant, but not for the door."""
+    model = AffineModel(0.01)
+    pools = tuple(PoolSpec(model, Limits(4, 64, most)) for most in (64, 40))
+    traffic = OpenTraffic(Poisson(20.0), Table((10, 50)), Fixed(5))
+    limits = RateLimits((Tenant("first", keys=2), Tenant("second")))
+    spec = ServiceSpec("s", traffic, pools, rate_limits=limits, first_router=ByTenant((0, 0, 1)))
+    (record,) = simulate([spec], 1, Horizon(requests=100))
+    check_laws(record)
+    assert record.pool_of is not None
+    first, second = (each.requests for each in record.tenants)
+    assert set(record.pool_of[first].tolist()) == {0}
+    refused, long = record.requests.status[second] == REJECTED, record.requests.prompt_tokens[second] == 50
+    assert refused.tolist() == long.tolist()
+    assert long.any()
+    with pytest.raises(ValueError, match="and no keys"):
+        replace(spec, rate_limits=None)

@@ -55,7 +55,7 @@ def serve(
     resolved = resolve(load(scenario, changes))
     service = chosen(resolved, name)
     if len(service.pools) > 1:
-        raise click.UsageError(f"{service.name} reads prompts in one pool and decodes in another: serve plays one pool")
+        raise click.UsageError(f"{service.name} has {len(service.pools)} pools: serve plays services of one")
     try:
         from infermodel.serve import api
     except ModuleNotFoundError as missing:

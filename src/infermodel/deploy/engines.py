@@ -100,6 +100,8 @@ def notes_of(asked: Asked, engine: str) -> list[str]:
         notes.append("a router sends each request to a replica of one pool and then to one of the other")
         if engine == "tensorrt-llm":
             notes.append("what crosses between the pools is set in the configuration file, which leaves it out")
+    elif len(asked.service.pools) > 1:
+        notes.append("a router sends each request to one of the pools: a gateway's matter")
     if pool.replicas > 1:
         notes.append(f"requests are spread over {pool.replicas} replicas by {pool.router}: a gateway's matter")
     if pool.devices_per_replica % asked.nodes:

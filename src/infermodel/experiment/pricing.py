@@ -21,6 +21,7 @@ from infermodel.economics.tokens import (
     split,
 )
 from infermodel.experiment.result import Economics
+from infermodel.metrics.pools import PoolSummary
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
@@ -126,21 +127,40 @@ def split_dollars(service: ResolvedService, summary: Summary, tokens: TokenCount
     Where one pool reads prompts and another decodes, its dollars are those of each. In one pool they are shared by what
     each part costs alone on one replica: a prompt is priced as a step of its own, an output token as its share of a
     decode step at the run's mean batch and mean context. On dataflow devices both are priced by the slots they take,
-    which is a step of a full ring.
+    which is a step of a full ring. Of several pools that do all, the dollars of each are shared so.
     """
-    if len(service.pools) > 1:
-        reads, decodes = map(pool_cost, service.pools, summary.pool_power_w)
-        sized = (reads.total.mid, decodes.total.mid) if hourly.total.mid else [each.systems for each in service.pools]
+    costs = [each.total.mid for each in map(pool_cost, service.pools, summary.pool_power_w)]
+    sized = costs if hourly.total.mid else [float(pool.systems) for pool in service.pools]
+    if service.link is not None:
         return split(hourly.total, tokens, prefill_s=sized[0], decode_s=sized[1])
-    model, prompt = service.pool.step_model, max(1, round(summary.prompt_tokens_mean))
+    if len(service.pools) == 1:
+        prefill, decode = alone_s(service.pool, summary, summary)
+        return split(hourly.total, tokens, prefill_s=prefill * tokens.uncached, decode_s=decode * tokens.output)
+    reads = decodes = 0.0
+    for pool, size, row in zip(service.pools, sized, summary.pools, strict=True):
+        prefill, decode = alone_s(pool, row, summary)
+        parts = prefill * row.prompt_tok_s, decode * row.output_tok_s
+        share = parts[0] / sum(parts) if sum(parts) else 0.5
+        reads, decodes = reads + share * size, decodes + (1 - share) * size
+    return split(hourly.total, tokens, prefill_s=reads, decode_s=decodes)
+
+
+def alone_s(pool: ResolvedPool, did: Summary | PoolSummary, summary: Summary) -> tuple[float, float]:
+    """Seconds of a replica for a prompt token alone, and for an output token in a mean batch.
+
+    Args:
+        pool: whose replicas they are.
+        did: how busy they were, and with how many sequences.
+        summary: of the service, with mean lengths.
+    """
+    model, prompt = pool.step_model, max(1, round(summary.prompt_tokens_mean))
     context = prompt + max(1, round(summary.output_tokens_mean / 2))
-    busy = summary.utilisation * summary.replicas
-    running = max(1, round(summary.running_mean / busy)) if busy > 0 else 1
+    busy = did.utilisation * did.replicas
+    running = max(1, round(did.running_mean / busy)) if busy > 0 else 1
     sequences, prompts = model.full_batch(running, prompt)
     chunks = (Chunk(prompt, 0),) * prompts
     prefill = model.step(Batch.alike(model.windows, 0, 0, chunks, prompts)).latency_s / (prompts * prompt)
-    decode = model.step(Batch.alike(model.windows, sequences, context)).latency_s / sequences
-    return split(hourly.total, tokens, prefill_s=prefill * tokens.uncached, decode_s=decode * tokens.output)
+    return prefill, model.step(Batch.alike(model.windows, sequences, context)).latency_s / sequences
 
 
 def quoted_mix(service: ResolvedService, parts: Split) -> Band | None:

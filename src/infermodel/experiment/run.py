@@ -133,6 +133,7 @@ def spec_of(service: ResolvedService) -> ServiceSpec:
         egress_s=last.egress_s,
         rate_limits=service.rate_limits,
         link=service.link,
+        first_router=service.first_router,
     )
 
 

@@ -67,7 +67,11 @@ def digest(content: Mapping[str, Any], services: Sequence[ResolvedService]) -> s
             "architecture": plain(service.architecture),
             **behind_pool(service.pools[0]),
             "traffic": plain(service.traffic),
-            **({"pools": [*map(behind_pool, service.pools)], "link": plain(service.link)} if service.link else {}),
+            **(
+                {"pools": [*map(behind_pool, service.pools)], "link": plain(service.link)}
+                if len(service.pools) > 1
+                else {}
+            ),
         }
         for service in services
     ]

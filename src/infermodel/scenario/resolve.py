@@ -28,7 +28,7 @@ from infermodel.scenario.resolve_fleet import (
     resolve_fleet,
     resolve_outages,
 )
-from infermodel.scenario.resolve_pools import Place, place_of, resolve_link, views
+from infermodel.scenario.resolve_pools import Place, place_of, resolve_first_router, resolve_link, views
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
 from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
 from infermodel.scenario.resolve_traffic import (
@@ -176,7 +176,8 @@ class _Finder:
             families = [pool.system.device.family for pool in pools]
             at = (*at_traffic, "images")
             traffic = self.attempt(at, partial(with_images, traffic, asked, architecture, families))
-        if traffic is None or (len(pools) > 1 and link is None):
+        first = self.attempt((*here, "fleet"), lambda: (resolve_first_router(service, limits),))
+        if traffic is None or first is None or (link is None and pools[0].role != "both"):
             return None
         return ResolvedService(
             name=service.name,
@@ -188,6 +189,7 @@ class _Finder:
             sessions=resolve_sessions(asked, pools[0].deployment.kv_block_tokens),
             rate_limits=limits,
             link=link,
+            first_router=first[0],
         )
 
     def pool(

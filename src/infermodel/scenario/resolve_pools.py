@@ -11,20 +11,22 @@ from infermodel.hardware import GpuDevice
 from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.resolve_fleet import FleetError
 from infermodel.scenario.resolved import ResolvedPool
+from infermodel.scenario.schema import first_router as schema
 from infermodel.scenario.schema.fleet import Fleet, Pool, PoolLink
 from infermodel.scenario.schema.scenario import Service
-from infermodel.simulation.handover import LinkSpec, check_way
+from infermodel.simulation.handover import ByPromptLength, ByTenant, FirstRule, Lightest, LinkSpec, check_way
+from infermodel.workload.quotas import RateLimits
 
 Place = Callable[[KeyPath], KeyPath]
 """From the path of a key below a service of one pool to where it stands in the document."""
 
-OF_POOL = ("engine", "engine_settings", "precision", "limits", "queue", "router", "signals_every", "price")
+OF_POOL = ("engine", "engine_settings", "precision", "limits", "queue", "router", "signals_every", "outages", "price")
 """Keys of a service that a pool may have otherwise."""
 
 
 def views(service: Service) -> list[tuple[KeyPath, Service]]:
     """The service as each of its pools sees it, as if that were all its fleet, and the pool's place below it. The pool
-    that reads prompts comes first. Drafts are the decoding pool's, outages nobody's.
+    that reads prompts comes first. Drafts are of pools that decode.
     """
     if service.fleet.pools is None:
         return [((), service)]
@@ -33,7 +35,7 @@ def views(service: Service) -> list[tuple[KeyPath, Service]]:
 
 def view(service: Service, pool: Pool) -> Service:
     """The service as a pool sees it."""
-    fields = {name: getattr(pool, name) for name in Fleet.model_fields if name not in ("pools", "link")}
+    fields = {name: getattr(pool, name) for name in Fleet.model_fields if name not in ("pools", "link", "first_router")}
     fleet = Fleet.model_construct(**fields, pools=(pool,))
     said = {key: getattr(pool, key) for key in OF_POOL if getattr(pool, key) is not None}
     if pool.role == "prefill":
@@ -51,14 +53,16 @@ def place_of(document: Document, service: KeyPath, below: KeyPath, key: KeyPath)
 
 
 def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: ModelArchitecture) -> LinkSpec | None:
-    """The link between a prefilling and a decoding pool; None for one pool. What is not said is as the decoding pool's
-    engine does.
+    """The link between a prefilling and a decoding pool; None where each pool does all of a request. What is not said
+    is as the decoding pool's engine does.
 
     Raises:
         FleetError: the pools keep keys and values in different formats, habits that are said contradict each other, or
             requests cannot go this way.
     """
-    if len(pools) == 1:
+    if pools[0].role == "both":
+        if len(pools) > 1 and service.outages:
+            raise FleetError(("pools",), "outages of the service name no pool", "write outages in each pool")
         return None
     prefill, decode = pools
     formats = [pool.deployment.precision.kv_cache for pool in pools]
@@ -75,6 +79,27 @@ def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: 
     except ValueError as error:
         raise FleetError((), str(error)) from None
     return spec
+
+
+def resolve_first_router(service: Service, limits: RateLimits | None) -> FirstRule | None:
+    """How a first router chooses among pools of role both; None: each in turn, or there is no choice.
+
+    Raises:
+        FleetError: tenants that it names are not those of `rate_limits`.
+    """
+    rule = service.fleet.first_router
+    if isinstance(rule, schema.ByPromptLength):
+        return ByPromptLength(rule.bounds)
+    if isinstance(rule, schema.Lightest):
+        return Lightest()
+    if not isinstance(rule, schema.ByTenant):
+        return None
+    tenants = () if limits is None else limits.tenants
+    known, names = [tenant.name for tenant in tenants], [pool.name for _, pool in service.fleet.by_role]
+    if set(known) != set(rule.pools):
+        said = f"names the tenants {', '.join(rule.pools)}, and rate_limits {', '.join(known) or 'none'}"
+        raise FleetError(("first_router", "pools"), said, "name each tenant of rate_limits once")
+    return ByTenant(tuple(names.index(rule.pools[each.name]) for each in tenants for _ in range(each.keys)))
 
 
 def link_of(

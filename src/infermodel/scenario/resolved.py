@@ -16,7 +16,7 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
-from infermodel.simulation.handover import LinkSpec, Role
+from infermodel.simulation.handover import FirstRule, LinkSpec, Role
 from infermodel.simulation.spec import Limits, Outage
 from infermodel.tables import only
 from infermodel.workload.bodies import CachedShare
@@ -117,7 +117,8 @@ class ResolvedService:
         own_traffic: whether it has traffic of its own; services without receive the same requests.
         rate_limits: what each key may send; None: no keys.
         sessions: questions whose calls are the requests; `traffic` then only says when they come. None: no questions.
-        link: between the pools; None: there is one only.
+        link: from the pool that reads prompts to the one that decodes; None: each pool does all of a request.
+        first_router: which of several pools that do all gets a request; None: each in turn.
     """
 
     name: str
@@ -129,6 +130,7 @@ class ResolvedService:
     rate_limits: RateLimits | None = None
     sessions: SessionTraffic | None = None
     link: LinkSpec | None = None
+    first_router: FirstRule | None = None
 
     @property
     def pool(self) -> ResolvedPool:
@@ -141,12 +143,12 @@ class ResolvedService:
 
     @property
     def prefill_pool(self) -> ResolvedPool:
-        """That reads prompts; the only one, where it decodes too."""
+        """That reads prompts; the first one, where it decodes too."""
         return self.pools[0]
 
     @property
     def decode_pool(self) -> ResolvedPool:
-        """That makes tokens after the first; the only one, where it reads prompts too."""
+        """That makes tokens after the first; the last one, where it reads prompts too."""
         return self.pools[-1]
 
     @property
@@ -175,7 +177,7 @@ class ResolvedService:
     @property
     def finds_prompts(self) -> bool:
         """Whether some of its requests may find in KV memory what others wrote, where prompts are read."""
-        return self.finds_prompts_in(self.prefill_pool)
+        return any(self.finds_prompts_in(pool) for pool in self.pools if pool.role != "decode")
 
     def finds_prompts_in(self, pool: ResolvedPool) -> bool:
         """Whether some of its requests may find in a pool's KV memory what others wrote: it caches, and their texts

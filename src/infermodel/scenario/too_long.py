@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.simulation.handover import ByPromptLength, ByTenant
 from infermodel.simulation.spec import longest_in_memory
 from infermodel.simulation.streams import named_streams
 from infermodel.workload.requests import Requests
@@ -31,10 +32,17 @@ def sample(traffic: Traffic, seed: int, most: int | None) -> Tokens:
 
 
 def bounds(service: ResolvedService) -> tuple[int, int]:
-    """The longest request, prompt and answer, that the served context allows, and that a rank's KV memory holds."""
-    pool = service.decode_pool
-    drafted = pool.speculation.drafted if pool.speculation else 0
-    return pool.limits.max_context, longest_in_memory(pool.step_model.kv_memory, pool.limits, drafted)
+    """The longest request, prompt and answer, that the served context allows, and that a rank's KV memory holds: of the
+    pool that takes the longest where each request has a pool of its own, of the least one where any may get it.
+    """
+    found = []
+    for pool in service.pools:
+        if pool.role != "prefill":
+            drafted = pool.speculation.drafted if pool.speculation else 0
+            room = longest_in_memory(pool.step_model.kv_memory, pool.limits, drafted)
+            found.append((pool.limits.max_context, room))
+    own = isinstance(service.first_router, ByPromptLength | ByTenant)
+    return max(found, key=min) if own else min(found, key=min)
 
 
 def reasons(service: ResolvedService, totals: Tokens) -> list[tuple[int, str]]:

@@ -60,7 +60,7 @@ ADDED: Mapping[str, str] = {
     "traffic.prompt_tokens.cv": ", the standard deviation over the mean",
     "services.engine_settings.cuda_graphs": ": false launches every kernel by itself",
     "services.fleet.systems": ", of whole systems; replicas follow from them and from the parallelism",
-    "services.fleet.pools": ", one of role prefill and one of role decode",
+    "services.fleet.pools": ", one of role prefill and one of role decode, or some of role both",
     "services.fleet.system": " with the name of what one buys ('infermodel catalog systems' lists them), and 'systems'",
 }
 """What more is to be said of some."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 from infermodel.cost.step import Batch, Chunk
@@ -14,6 +15,8 @@ def rate_guess(service: ResolvedService) -> float:
     memory and the objectives on TPOT and speed allow; and no more than it can read prompts of, one by one, where it has
     a pool for them.
     """
+    if len(alike(service)) > 1:
+        return sum(map(rate_guess, alike(service)))
     sequences = largest_batch(service)
     limit_s = tpot_limit_s(service)
     while sequences > 1 and tpot_s(service, sequences) > limit_s:
@@ -24,7 +27,14 @@ def rate_guess(service: ResolvedService) -> float:
 
 def reads_beside_decoding(service: ResolvedService) -> bool:
     """Whether the replicas that decode read prompts too."""
-    return len(service.pools) == 1
+    return service.link is None
+
+
+def alike(service: ResolvedService) -> tuple[ResolvedService, ...]:
+    """A service for each of its pools that do all of a request; itself, where one reads prompts for another."""
+    if service.link is not None:
+        return (service,)
+    return tuple(replace(service, pools=(pool,), first_router=None) for pool in service.pools)
 
 
 def tpot_limit_s(service: ResolvedService) -> float:
@@ -58,6 +68,10 @@ def replica_rate(service: ResolvedService, sequences: int) -> float:
 
 def in_flight(service: ResolvedService, load: float) -> float:
     """Requests of the whole fleet in decode at an arrival rate: the smallest batch that keeps up with it."""
+    parts = alike(service)
+    if len(parts) > 1:
+        rates = list(map(rate_guess, parts))
+        return sum(in_flight(part, load * rate / sum(rates)) for part, rate in zip(parts, rates, strict=True))
     low, high = 1, largest_batch(service)
     each = load / service.decode_pool.replicas
     if replica_rate(service, high) < each:

@@ -81,6 +81,28 @@ class ByPromptLength:
         return bisect_left(self.bounds, prompt_tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class ByTenant:
+    """A first router that sends each key to a pool of its own.
+
+    Attributes:
+        pools: number of the pool of each key.
+    """
+
+    pools: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lightest:
+    """A first router that takes the pool with the fewest unfinished requests for each of its replicas that are up, the
+    first of equals.
+    """
+
+
+FirstRule = ByPromptLength | ByTenant | Lightest
+"""How a first router chooses among pools that do all of a request."""
+
+
 class RolePool(Protocol):
     """Of a pool, what says where it stands on a request's way."""
 
@@ -100,8 +122,15 @@ class RolePool(Protocol):
         ...
 
 
+def knows(rule: FirstRule, pools: int) -> bool:
+    """Whether a first router is one for so many pools."""
+    if isinstance(rule, ByPromptLength):
+        return len(rule.bounds) + 1 == pools
+    return isinstance(rule, Lightest) or set(rule.pools) <= set(range(pools))
+
+
 def check_way(
-    service: str, pools: Sequence[RolePool], link: LinkSpec | None, first_router: ByPromptLength | None = None
+    service: str, pools: Sequence[RolePool], link: LinkSpec | None, first_router: FirstRule | None = None
 ) -> None:
     """Hold the pools of a service to the ways that are played: some that each do all, or one that prefills and then one
     that decodes, with a link between them.
@@ -111,10 +140,10 @@ def check_way(
             that knows of another number of pools.
     """
     roles = tuple(pool.role for pool in pools)
-    if first_router is not None and (len(first_router.bounds) + 1 != len(pools) or set(roles) != {"both"}):
+    if first_router is not None and (not knows(first_router, len(pools)) or set(roles) != {"both"}):
         raise ValueError(
-            f"service {service!r} has a first router for {len(first_router.bounds) + 1} pools of role both, and pools "
-            f"of the roles {', '.join(roles) or 'none'}"
+            f"service {service!r} has a first router for another number of pools, or of another role than both, than "
+            f"its pools of the roles {', '.join(roles) or 'none'}"
         )
     if set(roles) == {"both"}:
         if link is not None:

@@ -9,6 +9,7 @@ from infermodel.simulation.clients.start import Clients, start_clients
 from infermodel.simulation.clients.way import Way
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.gate import Gate
+from infermodel.simulation.handover import ByPromptLength
 from infermodel.simulation.pool.first_router import FirstRouter
 from infermodel.simulation.pool.pool import Pool
 from infermodel.simulation.pool.router import LOOK_AT_SESSIONS
@@ -40,7 +41,7 @@ class Service:
         handovers = None if spec.link is None else HandoverLog()
         self.log = log = RequestLog(handovers)
         self.most_tokens, self._longest_prompt = spec.most_tokens, spec.longest_prompt
-        self._by_length, self._most_tokens_of = spec.first_router, [pool.most_tokens for pool in spec.pools]
+        self._first_rule, self._most_tokens_of = spec.first_router, [pool.most_tokens for pool in spec.pools]
         self._spec, self._clock = spec, clock
         self._tally = tally = Tally(clock, horizon, log, self._end)
         order = order_of(ARRIVE, index)
@@ -56,7 +57,7 @@ class Service:
             self._link = Link(spec.link, source, destination, log, handovers, clock, order_of(ARRIVE, index, 1))
             self._let_in = self._link.enter
         elif len(self.pools) > 1:
-            self._first = FirstRouter(self.pools, spec.first_router, log)
+            self._first = FirstRouter(self.pools, self._most_tokens_of, spec.first_router, self._refuse, log)
             self._let_in = self._first.offer
         self._gate: Gate | None = None
         if spec.rate_limits:
@@ -77,8 +78,8 @@ class Service:
         """A request comes to the door: refuse it, or let it in."""
         log, most = self.log, self.most_tokens
         prompt = log.prompt_tokens[request]
-        if self._by_length is not None:
-            most = self._most_tokens_of[self._by_length.pool_of(prompt)]
+        if isinstance(self._first_rule, ByPromptLength):
+            most = self._most_tokens_of[self._first_rule.pool_of(prompt)]
         if prompt + log.output_tokens[request] > most or prompt > self._longest_prompt:
             self._refuse(request)
         elif self._gate is not None:
@@ -96,6 +97,8 @@ class Service:
     def _on_finished(self, request: int, at: float) -> None:
         """The client of `request` has its last token at `at`."""
         self.log.finished[request] = 1
+        if self._first is not None:
+            self._first.on_answered(request)
         self._tally.count_out(request)
         if self._clients is not None:
             self._clients.on_answered(request, at)

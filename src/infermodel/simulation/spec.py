@@ -10,7 +10,7 @@ from infermodel.cost.deployment import Deployment
 from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
-from infermodel.simulation.handover import ByPromptLength, LinkSpec, Role, check_way
+from infermodel.simulation.handover import ByPromptLength, ByTenant, FirstRule, LinkSpec, Role, check_way
 from infermodel.tables import only
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
@@ -299,10 +299,12 @@ class ServiceSpec:
     egress_s: float = 0.0
     rate_limits: RateLimits | None = None
     link: LinkSpec | None = None
-    first_router: ByPromptLength | None = None
+    first_router: FirstRule | None = None
 
     def __post_init__(self) -> None:
         check_way(self.name, self.pools, self.link, self.first_router)
+        if isinstance(self.first_router, ByTenant) and self.rate_limits is None:
+            raise ValueError(f"service {self.name!r} has a first router by tenant, and no keys")
 
     @property
     def pool(self) -> PoolSpec:
@@ -316,7 +318,7 @@ class ServiceSpec:
     @property
     def most_tokens(self) -> int:
         """Prompt and answer of the longest request that it serves."""
-        if self.first_router is not None:
+        if isinstance(self.first_router, ByPromptLength | ByTenant):
             return max(pool.most_tokens for pool in self.pools)
         return min(pool.most_tokens for pool in self.pools if pool.role != "prefill")
 

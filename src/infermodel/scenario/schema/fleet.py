@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from infermodel.engine import Admission, FirstToken, Overlap, Reserved
-from infermodel.scenario.errors import named
+from infermodel.scenario.errors import did_you_mean, named
+from infermodel.scenario.schema.first_router import FIRST_ROUTERS, ByPromptLength, ByTenant
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.types import (
     ENGINE,
@@ -26,6 +27,7 @@ from infermodel.scenario.schema.types import (
 )
 from infermodel.scenario.schema.values import (
     Block,
+    ByKind,
     Choice,
     Kind,
     Quantity,
@@ -34,10 +36,12 @@ from infermodel.scenario.schema.values import (
     refuse,
     refuse_below,
 )
+from infermodel.simulation.handover import Role
 from infermodel.simulation.pool.router import ROUTER_NAMES
 from infermodel.simulation.replica.queues import QUEUES
 
 MOST_REPLICAS = 100_000
+MOST_POOLS = 16
 
 Systems = Annotated[int, Whole(at_most=1_000_000)]
 
@@ -142,13 +146,21 @@ class Layout(Block):
     )
 
 
+class Outage(Block):
+    """A system that is down for a while."""
+
+    system: Index = Field(description="which one, from 0")
+    at: Seconds = Field(description="when it goes down")
+    length: PositiveSeconds = Field(alias="for", description="for how long")
+
+
 class Pool(Layout):
-    """Alike replicas that read prompts for others, or decode what others have read."""
+    """Alike replicas that read prompts for others, decode what others have read, or do all of a request."""
 
     system: Annotated[str, SYSTEM] = Field(description="what one buys")
     name: Name = Field(description="unlike every other pool's of the service")
-    role: Annotated[Literal["prefill", "decode"], Choice("role", ("prefill", "decode"))] = Field(
-        description="whether it reads prompts, or makes the tokens after the first"
+    role: Annotated[Role, Choice("role", get_args(Role))] = Field(
+        description="whether it reads prompts, makes the tokens after the first, or both"
     )
     engine: Annotated[str, ENGINE] | None = Field(default=None, description="the service's if omitted")
     engine_settings: EngineSettings | None = Field(default=None, description="the service's if omitted")
@@ -161,6 +173,9 @@ class Pool(Layout):
         default=None, description="the service's if omitted"
     )
     signals_every: PositiveSeconds | None = Field(default=None, description="the service's if omitted")
+    outages: tuple[Outage, ...] | None = Field(
+        default=None, description="systems of it that go down; for pools of role both"
+    )
     price: Price | None = Field(default=None, description="what a system of it costs; the service's if omitted")
 
 
@@ -195,16 +210,23 @@ def one_of_each(roles: Sequence[str]) -> None:
     """Refuse pools other than one that prefills and one that decodes."""
     if sorted(roles) != ["decode", "prefill"]:
         said = f"pools of the roles {', '.join(roles) or 'none'}"
-        refuse_below([(("pools",), refusal(said, "one of role prefill and one of role decode"))])
+        refuse_below([(("pools",), refusal(said, "one of role prefill and one of role decode, or all of role both"))])
 
 
 class Fleet(Layout):
-    """Systems, and how replicas lie on them; or two pools of them, one that reads prompts and one that decodes."""
+    """Systems, and how replicas lie on them; or pools of them: one that reads prompts and one that decodes, or several
+    that each do all of a request.
+    """
 
     pools: tuple[Pool, ...] | None = Field(
-        default=None, max_length=2, description="instead of `system`: one of role prefill, and one of role decode"
+        default=None,
+        max_length=MOST_POOLS,
+        description="instead of `system`: one of role prefill and one of role decode, or some of role both",
     )
-    link: PoolLink | None = Field(default=None, description="between the pools")
+    link: PoolLink | None = Field(default=None, description="from the pool that reads prompts to the one that decodes")
+    first_router: Annotated[Block, ByKind("first router", FIRST_ROUTERS)] | None = Field(
+        default=None, description="which of several pools of role both gets a request; each in turn if omitted"
+    )
 
     @model_validator(mode="after")
     def _systems_or_pools(self) -> Self:
@@ -213,20 +235,39 @@ class Fleet(Layout):
                 refuse("the key 'system' is missing", "such as system: dgx-h100")
             if self.link is not None:
                 refuse_below([(("link",), refusal("leads nowhere: the fleet has no 'pools'"))])
+            if self.first_router is not None:
+                refuse_below([(("first_router",), refusal("has no choice: the fleet has no 'pools'"))])
             return self
-        beside = sorted(self.model_fields_set - {"pools", "link"})
+        beside = sorted(self.model_fields_set - {"pools", "link", "first_router"})
         if beside:
             said = f"'{beside[0]}' stands beside 'pools'"
             refuse_below([((beside[0],), refusal(said, "write it in each pool"))])
-        one_of_each([pool.role for pool in self.pools])
-        if self.pools[0].name == self.pools[1].name:
-            refuse_below([(("pools", 1, "name"), refusal("is the name of the other pool already"))])
+        if not self.pools or {pool.role for pool in self.pools} != {"both"}:
+            one_of_each([pool.role for pool in self.pools])
+            if self.first_router is not None:
+                refuse_below([(("first_router",), refusal("is for pools of role both"))])
+        elif self.link is not None:
+            refuse_below([(("link",), refusal("leads nowhere: each of the pools does all of a request"))])
+        names = [pool.name for pool in self.pools]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                refuse_below([(("pools", place, "name"), refusal("is the name of another pool already"))])
+        rule = self.first_router
+        if isinstance(rule, ByPromptLength) and len(rule.bounds) + 1 != len(names):
+            said = f"{len(rule.bounds)} bounds for {len(names)} pools"
+            refuse_below([(("first_router", "bounds"), refusal(said, "one fewer than there are pools"))])
+        if isinstance(rule, ByTenant):
+            for tenant, pool in rule.pools.items():
+                if pool not in names:
+                    unknown = refusal(f"no pool named {named(pool)}", did_you_mean(pool, names))
+                    refuse_below([(("first_router", "pools", tenant), unknown)])
         return self
 
     @model_serializer(mode="wrap")
     def _without_defaults_beside_pools(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = write(self)
-        return written if self.pools is None else {key: written[key] for key in ("pools", "link") if key in written}
+        beside = ("pools", "link", "first_router")
+        return written if self.pools is None else {key: written[key] for key in beside if key in written}
 
     @property
     def answering(self) -> str:
@@ -248,11 +289,3 @@ class FrontEnd(Block):
         default=None, description="processes of a server; as many as the engine starts if omitted"
     )
     stream_interval: Degree = Field(default=1, description="tokens of an answer that are streamed together")
-
-
-class Outage(Block):
-    """A system that is down for a while."""
-
-    system: Index = Field(description="which one, from 0")
-    at: Seconds = Field(description="when it goes down")
-    length: PositiveSeconds = Field(alias="for", description="for how long")

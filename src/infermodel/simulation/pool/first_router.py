@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.simulation.handover import ByPromptLength
+from infermodel.simulation.handover import ByPromptLength, ByTenant, FirstRule
 from infermodel.simulation.pool.pool import Pool
 from infermodel.simulation.records.log import RequestLog
 
 
 class FirstRouter:
-    """Sends each request to one of the pools, by the length of its prompt or to each in turn."""
+    """Sends each request to one of the pools: by the length of its prompt, by whose it is, to where least is to be
+    done, or to each in turn.
 
-    def __init__(self, pools: Sequence[Pool], rule: ByPromptLength | None, log: RequestLog) -> None:
-        self._pools, self._rule, self._log = pools, rule, log
+    Args:
+        pools: that there are.
+        most_tokens: prompt and answer of the longest request of each.
+        rule: how to choose; None: each in turn.
+        refuse: called with a request that is too long for the pool of its tenant.
+        log: columns of the requests.
+    """
+
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        most_tokens: Sequence[int],
+        rule: FirstRule | None,
+        refuse: Callable[[int], object],
+        log: RequestLog,
+    ) -> None:
+        self._pools, self._most_tokens, self._rule, self._refuse, self._log = pools, most_tokens, rule, refuse, log
         self._chosen = array("i")
         self._turn = 0
+        self._open = [0] * len(pools)  # unfinished requests
 
     def offer(self, request: int) -> None:
         """A request comes."""
-        if self._rule is not None:
-            number = self._rule.pool_of(self._log.prompt_tokens[request])
-        else:
-            number = self._turn % len(self._pools)
-            self._turn += 1
+        number, log = self._choose(request), self._log
+        if log.prompt_tokens[request] + log.output_tokens[request] > self._most_tokens[number]:
+            self._refuse(request)
+            return
         missing = request + 1 - len(self._chosen)
         self._chosen.extend(array("i", [-1]) * missing)
         self._chosen[request] = number
+        self._open[number] += 1
         self._pools[number].offer(request)
+
+    def _choose(self, request: int) -> int:
+        rule, log = self._rule, self._log
+        if isinstance(rule, ByPromptLength):
+            return rule.pool_of(log.prompt_tokens[request])
+        if isinstance(rule, ByTenant):
+            return rule.pools[log.keys[request]]
+        if rule is None:
+            self._turn += 1
+            return (self._turn - 1) % len(self._pools)
+        return min(range(len(self._pools)), key=self._load)
+
+    def _load(self, number: int) -> float:
+        up = len(self._pools[number].up)
+        return self._open[number] / up if up else inf
+
+    def on_answered(self, request: int) -> None:
+        """A request has its last token."""
+        self._open[self._chosen[request]] -= 1
 
     def chosen(self, requests: int) -> NDArray[np.int64]:
         """The pool of each of the first so many requests; -1: none."""
