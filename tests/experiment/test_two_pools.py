@@ -140,4 +140,4 @@ def test_draws_move_the_constants_of_both_pools(file: Path) -> None:
 def test_a_stand_in_server_of_two_pools_is_refused(file: Path) -> None:
     done = CliRunner().invoke(infermodel, ["serve", str(file)])
     assert done.exit_code == 2
-    assert "serve plays one pool" in done.output
+    assert "has 2 pools: serve plays services of one" in done.output
