@@ -29,8 +29,8 @@ HOT = (
         for name in (
             "alarm", "service", "tally",
             *(f"clients.{name}" for name in ("open", "turns", "users", "way")),
-            *(f"memory.{name}" for name in ("ledger", "memory", "pieces", "prefixes")),
-            *(f"pool.{name}" for name in ("api_servers", "load", "pool", "router", "unread")),
+            *(f"memory.{name}" for name in ("ledger", "memory", "pieces", "prefixes", "unheld")),
+            *(f"pool.{name}" for name in ("api_servers", "front_end", "load", "pool", "router", "unread")),
             *(f"records.{name}" for name in ("gaps", "leaps", "log", "totals")),
             *(f"replica.{name}" for name in (
                 "admission", "answer_share", "arrivals", "budget", "decoding", "drafts", "endings", "gathering",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar
 
 from infermodel.architecture import Attention, CompressedAttention, GroupedAttention
 from infermodel.cost.forever import FOREVER
 from infermodel.cost.kernels import has_units
+from infermodel.cost.record import Record
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Chunk
 from infermodel.cost.work import Shard, chunk_context, chunk_pairs, looks
@@ -16,7 +16,7 @@ SOFTMAX_CHANNELS = 64
 """Channels of a head whose multiplications take as long as the softmax of one score."""
 
 
-class AttentionRate(NamedTuple):
+class AttentionRate(Record):
     """Cost of contexts in all layers that share a window.
 
     Attributes:
@@ -26,31 +26,66 @@ class AttentionRate(NamedTuple):
         read_s, read_bytes: per context token that a prompt chunk reads.
     """
 
-    window: int
-    window_tokens: int | None
-    decode_s: float
-    decode_flops: float
-    decode_bytes: float
-    pair_s: float
-    pair_flops: float
-    read_s: float
-    read_bytes: float
+    __match_args__: ClassVar = (
+        "window", "window_tokens", "decode_s", "decode_flops", "decode_bytes", "pair_s", "pair_flops",
+        "read_s", "read_bytes",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        window: int,
+        window_tokens: int | None,
+        decode_s: float,
+        decode_flops: float,
+        decode_bytes: float,
+        pair_s: float,
+        pair_flops: float,
+        read_s: float,
+        read_bytes: float,
+    ) -> None:
+        self.window = window
+        self.window_tokens = window_tokens
+        self.decode_s = decode_s
+        self.decode_flops = decode_flops
+        self.decode_bytes = decode_bytes
+        self.pair_s = pair_s
+        self.pair_flops = pair_flops
+        self.read_s = read_s
+        self.read_bytes = read_bytes
 
 
-class PromptLoad(NamedTuple):
+class PromptLoad(Record):
     """Seconds, FLOPs and bytes that contexts cost a step's prompt chunks, how much more in the next step, and for how
     many steps that is a line. Seconds are those of pairs, and of reading keys and values.
     """
 
-    pairs_s: float
-    more_pairs_s: float
-    reads_s: float
-    more_reads_s: float
-    flops: float
-    more_flops: float
-    bytes: float
-    more_bytes: float
-    steps: int
+    __match_args__: ClassVar = (
+        "pairs_s", "more_pairs_s", "reads_s", "more_reads_s", "flops", "more_flops", "bytes", "more_bytes", "steps",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        pairs_s: float,
+        more_pairs_s: float,
+        reads_s: float,
+        more_reads_s: float,
+        flops: float,
+        more_flops: float,
+        bytes: float,
+        more_bytes: float,
+        steps: int,
+    ) -> None:
+        self.pairs_s = pairs_s
+        self.more_pairs_s = more_pairs_s
+        self.reads_s = reads_s
+        self.more_reads_s = more_reads_s
+        self.flops = flops
+        self.more_flops = more_flops
+        self.bytes = bytes
+        self.more_bytes = more_bytes
+        self.steps = steps
 
 
 def attention_rates(replica: GpuReplica) -> tuple[AttentionRate, ...]:
@@ -144,7 +179,7 @@ def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, float, float,
     return pairs, 0, read, 0, 1
 
 
-def prompt_load(rates: Sequence[AttentionRate], chunks: Sequence[Chunk]) -> PromptLoad:
+def prompt_load(rates: tuple[AttentionRate, ...], chunks: tuple[Chunk, ...]) -> PromptLoad:
     """What contexts cost prompt chunks that one place computes."""
     pairs_s = more_pairs_s = reads_s = more_reads_s = flops = more_flops = moved = more_bytes = 0.0
     steps = FOREVER

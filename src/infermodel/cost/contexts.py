@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from infermodel.cost.attention import AttentionRate, PromptLoad, prompt_load, steps_to_window
@@ -54,7 +53,7 @@ class Contexts:
         largest_piece: of a prompt that one place computes in a step, tokens.
     """
 
-    def __init__(self, rates: Sequence[AttentionRate], places: int, largest_piece: float) -> None:
+    def __init__(self, rates: tuple[AttentionRate, ...], places: int, largest_piece: float) -> None:
         self._rates = rates
         self._windowed = tuple(rate for rate in rates if rate.window >= 0)
         whole = next((rate for rate in rates if rate.window < 0), None)
@@ -109,7 +108,7 @@ class Contexts:
         """Seconds and growth of pairs and of reads where they take longest, and for how many steps these are lines:
         evenly shared, or a piece of one chunk, which reads all that is before it.
         """
-        pairs_s, more_pairs_s, reads_s, more_reads_s = load[:4]
+        pairs_s, more_pairs_s, reads_s, more_reads_s = load.pairs_s, load.more_pairs_s, load.reads_s, load.more_reads_s
         if self._places == 1:
             return pairs_s, more_pairs_s, reads_s, more_reads_s, load.steps
         share, largest = self._share, self._largest

@@ -92,10 +92,12 @@ def ring_in_turn(agenda: list[Any], clock: Any) -> None:
         StopIteration: a routine has ended; the others can go on.
     """
     while agenda:
-        time, order, ticket, alarm = heappop(agenda)
+        next_one: tuple[float, int, int, Any] = heappop(agenda)
+        time, order, ticket, event = next_one
         if order <= SIMPYS_OWN:
-            heappush(agenda, (time, order, ticket, alarm))
+            heappush(agenda, next_one)
             return
+        alarm: Alarm = event
         if alarm.ticket == ticket:
             clock.now = time
             alarm.resume()

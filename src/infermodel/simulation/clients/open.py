@@ -30,13 +30,11 @@ def send_all(blocks: Iterator[Requests], way: Way) -> Generator:
 def send_block(alarm: Alarm, block: Requests, way: Way, sent: Event) -> Routine:
     """Send each request when its time comes. None overtakes another on its way to the scheduler."""
     tally, door, clock, order = way.tally, way.door, way.clock, way.order
-    horizon = tally.horizon
+    duration_s, most = tally.horizon.duration_s, tally.horizon.requests
     number = tally.log.extend(block)
     ways_s = way.ingress_s + way.tokenise_s * block.prompt_tokens
     for arrived_at, way_s in zip(block.arrived_at.tolist(), ways_s.tolist(), strict=True):
-        if tally.measured == inf and (
-            arrived_at >= horizon.duration_s or (number >= horizon.requests and arrived_at > tally.first_at)
-        ):
+        if tally.measured == inf and (arrived_at >= duration_s or (number >= most and arrived_at > tally.first_at)):
             tally.close_window(more=True)
         at = arrived_at + way_s
         if at > clock.now:

@@ -67,6 +67,8 @@ class FrontEnd:
 
     def _stream(self, now: float) -> None:
         """Charge the tokens that have left the replicas since last time, as work that came evenly meanwhile."""
+        if now == self._looked_at:
+            return  # tokens of this very instant come after it
         streamed = sum([replica.tokens_before(now) for replica in self._replicas])
         if streamed > self._streamed:
             work_s = (streamed - self._streamed) * self._spec.token_s
