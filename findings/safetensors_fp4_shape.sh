@@ -11,13 +11,11 @@ set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
-"$dir/venv/bin/pip" --quiet --disable-pip-version-check install torch==2.13.0 safetensors==0.8.0
+"$dir/venv/bin/pip" --quiet --disable-pip-version-check install torch==2.13.0 safetensors==0.8.0 numpy==2.4.6
 "$dir/venv/bin/python" - "$dir/weights.safetensors" <<'EOF'
 import json
 import sys
-import warnings
 
-warnings.filterwarnings("ignore")  # torch without numpy says so
 import torch
 from safetensors.torch import load_file, save_file
 
