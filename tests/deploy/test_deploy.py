@@ -121,9 +121,12 @@ def test_what_no_flag_does_is_said(tmp_path: Path) -> None:
     assert settings == {"kv_cache_config": {"enable_block_reuse": False, "dtype": "fp8"}, "stream_interval": 8}
 
 
-def test_a_wafer_has_no_command(tmp_path: Path) -> None:
-    path = tmp_path / "wafer.yaml"
-    path.write_text(HEAD + "  - {name: wafer, model: llama-3.1-8b, fleet: {system: cs-3}}\n")
+@pytest.mark.parametrize(
+    "on", ["fleet: {system: cs-3}", "fleet: {system: tpu7x-64}", "engine: atom, fleet: {system: mi355x-8}"]
+)
+def test_what_is_not_known_here_has_no_command(tmp_path: Path, on: str) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(HEAD + f"  - {{name: elsewhere, model: llama-3.1-8b, {on}}}\n")
     found = resolve(load(path))
     assert command_of_only_pool(found.services[0]) is None
     assert deployment_files(found) == {}

@@ -33,8 +33,8 @@ RESERVES: Mapping[str, str] = {
 }
 """How vLLM is told by which rule to admit requests."""
 
-NODE_DEVICES: Mapping[str, int] = {"gb200-nvl72": 4}
-"""GPUs of a node where the system that one buys is several nodes: NVIDIA's NVL72 has 18 trays of 4."""
+NODE_DEVICES: Mapping[str, int] = dict.fromkeys(("gb200-nvl72", "gb300-nvl72", "vr-nvl72", "helios-72"), 4)
+"""GPUs of a node where the system that one buys is several nodes: racks of 72 have 18 trays of 4."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Asked:
 
 
 def command_of(service: ResolvedService, pool: ResolvedPool) -> Command | None:
-    """How one replica of a pool is started; None where no public engine runs on its devices."""
+    """How one replica of a pool is started; None where no engine whose arguments are known here runs on its devices."""
     name = next((each for each in CHECKED if pool.engine.name.startswith(each)), None)
-    if name is None:
+    if name is None or not (on_amd(pool) or on_nvidia(pool)):
         return None
     each = NODE_DEVICES.get(pool.system.name, pool.system.devices)
     nodes = -(-pool.devices_per_replica // each)
@@ -302,4 +302,9 @@ def _of_node(asked: Asked) -> int:
 
 def on_amd(pool: ResolvedPool) -> bool:
     """Whether its devices are AMD's."""
-    return pool.system.device.name.startswith("mi")
+    return pool.system.device.title.startswith("AMD ")
+
+
+def on_nvidia(pool: ResolvedPool) -> bool:
+    """Whether its devices are NVIDIA's."""
+    return pool.system.device.title.startswith("NVIDIA ")
