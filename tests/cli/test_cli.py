@@ -198,6 +198,8 @@ def test_new_writes_a_scenario_that_runs_and_never_overwrites(tmp_path: Path) ->
 def test_the_catalog_shows_figures_with_their_sources() -> None:
     assert "systems: " in call("catalog").stdout
     assert "Cerebras CS-3" in call("catalog", "systems").stdout
+    assert "no price found; a scenario gives its own" in call("catalog", "system", "tpu7x-64").stdout
+    assert "l4-hyperscaler-2026" in call("catalog", "l4-8").stdout
     both = call("catalog", "cs-3").stdout  # a system and its price: a name alone is looked for in every kind
     assert "Cerebras CS-3" in both
     assert "434.5 MUSD / 192 systems" in both

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from tests.report.example_report import example, findings
 
+from infermodel.catalog import load_system
 from infermodel.economics.band import Band
 from infermodel.experiment.result import ServiceResult
 from infermodel.report.findings import Findings
 from infermodel.report.human import usd
 from infermodel.report.money import bills, busiest_per_mean, counted, money, units
-from infermodel.report.offers import OWN_LIST, rental_offers, token_offers
+from infermodel.report.offers import OWN_LIST, rental_offers, token_offers, unpriced
 from infermodel.workload.arrivals import Profile
 from infermodel.workload.traffic import OpenTraffic
 
@@ -69,6 +70,12 @@ def test_renting_is_compared_where_the_fleet_is_bought() -> None:
     offers = rental_offers(rented.service.pool)
     assert offers == sorted(offers, key=lambda each: each.usd_per_device_s.mid)
     assert all("h100-sxm" in each.name for each in offers)
+    said = unpriced(rented.service)
+    assert said.startswith("no price given; the catalog has dgx-h100 and h100-sxm-")
+    for system in ("vr-nvl72", "trn2-48xlarge"):
+        pool = replace(rented.service.pool, system=load_system(system))
+        asked = unpriced(replace(rented.service, pools=(pool,)))
+        assert asked.startswith(f"no price given, and none found of {load_system(system).title}: name one under price")
 
 
 def test_the_busiest_step_of_a_day() -> None:

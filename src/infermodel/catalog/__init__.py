@@ -30,6 +30,7 @@ __all__ = [
     "load_price",
     "load_system",
     "names",
+    "prices_of",
     "repository_ids",
     "systems_with",
 ]
@@ -120,3 +121,15 @@ def load_engine_version(name: str, version: str) -> Engine:
 def load_price(name: str) -> Price:
     """A price or a provider's price list, such as `cs-3`, `us-industrial-2024` or `cerebras-2024-08`."""
     return prices.price(name, read("prices", name), f"prices/{name}.yaml")
+
+
+@cache
+def prices_of(system: str, device: str) -> tuple[Price, ...]:
+    """For how much a system was bought or its device rented, the newest first.
+
+    >>> [price.name for price in prices_of("mi355x-8", "mi355x")][:2], prices_of("tpu7x-64", "tpu7x")
+    (['mi355x-hyperscaler-2026-09', 'mi355x-neocloud-2026-09'], ())
+    """
+    every = (load_price(name) for name in names("prices"))
+    found = [each for each in every if (each.category, each.of) in (("purchase", system), ("rental", device))]
+    return tuple(sorted(found, key=lambda each: each.figure.date if each.figure else "", reverse=True))

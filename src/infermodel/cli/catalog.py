@@ -17,7 +17,7 @@ from infermodel.engine import Rule
 from infermodel.formats.hf_config import read_hf_config
 from infermodel.formats.safetensors import read_headers
 from infermodel.formats.text import FormatError
-from infermodel.hardware import Provenance, Quantity
+from infermodel.hardware import Provenance, Quantity, System
 from infermodel.scenario.errors import did_you_mean
 
 
@@ -40,6 +40,9 @@ KINDS: Mapping[str, Callable[[str], Sourced]] = {
     "engines": known.load_engine,
     "prices": known.load_price,
 }
+
+
+NO_PRICE = "no price found; a scenario gives its own, such as price: {rental: 2.5 USD/GPU-h} or {purchase: 300000 USD}"
 
 
 def entries(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -74,9 +77,10 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
     if plural not in KINDS and name is None:
         kinds = [each for each in KINDS if kind in known.names(each)]
         if kinds:
-            told.text("\n\n".join(figures(KINDS[each](kind)) for each in kinds))
-            for each in kinds:
-                tell_figures(told, KINDS[each](kind))
+            found = [KINDS[each](kind) for each in kinds]
+            told.text("\n\n".join(figures(each) + prices(each) for each in found))
+            for each in found:
+                tell_figures(told, each)
             told.end()
             return
     if plural not in KINDS:
@@ -93,7 +97,7 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
         shown, text = of_model(name)
     elif name in known.names(plural):
         shown = KINDS[plural](name)
-        text = figures(shown)
+        text = figures(shown) + prices(shown)
     else:
         said = f"no {plural.removesuffix('s')} named {name!r}"
         near = known.hint(plural, name) if plural in ("systems", "devices") else ""
@@ -146,6 +150,15 @@ def figures(shown: Sourced) -> str:
     rules: Mapping[str, Rule] = getattr(shown, "rules", {})
     rows += [(name, str(rule.value).lower(), "", "rule", source(rule)) for name, rule in rules.items()]
     return f"{shown.title}\n\n{aligned([('figure', 'value', 'range', 'kind', 'source'), *rows])}"
+
+
+def prices(shown: Sourced) -> str:
+    """Of a system: for how much it was bought or its device rented; empty for all else."""
+    if not isinstance(shown, System):
+        return ""
+    found = [(price.name, price.figure) for price in known.prices_of(shown.name, shown.device.name)]
+    rows = [(name, written(each.value, each), spread(each), source(each)) for name, each in found if each]
+    return "\n\n" + (aligned([("price", "value", "range", "source"), *rows]) if rows else NO_PRICE)
 
 
 def written(value: float, figure: Quantity) -> str:

@@ -9,6 +9,9 @@ from infermodel.economics.band import Band
 from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
 OWN_LIST = "list price of the scenario"
+MOST_NAMED = 2
+"""Prices of the catalog that are named where a service has none."""
+
 MOST_OFFERS = 4
 
 
@@ -66,6 +69,16 @@ def rental_offers(pool: ResolvedPool) -> list[RentalOffer]:
     newest = max((date for date, _ in offers), default="")
     kept = [offer for date, offer in offers if date == newest]
     return sorted(kept, key=lambda offer: offer.usd_per_device_s.mid)[:MOST_OFFERS]
+
+
+def unpriced(service: ResolvedService) -> str:
+    """What to say where a service has no price: the catalog's for its systems, or that somebody must name one."""
+    pools = service.pools
+    found = [price.name for pool in pools for price in catalog.prices_of(pool.system.name, pool.system.device.name)]
+    if found:
+        return f"no price given; the catalog has {' and '.join(dict.fromkeys(found[:MOST_NAMED]))}"
+    titles = " and ".join(dict.fromkeys(pool.system.title for pool in pools))
+    return f"no price given, and none found of {titles}: name one under price, a rental or a purchase"
 
 
 def _prices(category: str) -> list[tuple[str, catalog.Price]]:

@@ -19,6 +19,7 @@ from infermodel.report.human import digits_within
 from infermodel.report.kept import outage_table, verdict_sentence
 from infermodel.report.money import money
 from infermodel.report.not_modelled import not_modelled
+from infermodel.report.offers import unpriced
 from infermodel.report.operations import operations
 from infermodel.report.palette import BOUNDS
 from infermodel.report.tables import RARE_SCHEMAS, band_rows, handover_rows, pool_rows, question_rows, tenant_rows
@@ -98,6 +99,7 @@ def content(findings: Findings) -> dict[str, Any]:
         "total": total([each.summary for each in findings.services]) if side_by_side(findings) else None,
         "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),
         "digits_within": digits_within,
+        "unpriced": unpriced,
         "money": money(findings),
         "operations": operations(findings),
         "verdict_sentences": [verdict_sentence(each, findings.result.window) for each in findings.services],
