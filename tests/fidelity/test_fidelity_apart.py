@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from tests.metrics.hand_records import request_table
 
 import infermodel as im
 from infermodel.answers.apart import ApartAnswer
 from infermodel.cli import infermodel
-from infermodel.fidelity.disaggregated import ApartPrediction, as_row, predict_apart, read_apart
+from infermodel.fidelity.disaggregated import (
+    ApartPrediction,
+    ApartRow,
+    PoolRow,
+    as_row,
+    as_sent,
+    predict_apart,
+    read_apart,
+    seats_of,
+)
+from infermodel.fidelity.ranking import comparisons
 from infermodel.fidelity.rows import RowError
 
 HEAD = (
@@ -113,3 +126,58 @@ def test_tokens_of_real_servers_come_at_their_pace() -> None:
     known = sorted(error for error in errors if not math.isnan(error))
     assert len(known) > 15
     assert known[len(known) // 2] < 0.15
+
+
+Point = tuple[float, float]
+"""Tokens/s of a user and of a GPU."""
+
+
+def of_layout(name: str, workers: int, users: int, measured: Point, ours: Point) -> ApartPrediction:
+    """A row of one of several layouts."""
+    pool = PoolRow(workers, 8, 8, 1, attention_data=False)
+    figures = [{"tpot_p50_ms": 1e3 / speed, "total_tok_s_per_gpu": tokens} for speed, tokens in (measured, ours)]
+    first, second = figures
+    row = ApartRow(name, "b200", "dynamo-trt", "deepseek-r1", "fp8", False, pool, pool, 1024, 1024, "", users, first)
+    return ApartPrediction(row, second)
+
+
+def test_layouts_are_compared_where_both_were_measured() -> None:
+    """The first from 20 to 80 tokens/s, the second at 40, the third at 84 and beyond: two pairs have one in common."""
+    rows = [
+        of_layout("a", 1, 64, (20.0, 1000.0), (20.0, 900.0)),
+        of_layout("a", 1, 8, (80.0, 250.0), (80.0, 225.0)),
+        of_layout("b", 2, 16, (40.0, 800.0), (40.0, 300.0)),
+        of_layout("c", 3, 4, (84.0, 240.0), (84.0, 200.0)),
+        of_layout("c", 3, 1, (160.0, 100.0), (160.0, 90.0)),
+    ]
+    first, second = comparisons(rows)
+    # At 40 tokens/s a makes 500 on the straight line of logarithms, and 450 by the model: less than b, and more.
+    assert (first.first, first.second, first.speed_tok_s) == ("a", "b", 40.0)
+    assert (first.measured, first.predicted) == pytest.approx((500 / 800, 450 / 300))
+    assert (first.is_clear, first.is_right) == (True, False)
+    # At the ends of a and c, 4 % apart, both are right, and measurement hardly tells.
+    assert (second.second, second.is_clear, second.is_right) == ("c", False, True)
+    assert comparisons(rows[:3]) == []  # two layouts
+    answer = ApartAnswer(Path("rows.csv"), rows)
+    assert answer.order == (
+        "the better of two layouts at one speed of a user: 0 of 1 right whose measured tokens differ by more than 15%, "
+        "2 pairs in all"
+    )
+
+
+def test_users_a_little_above_a_power_of_two_tell_the_seats(file: Path) -> None:
+    plain, ranks, *_ = read_apart(file)
+    of_trt = replace(ranks, framework="dynamo-trt", users=563)
+    assert seats_of(of_trt) == 512 // 8  # a worker of eight ranks
+    assert seats_of(replace(of_trt, users=512)) == seats_of(replace(of_trt, users=600)) == 0
+    assert seats_of(replace(of_trt, framework="dynamo-sglang")) == 0
+    assert seats_of(replace(plain, framework="dynamo-trt", users=17)) == 16 // 3
+
+
+def test_first_requests_count_as_often_as_they_were_sent() -> None:
+    """Two users, whose first requests wait 10 s, the others 1 s: of ten requests of each nine wait no longer."""
+    arrived = np.array([0.0, 0.0, 20.0, 20.0, 40.0, 40.0])
+    first = arrived + np.array([10.0, 10.0, 1.0, 1.0, 1.0, 1.0])
+    found = as_sent(request_table(arrived_at=arrived, first_token_at=first, last_token_at=first, finished_at=first), 2)
+    assert found["ttft_p50_ms"] == 1000.0
+    assert found["ttft_mean_ms"] == pytest.approx((1 * 10.0 + 9 * 1.0) / 10 * 1e3)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,9 +16,11 @@ from hypothesis import strategies as st
 from tests.kit.toy_models import AffineModel
 
 from infermodel.engine import Findable
+from infermodel.formats import mooncake
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
 from infermodel.simulation.memory.unheld import Unheld
 from infermodel.tables import ServiceRecord
+from infermodel.workload import trace
 from infermodel.workload.arrivals import Arrivals, Offline
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.requests import Requests
@@ -176,3 +181,24 @@ def test_a_service_that_nobody_shares_keeps_one_entry_for_all_that_has_ended() -
         unheld.append_nameless(7)
     assert unheld.first().end == 300 * 7
     assert unheld.first().after.after is unheld.first()
+
+
+@pytest.mark.skipif("INFERMODEL_TRACES" not in os.environ, reason="needs the Mooncake traces")
+def test_an_unbounded_cache_hits_as_often_as_the_hour_of_conversations_says() -> None:
+    """36.6 % of the file's blocks were there before, each of them from the prompt's beginning on; played, as many are
+    found but for those that hold a last token or are not full.
+    """
+    log = mooncake.read(Path(os.environ["INFERMODEL_TRACES"]) / "mooncake_fast25_conversation.jsonl.gz")
+    assert log.hash_ids is not None
+    written, expected = set[int](), 0
+    for ids, prompt in zip(log.hash_ids, log.prompt_tokens.tolist(), strict=True):
+        expected += len(list(takewhile(written.__contains__, ids[: (prompt - 1) // 512])))
+        written.update(ids[: prompt // 512])
+    requests = trace.requests_of(log)
+    alone = dataclasses.replace(requests, output_tokens=np.ones_like(requests.output_tokens))
+    model = AffineModel(1e-6, kv_tokens=512 * 400_000, block_tokens=512)
+    limits = Limits(64, 1 << 20, 1 << 20, prefix_caching=True)
+    (record,) = simulate([one_pool("s", model, TraceTraffic(alone), limits)], 1, Horizon())
+    found = int(record.requests.cached_tokens.sum()) // 512
+    assert found == expected
+    assert found / sum(map(len, log.hash_ids)) == pytest.approx(0.366, abs=0.0005)

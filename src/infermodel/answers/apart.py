@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from infermodel.answers.answer import Answer, Part, Rows
 from infermodel.fidelity.disaggregated import MEASURED, ApartPrediction
+from infermodel.fidelity.ranking import CLEAR, Comparison, comparisons
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,21 @@ class ApartAnswer(Answer):
                         found.append(ApartScore(servers, drafts, metric, len(known), *sizes))
         return found
 
+    @cached_property
+    def compared(self) -> Sequence[Comparison]:
+        """Pairs of layouts that were measured at a common speed, and which of them is better."""
+        return comparisons(self.predictions)
+
+    @property
+    def order(self) -> str:
+        """How often the better of two layouts is named rightly."""
+        clear = [each for each in self.compared if each.is_clear]
+        right = sum(each.is_right for each in clear)
+        return (
+            f"the better of two layouts at one speed of a user: {right} of {len(clear)} right whose measured tokens "
+            f"differ by more than {CLEAR - 1:.0%}, {len(self.compared)} pairs in all"
+        )
+
     @property
     def notes(self) -> Sequence[str]:
         """How many experiments were played, and why not the others."""
@@ -84,17 +100,17 @@ class ApartAnswer(Answer):
 
     @property
     def parts(self) -> Sequence[Part]:
-        """The scores and the notes."""
+        """The scores, how often the order of layouts is right, and the notes."""
         rows = [("servers", "drafts", "metric", "rows", "median error", "signed")]
         for each in self.scores:
             errors = f"{100 * each.error:.1f} %", f"{100 * each.signed:+.1f} %"
             rows.append((each.servers, "yes" if each.drafts else "no", each.metric, str(each.rows), *errors))
-        return [rows, "\n".join(self.notes)]
+        return [rows, self.order, "\n".join(self.notes)]
 
     @cached_property
     def rows(self) -> Mapping[str, Rows]:
-        """`scores`."""
-        return {"scores": list(map(asdict, self.scores))}
+        """`scores`, and `order`: a row for each pair of layouts at a speed that both were measured at."""
+        return {"scores": list(map(asdict, self.scores)), "order": list(map(asdict, self.compared))}
 
     def write(self, folder: str | Path, *, command: Sequence[str] = ()) -> Path:
         """Write predictions.csv; an older report is replaced.
