@@ -359,6 +359,8 @@ MUTANTS = (
            "number * self._every_s <= self._clock.now:", "(number - 1) * self._every_s <= self._clock.now:", SIGNALS),
     Mutant("memory is seen as it is between readings", "simulation/pool/signals.py",
            "return self._used[replica][0]", "return self._pool.kv_used(replica)", SIGNALS),
+    Mutant("transfers go on when a service has ended", "simulation/service.py",
+           "self._link.halt()", "pass", SEPARATE),
     Mutant("the ratio of planned pools is turned round", "search/plan.py",
            "return parts_of(layout.settings[\"ratio\"])", "return parts_of(layout.settings[\"ratio\"])[::-1]", PLANS),
     Mutant("no spare is bought for planned pools", "search/plan.py",

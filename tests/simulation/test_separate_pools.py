@@ -249,3 +249,18 @@ def test_users_of_two_pools_come_over_an_answer_of_both() -> None:
         PoolSpec(replace(SECOND, base_s=0.5), LIMITS, role="decode"),
     )
     assert joining_s(ServiceSpec("service", traffic, pools, link=FREE)) == 11.0
+
+
+def test_what_is_on_its_way_stays_there_while_other_services_go_on() -> None:
+    """Transfers of 8 s, one after the other: when the first five requests are answered others are under way, and stay
+    so, though a second service has an answer of 90 s to give.
+    """
+    pools = (PoolSpec(SECOND, LIMITS, role="prefill"), PoolSpec(SECOND, LIMITS, role="decode"))
+    users = ClosedTraffic(5, Fixed(8), Fixed(2), start="together")
+    spec = ServiceSpec("apart", users, pools, link=replace(FREE, shared_bytes_per_s=1.0))
+    long = one_pool("long", SECOND, rows_of([(0.0, 8, 90)] * 2), LIMITS)
+    (alone,), (beside, _) = (simulate(services, 1, Horizon(requests=5)) for services in ([spec], [spec, long]))
+    begun = handover(alone).link_bytes > 0
+    assert np.isnan(handover(alone).transferred_at[begun]).any()
+    assert bits(beside) == bits(alone)
+    check_laws(beside)

@@ -106,6 +106,8 @@ class Service:
     def _end(self) -> None:
         for pool in self.pools:
             pool.halt()
+        if self._link is not None:
+            self._link.halt()
         self.done.succeed()
 
     def record(self) -> ServiceRecord:

@@ -91,6 +91,7 @@ class Link:
         self._in = Lanes(len(destination.replicas) * self._ranks[1], spec.in_bytes_per_s / self._ranks[1])
         self._shared = Lanes(1, spec.shared_bytes_per_s)
         self._goes_to: dict[int, tuple[int, int]] = {}  # replica and rank that have set blocks aside
+        self._ended = False
         source.carrier = destination.carrier = self
 
     # ---- a request's way ------------------------------------------------------------------------------------------
@@ -182,8 +183,14 @@ class Link:
         else:
             begin()
 
+    def halt(self) -> None:
+        """Nothing more is of interest: what is on its way stays there, though other services go on."""
+        self._ended = True
+
     def _begin(self, request: int, size: float, sent_at: float) -> None:
         """The sender's lane begins with a transfer, and has sent all of it at `sent_at`."""
+        if self._ended:
+            return
         replica, rank = self._goes_to[request]
         self._handovers.begun_at[request] = now = self._clock.now
         passes_at, passed_at = self._shared.take(0, now, size)
@@ -193,6 +200,8 @@ class Link:
 
     def _arrive(self, request: int) -> None:
         """All has come: the source may forget the request, and the destination goes on with it."""
+        if self._ended:
+            return
         log, handovers = self._log, self._handovers
         replica, _ = self._goes_to.pop(request)
         handovers.transferred_at[request] = self._clock.now
