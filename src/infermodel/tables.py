@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,39 @@ GAP_EDGES_S: NDArray[np.float64] = np.concatenate(
 FIRST_BIN_S = 2.0**-6
 MOST_BINS = 1024
 """The timeline starts with bins of 1/64 s and doubles their width whenever there are more than this many."""
+
+
+State = Literal["up", "down", "off", "starting", "draining"]
+"""Of a replica: it serves; it is down with its system; it is stopped; it is starting; it answers what it has, and takes
+nothing new."""
+
+POWERED = frozenset({"up", "starting", "draining"})
+"""States in which a replica draws power."""
+
+SERVING = frozenset({"up", "draining"})
+"""States in which steps run."""
+
+
+@dataclass(frozen=True)
+class StateTable:
+    """States of a pool's replicas, a row for each time that one stays in a state, replica by replica.
+
+    Attributes:
+        replica: its number within the pool.
+        state: one of `State`.
+        start_s, end_s: from when until when, seconds.
+    """
+
+    replica: NDArray[np.int64]
+    state: NDArray[np.str_]
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+
+    def seconds(self, states: frozenset[str], start_s: float, end_s: float) -> float:
+        """Replica-seconds in these states between two moments."""
+        rows = np.isin(self.state, sorted(states))
+        inside = np.minimum(self.end_s[rows], end_s) - np.maximum(self.start_s[rows], start_s)
+        return float(np.maximum(inside, 0.0).sum())
 
 
 @dataclass(frozen=True)
@@ -112,8 +145,8 @@ class Timeline:
         columns: `output_tokens`, `prompt_tokens` (computed, recomputation included), `busy_s` (replica-seconds),
             `joules` (of busy time), `flops`, `bytes`, `sequence_s` (decoding sequences x seconds, with those that
             wait for a prompt to be read), `kv_block_s` (blocks in use x seconds),
-            `bound_<compute|memory|network|latency|host>_s`, and where there were outages `up_s` (replica-seconds not in
-            one).
+            `bound_<compute|memory|network|latency|host>_s`, and where replicas were ever without power `up_s`
+            (replica-seconds with it).
     """
 
     edges_s: NDArray[np.float64]
@@ -188,6 +221,7 @@ class PoolRecord:
         front_end_busy_s: process-seconds of work of the API servers; `front_end_processes`: how many they are.
         name: what reports call it; empty where a service has one only.
         role: what it does with a request: `both`, `prefill` or `decode`.
+        states: of its replicas; None where they always serve but for planned outages.
     """
 
     gaps: GapHistogram
@@ -205,6 +239,7 @@ class PoolRecord:
     front_end_processes: int = 0
     name: str = ""
     role: str = "both"
+    states: StateTable | None = None
 
 
 @dataclass(frozen=True)

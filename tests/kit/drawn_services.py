@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 from hypothesis import strategies as st
 
 from infermodel.engine import Findable, Preempted
-from infermodel.simulation import Limits, Outage, one_pool
+from infermodel.simulation import Limits, Outage, ServiceSpec, one_pool
+from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec, TimeLaw
 from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
+from infermodel.simulation.scaling import MEASURES, ScalingSpec
 from infermodel.simulation.spec import AnswerShare, FrontEndSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson
@@ -72,7 +75,43 @@ limits = st.builds(
     whole_prompt=st.booleans(),
     reserves_output=st.booleans(),
 )
-specs = st.builds(
+drawn_times = st.builds(
+    DrawnTime, st.floats(0.1, 8), st.sampled_from(get_args(TimeLaw)), st.sampled_from([0.7, 1.0, 2.0])
+)
+failures = st.builds(
+    FailureSpec,
+    lasts=st.builds(DrawnTime, st.floats(2, 20), st.sampled_from(get_args(TimeLaw)), st.sampled_from([0.7, 2.0])),
+    repair=drawn_times,
+    systems=st.integers(1, 2),
+    spares=st.integers(0, 2),
+    take_over=st.just(AT_ONCE) | drawn_times,
+)
+
+
+def scaled(spec: ServiceSpec, share: float, scaling: ScalingSpec) -> ServiceSpec:
+    """The service with replicas that start and stop, a share of them always up; at least one for a rule that sees
+    nothing of requests that wait while none is.
+    """
+    most = spec.pool.replicas
+    blind = scaling.measure in ("utilisation", "kv_use")
+    scaling = replace(scaling, least=max(int(blind), int(share * most)), most=most)
+    return replace(spec, pools=(replace(spec.pool, scaling=scaling),))
+
+
+scalings = st.builds(
+    ScalingSpec,
+    least=st.just(0),
+    most=st.just(1),
+    measure=st.sampled_from(list(MEASURES)),
+    target=st.sampled_from([0.3, 1.0, 2.5]),
+    tolerance=st.sampled_from([0.0, 0.1]),
+    interval_s=st.sampled_from([0.0, 0.5, 2.0]),
+    start_up=st.just(AT_ONCE) | drawn_times,
+    cooldown_s=st.sampled_from([0.0, 0.6, 3.0]),
+    schedule=st.sampled_from([(), ((0.5, 3), (1.0, 1))]),
+    repeat_s=st.just(2.0),
+)
+fixed_specs = st.builds(
     one_pool,
     st.just("service"),
     models,
@@ -97,7 +136,9 @@ specs = st.builds(
     ),
     rank_router=st.sampled_from(list(RANK_ROUTERS)),
     signals_every_s=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
+    failures=st.none() | failures,
 ).filter(lambda spec: spec.pool.step_model.kv_memory.ranks == 1 or spec.pool.router != SHARED_QUEUE)
+specs = fixed_specs | st.builds(scaled, fixed_specs, st.sampled_from([0.0, 0.5, 1.0]), scalings)
 
 
 def bits(record: ServiceRecord) -> dict[str, bytes]:
@@ -108,6 +149,10 @@ def bits(record: ServiceRecord) -> dict[str, bytes]:
         parts |= {f"handover.{f.name}": getattr(handover, f.name) for f in dataclasses.fields(handover)}
         parts |= {"link.out": record.link.out_busy_s, "link.in": record.link.in_busy_s}
     for number, pool in enumerate(record.pools):
+        if pool.states is not None:
+            parts |= {
+                f"states.{number}.{f.name}": getattr(pool.states, f.name) for f in dataclasses.fields(pool.states)
+            }
         parts |= {f"timeline.{number}.{name}": values for name, values in pool.timeline.columns.items()}
         parts |= {f"totals.{number}.{name}": values for name, values in pool.replica_totals.items()}
         parts |= {f"gaps.{number}": pool.gaps.counts, f"gap_total.{number}": np.array(pool.gaps.total_s)}

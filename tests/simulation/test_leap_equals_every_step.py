@@ -41,7 +41,7 @@ def check_laws(spec: ServiceSpec, record: ServiceRecord) -> None:
             assert (record.replica_totals["kv_blocks_left"] == 0).all()
             computed = record.replica_totals["prompt_tokens"].sum()
             assert computed >= table.prompt_tokens.sum()
-            if table.preemptions.sum() == 0 and not spec.pool.outages:
+            if table.preemptions.sum() == 0 and not (spec.pool.outages or spec.pool.failures):
                 assert computed == table.prompt_tokens.sum()
     busy, steps_sum = record.replica_totals["busy_s"], record.replica_totals["step_sum_s"]
     assert np.allclose(busy, steps_sum, rtol=1e-9)

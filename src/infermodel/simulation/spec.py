@@ -11,6 +11,8 @@ from infermodel.cost.speculative import Speculation
 from infermodel.cost.step import StepModel
 from infermodel.engine import Engine, Findable, Preempted, RankRouting
 from infermodel.simulation.handover import ByPromptLength, ByTenant, FirstRule, LinkSpec, Role, check_way
+from infermodel.simulation.lifetimes import FailureSpec
+from infermodel.simulation.scaling import ScalingSpec
 from infermodel.tables import only
 from infermodel.workload.live import LiveTraffic
 from infermodel.workload.quotas import RateLimits
@@ -250,6 +252,8 @@ class PoolSpec:
         role: what it does with a request.
         name: what reports call it; empty where a service has one only.
         signals_every_s: between readings of what the router sees of replicas; 0: it sees them as they are.
+        failures: of its systems, by chance; None: there are none.
+        scaling: how many of its replicas run when; None: all of them.
     """
 
     step_model: StepModel
@@ -265,6 +269,8 @@ class PoolSpec:
     role: Role = "both"
     name: str = ""
     signals_every_s: float = 0.0
+    failures: FailureSpec | None = None
+    scaling: ScalingSpec | None = None
 
     @property
     def most_tokens(self) -> int:
@@ -376,4 +382,12 @@ def one_pool(
         rank_router,
         signals_every_s=signals_every_s,
     )
+    failures: FailureSpec | None = None,
+    scaling: ScalingSpec | None = None,
+) -> ServiceSpec:
+    """A service of one pool: what `PoolSpec` and `ServiceSpec` say, in one call."""
+    pool = PoolSpec(
+        step_model, limits, replicas, systems, queue, router, outages, speculation, front_end, rank_router,
+        failures=failures, scaling=scaling,
+    )  # fmt: skip
     return ServiceSpec(name, traffic, (pool,), ingress_s, tokenise_s, egress_s, rate_limits)

@@ -30,10 +30,10 @@ def outage(
     yield clock.at(max(planned.at_s, clock.now), order_of(ARRIVE))
     if tally.ended:
         return
-    system.fails.succeed()
+    system.lose_power()
     yield clock.at(clock.now + planned.for_s, order_of(ARRIVE))
     if not tally.ended:
-        system.works_again.succeed()
+        system.get_power()
 
 
 def start_outages(planned: Sequence[Outage], systems: Sequence[System], clock: Clock, tally: Tally) -> None:

@@ -13,19 +13,22 @@ from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.handover import Role
 from infermodel.simulation.pool.api_servers import ApiServers, servers_of
+from infermodel.simulation.pool.breakdowns import start_breakdowns
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.outages import start_outages
 from infermodel.simulation.pool.replicas import Builder
 from infermodel.simulation.pool.router import LOOK_AT_PROMPTS, ROUTERS, SHARED_QUEUE
+from infermodel.simulation.pool.scaler import Scaler
 from infermodel.simulation.pool.shared_queue import SharedQueue
 from infermodel.simulation.pool.signals import OldView, order_of_readings
+from infermodel.simulation.pool.standing import Standing
 from infermodel.simulation.pool.system import System, spread
 from infermodel.simulation.pool.unread import Unread
-from infermodel.simulation.records.availability import Availability
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.replica import Replica, Stepping
-from infermodel.simulation.spec import ServiceSpec
+from infermodel.simulation.scaling import least_at
+from infermodel.simulation.spec import PoolSpec, ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally
 from infermodel.tables import HandoverTable, PoolRecord, RequestTable
@@ -74,9 +77,9 @@ class Pool:
         streams: Streams,
         stepping: Stepping,
     ) -> None:
-        spec, stream = service.pools[number], f"router of pool {number}" if number else "router"
+        spec, of = service.pools[number], f" of pool {number}" if number else ""
         self._number = number
-        self.load, self.random, self.turn = LoadIndex(spec.replicas), streams(stream), 0
+        self.load, self.random, self.turn = LoadIndex(spec.replicas), streams(f"router{of}"), 0
         self.columns = self._log = log = tally.log
         self._spec, self._tally, self._tell_service, self._clock = spec, tally, on_finished, clock
         self._egress_s = service.egress_s
@@ -95,29 +98,43 @@ class Pool:
         if spec.signals_every_s and self._load_matters:
             self._seen = OldView(self, spec.signals_every_s, clock, order_of_readings(index, number))
         one_queue = spec.router == SHARED_QUEUE
-        self._shared = SharedQueue(QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
+        self._shared = SharedQueue(lambda: QUEUES[spec.queue].queue(log), self.replicas) if one_queue else None
         builder = Builder(
             number, service, index, self, self._shared, log, self._recorder, self._coming, clock, streams, stepping
         )
         for replica in range(spec.replicas):
             self.replicas.append(builder.replica(replica))
         self._stranded: list[int] = []  # requests that came while no replica was up
+        self._with_servers = 0  # requests that are on their way through a server
         self._systems = spread(spec.replicas, spec.systems)
-        self._availability = Availability([len(replicas) for replicas in self._systems])
+        scaling = spec.scaling
+        running = None if scaling is None else least_at(scaling, 0.0)
+        self._standing = standing = Standing(self.replicas, self._systems, running, self, clock)
+        if running is not None:
+            for replica in range(running, spec.replicas):
+                self._stop_routing_to(replica)
+            self.up = range(running)
         systems = [
-            System(system, [self.replicas[each] for each in replicas], self, clock)
+            System(system, [self.replicas[each] for each in replicas], standing, clock)
             for system, replicas in enumerate(self._systems)
         ]
         start_outages(spec.outages, systems, clock, tally)
+        start_breakdowns(spec.failures, systems, streams, of, clock, tally)
+        self._scaler: Scaler | None = None
+        if scaling is not None:
+            random = streams(f"start-ups{of}")
+            self._scaler = Scaler(scaling, standing, self.replicas, self.how_many_wait, random, clock, tally, index)
         self._servers: ApiServers | None = None
         if spec.front_end is not None:
             servers = servers_of(spec.front_end, self.replicas, self._systems, one_queue=one_queue)
-            self._servers = ApiServers(servers, self._enqueue, log, clock, order_of(ARRIVE, index))
+            self._servers = ApiServers(servers, self._leave_server, log, clock, order_of(ARRIVE, index))
 
     # ---- from the door to a replica -------------------------------------------------------------------------------
 
     def offer(self, request: int) -> None:
         """A request comes: it goes to a replica, through a server where there are any."""
+        if self._scaler is not None:
+            self._scaler.changed()
         if not self.up:
             self._stranded.append(request)
             return
@@ -134,6 +151,7 @@ class Pool:
                 rest = self._log.prompt_tokens[request] - self.cached_tokens(number, request)
                 self.unread.give(request, number, rest)
         if self._servers is not None:
+            self._with_servers += 1
             self._servers.take(request, number)
         else:
             self._enqueue(request, number)
@@ -148,6 +166,10 @@ class Pool:
         self.replicas[replica].release(request)
         if self._load_matters:
             self.load.add(replica, -1)
+
+    def _leave_server(self, request: int, number: int) -> None:
+        self._with_servers -= 1
+        self._enqueue(request, number)
 
     def _enqueue(self, request: int, number: int) -> None:
         """The scheduler of replica `number`, or of all, sees the request."""
@@ -195,6 +217,8 @@ class Pool:
     def on_finished(self, request: int, at: float) -> None:
         """The client of `request` has its last token at `at`."""
         self._is_done_with(request)
+        if self._scaler is not None:
+            self._scaler.changed()
         if self.carrier is not None:
             self.carrier.on_answered(request)
         self._tell_service(request, at)
@@ -218,35 +242,43 @@ class Pool:
         if self.carrier is not None:
             self.carrier.on_reserved(request, replica)
 
-    # ---- what befalls its systems ---------------------------------------------------------------------------------
+    # ---- replicas that come and go --------------------------------------------------------------------------------
 
-    def take_down(self, system: int) -> None:
-        """A system fails now; what its replicas held goes to others."""
-        replicas = self._systems[system]
-        self._availability.goes_down(system, self._clock.now)
+    def lose(self, replicas: Sequence[int]) -> None:
+        """These are without power; what they held goes to others."""
         self.up = [number for number in self.up if number not in replicas]
         lost: list[int] = []
         for number in replicas:
             self._set_up(number, up=False)
             mine = self.replicas[number].fail()
-            if self._shared is None:
+            if self._shared is None or self._shared.is_left_by(number):
                 mine += self.replicas[number].drain()
-                if self._load_matters:
-                    for _ in mine:
-                        self.load.add(number, -1)
+            if self._load_matters:
+                for _ in mine:
+                    self.load.add(number, -1)
             lost += mine
         self._offer_again(sorted(lost))
 
-    def bring_up(self, system: int) -> None:
-        """A system works again, its replicas empty."""
-        replicas = self._systems[system]
-        self._availability.comes_up(system, self._clock.now)
+    def gain(self, replicas: Sequence[int]) -> None:
+        """These serve from now on, empty."""
         self.up = sorted({*self.up, *replicas})
         for number in replicas:
             self._set_up(number, up=True)
+            if self._shared is not None:
+                self._shared.let_in(number)
             self.replicas[number].repair()
         stranded, self._stranded = self._stranded, []
         self._offer_again(stranded)
+
+    def close(self, replica: int) -> None:
+        """This one gets no new requests."""
+        self.up = [number for number in self.up if number != replica]
+        self._stop_routing_to(replica)
+
+    def _stop_routing_to(self, replica: int) -> None:
+        self._set_up(replica, up=False)
+        if self._shared is not None:
+            self._shared.leave(replica)
 
     def _set_up(self, number: int, *, up: bool) -> None:
         self.load.set_up(number, up)
@@ -282,6 +314,10 @@ class Pool:
             return len(self._shared.queue)
         return sum([len(each.waiting.queue) for replica in self.replicas for each in replica.schedulers])
 
+    def how_many_wait(self) -> int:
+        """Requests in its queues, on their way there, and those that came while no replica was up."""
+        return self.waiting + self._with_servers + len(self._stranded)
+
     def record(
         self,
         requests: RequestTable,
@@ -308,12 +344,12 @@ class Pool:
         preemptions = np.bincount(served_by, weights=times, minlength=count)
         return PoolRecord(
             gaps=recorder.gaps.histogram(sum(each.waited_s() for each in self.replicas)),
-            timeline=self._availability.over_time(recorder.over_time.table(ended_at), ended_at),
+            timeline=self._standing.availability.over_time(recorder.over_time.table(ended_at), ended_at),
             replicas=count,
             replica_totals={
                 **recorder.totals.columns,
                 "preemptions": preemptions.astype(np.float64),
-                "up_s": self._availability.up_s(ended_at),
+                "up_s": self._standing.availability.up_s(ended_at),
                 "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
             },
             idle_w=model.idle_w,
@@ -327,7 +363,13 @@ class Pool:
             front_end_processes=0 if servers is None else servers.processes,
             name=self._spec.name,
             role=self._spec.role,
+            states=self._standing.availability.table(ended_at) if comes_and_goes(self._spec) else None,
         )
+
+
+def comes_and_goes(spec: PoolSpec) -> bool:
+    """Whether replicas of the pool fail, or are started and stopped."""
+    return spec.failures is not None or spec.scaling is not None
 
 
 def served(

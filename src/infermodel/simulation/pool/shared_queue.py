@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from infermodel.simulation.replica.queues import WaitingQueue
 from infermodel.simulation.replica.replica import Replica
@@ -14,10 +14,14 @@ class SharedQueue:
     Attributes:
         queue: where requests wait.
         replicas: of the pool.
+
+    Args:
+        new_queue: makes an empty one.
     """
 
-    def __init__(self, queue: WaitingQueue, replicas: Sequence[Replica]) -> None:
-        self.queue, self.replicas = queue, replicas
+    def __init__(self, new_queue: Callable[[], WaitingQueue], replicas: Sequence[Replica]) -> None:
+        self.queue, self.replicas = new_queue(), replicas
+        self._new_queue = new_queue
         self._held_up: set[int] = set()  # replicas that the head did not fit into
 
     def push(self, request: int) -> None:
@@ -30,6 +34,18 @@ class SharedQueue:
         """Who may take the next request: an idle replica, or else whoever has room first."""
         up = [replica for replica in self.replicas if replica.up]
         return next(([replica] for replica in up if replica.idle), up)
+
+    def leave(self, replica: int) -> None:
+        """This one takes nothing more; what it gives back for lack of room it takes again itself."""
+        self.replicas[replica].scheduler.waiting.queue = self._new_queue()
+
+    def let_in(self, replica: int) -> None:
+        """This one takes from the queue."""
+        self.replicas[replica].scheduler.waiting.queue = self.queue
+
+    def is_left_by(self, replica: int) -> bool:
+        """Whether this one does not take from the queue."""
+        return self.replicas[replica].scheduler.waiting.queue is not self.queue
 
     def on_held_up(self, replica: int) -> None:
         """The head of the queue does not fit into `replica` now."""

@@ -24,28 +24,36 @@ class Fleet(Protocol):
 
 
 class System:
-    """One system of a pool.
-
-    Attributes:
-        fails: event that takes its power, made to happen by whoever plans or draws failures.
-        works_again: event that gives it back.
-    """
+    """One system of a pool. It is without power as long as somebody has taken it and not given it back."""
 
     def __init__(self, number: int, replicas: Sequence[Replica], fleet: Fleet, clock: Clock) -> None:
         self._number, self._replicas, self._fleet, self._clock = number, replicas, fleet, clock
-        self.fails, self.works_again = clock.event(), clock.event()
+        self._fails, self._works_again = clock.event(), clock.event()
+        self._causes = 0  # for which it is down
         clock.process(self.system())
+
+    def lose_power(self) -> None:
+        """It fails, or is taken out of service."""
+        self._causes += 1
+        if self._causes == 1:
+            self._fails.succeed()
+
+    def get_power(self) -> None:
+        """What it was down for is over; it works once that holds of everything."""
+        self._causes -= 1
+        if self._causes == 0:
+            self._works_again.succeed()
 
     def system(self) -> Generator[Event, None, None]:
         """Power its replicas on; from then on they serve, but while it is down."""
         for replica in self._replicas:
             replica.start()
         while True:
-            yield self.fails
-            self.fails = self._clock.event()
+            yield self._fails
+            self._fails = self._clock.event()
             self._fleet.take_down(self._number)
-            yield self.works_again
-            self.works_again = self._clock.event()
+            yield self._works_again
+            self._works_again = self._clock.event()
             self._fleet.bring_up(self._number)
 
 

@@ -165,6 +165,7 @@ class Lockstep(Replica):
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap, begin = False, self._leap.anchor_s
+        self.busy_s += end - begin
         if self._receiving.late:
             known_until = self._known_until(steps)
             for rank in self.ranks:

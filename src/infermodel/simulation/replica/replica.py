@@ -33,6 +33,7 @@ class Replica:
         members: of the batch, with their memory.
         up: whether it has power.
         idle: whether it waits for work.
+        busy_s: in which steps ran that are settled.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Replica:
         self.scheduler, self.members = scheduler, scheduler.members
         self.up = True
         self.idle = False
+        self.busy_s = 0.0
         self._clock = clock
         self._leaps, self._gaps, self._totals = recorder.leaps, recorder.gaps, recorder.totals
         self._line_of, self._ramp_of = step_model.decode_line, step_model.ramp
@@ -88,6 +90,20 @@ class Replica:
     def kv_blocks_used(self) -> int:
         """Blocks that requests hold."""
         return self.members.memory.used
+
+    @property
+    def running(self) -> int:
+        """Requests that it reads prompts of or decodes."""
+        return sum([len(each.members) for each in self.schedulers])
+
+    @property
+    def requests(self) -> int:
+        """Requests that it runs, or that wait in its queues."""
+        return self.running + sum([len(each.waiting.queue) for each in self.schedulers])
+
+    def busy_s_by(self, time: float) -> float:
+        """Seconds in which steps ran by `time`, which is now."""
+        return self.busy_s + (time - self._leap.anchor_s if self._in_leap else 0.0)
 
     def take(self, request: int) -> None:
         """A request comes to its queue."""
@@ -208,7 +224,7 @@ class Replica:
 
     def repair(self) -> None:
         """Power is back; the replica starts empty."""
-        self.up = True
+        self.up, self.idle = True, False
         self._alarm.set(self._clock.now, self._starts)
 
     def halt(self) -> None:
@@ -339,6 +355,7 @@ class Replica:
         sequences = members.decoding.sequences - waiting
         if members.waits.runs and not members.held:
             members.waits.end(begin, self._leap.first_s, self._gaps)
+        self.busy_s += end - begin
         free, before = memory.free, (steps - 1) * sequences
         self._tokens += self._latest_tokens + before
         self._latest_tokens, self._settled_at_s = 0, end

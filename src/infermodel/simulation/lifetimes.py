@@ -1,0 +1,65 @@
+"""Times that are drawn: how long systems last, how long repairs and start-ups take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gamma
+from typing import Literal
+
+import numpy as np
+
+TimeLaw = Literal["exponential", "weibull", "fixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTime:
+    """A time that differs from case to case.
+
+    Attributes:
+        mean_s: seconds, on average.
+        law: `exponential`: what happens at any moment as likely as at any other; `weibull`: more likely early (a shape
+            below 1) or late (above 1); `fixed`: always the mean.
+        shape: of the Weibull law.
+    """
+
+    mean_s: float
+    law: TimeLaw = "exponential"
+    shape: float = 1.0
+
+    def draw(self, random: np.random.Generator) -> float:
+        """The next one, seconds; a fixed one draws nothing.
+
+        >>> DrawnTime(60.0, "fixed").draw(np.random.default_rng(1))
+        60.0
+        """
+        if self.law == "fixed":
+            return self.mean_s
+        if self.law == "weibull":
+            return self.mean_s / gamma(1 + 1 / self.shape) * float(random.weibull(self.shape))
+        return self.mean_s * float(random.exponential())
+
+
+AT_ONCE = DrawnTime(0.0, "fixed")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSpec:
+    """Failures of a pool's systems, each by chance and without regard to the others.
+
+    Attributes:
+        lasts: from when a system works until it fails, whatever it does.
+        repair: from then until it works again.
+        systems: that fail together, when the first of them does: those of a replica that spans several.
+        spares: groups of systems that stand by and do not fail; a failed one stands by after its repair.
+        take_over: from when a spare is free until it serves in the place of a failed one.
+    """
+
+    lasts: DrawnTime
+    repair: DrawnTime
+    systems: int = 1
+    spares: int = 0
+    take_over: DrawnTime = AT_ONCE
+
+    def lasts_s(self, random: np.random.Generator) -> float:
+        """Seconds until the first of the systems that fail together does."""
+        return min([self.lasts.draw(random) for _ in range(self.systems)])

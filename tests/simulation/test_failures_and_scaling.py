@@ -1,0 +1,204 @@
+"""Failures and scaling against what queueing and reliability theory say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.kit.drawn_services import bits
+from tests.kit.few_requests import requests
+from tests.kit.toy_models import AffineModel
+
+from infermodel.metrics.confidence import of_independent
+from infermodel.metrics.laws import check_laws
+from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
+from infermodel.simulation.lifetimes import DrawnTime, FailureSpec
+from infermodel.simulation.scaling import ScalingSpec
+from infermodel.tables import ServiceRecord
+from infermodel.workload.arrivals import Poisson
+from infermodel.workload.lengths import Fixed, Geometric
+from infermodel.workload.traffic import OpenTraffic, TraceTraffic
+
+STEP_S = 2.0**-8
+ONE_SEAT = Limits(1, 100_000, 100_000)
+
+
+def queue(arrival_rate: float, service_s: float, **more: object) -> ServiceSpec:
+    """Servers of one seat: an answer ends after each step with the same probability."""
+    traffic = OpenTraffic(Poisson(arrival_rate), Fixed(1), Geometric(service_s / STEP_S))
+    return one_pool("queue", AffineModel(STEP_S, kv_tokens=1 << 20), traffic, ONE_SEAT, **more)  # type: ignore[arg-type]
+
+
+def played(spec: ServiceSpec, count: int, seed: int = 1) -> ServiceRecord:
+    (record,) = simulate([spec], seed, Horizon(requests=count))
+    check_laws(record)
+    return record
+
+
+def is_the_mean_time(spec: ServiceSpec, expected_s: float, count: int = 1_200, runs: int = 6) -> None:
+    """Means of independent runs, started empty, enclose what theory says, and tell it from 15 % more or less."""
+    means = []
+    for seed in range(runs):
+        table = played(spec, count, seed).requests
+        later = slice(count // 10, count)
+        means.append(float((table.finished_at - table.arrived_at)[later].mean()))
+    interval = of_independent(means, 0.99)
+    assert interval.low < expected_s < interval.high
+    assert interval.half_width < 0.15 * expected_s
+
+
+@pytest.mark.slow
+def test_one_server_with_breakdowns_is_that_of_avi_itzhak_and_naor() -> None:
+    """M/M/1 whose server fails also when idle and resumes (Avi-Itzhak and Naor, 1963, model A). With failures at rate
+    f and repairs at rate r, a = r / (f + r), the balance equations of both states give
+    E[T] = (1/a + f l / r^2) / (m - l/a) + a f / r^2.
+    """
+    arrivals, service, fails, repairs = 0.3, 1.0, 1 / 8, 1 / 2
+    up = repairs / (fails + repairs)
+    expected_s = (1 / up + fails * arrivals / repairs**2) / (service - arrivals / up) + up * fails / repairs**2
+    failures = FailureSpec(DrawnTime(1 / fails), DrawnTime(1 / repairs))
+    is_the_mean_time(queue(arrivals, 1 / service, failures=failures), expected_s)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["fixed", "exponential"])
+def test_one_server_that_is_set_up_is_that_of_welch(law: str) -> None:
+    """M/G/1 whose server stops when idle and takes D to start (Welch, 1964):
+    E[T] = E[T without] + (2 E[D] + l E[D^2]) / (2 (1 + l E[D])).
+    """
+    arrivals, mean_s = 0.3, 4.0
+    square = mean_s**2 * (2 if law == "exponential" else 1)
+    expected_s = 1 / (1 - arrivals) + (2 * mean_s + arrivals * square) / (2 * (1 + arrivals * mean_s))
+    scaling = ScalingSpec(0, 1, "in_flight", 1.0, 0.0, 0.0, DrawnTime(mean_s, law), 0.0)  # type: ignore[arg-type]
+    is_the_mean_time(queue(arrivals, 1.0, scaling=scaling), expected_s)
+
+
+def chain_of_servers_that_are_set_up(arrivals: float, starts: float, servers: int, most: int) -> tuple[float, float]:
+    """M/M/k with set-up (Gandhi, Doroudi, Harchol-Balter and Scheller-Wolf, 2013), service rate 1: mean time in the
+    system and mean number of servers that are on, from the balance equations of the chain of (servers on, jobs).
+    """
+    number = {}
+    for on in range(servers + 1):
+        for jobs in range(on, most + 1):
+            number[on, jobs] = len(number)
+    rates = np.zeros((len(number), len(number)))
+    for (on, jobs), row in number.items():
+        if jobs < most:
+            rates[row, number[on, jobs + 1]] += arrivals
+        if on:
+            rates[row, number[min(on, jobs - 1), jobs - 1]] += on
+        if on < servers and jobs > on:
+            rates[row, number[on + 1, jobs]] += starts * (min(jobs, servers) - on)
+    balance = (rates - np.diag(rates.sum(axis=1))).T
+    balance[-1] = 1.0
+    shares = np.linalg.solve(balance, np.eye(len(number))[-1])
+    mean_jobs = sum(shares[row] * jobs for (_, jobs), row in number.items())
+    return mean_jobs / arrivals, sum(shares[row] * on for (on, _), row in number.items())
+
+
+@pytest.mark.slow
+def test_servers_that_are_set_up_are_those_of_gandhi() -> None:
+    expected_s, on = chain_of_servers_that_are_set_up(1.5, 0.25, 4, 80)
+    assert on == pytest.approx(1.5)  # every job takes a second of one of them
+    scaling = ScalingSpec(0, 4, "in_flight", 1.0, 0.0, 0.0, DrawnTime(4.0), 0.0)
+    spec = queue(1.5, 1.0, replicas=4, router="shared_queue", scaling=scaling)
+    is_the_mean_time(spec, expected_s)
+
+
+FAILS_S, REPAIR_S = 40.0, 10.0
+
+
+def shares_up(spec: ServiceSpec, seed: int) -> np.ndarray:
+    """Shares of a long time in which so many replicas were up."""
+    record = played(spec, 300, seed)
+    states = record.pool.states
+    assert states is not None
+    up = states.state == "up"
+    moments = np.concatenate([[0.0], states.start_s[up], states.end_s[up], [record.ended_at]])
+    change = np.concatenate([[0], np.repeat([1, -1], up.sum()), [0]])
+    order = np.argsort(moments, kind="stable")
+    count, lasted = np.cumsum(change[order])[:-1], np.diff(moments[order])
+    count = count[lasted > 0]
+    lasted = lasted[lasted > 0]
+    return np.bincount(count, lasted, minlength=record.pool.replicas + 1) / lasted.sum()
+
+
+def is_the_share(spec: ServiceSpec, expected: Sequence[float]) -> None:
+    """Shares of time with none, one and more replicas up, of independent runs, enclose what theory says."""
+    found = np.array([shares_up(spec, seed) for seed in range(6)])
+    for column, share in zip(found.T, expected, strict=True):
+        interval = of_independent(column.tolist(), 0.995)
+        assert interval.low < share < interval.high
+    middle = len(expected) - 1
+    assert of_independent(found[:, middle].tolist()).half_width < 0.03
+
+
+@pytest.mark.slow
+def test_systems_are_up_as_long_as_they_last_over_that_and_the_repair() -> None:
+    failures = FailureSpec(DrawnTime(FAILS_S, "weibull", 2.0), DrawnTime(REPAIR_S, "fixed"))
+    spec = queue(0.02, 0.02, replicas=3, systems=3, failures=failures)
+    up = FAILS_S / (FAILS_S + REPAIR_S)  # 0.8
+    is_the_share(spec, [(1 - up) ** 3, 3 * (1 - up) ** 2 * up, 3 * (1 - up) * up**2, up**3])
+
+
+@pytest.mark.slow
+def test_spares_are_births_and_deaths() -> None:
+    """Two places and a cold spare: with n systems under repair min(2, 3 - n) work and fail, and n are repaired."""
+    failures = FailureSpec(DrawnTime(FAILS_S), DrawnTime(REPAIR_S), spares=1)
+    spec = queue(0.02, 0.02, replicas=2, systems=2, failures=failures)
+    # shares of n = 0, 1, 2, 3: 1, 2 x 1/4, 2 x 1/4 x 2/4 / 2, that x 1/4 / 3; together 1.6354
+    weights = np.array([1, 0.5, 0.125, 0.125 / 12])
+    shares = weights / weights.sum()
+    is_the_share(spec, [shares[3], shares[2], shares[0] + shares[1]])
+
+
+def test_a_spare_takes_over_when_it_is_told_to() -> None:
+    """Systems fail every 100 s, are repaired in 1,000 s, and two spares take 5 s to take over."""
+    failures = FailureSpec(DrawnTime(100.0, "fixed"), DrawnTime(1000.0, "fixed"), 1, 2, DrawnTime(5.0, "fixed"))
+    states = played(queue(0.5, 0.02, failures=failures), 800).pool.states
+    assert states is not None
+    down = states.state == "down"
+    # both spares are used at 100 and 205 s; at 310 s the first repaired one, back at 1,100 s, is waited for
+    assert states.start_s[down][:4].tolist() == pytest.approx([100, 205, 310, 1205])
+    assert states.end_s[down][:4].tolist() == pytest.approx([105, 210, 1105, 1210])
+
+
+def tables(spec: ServiceSpec) -> dict[str, bytes]:
+    """All but the states, which only a fleet whose replicas come and go has."""
+    return {name: values for name, values in bits(played(spec, 500)).items() if not name.startswith("states")}
+
+
+def test_as_many_replicas_as_there_are_is_a_fixed_fleet_to_the_bit() -> None:
+    spec = queue(2.0, 1.0, replicas=4)
+    scaled = replace(spec, pools=(replace(spec.pool, scaling=ScalingSpec(4, 4, "utilisation", 0.5)),))
+    assert tables(scaled) == tables(spec)
+
+
+def test_failures_that_never_come_change_no_bit() -> None:
+    spec = queue(2.0, 1.0, replicas=4, systems=2)
+    failing = replace(spec, pools=(replace(spec.pool, failures=FailureSpec(DrawnTime(1e9), DrawnTime(1.0))),))
+    assert tables(failing) == tables(spec)
+
+
+def test_replicas_start_and_stop_as_the_rule_says() -> None:
+    """Six answers of 100 s come at once to one of two replicas; one look every 10 s, 25 s to start, a cooldown of 30 s.
+    At 10 s two are wanted; the second serves from 35 s, when nothing comes any more. It is wanted up to the look at
+    90 s, the one at 100 s finds the last step just done: so at 120 s one is enough, and the idle one stops.
+    """
+    traffic = TraceTraffic(requests([0.0] * 6 + [200.0], [1] * 7, [100] * 7))
+    scaling = ScalingSpec(1, 2, "in_flight", 3.0, 0.0, 10.0, DrawnTime(25.0, "fixed"), 30.0)
+    spec = one_pool("s", AffineModel(1.0), traffic, Limits(8, 100, 1000), replicas=2, scaling=scaling)
+    (record,) = simulate([spec], 1, Horizon())
+    states = record.pool.states
+    assert states is not None
+    rows = list(zip(states.replica, states.state, states.start_s, states.end_s, strict=True))
+    assert rows == [
+        (0, "up", 0.0, 300.0),
+        (1, "off", 0.0, 10.0),
+        (1, "starting", 10.0, 35.0),
+        (1, "up", 35.0, 120.0),
+        (1, "off", 120.0, 300.0),
+    ]
+    assert record.requests.replica.tolist() == [0] * 7
