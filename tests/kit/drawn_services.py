@@ -15,7 +15,7 @@ from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec, Tim
 from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
-from infermodel.simulation.scaling import MEASURES, ScalingSpec
+from infermodel.simulation.scaling import BLIND, MEASURES, ScalingSpec
 from infermodel.simulation.spec import AnswerShare, FrontEndSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Gamma, Poisson
@@ -93,7 +93,7 @@ def scaled(spec: ServiceSpec, share: float, scaling: ScalingSpec) -> ServiceSpec
     nothing of requests that wait while none is.
     """
     most = spec.pool.replicas
-    blind = scaling.measure in ("utilisation", "kv_use")
+    blind = scaling.measure in BLIND
     scaling = replace(scaling, least=max(int(blind), int(share * most)), most=most)
     return replace(spec, pools=(replace(spec.pool, scaling=scaling),))
 

@@ -11,7 +11,7 @@ from tests.metrics.hand_records import in_pool, one_at_a_time
 
 from infermodel.metrics.laws import LAWS, BrokenLaw, check_laws, parts_sum_to, waited_through
 from infermodel.metrics.statement import TOLERANCE
-from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord, Timeline
+from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord, StateTable, Timeline
 
 Break = Callable[[ServiceRecord], ServiceRecord]
 
@@ -50,6 +50,12 @@ def at(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
     return change
 
 
+def states(record: ServiceRecord, *rows: tuple[str, float, float]) -> ServiceRecord:
+    """The record with these states of its replica."""
+    names, start_s, end_s = (np.array(each) for each in zip(*rows, strict=True))
+    return in_pool(record, states=StateTable(np.zeros(len(rows), np.int64), names, start_s, end_s))
+
+
 BREAKS: list[tuple[str, Break]] = [
     ("requests conserved", lambda r: column(r, "status", at(3, 7))),
     ("requests conserved", lambda r: column(r, "status", at(3, UNFINISHED))),
@@ -78,6 +84,10 @@ BREAKS: list[tuple[str, Break]] = [
     ("busy time = sum of steps", lambda r: total(r, "busy_s", 100.0)),
     ("busy time = sum of steps", lambda r: column(r, "bound_host_s", lambda a: a + 0.1)),
     ("busy time = sum of steps", lambda r: column(r, "busy_s", at(0, 1.5))),
+    ("one state at a time", lambda r: states(r, ("up", 0.0, r.ended_at - 1.0))),
+    ("one state at a time", lambda r: states(r, ("up", 0.0, r.ended_at), ("off", 1.0, 3.0))),
+    ("one state at a time", lambda r: states(r, ("off", 1.0, r.ended_at), ("up", 0.0, 1.0))),
+    ("one state at a time", lambda r: states(r, ("up", 0.0, 5.0), ("off", 5.0, r.ended_at))),
     ("energy = integral of power", lambda r: total(r, "joules", 1.0)),
     ("energy = integral of power", lambda r: column(r, "joules", lambda a: 1.001 * a)),
     ("energy = integral of power", lambda r: total(r, "peak_w", 299.0)),

@@ -232,7 +232,18 @@ def test_every_name_that_is_told_is_a_key_of_the_language(path: str) -> None:
             "arrivals": {"kind": "closed" if name == "users" else "poisson"},
             "prompt_tokens": {"kind": "lognormal"},
         },
-        "services": [{"fleet": {}, "limits": {}, "precision": {}, "front_end": {}, "engine_settings": {}, "price": {}}],
+        "services": [
+            {
+                "autoscaling": {},
+                "failures": {},
+                "fleet": {},
+                "limits": {},
+                "precision": {},
+                "front_end": {},
+                "engine_settings": {},
+                "price": {},
+            }
+        ],
     }
     found = block_at(next(everywhere(block)) if block else (), tree)
     assert found is not None

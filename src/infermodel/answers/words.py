@@ -11,6 +11,7 @@ from infermodel.deploy import deployment_lines
 from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Result, ServiceResult, Verdict
 from infermodel.experiment.trust import rests_on
+from infermodel.metrics.fleets import FleetSummary
 from infermodel.metrics.handover import HandoverSummary
 from infermodel.metrics.pools import PoolSummary
 from infermodel.metrics.rates import BUSY_SPAN
@@ -67,6 +68,9 @@ def run_parts(
     handed = [each.handover for each in result.services if each.handover is not None]
     if handed:
         parts += ["From one pool to the other, on average:", handover_rows(handed)]
+    fleets = [row for each in result.services for row in each.fleets]
+    if fleets:
+        parts += ["Fleets that fail or scale, and fixed ones beside them:", fleet_rows(fleets)]
     parts += ["What the figures rest on:", trust_rows(result.scenario.services)]
     if bands:
         parts += ["The same within the uncertainty of the constants:", uncertainty_rows(bands)]
@@ -264,6 +268,33 @@ def handover_rows(handed: Sequence[HandoverSummary]) -> list[tuple[str, ...]]:
                 f"{100 * max(each.sending_use, each.receiving_use, each.shared_use):.0f} %",
             )
             for each in handed
+        ),
+    ]
+
+
+def fleet_rows(fleets: Sequence[FleetSummary]) -> list[tuple[str, ...]]:
+    """A line for each fleet of a service whose systems fail or whose replicas start and stop."""
+    heads = (
+        "service", "fleet", "serving", "of", "paid", "starts", "failures", "available", "outside objectives",
+        "TTFT p99", "tokens/min", "USD/h", "USD/Mtok",
+    )  # fmt: skip
+    return [
+        heads,
+        *(
+            (
+                each.service,
+                each.fleet,
+                f"{each.serving_mean:.2f} ({each.serving_least} to {each.serving_most})",
+                str(each.replicas),
+                f"{each.paid_mean:.2f}",
+                str(each.starts),
+                str(each.failures),
+                f"{100 * each.availability:.3f} %",
+                f"{each.outside} of {each.arrived}",
+                time(each.ttft_p99_s),
+                *map(figure, (each.tpm, each.usd_per_h, each.usd_per_mtok)),
+            )
+            for each in fleets
         ),
     ]
 

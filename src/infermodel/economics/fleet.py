@@ -160,6 +160,6 @@ def owned(
     return HourlyCost(capital, network, spares, power, colocation, operations=rest * operations_share)
 
 
-def rented(devices: int, usd_per_device_s: Band) -> HourlyCost:
+def rented(devices: float, usd_per_device_s: Band) -> HourlyCost:
     """USD/h of a fleet that one rents by the device and second, power and operations included."""
     return HourlyCost(rental=usd_per_device_s * (devices * HOUR_S))

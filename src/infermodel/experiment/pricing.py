@@ -28,7 +28,7 @@ from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 
 def economics(service: ResolvedService, summary: Summary) -> Economics:
     """What the hour costs at this load, and what that makes a million tokens."""
-    hourly = hourly_cost(service, summary.pool_power_w)
+    hourly = hourly_cost(service, summary.pool_power_w, summary.paid_replicas)
     tokens = hourly_tokens(summary)
     answer = Economics(hourly, blended_usd_per_mtok(hourly.total, summary.tpm))
     if tokens.total == 0 or isnan(summary.prompt_tokens_mean):  # tokens of the window, but of earlier requests
@@ -47,26 +47,34 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
     )
 
 
-def hourly_cost(service: ResolvedService, power_mean_w: Sequence[float]) -> HourlyCost:
+def hourly_cost(
+    service: ResolvedService, power_mean_w: Sequence[float], paid_replicas: Sequence[float] = ()
+) -> HourlyCost:
     """USD/h of the whole fleet, all pools of it.
 
     Args:
         service: with its fleet and prices.
         power_mean_w: of the replicas' devices, by pool.
+        paid_replicas: of each pool, mean over time; all of them if empty.
     """
-    return all_of([pool_cost(pool, power_w) for pool, power_w in zip(service.pools, power_mean_w, strict=True)])
+    paid = paid_replicas or [float(pool.replicas) for pool in service.pools]
+    return all_of([pool_cost(*each) for each in zip(service.pools, power_mean_w, paid, strict=True)])
 
 
-def pool_cost(pool: ResolvedPool, power_mean_w: float) -> HourlyCost:
-    """USD/h of a pool as bought; as rented, of the devices that replicas use and of the systems that stand by.
+def pool_cost(pool: ResolvedPool, power_mean_w: float, paid_replicas: float | None = None) -> HourlyCost:
+    """USD/h of a pool as bought, whether its replicas run or not; as rented, of the devices of replicas as long as they
+    are not stopped, and of the systems that stand by.
 
     Args:
         pool: with its systems and prices.
         power_mean_w: of the replicas' devices.
+        paid_replicas: mean over time; None: all of them.
     """
     prices, system = pool.prices, pool.system
     if prices.rental_usd_per_device_s is not None:
-        return rented(rented_devices(pool), prices.rental_usd_per_device_s)
+        stopped = 0.0 if paid_replicas is None else pool.replicas - paid_replicas
+        devices = rented_devices(pool) - stopped * pool.devices_per_replica
+        return rented(devices, prices.rental_usd_per_device_s)
     if prices.purchase_usd is None:
         return HourlyCost()
     colocation = power = NOTHING
@@ -88,9 +96,14 @@ def pool_cost(pool: ResolvedPool, power_mean_w: float) -> HourlyCost:
 
 def rented_devices(pool: ResolvedPool) -> int:
     """Devices that the replicas use, and all those of systems that no replica needs: spares."""
-    each, devices, replicas = pool.system.devices, pool.devices_per_replica, pool.replicas
-    needed = replicas * -(-devices // each) if devices > each else -(-replicas // (each // devices))
-    return replicas * devices + (pool.systems - needed) * each
+    spares = pool.systems - needed_systems(pool, pool.replicas)
+    return pool.replicas * pool.devices_per_replica + spares * pool.system.devices
+
+
+def needed_systems(pool: ResolvedPool, replicas: int) -> int:
+    """Systems that so many replicas of the pool lie on, at least."""
+    each, devices = pool.system.devices, pool.devices_per_replica
+    return replicas * -(-devices // each) if devices > each else -(-replicas // (each // devices))
 
 
 def fleet_power_w(service: ResolvedService, power_mean_w: Sequence[float]) -> float:

@@ -10,6 +10,7 @@ from typing import Literal
 from infermodel.economics.band import Band
 from infermodel.economics.fleet import HourlyCost
 from infermodel.economics.tokens import Split
+from infermodel.metrics.fleets import FleetSummary
 from infermodel.metrics.handover import HandoverSummary
 from infermodel.metrics.laws import CheckedLaw
 from infermodel.metrics.questions import QuestionSummary
@@ -55,6 +56,7 @@ class ServiceResult:
         tenants: what its keys got; empty where it has no rate limits.
         questions: what its questions came to; None where its requests are no calls of any.
         handover: what requests waited for between its pools; None where it has one only.
+        fleets: what it did if its systems fail or its replicas start and stop, and fixed fleets beside it.
     """
 
     service: ResolvedService
@@ -64,6 +66,7 @@ class ServiceResult:
     tenants: tuple[TenantSummary, ...] = ()
     questions: QuestionSummary | None = None
     handover: HandoverSummary | None = None
+    fleets: tuple[FleetSummary, ...] = ()
 
     def headroom(self, capacity: Capacity | None) -> float:
         """How many times its offered load the service holds; NaN where its capacity is not known."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf, nan
 
+from infermodel.experiment.beside import fixed_scenarios, fleet_row
 from infermodel.experiment.keeping_up import longer_run
 from infermodel.experiment.offered import offered_of, rate_in
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.processes import processes
 from infermodel.experiment.result import Result, ServiceResult
+from infermodel.metrics.fleets import FleetSummary
 from infermodel.metrics.handover import handover_summary
 from infermodel.metrics.laws import CheckedLaw, check_laws, parts_sum_to
 from infermodel.metrics.questions import QuestionSummary, question_summary
@@ -59,7 +61,8 @@ def run(
         own = own_window(service, record, repeated[0].window)
         tenants, questions = tenants_of(record, own, summary), questions_of(service, record, own, summary)
         between = handover_summary(record, own)
-        results.append(ServiceResult(service, record, summary, priced, tenants, questions, between))
+        fleets = fleets_of(scenario, service, record, repeated[0].summaries[index], own)
+        results.append(ServiceResult(service, record, summary, priced, tenants, questions, between, fleets))
     laws = [law for each in repeated for law in each.laws]
     for each in results:
         parts = {name: part.mid for name, part in each.economics.hourly.parts.items()}
@@ -155,6 +158,8 @@ def pool_spec_of(pool: ResolvedPool) -> PoolSpec:
         role=pool.role,
         name=pool.name,
         signals_every_s=pool.signals_every_s,
+        failures=pool.failures,
+        scaling=pool.scaling,
     )
 
 
@@ -211,6 +216,22 @@ def is_measured_whole(scenario: ResolvedScenario) -> bool:
 def own_window(service: ResolvedService, record: ServiceRecord, common: Window) -> Window:
     """The common window; of an offline batch its own makespan, or a fast service's rate would be the slowest one's."""
     return whole_run(record) if is_offline(service.traffic) else common
+
+
+def fleets_of(
+    scenario: ResolvedScenario, service: ResolvedService, record: ServiceRecord, summary: Summary, window: Window
+) -> tuple[FleetSummary, ...]:
+    """What a fleet did whose systems fail or whose replicas start and stop, and the fixed fleets that are played beside
+    it, in the first replication; nothing of other fleets.
+    """
+    if not any(pool.comes_and_goes for pool in service.pools):
+        return ()
+    scales = service.pool.scaling is not None
+    found = [fleet_row(service, record, summary, window, "scaled" if scales else "fixed")]
+    for fixed in fixed_scenarios(scenario, service, window):
+        played = replicate(fixed, "leap", 0, ask_longer=False)
+        found.append(fleet_row(fixed.services[0], played.records[0], played.summaries[0], played.window, "fixed"))
+    return tuple(found)
 
 
 def tenants_of(record: ServiceRecord, window: Window, summary: Summary) -> tuple[TenantSummary, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from infermodel.metrics.confidence import Interval, of_independent, of_pairs
 from infermodel.metrics.objectives import Verdict
@@ -52,6 +53,7 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
         verdicts=tuple(verdicts),
         intervals=intervals if steady else {},
         pools=mean_of_pools([each.pools for each in summaries]),
+        paid_replicas=tuple(fmean(each) for each in zip(*(one.paid_replicas for one in summaries), strict=True)),
     )
     return with_price_reason(combined)
 

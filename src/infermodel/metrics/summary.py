@@ -20,6 +20,7 @@ from infermodel.metrics.latency import (
     percentiles,
 )
 from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_columns, meets_all
+from infermodel.metrics.paid import paid_replicas
 from infermodel.metrics.pools import PoolSummary, load_fields, pool_summaries
 from infermodel.metrics.rates import CYCLE, OWN_RATE, Offered, told
 from infermodel.metrics.schema import column as _column
@@ -163,6 +164,7 @@ class Summary:
     verdicts: tuple[Verdict, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     pools: tuple[PoolSummary, ...] = ()
+    paid_replicas: tuple[float, ...] = ()  # mean over the window, by pool
 
     @property
     def pool_power_w(self) -> tuple[float, ...]:
@@ -245,6 +247,7 @@ def summarise(
             joules_per_output_token=share_of(60 * loads.power_mean_w, rates.otpm),
             verdicts=verdicts,
             pools=pool_summaries(record, window, systems),
+            paid_replicas=tuple(paid_replicas(pool, window) for pool in record.pools),
             intervals={f"{m}_mean_s": batch_means(columns[f"{m}_s"]) for m in MEANS_WITH_INTERVAL} if steady else {},
         )
     )

@@ -10,7 +10,6 @@ ALWAYS = (
     "KV cache kept outside the device's memory, and moved between replicas but from those that read prompts to others",
     "changes of the clock with temperature and power caps, slow devices among fast ones, noise of the host",
     "the quality of the answers, and what a lower precision does to it",
-    "starting, stopping and scaling of replicas during the run; failures are those the scenario names",
     "taxes, discounts, financing but for one rate of interest, and the second-hand value of systems",
 )
 """True of every run."""
@@ -20,11 +19,20 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
     """What this run leaves out, most general first."""
     services = [each.service for each in findings.services]
     families = {pool.system.device.family for each in services for pool in each.pools}
+    pools = [pool for each in services for pool in each.pools]
     more = (
         []
         if any(each.link for each in services)
         else ["prefill and decode on separate pools, since no service has any"]
     )
+    if not any(pool.scaling for pool in pools):
+        more.append("starting and stopping of replicas during the run, since no service scales")
+    if any(pool.failures for pool in pools):
+        more.append(
+            "failures that several systems share (power, switches, software), and requests that clients give up"
+        )
+    else:
+        more.append("failures by chance, since no service has any; outages are those the scenario names")
     if any(
         isinstance(layer.feed_forward, ExpertFeedForward)
         for each in services

@@ -22,7 +22,15 @@ from infermodel.report.not_modelled import not_modelled
 from infermodel.report.offers import unpriced
 from infermodel.report.operations import operations
 from infermodel.report.palette import BOUNDS
-from infermodel.report.tables import RARE_SCHEMAS, band_rows, handover_rows, pool_rows, question_rows, tenant_rows
+from infermodel.report.tables import (
+    RARE_SCHEMAS,
+    band_rows,
+    fleet_rows,
+    handover_rows,
+    pool_rows,
+    question_rows,
+    tenant_rows,
+)
 
 LATENCIES = (
     ("Time to first token", "ttft"),
@@ -129,7 +137,18 @@ def side_by_side(findings: Findings) -> bool:
 
 
 LEFT_TO_THE_FILE = frozenset(
-    {"waiting", "tpm_per_key", "charged_tokens", "charged_tokens_most", "e2e_p50_s", "kv_use_peak", "power_peak_w"}
+    {
+        "waiting",
+        "tpm_per_key",
+        "recomputed_tokens",
+        "ttft_p99_s",
+        "usd_per_h_outside",
+        "charged_tokens",
+        "charged_tokens_most",
+        "e2e_p50_s",
+        "kv_use_peak",
+        "power_peak_w",
+    }
     | {f"bound_{name}_share" for name in BOUNDS}
 )
 """Columns of rare tables that a page has no room for."""
@@ -142,6 +161,7 @@ def rare_tables(findings: Findings) -> list[tuple[str, Sequence[Column], list[Ma
         ("From one pool to the other, at the offered load", "handover.csv", list(handover_rows(findings))),
         ("Keys and their limits, the whole run", "tenants.csv", list(tenant_rows(findings))),
         ("Questions of several calls, at the offered load", "questions.csv", list(question_rows(findings))),
+        ("Fleets that fail or scale, and fixed ones beside them", "fleets.csv", list(fleet_rows(findings))),
         ("Answers at the offered load within the uncertainty of the constants", "bands.csv", moving_bands(findings)),
     ]
     return [

@@ -12,6 +12,7 @@ from infermodel.economics.band import Band
 from infermodel.experiment.result import AnswerBand, Capacity, Economics, Verdict
 from infermodel.metrics.exports import REQUEST_COLUMNS as PER_REQUEST
 from infermodel.metrics.exports import TIMELINE_COLUMNS as PER_BIN
+from infermodel.metrics.fleets import FleetSummary
 from infermodel.metrics.handover import HandoverSummary
 from infermodel.metrics.pools import PoolSummary
 from infermodel.metrics.questions import QuestionSummary
@@ -141,15 +142,27 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
 }
 """Columns of every table by file name."""
 
+STATES = (
+    _SERVICE,
+    Column("replica", "", "its number"),
+    Column("state", "", "up, down (with its system), off (stopped), starting, draining (answers what it has, no more)"),
+    Column("start_s", "s", "from when"),
+    Column("end_s", "s", "until when; the last one ends with the run"),
+)
+"""Columns of states.csv."""
+
 RARE_SCHEMAS: Mapping[str, tuple[Column, ...]] = {
     "pools.csv": columns(PoolSummary),
     "handover.csv": columns(HandoverSummary),
     "tenants.csv": columns(TenantSummary),
     "questions.csv": columns(QuestionSummary),
+    "fleets.csv": columns(FleetSummary),
+    "states.csv": STATES,
     "bands.csv": columns(AnswerBand),
 }
 """The same of tables that only some runs have: of services of several pools, with rate limits, with questions of
-several calls, and of runs that draw uncertain constants."""
+several calls, of services whose systems fail or whose replicas start and stop, and of runs that draw uncertain
+constants."""
 
 
 def summary_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
@@ -180,6 +193,24 @@ def question_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     for each in findings.services:
         if each.questions is not None:
             yield row(each.questions)
+
+
+def fleet_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One a fleet of each service whose systems fail or whose replicas start and stop."""
+    for each in findings.services:
+        yield from map(row, each.fleets)
+
+
+def state_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
+    """One for each time that a replica of such a service stays in a state."""
+    for each in findings.services:
+        for pool in each.record.pools:
+            states = pool.states
+            if states is not None:
+                spans = zip(states.replica, states.state, states.start_s, states.end_s, strict=True)
+                for replica, state, start_s, end_s in spans:
+                    cells = {"replica": int(replica), "state": str(state), "start_s": start_s, "end_s": end_s}
+                    yield {"service": each.summary.service, **cells}
 
 
 def band_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:

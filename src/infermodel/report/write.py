@@ -105,6 +105,8 @@ def short_tables(
         ("handover.csv", tables.handover_rows(findings)),
         ("tenants.csv", tables.tenant_rows(findings)),
         ("questions.csv", tables.question_rows(findings)),
+        ("fleets.csv", tables.fleet_rows(findings)),
+        ("states.csv", tables.state_rows(findings)),
         ("bands.csv", tables.band_rows(findings)),
     ):
         rows = list(found)

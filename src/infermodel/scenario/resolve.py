@@ -41,6 +41,7 @@ from infermodel.scenario.resolve_traffic import (
     with_images,
     with_keys,
 )
+from infermodel.scenario.resolve_upkeep import resolve_failures, resolve_scaling, serving
 from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
@@ -223,9 +224,12 @@ class _Finder:
         placed = self.attempt(here, lambda: self.placed(service, architecture, system, engine, traffic), place)
         if placed is None:
             return None
-        outages = self.attempt(here, lambda: resolve_outages(service.outages, fleet, placed), place)
-        if prices is None or outages is None:
+        outages = self.attempt(here, partial(resolve_outages, service.outages, fleet, placed), place)
+        failures = self.attempt(here, partial(resolve_failures, service, placed), place)
+        scaled = self.attempt(here, partial(resolve_scaling, service, placed), place)
+        if prices is None or outages is None or scaled is None:
             return None
+        placed, scaling, fixed = scaled
         pool = next((each for _, each in fleet.by_role), None)
         return ResolvedPool(
             system=system,
@@ -247,6 +251,9 @@ class _Finder:
             role=pool.role if pool else "both",
             name=pool.name if pool else "",
             signals_every_s=service.signals_every or 0.0,
+            failures=failures,
+            scaling=scaling,
+            fixed=fixed,
         )
 
     def placed(
@@ -254,7 +261,7 @@ class _Finder:
     ) -> PlacedFleet:
         """The service's fleet; where its context does not fit, it is told how many of its requests would not either."""
         try:
-            return resolve_fleet(service, architecture, system, engine)
+            return resolve_fleet(serving(service), architecture, system, engine)
         except ContextDoesNotFit as error:
             asked = service.traffic or self.scenario.traffic
             if traffic is None or asked is None or asked.session is not None:

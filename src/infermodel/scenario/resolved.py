@@ -17,6 +17,8 @@ from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
 from infermodel.simulation.handover import FirstRule, LinkSpec, Role
+from infermodel.simulation.lifetimes import FailureSpec
+from infermodel.simulation.scaling import ScalingSpec
 from infermodel.simulation.spec import Limits, Outage
 from infermodel.tables import only
 from infermodel.workload.bodies import CachedShare
@@ -85,6 +87,9 @@ class ResolvedPool:
         role: what it does with a request.
         name: what reports call it; empty where a service has one only.
         signals_every_s: between readings of what the router sees of replicas; 0: it sees them as they are.
+        failures: by chance; None: nothing fails.
+        scaling: when how many of its replicas run; None: all of them, always.
+        fixed: replicas of fixed fleets that are played beside one that scales.
     """
 
     system: System
@@ -106,6 +111,19 @@ class ResolvedPool:
     role: Role = "both"
     name: str = ""
     signals_every_s: float = 0.0
+    failures: FailureSpec | None = None
+    scaling: ScalingSpec | None = None
+    fixed: tuple[int, ...] = ()
+
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether its systems fail by chance, or its replicas start and stop."""
+        return self.failures is not None or self.scaling is not None
+
+    @property
+    def steady(self) -> ResolvedPool:
+        """The pool without outages and failures, all of its replicas running always."""
+        return replace(self, outages=(), failures=None, scaling=None)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,12 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "traffic.arrivals.users": ("concurrency", "max_concurrency", "clients", "concurrent_users"),
     "traffic.prompt_tokens.mean": ("avg", "average", "mu"),
     "traffic.prompt_tokens.cv": ("std", "stddev", "std_dev", "stdev", "sigma", "variance", "var"),
+    "services.autoscaling": ("autoscale", "autoscaler", "scaling", "hpa", "keda"),
+    "services.autoscaling.min": ("min_replicas", "minreplicas"),
+    "services.autoscaling.max": ("max_replicas", "maxreplicas"),
+    "services.failures": ("failure", "availability", "reliability"),
+    "services.failures.mtbf": ("mttf", "time_between_failures"),
+    "services.failures.mttr": ("repair_time", "time_to_repair"),
     "objectives": ("slo", "slos", "sla", "slas", "targets", "goals"),
     "duration": ("time", "run_time", "length", "minutes"),
 }  # fmt: skip
@@ -82,12 +88,6 @@ NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
     ),
     "spot instances are not modelled; give the rental price that you pay, and as 'outages' what you expect to lose": (
         "spot", "preemptible", "interruptible", "spot_price",
-    ),
-    "fleets that scale are not modelled; give a service for each size, and a 'profile' of arrivals": (
-        "autoscaling", "autoscale", "min_replicas", "max_replicas", "scaling",
-    ),
-    "failures by chance are not modelled; name what is down and when under 'outages'": (
-        "failures", "mtbf", "mttr", "availability",
     ),
     "KV cache outside the device's memory is not modelled": (
         "kv_offload", "cpu_offload", "cpu_offload_gb", "swap_space", "kv_tiers", "lmcache", "offload",

@@ -293,6 +293,10 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         notes.append("of steady arrivals: the shape of the day is left out")
     if any(pool.outages for pool in service.pools):
         notes.append("with every system up: outages are left out")
+    if any(pool.failures for pool in service.pools):
+        notes.append("with every system up: failures are left out")
+    if any(pool.scaling for pool in service.pools):
+        notes.append("with every replica running: scaling is left out")
     if service.rate_limits is not None:
         notes.append("whatever keys may send: rate limits are left out")
     return "; ".join(notes)

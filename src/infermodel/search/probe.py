@@ -166,8 +166,8 @@ def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, r
 
 
 def without_outages(service: ResolvedService) -> ResolvedService:
-    """The service with every system up."""
-    return replace(service, pools=tuple(replace(pool, outages=()) for pool in service.pools))
+    """The service with every system up and every replica running."""
+    return replace(service, pools=tuple(pool.steady for pool in service.pools))
 
 
 def users_at_load(scenario: ResolvedScenario, service: ResolvedService, cold: int, requests: int) -> ResolvedScenario:

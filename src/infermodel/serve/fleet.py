@@ -246,7 +246,7 @@ class Fleet:
 def warm_up(spec: ServiceSpec) -> None:
     """Play a request on a fleet of its own, so that what the step model keeps for later is there."""
     clock = Clock()
-    pool = replace(spec.pool, replicas=1, systems=1, outages=())
+    pool = replace(spec.pool, replicas=1, systems=1, outages=(), failures=None, scaling=None)
     lone = replace(spec, traffic=LiveTraffic(), pools=(pool,), rate_limits=None)
     service = Service(clock, 0, lone, named_streams(0), Horizon(), "leap")
     one = np.ones(1, np.int64)

@@ -40,6 +40,9 @@ MEASURES: Mapping[str, Measure] = {
 }
 """What of all replicas together is held against a target for each."""
 
+BLIND = ("utilisation", "kv_use")
+"""Measures that see nothing of requests that come while no replica runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScalingSpec:
@@ -87,7 +90,7 @@ def least_at(spec: ScalingSpec, time: float) -> int:
 def wanted(spec: ScalingSpec, seen: Seen, time: float) -> int:
     """Replicas that are wanted now: the fewest among whom the measure is at most its target each.
 
-    The rule of Kubernetes' horizontal pod autoscaler (its documentation of 1.34): replicas x measure / target, rounded
+    The rule of Kubernetes' horizontal pod autoscaler (its documentation): replicas x measure / target, rounded
     up; nothing is done within the tolerance.
 
     >>> spec = ScalingSpec(1, 8, "in_flight", 10.0)

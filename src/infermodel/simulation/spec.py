@@ -367,6 +367,8 @@ def one_pool(
     front_end: FrontEndSpec | None = None,
     rank_router: RankRouting = "in_flight",
     signals_every_s: float = 0.0,
+    failures: FailureSpec | None = None,
+    scaling: ScalingSpec | None = None,
 ) -> ServiceSpec:
     """A service of one pool: what `PoolSpec` and `ServiceSpec` say, in one call."""
     pool = PoolSpec(
@@ -381,13 +383,7 @@ def one_pool(
         front_end,
         rank_router,
         signals_every_s=signals_every_s,
+        failures=failures,
+        scaling=scaling,
     )
-    failures: FailureSpec | None = None,
-    scaling: ScalingSpec | None = None,
-) -> ServiceSpec:
-    """A service of one pool: what `PoolSpec` and `ServiceSpec` say, in one call."""
-    pool = PoolSpec(
-        step_model, limits, replicas, systems, queue, router, outages, speculation, front_end, rank_router,
-        failures=failures, scaling=scaling,
-    )  # fmt: skip
     return ServiceSpec(name, traffic, (pool,), ingress_s, tokenise_s, egress_s, rate_limits)

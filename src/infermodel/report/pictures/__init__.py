@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from infermodel.report.drawing import Picture
-from infermodel.report.pictures import capacity, claims, cost, latency, over_time, roofline, speed
+from infermodel.report.pictures import capacity, claims, cost, fleet, latency, over_time, roofline, speed
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ PICTURES: Mapping[str, Plate] = {
     "kv_use": Plate(
         over_time.kv_use,
         "Share of the KV memory in use, and sequences decoding at the same time.",
+    ),
+    "replicas": Plate(
+        fleet.replicas_over_time,
+        "Where systems fail or replicas start and stop. Above: replicas that serve, and dotted those that are paid "
+        "for. Below: the state of each replica.",
     ),
     "cost": Plate(
         cost.breakdown,

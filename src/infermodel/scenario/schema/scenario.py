@@ -36,6 +36,7 @@ from infermodel.scenario.schema.types import (
     Seed,
     Words,
 )
+from infermodel.scenario.schema.upkeep import Autoscaling, Failures
 from infermodel.scenario.schema.values import (
     Block,
     BlockKind,
@@ -82,6 +83,10 @@ class Service(Block):
         description="whether text seen before is found in KV memory; the engine's default if omitted",
     )
     outages: tuple[Outage, ...] = Field(default=(), description="systems that go down")
+    failures: Failures | None = Field(default=None, description="systems that fail by chance; none do if omitted")
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="replicas that start and stop; all run always if omitted"
+    )
     speculation: Speculation | None = Field(default=None, description="drafts; one token at a time if omitted")
     rate_limits: RateLimits | None = Field(default=None, description="what each key may send; no limits if omitted")
     traffic: Traffic | None = Field(default=None, description="of this service alone; the scenario's if omitted")
@@ -90,6 +95,15 @@ class Service(Block):
     )
     price: Price = Field(default=Price(), description="what a system costs and tokens are sold for")
     prices: Prices = Field(default=Prices(), description="keys that differ from the scenario's `prices`")
+
+    @model_validator(mode="after")
+    def _comes_and_goes_in_one_pool(self) -> Self:
+        if self.fleet.pools is not None and len(self.fleet.pools) > 1:
+            said = refusal("is not modelled for a fleet of several pools", "give it a fleet with one 'system'")
+            wrong = [key for key in ("failures", "autoscaling") if getattr(self, key) is not None]
+            if wrong:
+                refuse_below([((key,), said) for key in wrong])
+        return self
 
 
 class Answer(Kind):
