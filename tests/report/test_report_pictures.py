@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ from infermodel.report.palette import COLOURS, SPARE_COLOURS, styles
 from infermodel.report.pictures import PICTURES
 from infermodel.report.pictures.capacity import knee
 from infermodel.report.pictures.speed import against_latency, against_price
+from infermodel.tables import StateTable
 
 
 def many() -> Findings:
@@ -37,6 +39,22 @@ def many() -> Findings:
         )
     claims = [replace(verdicts[n % 5], id=f"C{n:02d}") for n in range(30)]
     return Findings.of(replace(result, services=tuple(services)), found, claims)
+
+
+def coming_and_going(material: Findings) -> Findings:
+    """The same, where replicas were off at first, and one fails."""
+    services = []
+    for each in material.services:
+        end_s, pools = each.record.ended_at, each.record.pools
+        starts = StateTable(
+            np.array([0, 0, 0, 0]),
+            np.array(["off", "starting", "up", "down"]),
+            np.array([0.0, 0.1, 0.4, 0.8]) * end_s,
+            np.array([0.1, 0.4, 0.8, 1.0]) * end_s,
+        )
+        record = replace(each.record, pools=(replace(pools[0], states=starts), *pools[1:]))
+        services.append(replace(each, record=record))
+    return replace(material, result=replace(material.result, services=tuple(services)))
 
 
 def text_boxes(figure: Figure) -> list[tuple[str, Bbox]]:
@@ -61,12 +79,12 @@ def text_boxes(figure: Figure) -> list[tuple[str, Bbox]]:
 
 
 FIRST = [name for name in PICTURES if not name.startswith("claims_")]
-"""Pictures that every run with claims and capacities has."""
+"""Pictures that a run with claims, capacities and replicas that come and go has."""
 
 
 @pytest.mark.parametrize("name", FIRST)
 def test_a_picture_is_a_slide(name: str) -> None:
-    image = png(PICTURES[name].picture, findings())
+    image = png(PICTURES[name].picture, coming_and_going(findings()))
     assert image is not None
     assert image.startswith(b"\x89PNG")
     assert struct.unpack(">II", image[16:24]) == (WIDTH_PX, HEIGHT_PX)
@@ -77,7 +95,7 @@ def test_a_picture_is_a_slide(name: str) -> None:
 @pytest.mark.parametrize("case", ["plain", "hostile", "many"])
 @pytest.mark.parametrize("name", FIRST)
 def test_no_text_covers_another_or_leaves_the_sheet(name: str, case: str) -> None:
-    material = {"plain": findings, "hostile": lambda: Findings.of(*hostile()), "many": many}[case]()
+    material = coming_and_going({"plain": findings, "hostile": lambda: Findings.of(*hostile()), "many": many}[case]())
     with look(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = PICTURES[name].picture(material)

@@ -54,7 +54,7 @@ PICTURES: Mapping[str, Plate] = {
     "replicas": Plate(
         fleet.replicas_over_time,
         "Where systems fail or replicas start and stop. Above: replicas that serve, and dotted those that are paid "
-        "for. Below: the state of each replica.",
+        "for. Below: the state of each replica of the first such service.",
     ),
     "cost": Plate(
         cost.breakdown,

@@ -43,7 +43,7 @@ def replicas_over_time(findings: Findings) -> Figure | None:
     above.yaxis.set_major_locator(MaxNLocator(integer=True))
     first, states = coming[0]
     _bands(below, states)
-    below.set_ylabel(f"replica of {first.summary.service}")
+    below.set_ylabel("number of the replica")
     below.set_xlim(0, first.record.ended_at)
     below.set_xlabel("seconds since the start")
     lines = [
