@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from infermodel.metrics.latency import Column
 from infermodel.metrics.link_laws import LINK_LAWS, between_pools_s, joined
+from infermodel.metrics.state_laws import STATE_LAWS
 from infermodel.metrics.statement import TOLERANCE, Law, Statement
 from infermodel.metrics.throughput import BOUND_NAMES, bin_edges, bin_joules
-from infermodel.tables import FINISHED, REJECTED, SERVING, UNFINISHED, PoolRecord, ServiceRecord
+from infermodel.tables import FINISHED, REJECTED, UNFINISHED, PoolRecord, ServiceRecord
 
 
 class BrokenLaw(RuntimeError):
@@ -216,33 +217,6 @@ def energy_is_the_integral_of_power(record: ServiceRecord) -> Iterator[Statement
     yield Statement("joules of the steps", float(totals["joules"].sum()), 0.0, peak_j)
 
 
-def replicas_are_in_one_state_at_a_time(record: ServiceRecord) -> Iterator[Statement]:
-    """Where systems fail or replicas start and stop: the states of each replica follow each other without a gap from
-    the start to the end of the run, and steps run in no more seconds than it serves."""
-    for pool in record.pools:
-        states = pool.states
-        if states is None:
-            continue
-        lasted_s = states.end_s - states.start_s
-        of_each = np.bincount(states.replica, lasted_s, minlength=pool.replicas)
-        yield Statement("least seconds of a replica in any state", float(of_each.min()), record.ended_at)
-        yield Statement("most seconds of a replica in any state", float(of_each.max()), record.ended_at)
-        same = states.replica[1:] == states.replica[:-1]
-        gaps = (states.start_s[1:] != states.end_s[:-1]) & same
-        yield Statement("states that do not begin when the one before ends", int(gaps.sum()), 0)
-        serving = np.isin(states.state, sorted(SERVING))
-        serving_s = np.bincount(states.replica[serving], lasted_s[serving], minlength=pool.replicas)
-        busy_s = pool.replica_totals["busy_s"]
-        worst = int(np.argmax(busy_s - serving_s))
-        yield Statement(
-            f"busy seconds of replica {worst}",
-            float(busy_s[worst]),
-            0.0,
-            float(serving_s[worst]),
-            scale=record.ended_at,
-        )
-
-
 def nobody_waits_at_an_idle_replica(record: ServiceRecord) -> Iterator[Statement]:
     """While a request waits for its replica, that replica is busy: no time waited through exceeds its busy time. Not so
     where memory is held for copies to another pool."""
@@ -303,7 +277,6 @@ LAWS: Mapping[str, Law] = {
     "busy time = sum of steps": busy_time_is_the_sum_of_steps,
     "energy = integral of power": energy_is_the_integral_of_power,
     "nobody waits at an idle replica": nobody_waits_at_an_idle_replica,
-    "one state at a time": replicas_are_in_one_state_at_a_time,
     "nothing negative": nothing_is_negative,
 }
 """Name of each law, as reports print it, to its check."""
@@ -324,6 +297,8 @@ def check_laws(record: ServiceRecord, run: str = "") -> tuple[CheckedLaw, ...]:
     """
     where = f"{run}: {record.name}" if run else record.name
     laws = LAWS if record.link is None else {**LAWS, **LINK_LAWS}
+    if any(pool.states is not None for pool in record.pools):
+        laws = {**laws, **STATE_LAWS}
     return tuple(CheckedLaw(name, _largest(where, name, law(record))) for name, law in laws.items())
 
 

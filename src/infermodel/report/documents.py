@@ -8,6 +8,7 @@ from infermodel.metrics.exports import REQUEST_COLUMNS, TIMELINE_COLUMNS
 from infermodel.metrics.laws import LAWS
 from infermodel.metrics.link_laws import LINK_LAWS
 from infermodel.metrics.schema import Column, columns, markdown
+from infermodel.metrics.state_laws import STATE_LAWS
 from infermodel.metrics.summary import Summary
 from infermodel.metrics.total import Total
 from infermodel.report.tables import PRICE_ITEMS, RARE_SCHEMAS, SCHEMAS
@@ -45,7 +46,10 @@ def laws() -> str:
     """Each law with what it compares, as a Markdown table."""
     return "\n".join(
         ["| law | what is compared |", "|---|---|"]
-        + [f"| {name} | {' '.join((law.__doc__ or '').split())} |" for name, law in {**LAWS, **LINK_LAWS}.items()]
+        + [
+            f"| {name} | {' '.join((law.__doc__ or '').split())} |"
+            for name, law in {**LAWS, **LINK_LAWS, **STATE_LAWS}.items()
+        ]
     )
 
 
