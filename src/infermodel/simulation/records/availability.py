@@ -32,10 +32,12 @@ class Availability:
         self._entered[unit].append((at, state))
 
     def _spans(self, unit: int, until_s: float) -> Iterator[tuple[State, float, float]]:
-        """Its states before `until_s`, each from when until when, those too that lasted no time."""
+        """Its states before `until_s`, each from when until when; of those that lasted no time only failures, which
+        lose what a replica held all the same.
+        """
         for (since, state), (until, _) in pairwise([*self._entered[unit], (until_s, "up")]):
             until = min(until, until_s)
-            if until >= since:
+            if until > since or (until == since and state == "down"):
                 yield state, since, until
 
     def away_s(self, unit: int, until_s: float) -> float:
