@@ -19,8 +19,9 @@ def sweeps_of(page: str) -> set[str]:
     return {found["head"].split(",")[0] for found in PLACE.finditer(page)}
 
 
-def test_there_are_four_studies() -> None:
-    assert [page.stem for page in PAGES] == ["context", "one_pool_or_two", "tokens_a_day", "wafer_or_gpu"]
+def test_the_studies_are_there() -> None:
+    questions = "a_wafer_for_decode context one_pool_or_two tokens_a_day wafer_or_gpu where_the_prefix_lies"
+    assert [page.stem for page in PAGES] == questions.split()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
