@@ -56,6 +56,8 @@ ROUTED = "tests/simulation/test_routers.py"
 SEPARATE = "tests/simulation/test_separate_pools.py"
 SEVERAL = "tests/simulation/test_several_pools.py"
 MIXED = "tests/scenario/test_mixed_pools.py"
+IMAGES = "tests/simulation/test_images.py"
+ENCODING = "tests/cost/test_cost_images.py"
 SIGNALS = "tests/simulation/test_signals.py"
 PLANS = "tests/search/test_plan_pools.py"
 BOUNDS = "tests/search/test_plan_bounds.py"
@@ -332,6 +334,12 @@ MUTANTS = (
            "now + self._spec.hop_s", "now", POOLS),
     Mutant("the prompt's last token is read twice for nothing", "simulation/replica/arrivals.py",
            "Prefill(request, prompt, prompt - 1, 1)", "Prefill(request, prompt, prompt - 2, 1)", POOLS),
+    Mutant("an image is encoded with the chunk that ends it", "workload/images.py",
+           "-((self.begins - tokens) // each)", "(tokens - self.begins) // each", IMAGES),
+    Mutant("images of a prompt that is found are encoded again", "simulation/replica/prompts.py",
+           "self.encoded = 0 if images is None else images.behind(done)", "self.encoded = 0", IMAGES),
+    Mutant("patches see only the window in every layer of an encoder", "architecture/images.py",
+           "(self.layers - self.windowed) * whole", "(self.layers - self.windowed) * near", ENCODING),
     Mutant("a first token that is thrown away counts", "simulation/replica/members.py",
            "thrown_away += self.transit.first_token == \"decode\"", "thrown_away += 0", SEPARATE),
     Mutant("the way between pools is in no gap", "simulation/replica/members.py",

@@ -79,6 +79,10 @@ def test_the_processors_file_bounds_images(tmp_path: Path) -> None:
     assert small is not None
     # 784,000 pixels are 1,000 squares of 28 x 28: an image of 4,000 x 2,000 pixels is scaled to 44 x 22 of them.
     assert (large.seen(4000, 2000).encoded, small.seen(4000, 2000).encoded) == (143 * 71, 44 * 22)
+    (tmp_path / "preprocessor_config.json").unlink()
+    together = {"image_processor": {"size": {"shortest_edge": 3136, "longest_edge": 784_000}}, "video_processor": {}}
+    (tmp_path / "processor_config.json").write_text(json.dumps(together))
+    assert read_hf_config(tmp_path).images == small
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"max_pixels": "many"}))
     with pytest.raises(FormatError, match=r"preprocessor_config.json.*max_pixels: expected a whole number"):
         read_hf_config(tmp_path)

@@ -39,6 +39,14 @@ def test_an_image_is_encoded_before_the_chunk_in_which_it_begins(stepping: Stepp
     assert record.requests.first_token_at.tolist() == [3 * 1 + 2 * 2]
 
 
+def test_an_image_holds_up_the_prompt_before_it_and_no_later_one() -> None:
+    # Two of 700 tokens, 500 a step: [500 of A: its image], [200 of A, 300 of B: B's image], [400 of B].
+    one = Images(1, 500 * 500, Seen(1, 2000, 500, 600))
+    traffic = OpenTraffic(Offline(2), Fixed(100), Fixed(1), images=one)
+    (record,) = simulate([one_pool("service", MODEL, traffic, Limits(8, 500, 4096))], 1, Horizon())
+    assert record.requests.first_token_at.tolist() == [3 + 3, 3 + 3 + 1]
+
+
 def test_steps_behind_the_last_image_are_alike_again() -> None:
     # 4,000 tokens of text behind the images: 11 chunks, of which nine have none that begins there.
     traffic = ClosedTraffic(1, Fixed(4000), Fixed(1), requests=1, images=TWO)

@@ -44,7 +44,8 @@ def architecture(
         path: the file, for messages and provenance.
         name: what to call the model.
         beside: the content of `hf_quant_config.json` beside it.
-        processor: that of `preprocessor_config.json`, which bounds the size of images.
+        processor: that of `preprocessor_config.json`, or what `processor_config.json` has of it, which bounds the size
+            of images.
 
     Raises:
         FormatError: the family is not in `FAMILIES`, or a key that its family needs is missing or wrong.
@@ -143,14 +144,16 @@ def read_hf_config(path: Path) -> ModelArchitecture:
     file = path / "config.json" if path.is_dir() else path
     keys = _parsed(file)
     name = file.resolve().parent.name if file.name == "config.json" else file.stem
-    beside, processor = file.with_name("hf_quant_config.json"), file.with_name("preprocessor_config.json")
-    return architecture(
-        keys,
-        file,
-        name,
-        _parsed(beside) if beside.exists() else None,
-        Config(processor, _parsed(processor)) if processor.exists() else None,
-    )
+    beside = file.with_name("hf_quant_config.json")
+    return architecture(keys, file, name, _parsed(beside) if beside.exists() else None, _image_processor(file))
+
+
+def _image_processor(file: Path) -> Config | None:
+    """What stands beside a configuration on the sizes of images, in a file of its own or in that of all processors."""
+    own, all_together = file.with_name("preprocessor_config.json"), file.with_name("processor_config.json")
+    if own.exists():
+        return Config(own, _parsed(own))
+    return Config(all_together, _parsed(all_together)).part("image_processor") if all_together.exists() else None
 
 
 def _parsed(file: Path) -> dict[str, Any]:
