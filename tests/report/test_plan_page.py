@@ -90,6 +90,32 @@ def test_an_order_within_the_ranges_of_prices_is_told(story: PlanStory) -> None:
     assert within_ranges(alike) == []  # layouts of one candidate have one price
 
 
+def test_an_order_within_the_error_of_the_model_is_told(story: PlanStory) -> None:
+    def said(usd: float, **errors: float) -> list[str]:
+        wafer = {**story.rows[1], "usd_per_h": usd, "usd_per_h_low": usd, "usd_per_h_high": usd}
+        return within_ranges(replace(story, rows=[story.rows[0], wafer], errors=errors))
+
+    errors = {"gpu": 0.1, "<wafer>": 0.25}
+    assert said(74.0, **errors) == []  # 74 less a quarter is 55.5; 50 and a tenth of it are 55
+    assert said(73.0, **errors) == [
+        "Which is cheapest lies within the model's median error on these devices: <wafer> may cost less."
+    ]
+    assert said(500.0, **{"gpu": 0.1, "<wafer>": nan}) == [
+        "Nothing vouches for the place in the order of <wafer>: never held against a server."
+    ]
+    spared = {
+        **NO_FLEET,
+        "layout": 1,
+        "candidate": "<wafer>",
+        "reason": "pruned: at least 73 USD/h",
+        "least_usd_per_h": 73.0,
+    }
+    (bounded,) = within_ranges(replace(story, rows=[story.rows[0], spared], errors=errors))
+    assert bounded.endswith("<wafer> may cost less.")
+    alone = replace(story, rows=[story.rows[0]], errors={"gpu": nan})
+    assert within_ranges(alone) == []
+
+
 def test_the_answer_is_the_cheapest_and_the_fastest_and_what_was_simulated(story: PlanStory) -> None:
     cheapest, fastest, searched = answers(story)
     assert cheapest.startswith("Cheapest: 2 + 1 spare gpu, tensor_parallel 4: $50.0/h, $0.500/Mtok, 20.0 kW")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from math import nan
 
-from infermodel.catalog.experiments import experiments
+from infermodel.catalog.experiments import Experiments, experiments
 from infermodel.engine import Engine
 from infermodel.hardware import Device
 
@@ -26,9 +27,18 @@ def rests_on(device: Device, engine: Engine, *, images: bool = False) -> str:
     return f"{said}; images were held against one published run" if images else said
 
 
+def likely_error(device: Device, engine: Engine) -> float:
+    """The median relative error of the experiments on a device and engine; nan where there is none."""
+    found = _held(device, engine)
+    return nan if found is None else found.median_error
+
+
+def _held(device: Device, engine: Engine) -> Experiments | None:
+    return experiments().get((device.name, re.sub(r"-\d+(\.\d+)*$", "", engine.name)))
+
+
 def _of_texts(device: Device, engine: Engine) -> str:
-    name = re.sub(r"-\d+(\.\d+)*$", "", engine.name)
-    found = experiments().get((device.name, name))
+    found = _held(device, engine)
     if found is not None:
         many = f"{found.experiments} experiment{'s' * (found.experiments != 1)} on this device and engine"
         return f"measured: {many}, median error of {found.metric} {100 * found.median_error:.1f} %"

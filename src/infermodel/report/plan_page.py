@@ -82,11 +82,18 @@ def spares(row: Mapping[str, Any]) -> int:
 
 
 def within_ranges(story: PlanStory) -> list[str]:
-    """Whether the ranges of the prices leave the order of candidates open, in a sentence; none where they do not."""
-    if not story.rivals:
-        return []
-    named = " and ".join(story.rivals)
-    return [f"Which is cheapest lies within the ranges of the prices: {named} may cost less."]
+    """What leaves the order of candidates open, a sentence each: ranges of prices, the model's error, no experiment."""
+    said = []
+    if story.rivals:
+        named = " and ".join(story.rivals)
+        said.append(f"Which is cheapest lies within the ranges of the prices: {named} may cost less.")
+    if story.rivals_in_errors:
+        named = " and ".join(story.rivals_in_errors)
+        said.append(f"Which is cheapest lies within the model's median error on these devices: {named} may cost less.")
+    if story.never_held:
+        named = " and ".join(story.never_held)
+        said.append(f"Nothing vouches for the place in the order of {named}: never held against a server.")
+    return said
 
 
 def searched(story: PlanStory) -> str:

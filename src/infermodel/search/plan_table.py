@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from infermodel.catalog import load_system
-from infermodel.experiment.trust import rests_on
+from infermodel.experiment.trust import likely_error, rests_on
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -145,13 +147,28 @@ def devices_of(planned: Planned) -> dict[str, str]:
 def trust_of(planned: Planned) -> dict[str, str]:
     """Candidate to what its answers rest on; those that hold no replica are left out."""
     found: dict[str, str] = {}
+    for title, service in _services_of(planned).items():
+        held = bool(service.images)
+        said = (rests_on(pool.system.device, pool.engine, images=held) for pool in service.pools)
+        found[title] = "; ".join(dict.fromkeys(said))
+    return found
+
+
+def errors_of(planned: Planned) -> dict[str, float]:
+    """Candidate to the largest `likely_error` of its pools; nan where one of them was never held against a server."""
+    return {
+        title: float(np.max([likely_error(pool.system.device, pool.engine) for pool in service.pools]))
+        for title, service in _services_of(planned).items()
+    }
+
+
+def _services_of(planned: Planned) -> dict[str, ResolvedService]:
+    """Candidate to its service on the smallest fleet of its first layout that holds a replica."""
+    found: dict[str, ResolvedService] = {}
     for each in planned.options:
         title = each.layout.candidate.title
         if title not in found and each.layout.parts:
-            service = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
-            held = bool(service.images)
-            said = (rests_on(pool.system.device, pool.engine, images=held) for pool in service.pools)
-            found[title] = "; ".join(dict.fromkeys(said))
+            found[title] = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
     return found
 
 
