@@ -92,7 +92,8 @@ def test_steps_of_every_model_keep_to_physics(gpu: str) -> None:
 @pytest.mark.parametrize(
     ("faster", "slower"),
     [("h100-sxm", "a100-sxm-80gb"), ("h200-sxm", "h100-sxm"), ("b200", "h200-sxm"), ("gb200", "b200"),
-     ("a100-sxm-80gb", "l40s"), ("rtx-pro-6000", "l40s"), ("mi300x", "a100-sxm-80gb")],
+     ("a100-sxm-80gb", "l40s"), ("rtx-pro-6000", "l40s"), ("mi300x", "a100-sxm-80gb"),
+     ("l40s", "l4"), ("rtx-5090", "rtx-4090"), ("h200-sxm", "h200-nvl"), ("mi355x", "mi325x"), ("rubin", "gb300")],
 )  # fmt: skip
 def test_a_faster_gpu_is_faster(faster: str, slower: str) -> None:
     for model in MODELS:
