@@ -86,8 +86,8 @@ golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--recor
 docs: $(VENV)/.installed ## renew the tables of docs/ that the program writes
 	@$(BIN)/python -m infermodel.pages.marked
 
-bench: $(INSTALLED) ## benchmarks, or one of them with CASE=W1_10k
-	@$(BIN)/python benchmarks/run.py $(CASE)
+bench: $(INSTALLED) ## benchmarks, or one of them with CASE=W1_10k; ARGS="--against CHECKOUT" compares
+	@$(BIN)/python benchmarks/run.py $(ARGS) $(CASE)
 
 lock: ## write the lock files from pyproject.toml (needs a network); ARGS=--keep renews only the hashes
 	@$(PYTHON) tools/lock.py $(ARGS)

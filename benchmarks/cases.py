@@ -42,7 +42,7 @@ def llama_8b(system: str, engine: str, traffic: Traffic, replicas: int, *, old_r
     """Llama 3.1 8B on replicas of a system, 128 sequences on each.
 
     Args:
-        old_rules: no step is composed ahead, nothing is cached, and front ends take no time, as in the first release.
+        old_rules: no step is composed ahead, nothing is cached, and front ends take no time, as at 3ede99a.
     """
     software = load_engine(engine)
     deployment = Deployment(max_sequences=128, max_batched_tokens=software.max_batched_tokens, max_context=8192)
@@ -124,5 +124,5 @@ CASES: Mapping[str, Case] = {
     **cases(h100, cs3),
     **{f"{name}_old_rules": case for name, case in cases(h100_by_old_rules, cs3_by_old_rules).items()},
 }
-"""All of Llama 3.1 8B in 16 bit. Under the old rules the scheduler does what it did in the first release, which so is
-what their times are held against."""
+"""All of Llama 3.1 8B in 16 bit. Under the old rules the scheduler does what it did at commit 3ede99a, which so is what
+their times are held against."""

@@ -1,6 +1,6 @@
 """Run the benchmark cases, print a table, write `benchmarks/latest.json`.
 
-    python benchmarks/run.py [CASE ...]
+    python benchmarks/run.py [--against CHECKOUT] [CASE ...]
 
 Each case runs in a process of its own, so that its peak memory is its own. Fields of a result:
 
@@ -11,16 +11,21 @@ Each case runs in a process of its own, so that its peak memory is its own. Fiel
     peak_memory_bytes               of the process at its highest, Python and numpy included
     every_step_ratio                CPU seconds of stopping at every step over those of leaping, on 10,000 requests
     heap_loop_ratio                 requests per CPU second over those of the bare heap loop on the same requests
+    times_as_fast                   as a checkout of commit 3ede99a, that was named: CPU seconds of the case there over
+                                    those here, up to 20,000 requests, medians of five runs by turns; old rules only
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from argparse import ArgumentParser
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from time import process_time
 
 import numpy as np
@@ -32,6 +37,20 @@ from infermodel.tables import FINISHED, ServiceRecord
 
 LATEST = Path(__file__).with_name("latest.json")
 EVERY_STEP_REQUESTS = 10_000
+OLD_RULES = "_old_rules"
+COMPARED_REQUESTS, COMPARED_RUNS = 20_000, 5
+COMPARED = """
+import sys
+from time import process_time
+from cases import CASES
+from infermodel.simulation import Horizon, simulate
+case, requests = CASES[sys.argv[1]], float(sys.argv[2])
+spec = case.service()
+simulate([spec], 1, Horizon(requests=100))
+begin = process_time()
+simulate([spec], 1, Horizon(requests=min(case.requests, requests)))
+print(process_time() - begin)
+"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,7 @@ class Result:
     peak_memory_bytes: int
     every_step_ratio: float
     heap_loop_ratio: float
+    times_as_fast: float | None = None
 
 
 def timed_run(spec: ServiceSpec, horizon: Horizon, stepping: Stepping = "leap") -> tuple[ServiceRecord, float]:
@@ -103,21 +123,45 @@ def measure(name: str, case: Case) -> Result:
     )
 
 
+def cpu_s(checkout: Path, case: str) -> float:
+    """CPU seconds of a case in a checkout, in a process of its own."""
+    path = os.pathsep.join(str(checkout / folder) for folder in ("src", "benchmarks"))
+    command = [sys.executable, "-c", COMPARED, case, str(COMPARED_REQUESTS)]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout)
+
+
+def times_as_fast(name: str, before: Path) -> float:
+    """As the checkout before, on a case under its rules."""
+    here = Path(__file__).resolve().parents[1]
+    pairs = [(cpu_s(before, name.removesuffix(OLD_RULES)), cpu_s(here, name)) for _ in range(COMPARED_RUNS)]
+    return round(median(then for then, _ in pairs) / median(now for _, now in pairs), 2)
+
+
 def row(values: Result) -> str:
     return (
         f"{values.case:18} {values.requests:>9,} {values.output_tokens:>13,} {values.cpu_s:>8.2f}"
         f" {values.requests_per_cpu_s:>9,} {values.tokens_per_cpu_s:>12,} {values.events_per_request:>7.2f}"
         f" {values.peak_memory_bytes / 1e6:>9,.0f} {values.every_step_ratio:>8.1f} {values.heap_loop_ratio:>8.3f}"
+        f" {values.times_as_fast or '-':>8}"
     )
 
 
 HEADER = (
     f"{'case':18} {'requests':>9} {'output tok':>13} {'CPU s':>8} {'req/CPU s':>9} {'tok/CPU s':>12} {'ev/req':>7}"
-    f" {'peak MB':>9} {'every/x':>8} {'heap/x':>8}"
+    f" {'peak MB':>9} {'every/x':>8} {'heap/x':>8} {'x before':>8}"
 )
 
 
-def main(names: list[str]) -> int:
+def main() -> int:
+    arguments = ArgumentParser(description="Run the benchmark cases.")
+    arguments.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="of the first release, whose times to divide"
+    )
+    arguments.add_argument("cases", nargs="*", metavar="CASE")
+    asked = arguments.parse_args()
+    names = asked.cases
     unknown = [name for name in names if name not in CASES]
     if unknown:
         print(f"no case named {', '.join(unknown)}; there are {', '.join(CASES)}", file=sys.stderr)
@@ -133,6 +177,8 @@ def main(names: list[str]) -> int:
             failed = True
             continue
         result = Result(**json.loads(done.stdout))
+        if asked.against and name.endswith(OLD_RULES):
+            result = replace(result, times_as_fast=times_as_fast(name, asked.against.resolve()))
         results.append(result)
         print(row(result), flush=True)
     LATEST.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
@@ -143,4 +189,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--in-this-process"]:
         print(json.dumps(asdict(measure(sys.argv[2], CASES[sys.argv[2]]))))
     else:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main())
