@@ -76,7 +76,7 @@ def poisson(rate_per_s: float, prompt: Lengths, output: Lengths) -> OpenTraffic:
 
 def azure_hour() -> TraceTraffic:
     """An hour of conversations; the trace is looked for in `data/traces` and in the folder $INFERMODEL_TRACES."""
-    return TraceTraffic(trace.load(AZURE_TRACE, "azure", Path("."))[0])
+    return TraceTraffic(trace.load(AZURE_TRACE, "azure", Path(".")).requests)
 
 
 def chat() -> OpenTraffic:

@@ -62,11 +62,12 @@ def sources() -> list[str]:
 
 @cache
 def products() -> Path:
-    """Where a checkout has, or would have, the extensions that were compiled from exactly its sources."""
-    digest = sha256()
-    for path in sorted([*PACKAGE.glob("*.py"), *(path for each in SEEN for path in (PACKAGE / each).rglob("*.py"))]):
+    """Where a checkout has, or would have, the extensions that were compiled from exactly its sources, in its way."""
+    checkout, digest = PACKAGE.parents[1], sha256()
+    seen = [path for each in SEEN for path in (PACKAGE / each).rglob("*.py")]
+    for path in sorted([*checkout.glob("setup.py"), *PACKAGE.glob("*.py"), *seen]):
         digest.update(path.read_bytes())
-    return PACKAGE.parents[1] / "build" / "compiled" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
+    return checkout / "build" / "compiled" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
 
 
 class Finder:
