@@ -23,9 +23,6 @@ WHEEL = "bdist_wheel" in sys.argv
 FLAGS = [] if os.name == "nt" else ["-g0", "-ffp-contract=off"]
 """No product is added without being rounded first, so that the bits are those of plain Python on every processor."""
 
-OPTIMISED = "g"
-"""gcc's -Og: two thirds of the time that -O1 takes to compile, and runs spend most of theirs in Python's own library."""
-
 BLIND = ["--config-file=", f"--cache-dir={os.devnull}", "--follow-imports=silent", "--no-site-packages",
          "--ignore-missing-imports"]  # fmt: skip
 """Of mypy: other packages' types are not looked at, which takes three quarters of its time and gains nothing here."""
@@ -42,7 +39,7 @@ def extensions(scratch: str) -> list[Extension]:
     try:
         from mypyc.build import mypycify  # an editable installation does without
 
-        made = mypycify([*BLIND, *sources()], opt_level=OPTIMISED, debug_level="0", multi_file=True, target_dir=scratch)
+        made = mypycify([*BLIND, *sources()], opt_level="1", debug_level="0", multi_file=True, target_dir=scratch)
     except (ImportError, SystemExit):
         if WHEEL:
             return []

@@ -71,7 +71,8 @@ def compile_once(place: Path, longest_s: float) -> str:
         made.mkdir()
         why_not = lacking()
         if not why_not:
-            print("compiling the inner loops, once for these sources (some 20 s) ...", file=sys.stderr, flush=True)
+            said = f"compiling the inner loops, once for these sources (at most {longest_s:g} s) ..."
+            print(said, file=sys.stderr, flush=True)
             why_not = build(made, longest_s)
         if why_not:
             shutil.rmtree(made)

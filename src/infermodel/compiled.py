@@ -16,7 +16,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).resolve().parent
 PLAIN_VARIABLE = "INFERMODEL_PLAIN"
 """Set to anything: plain Python, whatever has been compiled."""
 
