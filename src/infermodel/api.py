@@ -53,6 +53,8 @@ __all__ = [
 Asked = Scenario | str | Path | Mapping[str, Any]
 """A scenario, its file, or what the file would say as dictionaries and lists."""
 
+_SEARCHING = "looking for the largest load of each service"
+
 
 def load(source: Asked, *, set: Changes = ()) -> Scenario:
     """A scenario, checked.
@@ -144,12 +146,12 @@ def capacity(
         raise InputError(f"{resolved.source} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
     on_progress(Progress(f"simulating {resolved.source.name}"))
     result = experiment.run(resolved)
-    searching, found = f"looking for the capacity of {len(asked)} services", list[str]()
-    on_progress(Progress(searching, 0, len(asked)))
+    found: list[str] = []
+    on_progress(Progress(_SEARCHING, 0, len(asked)))
 
     def count(capacity: Capacity) -> None:
         found.append(capacity.service)
-        on_progress(Progress(searching, len(found), len(asked)))
+        on_progress(Progress(f"{_SEARCHING}; {capacity.service} is done", len(found), len(asked)))
 
     until = monotonic() + time_limit_s
     effort = replace(DEEP, replications=replications)
@@ -333,13 +335,13 @@ def _capacities(
         return ()
     from infermodel.search.capacity_cache import cached_capacities
 
-    doing, found = "looking for the largest load of each service", list[str]()
+    found: list[str] = []
     asked = sum(bool(service.objectives) for service in scenario.services)
-    on_progress(Progress(doing, 0, asked))
+    on_progress(Progress(_SEARCHING, 0, asked))
 
     def count(capacity: Capacity) -> None:
         found.append(capacity.service)
-        on_progress(Progress(f"{doing}; {capacity.service} is done", len(found), asked))
+        on_progress(Progress(f"{_SEARCHING}; {capacity.service} is done", len(found), asked))
 
     folder = None if cache is None else Path(cache)
     return cached_capacities(scenario, folder, width=scenario.capacity_width, jobs=jobs, on_found=count)

@@ -213,7 +213,7 @@ def test_the_catalog_shows_figures_with_their_sources() -> None:
 def test_what_goes_on_is_told_in_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
+    monkeypatch.setattr(progress, "FIRST_LINE_S", 0.01)
     told = ""
     for quiet in (True, False):
         with progress.progress_bar(quiet=quiet) as tell:

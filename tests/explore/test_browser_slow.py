@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from tests.explore.explored_services import BOUGHT
+from selenium.webdriver.support.ui import Select, WebDriverWait
+from tests.explore.explored_services import BOUGHT, write_sweep
 
 import infermodel as im
+from infermodel.explore.export import sweep_file
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 pytestmark = [
@@ -47,11 +50,15 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     found.quit()
 
 
+FEW = BOUGHT.replace("max_sequences: 64", "max_sequences: 4").replace("parallel: 1", "parallel: 1, replicas: 1")
+"""Of which a bracket of 2 % takes a minute."""
+
+
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def page(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
     """Address of an explorer, and its scenario's file."""
     file = tmp_path / "one.yaml"
-    file.write_text(BOUGHT)
+    file.write_text(getattr(request, "param", BOUGHT))
     command = [sys.executable, "-m", "infermodel", "explore", str(file), "--no-browser", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -62,9 +69,9 @@ def page(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         server.terminate()
 
 
-def until(browser: Any, state: str) -> None:
+def until(browser: Any, state: str, within_s: float = 120.0) -> None:
     """Wait until the table shows a run or a bracket."""
-    ends = monotonic() + 120
+    ends = monotonic() + within_s
     while browser.execute_script("return document.getElementById('table').dataset.state") != state:
         assert monotonic() < ends, browser.get_log("browser")
         sleep(0.1)
@@ -74,6 +81,11 @@ def shown(browser: Any, key: str) -> float:
     return float(browser.execute_script(f"return document.querySelector('td[data-key={key}]').dataset.value"))
 
 
+def moved(browser: Any) -> None:
+    """Forget what is shown, so that `until` waits for the next answer."""
+    browser.execute_script("document.getElementById('table').dataset.state = 'moved'")
+
+
 def slide(browser: Any, path: str, share: float) -> None:
     """As a hand does: the slider goes there, and is let go."""
     script = """
@@ -81,9 +93,9 @@ def slide(browser: Any, path: str, share: float) -> None:
         slider.value = Math.round(arguments[1] * slider.max);
         slider.dispatchEvent(new Event("input", {bubbles: true}));
         slider.dispatchEvent(new Event("change", {bubbles: true}));
-        document.getElementById("table").dataset.state = "moved";
     """
     browser.execute_script(script, path, share)
+    moved(browser)
 
 
 def test_a_slider_moves_the_answer_to_what_run_says(browser: Any, page: tuple[str, Path], tmp_path: Path) -> None:
@@ -103,7 +115,7 @@ def test_a_slider_moves_the_answer_to_what_run_says(browser: Any, page: tuple[st
     for key, column in (("rpm", "rpm"), ("tpm", "tpm"), ("ttft_p99", "ttft_p99_s"), ("tpot_p50", "tpot_p50_s")):
         assert shown(browser, key) == row[column]
     browser.find_element("id", "undo").click()
-    browser.execute_script("document.getElementById('table').dataset.state = 'moved'")
+    moved(browser)
     until(browser, "run")
     assert shown(browser, "rpm") == before
     browser.find_element("id", "capacity").click()
@@ -113,6 +125,62 @@ def test_a_slider_moves_the_answer_to_what_run_says(browser: Any, page: tuple[st
     assert len(browser.find_elements("css selector", "#latency .scatterlayer .trace")) == 1
     wrong = [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]
     assert wrong == []
+
+
+def test_another_system_is_chosen_and_the_scenario_copied(browser: Any, page: tuple[str, Path], tmp_path: Path) -> None:
+    url, file = page
+    browser.get(url)
+    until(browser, "run")
+    browser.execute_script(
+        "navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }"
+    )
+    Select(browser.find_element("css selector", '[data-path="services.0.fleet.system"] select')).select_by_value(
+        "hgx-h200"
+    )
+    moved(browser)
+    until(browser, "run")
+    changed = im.load(file, set={"services.0.fleet.system": "hgx-h200", "services.0.price.purchase": "hgx-h200"})
+    browser.find_element("id", "copy-whole").click()
+    WebDriverWait(browser, 20).until(lambda browser: browser.execute_script("return window.copied"))
+    (tmp_path / "copied.yaml").write_text(browser.execute_script("return window.copied"))
+    assert im.load(tmp_path / "copied.yaml").digest == changed.digest
+    prices = im.run(changed.changed({"capacity": False})).table("prices")
+    assert [shown(browser, "usd_per_h")] == list(prices.query("item == 'hourly.total'").mid)
+    browser.find_element("id", "undo").click()
+    moved(browser)
+    until(browser, "run")
+    assert browser.execute_script("return document.getElementById('table').dataset.digest") == im.load(file).digest[:16]
+
+
+@pytest.mark.parametrize("page", [FEW], indirect=True)
+def test_the_exact_bracket_is_narrower(browser: Any, page: tuple[str, Path]) -> None:
+    browser.get(page[0])
+    until(browser, "run")
+    ends = []
+    for button, within_s in (("capacity", 120.0), ("exact", 900.0)):
+        browser.find_element("id", button).click()
+        moved(browser)
+        until(browser, "capacity", within_s)
+        said = browser.find_element("css selector", "td[data-key=most] span").text
+        ends.append([float(each.replace(",", "")) for each in re.findall(r"[\d,.]+", said)[:2]])
+    (low, high), (exactly, above) = ends
+    assert 0.9 * low <= exactly <= 1.1 * high  # the first is of few requests
+    assert 1 < above / exactly < 1.03 < high / low
+
+
+def test_a_sweep_in_one_file_is_chosen_from(browser: Any, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path)
+    page = tmp_path / "page.html"
+    page.write_text(sweep_file(im.sweep(sweep)))
+    browser.get(page.as_uri())
+    assert browser.execute_script("return document.querySelectorAll('#table tbody tr').length") == 4
+    Select(browser.find_element("id", "measure")).select_by_value("offered_rpm")
+    Select(browser.find_element("id", "axis-1")).select_by_index(2)
+    cells = [each.text for each in browser.find_elements("css selector", "#table td[data-key=offered_rpm]")]
+    assert cells == ["120", "120"]
+    assert len(browser.find_elements("css selector", "#chart .scatterlayer .trace")) == 1
+    assert [each for each in browser.get_log("browser") if each["level"] == "SEVERE"] == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
 def test_what_is_wrong_stands_beside_its_control(browser: Any, page: tuple[str, Path]) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from tests.explore.explored_services import BOUGHT, RENTED
+from tests.explore.explored_services import APART, BOUGHT, RENTED
 
 import infermodel as im
+from infermodel.explore.answers import first_answer
 from infermodel.explore.controls import controls
 from infermodel.explore.server import PAGES, Explorer
 from infermodel.serve.host import own_names
@@ -53,6 +55,40 @@ def test_controls_are_the_keys_of_the_file(file: Path) -> None:
         said = each.value if isinstance(each.value, str) else f"{each.value:g} {each.unit}".strip()
         said = int(said) if each.whole or said.isdigit() else said
         assert base.changed({each.path: said}).digest == base.digest, each
+
+
+def test_another_system_comes_with_its_own_price(tmp_path: Path) -> None:
+    """Of the catalog, where the file names one; a pool has a price of its own."""
+    (tmp_path / "apart.yaml").write_text(BOUGHT + APART)
+    base = im.load(tmp_path / "apart.yaml")
+    found = {each.path: each for each in controls(base)}
+    bought, pool = found["services.0.fleet.system"], "services.1.fleet.pools.0."
+    readers, writers = found[f"{pool}system"], found["services.1.fleet.pools.1.system"]
+    assert (bought.value, readers.value, writers.value) == ("dgx-h100", "dgx-h100", "hgx-h200")
+    assert "cs-3" not in bought.choices
+    assert bought.beside["hgx-h200"] == {"services.0.price.purchase": "hgx-h200"}
+    assert bought.beside["l40s-8"] == {"services.0.price.purchase": None}  # which the catalog has none of
+    assert readers.beside["hgx-h200"] == {f"{pool}price.rental": "h200-sxm-neocloud-2026-09"}
+    assert found[f"{pool}price.rental"].label == "readers: Rent of a device"
+    assert found["services.1.fleet.pools.1.price.purchase"].label == "writers: Price of a system"
+    for control in (bought, readers):
+        after = base.changed({control.path: "hgx-h200", **control.beside["hgx-h200"]})
+        told = {each["service"]: each["figures"] for each in first_answer(after)["services"]}
+        before = {each["service"]: each["figures"] for each in first_answer(base)["services"]}
+        for service, figures in told.items():
+            moved = figures["usd_per_h"]["value"] != before[service]["usd_per_h"]["value"]
+            assert moved is (service == control.group)
+
+
+def test_a_sketch_comes_at_once(file: Path) -> None:
+    """Processor time, of which a slider's move may take 0.3 s: 0.02 s for a service once the catalog has been read."""
+    base = im.load(file)
+    took = []
+    for rate in (100, 200, 300):
+        began_s = process_time()
+        first_answer(base.changed({"traffic.arrivals.rate": f"{rate} /min"}))
+        took.append(process_time() - began_s)
+    assert min(took) < 0.3
 
 
 def test_a_run_is_what_the_library_says(file: Path) -> None:

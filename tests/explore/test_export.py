@@ -7,35 +7,15 @@ import re
 from pathlib import Path
 
 from click.testing import CliRunner
+from tests.explore.explored_services import write_sweep
 
 from infermodel.cli import infermodel
 
-BASE = """
-title: One </script> two
-seed: 1
-duration: 20 s
-capacity: false
-traffic:
-  arrivals: {kind: poisson, rate: 120 /min}
-  prompt_tokens: {kind: fixed, tokens: 200}
-  output_tokens: {kind: fixed, tokens: 40}
-services:
-  - {name: a </script> b, model: llama-3.1-8b, fleet: {system: dgx-h100, systems: 1}, price: {rental: 2 USD/h}}
-"""
-SWEEP = """
-title: Batches
-base: base.yaml
-axes:
-  - {name: batch, path: services.0.limits.max_sequences, values: [8, 32]}
-  - {name: rate, path: traffic.arrivals.rate, values: [60 /min, 120 /min]}
-"""
-
 
 def test_a_sweep_is_one_file_without_a_network(tmp_path: Path) -> None:
-    (tmp_path / "base.yaml").write_text(BASE)
-    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    sweep = write_sweep(tmp_path)
     page = tmp_path / "page.html"
-    done = CliRunner().invoke(infermodel, ["explore", str(tmp_path / "sweep.yaml"), "--export", str(page)])
+    done = CliRunner().invoke(infermodel, ["explore", str(sweep), "--export", str(page)])
     assert done.exit_code == 0, done.output
     text = page.read_text(encoding="utf-8")
     assert "default-src 'none'" in text

@@ -11,8 +11,9 @@ from time import monotonic
 from infermodel.answers.answer import OnProgress, Progress, silent
 from infermodel.cli import say
 
-LINE_EVERY_S = 15.0
-"""Where stderr is no terminal; what takes no longer says nothing."""
+FIRST_LINE_S, LINES_S = 15.0, 240.0
+"""Where stderr is no terminal: when something is said first (what takes no longer says nothing), and how seldom in the
+end, each line after twice as long as the one before it."""
 
 
 @contextmanager
@@ -58,14 +59,16 @@ def progress_bar(*, quiet: bool) -> Iterator[OnProgress]:
 
 @contextmanager
 def lines(doing: str = "", *, quiet: bool) -> Iterator[OnProgress]:
-    """A line on stderr every `LINE_EVERY_S`, whether there is news or not: logs of batch jobs show what goes on."""
+    """Lines on stderr, whether there is news or not: logs of batch jobs show what goes on."""
     if quiet:
         yield silent
         return
     pace, ended = Pace(doing), Event()
 
     def beat() -> None:
-        while not ended.wait(LINE_EVERY_S):
+        wait_s = FIRST_LINE_S
+        while not ended.wait(wait_s):
+            wait_s = min(2 * wait_s, LINES_S)
             if said := pace.words():
                 say(said)
 
@@ -96,7 +99,7 @@ class Pace:
 
 
 def words(told: Progress, took_s: float) -> str:
-    """A progress in a line.
+    """A progress in a line: how far it is where that is counted, else for how long it goes on.
 
     Args:
         told: what is being done.
@@ -104,9 +107,22 @@ def words(told: Progress, took_s: float) -> str:
 
     >>> words(Progress("writing report.html"), 3.0), words(Progress("simulating a.yaml", 1, 4), 40.0)
     ('writing report.html', 'simulating a.yaml (1 of 4, about 2 min left)')
+    >>> words(Progress("looking for the capacity of A", 0, 1), 125.0)
+    'looking for the capacity of A (2 min so far)'
     """
-    if told.total <= 1:
-        return told.doing
     left_s = took_s / told.done * (told.total - told.done) if told.done else 0.0
-    left = f", about {left_s:.0f} s left" if left_s < 90 else f", about {left_s / 60:.0f} min left"
-    return f"{told.doing} ({told.done} of {told.total}{left if left_s >= 1 else ''})"
+    counted = [f"{told.done} of {told.total}"] if told.total > 1 else []
+    if left_s >= 1:
+        counted.append(f"about {_time(left_s)} left")
+    elif took_s >= FIRST_LINE_S:
+        counted.append(f"{_time(took_s)} so far")
+    return f"{told.doing} ({', '.join(counted)})" if counted and told.doing else told.doing
+
+
+def _time(took_s: float) -> str:
+    """Seconds as people say them.
+
+    >>> _time(89), _time(600)
+    ('89 s', '10 min')
+    """
+    return f"{took_s:.0f} s" if took_s < 90 else f"{took_s / 60:.0f} min"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, floor, log10
 from typing import Any
 
 from infermodel.answers.scenario import Scenario
 from infermodel.architecture.precision import PRECISION_BYTES
+from infermodel.catalog import load_system, names
 from infermodel.economics.band import Band
+from infermodel.hardware import System
+from infermodel.scenario.resolve_prices import fitting
 from infermodel.scenario.resolved import ResolvedPool, ResolvedService
+from infermodel.scenario.schema.values import is_name
 from infermodel.units import UnitError, parse, scale
 
 Tree = Mapping[str, Any]
@@ -37,6 +41,7 @@ class Control:
         low, high: ends of its slider; equal where there is none.
         whole: whether only whole numbers make sense.
         choices: names or numbers to pick from; empty for a slider.
+        beside: of a choice, what else changes with it: values by path.
     """
 
     path: str
@@ -48,6 +53,7 @@ class Control:
     high: float = 0.0
     whole: bool = False
     choices: tuple[str, ...] = ()
+    beside: Mapping[str, Tree] = field(default_factory=dict)
 
 
 def controls(scenario: Scenario) -> tuple[Control, ...]:
@@ -70,13 +76,17 @@ def service_controls(prefix: str, part: Tree, service: ResolvedService) -> Itera
     pools = part["fleet"].get("pools")
     if pools:
         for number, (each, pool) in enumerate(zip(pools, service.pools, strict=True)):
-            where = f"{prefix}fleet.pools.{number}."
-            yield from fleet_controls(where, service.name, each, pool, f"{pool.name}: ")
-            yield from batch_controls(where, service.name, each, f"{pool.name}: ")
+            where, called = f"{prefix}fleet.pools.{number}.", f"{pool.name}: "
+            yield system_control(where, where, service.name, pool, each.get("price") or part.get("price"), called)
+            yield from fleet_controls(where, service.name, each, pool, called)
+            yield from batch_controls(where, service.name, each, called)
+            yield from price_controls(where, service.name, pool, called)
     else:
+        yield system_control(f"{prefix}fleet.", prefix, service.name, service.pool, part.get("price"))
         yield from fleet_controls(f"{prefix}fleet.", service.name, part["fleet"], service.pool)
         yield from batch_controls(prefix, service.name, part)
         yield from price_controls(prefix, service.name, service.pool)
+    yield from owner_controls(prefix, service.name, service.pools[0])
     yield from objective_controls(prefix, service.name, part.get("objectives") or {})
 
 
@@ -115,6 +125,45 @@ def objective_label(name: str) -> str:
     return f"{known} {percentile}" if metric else name
 
 
+def system_control(
+    prefix: str, priced: str, group: str, pool: ResolvedPool, price: Tree | None, called: str = ""
+) -> Control:
+    """The system, to be chosen among those of its family, with the catalog's price of each where the file names one.
+
+    Args:
+        prefix: of the key `system`.
+        priced: of the key `price`.
+        price: of the file, of such a system.
+    """
+    own = pool.system
+    known = (load_system(name) for name in names("systems"))
+    alike = [each for each in known if each.device.family == own.device.family]
+    beside = {
+        each.name: {f"{priced}price.{key}": name for key, name in named_prices(price or {}, own, each).items()}
+        for each in alike
+        if each.name != own.name
+    }
+    choices = tuple(each.name for each in alike)
+    return Control(f"{prefix}system", group, f"{called}System", "", own.name, choices=choices, beside=beside)
+
+
+def named_prices(price: Tree, own: System, other: System) -> dict[str, str | None]:
+    """What the catalog asks for another system, in place of the names that a price has: None where it knows none.
+
+    >>> own, other = load_system("dgx-h100"), load_system("hgx-h200")
+    >>> named_prices({"purchase": "dgx-h100"}, own, other), named_prices({"rental": "2 USD/h"}, own, other)
+    ({'purchase': 'hgx-h200'}, {})
+    >>> named_prices({"rental": "h100-sxm-neocloud-2026-09"}, own, other)
+    {'rental': 'h200-sxm-neocloud-2026-09'}
+    """
+    found: dict[str, str | None] = {}
+    for key, of, now in (("purchase", own.name, other.name), ("rental", own.device.name, other.device.name)):
+        if is_name(name := price.get(key)):
+            alike, known = name.replace(of, now), fitting(key, now)
+            found[key] = alike if alike in known else known[0] if known else None
+    return found
+
+
 def fleet_controls(prefix: str, group: str, fleet: Tree, pool: ResolvedPool, called: str = "") -> Iterator[Control]:
     """Number and layout of the systems."""
     yield slider(f"{prefix}systems", group, f"{called}Systems", "", fleet["systems"], whole=True)
@@ -140,15 +189,20 @@ def batch_controls(prefix: str, group: str, part: Tree, called: str = "") -> Ite
         yield Control(f"{prefix}precision.weights", group, f"{called}Weights", "", weights, choices=known)
 
 
-def price_controls(prefix: str, group: str, pool: ResolvedPool) -> Iterator[Control]:
-    """Dollars of a system or of a device's hour; life and power where it is bought."""
+def price_controls(prefix: str, group: str, pool: ResolvedPool, called: str = "") -> Iterator[Control]:
+    """Dollars of a system or of a device's hour."""
+    rental, purchase = pool.prices.rental_usd_per_device_s, pool.prices.purchase_usd
+    if rental is not None:
+        yield price(f"{prefix}price.rental", group, f"{called}Rent of a device", "USD/h", rental)
+    if purchase is not None:
+        yield price(f"{prefix}price.purchase", group, f"{called}Price of a system", "USD", purchase)
+
+
+def owner_controls(prefix: str, group: str, pool: ResolvedPool) -> Iterator[Control]:
+    """Life and power of what is bought, which a service's pools share."""
     prices = pool.prices
-    if prices.rental_usd_per_device_s is not None:
-        yield price(f"{prefix}price.rental", group, "Rent of a device", "USD/h", prices.rental_usd_per_device_s)
-        return
     if prices.purchase_usd is None:
         return
-    yield price(f"{prefix}price.purchase", group, "Price of a system", "USD", prices.purchase_usd)
     years = prices.life_s / float(scale("year")[0])
     yield Control(f"{prefix}prices.life", group, "Life", "years", round(years, 3), 1.0, max(10.0, ceil(years)))
     if prices.electricity_usd_per_j is not None and prices.colocation_usd_per_w_s is None:

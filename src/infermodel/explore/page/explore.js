@@ -42,7 +42,7 @@ function shareOf(control, value) {
 
 function numberOf(control) {
   const said = changes()[control.path];
-  return said === undefined ? String(control.value) : String(said).replace(` ${control.unit}`, "");
+  return said === undefined ? String(control.value) : String(said ?? "").replace(` ${control.unit}`, "");
 }
 
 function makeControl(control, number) {
@@ -95,6 +95,8 @@ function makeControls() {
 
 function change(control, value, slides = false) {
   const next = { ...changes(), [control.path]: written(control, value) };
+  for (const others of Object.values(control.beside)) for (const path of Object.keys(others)) delete next[path];
+  Object.assign(next, control.beside[value]);
   if (String(value) === String(control.value)) delete next[control.path];
   if (slides && sliding === control.path) past[at] = next; // one step back for one pull
   else { past = [...past.slice(0, at + 1), next]; at = past.length - 1; }
