@@ -5,14 +5,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.errors import ScenarioErrors
 from infermodel.scenario.override import override
 from infermodel.scenario.schema.lengths import Lognormal
+from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.traffic import Poisson
 from infermodel.scenario.schema.values import tree
-from infermodel.scenario.validation import validate
+from infermodel.scenario.validation import validate, validate_as
+from infermodel.search.plan_schema import Plan
+from infermodel.search.sweep_schema import Sweep
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
 
@@ -48,6 +52,26 @@ def messages(text: str, *changes: str) -> str:
 def test_wrong_scenarios_are_refused_in_these_words(path: Path) -> None:
     said = messages(path.read_text(encoding="utf-8")).replace("s.yaml", path.name)
     assert said + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("root", "text", "said"),
+    [
+        (
+            Scenario,
+            "title: T\nbase: b.yaml\ncandidates: []\n",
+            "s.yaml:3:1: candidates: this file is a plan: 'infermodel plan'",
+        ),
+        (Scenario, "title: T\nbase: b.yaml\naxes: []\n", "s.yaml:3:1: axes: this file is a sweep: 'infermodel sweep'"),
+        (Plan, SOUND, "s.yaml:9:1: services: this file is a scenario: 'infermodel run'"),
+        (Sweep, SOUND, "s.yaml:9:1: services: this file is a scenario: 'infermodel run'"),
+    ],
+)
+def test_a_file_of_another_command_is_told_so(root: type[BaseModel], text: str, said: str) -> None:
+    with pytest.raises(ScenarioErrors) as refused:
+        validate_as(root, parse(text, "s.yaml"))
+    (error,) = refused.value.errors
+    assert str(error).startswith(said)
 
 
 def test_there_are_twelve_wrong_scenarios_and_more() -> None:

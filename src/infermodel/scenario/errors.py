@@ -86,15 +86,20 @@ def named(value: object) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion for a misspelt word: the nearest known one, else the list where it is short; may be empty.
+    """A suggestion for a misspelt word: what it begins, the nearest, else the list where it is short; may be empty.
 
     >>> did_you_mean("cs3", ["cs-3", "dgx-h100"])
     "did you mean 'cs-3'?"
+    >>> did_you_mean("llama", ["vllm", "llama-3.1-8b", "llama-3.1-70b"])
+    "did you mean 'llama-3.1-70b' or 'llama-3.1-8b'?"
     >>> did_you_mean("xyz", ["fcfs", "priority"])
     'one of fcfs, priority'
     """
     names = sorted(known)
     folded = {name.casefold(): name for name in names}
+    begun = [name for key, name in folded.items() if key.startswith(f"{word.casefold()}-")]
+    if begun and len(begun) <= 12:
+        return f"did you mean {' or '.join(map(repr, begun))}?"
     near = difflib.get_close_matches(word.casefold()[:100], list(folded), n=1, cutoff=0.6)
     if near:
         return f"did you mean '{folded[near[0]]}'?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -27,6 +28,14 @@ def validate(document: Document) -> Scenario:
     return validate_as(Scenario, document).read_from(document)
 
 
+FILES: Mapping[str, str] = {
+    "services": "a scenario: 'infermodel run' takes it",
+    "candidates": "a plan: 'infermodel plan' takes it",
+    "axes": "a sweep: 'infermodel sweep' takes it",
+}
+"""The key by which a file is known, and what it is."""
+
+
 def validate_as(root: type[B], document: Document) -> B:
     """The content of a document, read by a block of the language.
 
@@ -38,6 +47,9 @@ def validate_as(root: type[B], document: Document) -> B:
         raise ScenarioErrors(errors or [document.error((), "is empty")])
     if not isinstance(document.tree, dict):
         raise ScenarioErrors([*errors, document.error((), f"expected 'key: value' lines, got {named(document.tree)}")])
+    for mark, kind in FILES.items():
+        if mark in document.tree and not {*FILES} & {*keys(root)} & {*document.tree}:
+            raise ScenarioErrors([document.error((mark,), f"this file is {kind}", at_key=True)])
     refused = {error.path for error in errors}
     errors += [
         document.error(path, "has no value", _value_for(path, document.tree), at_key=True)
