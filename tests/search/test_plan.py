@@ -249,3 +249,20 @@ def test_a_base_without_objectives_is_refused(tmp_path: Path) -> None:
     base.write_text("\n".join(line for line in base.read_text().splitlines() if not line.startswith("objectives")))
     with pytest.raises(ScenarioErrors, match="has no objectives"):
         load_plan(path)
+
+
+def test_objectives_that_hold_with_one_down_take_one_more(tmp_path: Path) -> None:
+    """Of alike systems one is down throughout: what is left is the fleet that would do with all up."""
+    path = problem(tmp_path, 3, fronts=False)
+    only = ["candidates=[{system: dgx-h100, price: {purchase: 300000 USD}, tensor_parallel: 8, max_sequences: 2}]"]
+    only += [
+        "spares=0",
+        "replications=1",
+        "requests=40",
+        "objectives={ttft_p90: 300 ms}",
+        "traffic.arrivals.rate=600 /min",
+    ]
+    (all_up,) = find_plan(load_plan(path, only)).options
+    (one_down,) = find_plan(load_plan(path, [*only, "systems_down=1"])).options
+    assert one_down.systems == all_up.systems + 1 > 1
+    assert one_down.speed_tok_s == all_up.speed_tok_s

@@ -14,7 +14,8 @@ from infermodel.report.words import promise
 
 NOT_MODELLED = (
     "mixed fleets: all systems of a fleet, or of a pool of it, are alike, and so are their replicas",
-    "failures and the way a spare takes over: spares are paid for, powered and idle",
+    "the moment of a failure and the way a spare takes over: spares are paid for, powered and idle, and what "
+    "`systems_down` takes away is away throughout",
     "uncertainty in the choice: candidates are compared at the middle of each price and of each constant",
     "luck beyond these runs: the fleet is the smallest that keeps the promises in them, often only just",
     "delivery times, contracts and discounts, floor space and cooling beyond the racks, and buying in steps",

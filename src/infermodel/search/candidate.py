@@ -230,7 +230,8 @@ def on_candidate(
         if candidate.link is not None:
             fleet["link"] = tree(candidate.link)
         engine, price, beside = None, None, []
-    whole = {"fleet": fleet, "engine": engine, "outages": None, "price": price and tree(price)}
+    whole = {"fleet": fleet, "engine": engine, "price": price and tree(price)}
+    whole |= {"outages": None, "failures": None, "autoscaling": None}
     return (*(override_text(f"services.0.{key}", value) for key, value in whole.items()), *beside)
 
 

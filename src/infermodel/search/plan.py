@@ -18,11 +18,13 @@ from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ResolvedScenario, ResolvedService, ScenarioErrors, load, resolve
 from infermodel.scenario.resolved import ResolvedPool
+from infermodel.scenario.schema.types import LONGEST_S
 from infermodel.search.candidate import Candidate, Size, parts_of
 from infermodel.search.demand import drawn
 from infermodel.search.plan_bounds import ROUNDING, fewest_replicas, known, out_of_reach
 from infermodel.search.plan_schema import Plan
 from infermodel.search.probe import why_missed
+from infermodel.simulation import Outage
 
 RACK_UNITS = 42
 NEVER = Band(inf, inf, inf)
@@ -256,7 +258,9 @@ def smallest_fleet(plan: Plan, layout: Layout) -> Option:
 
     def keeps(steps: int) -> bool:
         if steps not in tried:
-            tried[steps] = judged(fleet_of(plan, layout, steps * layout.step), plan.replications)
+            tried[steps] = judged_without(
+                plan.systems_down, fleet_of(plan, layout, steps * layout.step), plan.replications
+            )
         return not tried[steps][1]
 
     most, fewest = plan.most_systems // layout.step, layout.fewest // layout.step
@@ -271,6 +275,19 @@ def smallest_fleet(plan: Plan, layout: Layout) -> Option:
         middle = (low + high) // 2
         low, high = (low, middle) if keeps(middle) else (middle, high)
     return option(plan, layout, high * layout.step, tried[high][0], len(tried))
+
+
+def judged_without(down: int, scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:
+    """The same of the scenario with so many systems of its service out of service throughout, those with most replicas
+    first.
+    """
+    if not down:
+        return judged(scenario, replications)
+    (service,) = scenario.services
+    if down >= service.pool.groups:
+        return [], "every objective, with no system up,"
+    missing = tuple(Outage(number, 0.0, LONGEST_S) for number in range(down))
+    return judged(replace(scenario, services=(service.with_pool(outages=missing),)), replications)
 
 
 def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:

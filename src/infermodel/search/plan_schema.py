@@ -34,6 +34,9 @@ class Plan(Question):
 
     candidates: tuple[Candidate, ...] = Field(min_length=1, max_length=100, description="what could serve")
     spares: Index = Field(default=0, description="systems bought beyond those that carry the load")
+    systems_down: Index = Field(
+        default=0, description="systems that are down throughout every run: the objectives hold without them"
+    )
     most_systems: Systems = Field(default=64, description="of any fleet, spares not counted")
     replications: Replications = Field(
         default=3, description="runs of each fleet, each of which must keep every objective"
@@ -61,7 +64,7 @@ class Plan(Question):
         return (*self.set, *on_candidate(self._service, candidate, settings, sizes))
 
 
-OWN_KEYS = ("candidates", "spares", "most_systems", "replications", "fronts")
+OWN_KEYS = ("candidates", "spares", "systems_down", "most_systems", "replications", "fronts")
 """Where changes of a plan go to the plan itself; all others go to its base."""
 
 
@@ -87,6 +90,10 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
             if load_system(system).device.family != "gpu" and each.devices_per_replica is None:
                 at = ("candidates", i, *below, "system")
                 errors.append(document.error(at, "the devices of a replica are open", "list devices_per_replica"))
+    if plan.systems_down and any(candidate.pools for candidate in plan.candidates):
+        errors.append(
+            document.error(("systems_down",), "systems of several pools cannot be down", "write systems_down: 0")
+        )
     if errors:
         raise ScenarioErrors(errors)
     base = load(plan.base_path, plan.set)
