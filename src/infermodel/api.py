@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from infermodel.answers.apart import ApartAnswer
     from infermodel.answers.comparison import ComparisonAnswer
     from infermodel.answers.fit import FitAnswer
+    from infermodel.answers.months import MonthsAnswer
     from infermodel.answers.plan import PlanAnswer
     from infermodel.answers.sweep import SweepAnswer
     from infermodel.experiment.result import AnswerBand, Capacity, Result, Verdict
@@ -40,6 +41,7 @@ __all__ = [
     "Scenario",
     "ScenarioErrors",
     "Served",
+    "availability",
     "capacity",
     "compare",
     "fit",
@@ -112,6 +114,34 @@ def run(
         failures = experiment.one_down(resolved)
     bands = _bands(resolved, draws=draws, jobs=jobs, on_progress=on_progress)
     return RunAnswer(result, capacities, verdicts, bands, failures)
+
+
+def availability(scenario: Asked, *, on_progress: OnProgress = silent) -> MonthsAnswer:
+    """What services whose systems fail deliver over months: how likely each number of systems is to be down, times what
+    a run of the scenario delivers with so many down.
+
+    Args:
+        scenario: with `failures` of a service.
+        on_progress: told what is being done.
+
+    Raises:
+        InputError: the scenario is not sound, or no service of it has failures and objectives.
+    """
+    from infermodel.answers.months import MonthsAnswer
+    from infermodel.search.availability import failing, over_months
+
+    resolved = load(scenario).resolved
+    asked = failing(resolved)
+    if not asked:
+        said = (
+            "has no service with failures and objectives: give one some, such as failures: {mtbf: 200 day, mttr: 12 h}"
+        )
+        raise InputError(f"{resolved.source} {said}")
+    found = []
+    for number, service in enumerate(asked):
+        on_progress(Progress(f"playing {service.name} with systems down", number, len(asked)))
+        found.append(over_months(resolved, service))
+    return MonthsAnswer(resolved.title, found)
 
 
 def capacity(

@@ -23,6 +23,7 @@ from infermodel.compiled import form
 COMMANDS: Mapping[str, str] = {
     "run": "Simulate a scenario.",
     "capacity": "The largest load that each service sustains at its objectives.",
+    "availability": "What a fleet whose systems fail delivers over months.",
     "claims": "Hold published claims against the model.",
     "sweep": "Answer many what-ifs around a scenario.",
     "plan": "Find the cheapest fleet that meets the objectives.",

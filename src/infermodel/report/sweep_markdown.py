@@ -40,11 +40,20 @@ HEADINGS: Mapping[str, str] = {
     "usd_per_day": "USD a day",
     "kv_tokens": "KV tokens",
     "utilisation": "busy",
+    "missed_min_a_month": "min/month missed",
+    "outside_a_million": "of a million requests, outside",
+    "usd_per_mtok_within": "USD/Mtok within",
+    "usd_per_h_lost": "USD/h lost",
+    "availability": "available",
+    "attainment": "within objectives",
 }
 """Of columns; a measure's own name otherwise."""
 
 UNITS: Mapping[str, float] = {"power_w": 1e-6, "break_even_usd": 1e-6}
 """Factors to the units of the headings."""
+
+SHARES: Mapping[str, int] = {"utilisation": 0, "attainment": 2, "availability": 3}
+"""Measures that are told in percent, with so many digits behind the point."""
 
 DERIVED: Mapping[str, tuple[str, float]] = {"usd_per_day": ("usd_per_h", 24.0), "tokens_per_day": ("tpm", 1440.0)}
 """Measures that are another one times a factor."""
@@ -128,8 +137,8 @@ def _cell(told: Mapping[tuple[str, str, str], Row], point: str, service: str, me
     middle, low, high = value(source), value(f"{source}_low"), value(f"{source}_high")
     if not isfinite(middle):
         return NONE
-    if measure == "utilisation":
-        return f"{middle:.0%}"
+    if measure in SHARES:
+        return f"{middle:.{SHARES[measure]}%}"
     if isfinite(low) and isfinite(high) and low < high:
         return f"{number(middle)} ({number(low)} to {number(high)})"
     return number(int(middle) if middle == int(middle) and abs(middle) < 1e6 else middle)

@@ -14,6 +14,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "run": ("rpm", "ttft_p99_s", "output_speed_p50_tok_s", "usd_per_mtok"),
     "capacity": ("capacity_low", "rpm", "tpm", "usd_per_mtok"),
     "plan": ("bought", "usd_per_h", "usd_per_mtok", "speed_tok_s"),
+    "availability": ("missed_min_a_month", "outside_a_million", "usd_per_h", "usd_per_mtok_within"),
 }
 """Measures that pictures show, by what was asked."""
 
@@ -21,6 +22,7 @@ MOVED: Mapping[str, tuple[str, ...]] = {
     "run": ("usd_per_mtok", "rpm"),
     "capacity": ("usd_per_mtok", "capacity_low"),
     "plan": ("usd_per_mtok", "usd_per_h"),
+    "availability": ("missed_min_a_month", "usd_per_mtok_within"),
 }
 """Measures that the tornado shows."""
 
@@ -34,6 +36,9 @@ TITLES: Mapping[str, str] = {
     "tpm": "tokens/min finished",
     "bought": "systems of the cheapest fleet, spares included",
     "speed_tok_s": "tokens/s of a user, p50",
+    "missed_min_a_month": "minutes a month, objectives missed",
+    "outside_a_million": "requests of a million, outside",
+    "usd_per_mtok_within": "USD/Mtok within objectives",
 }
 
 
@@ -54,7 +59,7 @@ class SweepStory:
     """A finished sweep.
 
     Attributes:
-        ask: `run`, `capacity` or `plan`.
+        ask: `run`, `capacity`, `plan` or `availability`.
         axes: names of the axes, columns of the rows.
         crossed: whether all combinations were asked, else samples.
         devices: device of each service of the base.

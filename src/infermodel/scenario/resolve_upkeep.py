@@ -68,7 +68,7 @@ def resolve_scaling(service: Service, placed: PlacedFleet) -> tuple[PlacedFleet,
     fixed = (most,) if said.fixed is None else said.fixed
     scheduled = max((replicas for _, replicas in said.schedule or ()), default=0)
     for key, asked, limit in (
-        ("max", most, held), ("min", said.min, most), ("schedule", scheduled, most), ("fixed", max(fixed), held),
+        ("max", most, held), ("min", said.min, most), ("schedule", scheduled, most), ("fixed", max(fixed, default=0), held),
     ):  # fmt: skip
         if asked > limit:
             what = (

@@ -16,6 +16,7 @@ from infermodel.metrics.schema import columns
 from infermodel.metrics.summary import Summary
 from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.search.availability import MonthsSummary, failing, over_months
 from infermodel.search.capacity import find_capacity
 from infermodel.search.plan import find_plan
 from infermodel.search.plan_schema import load_plan
@@ -68,11 +69,17 @@ OF_A_FLEET = {
 }
 """Columns of a plan's table: systems that carry the load, systems bought, ..."""
 
+OVER_MONTHS: Mapping[str, str] = {
+    each.name: each.unit for each in columns(MonthsSummary) if each.name not in ("service", "systems", "spares")
+}
+"""What a fleet whose systems fail comes to."""
+
 WORDS = ("service", "warning", "missed_objectives", "tail_warning", "rate_way", "rate_warning", "price_reason")
 MEASURES: Mapping[str, str] = {
     **{each.name: each.unit for each in columns(Summary) if each.name not in WORDS},
     **AT_CAPACITY,
     **OF_A_FLEET,
+    **OVER_MONTHS,
 }
 """Measures of all kinds of points, and their units."""
 
@@ -84,7 +91,7 @@ class Task:
     Attributes:
         base: scenario file, or plan file for `plan`.
         changes: to it.
-        ask: `run`, `capacity` or `plan`.
+        ask: of `QUESTIONS`.
         replications, width, fewest: as in the sweep file.
         answer: file for the outcome, written by whoever evaluates the point.
     """
@@ -238,8 +245,19 @@ def ask_plan(task: Task) -> tuple[Answers, Notes]:
     return answers, notes
 
 
+def ask_availability(task: Task) -> tuple[Answers, Notes]:
+    """What each service whose systems fail comes to over months."""
+    scenario = resolve(load(task.base, task.changes))
+    answers: Answers = {}
+    for service in failing(scenario):
+        summary = over_months(scenario, service).summary
+        answers[service.name] = {name: [float(getattr(summary, name))] for name in OVER_MONTHS}
+    return answers, {}
+
+
 QUESTIONS: Mapping[str, Callable[[Task], tuple[Answers, Notes]]] = {
     "run": ask_run,
     "capacity": ask_capacity,
     "plan": ask_plan,
+    "availability": ask_availability,
 }

@@ -152,7 +152,7 @@ class Axis(Block):
 class Sweep(Question):
     """What-ifs around a base scenario, or for `ask: plan` around the file of a plan."""
 
-    ask: Annotated[str, Choice("question", ("run", "capacity", "plan"))] = Field(
+    ask: Annotated[str, Choice("question", ("run", "capacity", "plan", "availability"))] = Field(
         default="run", description="what to ask at each point"
     )
     axes: tuple[Axis, ...] = Field(min_length=1, max_length=50, description="what is varied")

@@ -1,0 +1,154 @@
+"""What a fleet delivers over months whose systems fail: each number of systems down by births and deaths, times what a
+run delivers with so many down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import nan
+
+from infermodel.experiment.pricing import economics
+from infermodel.experiment.run import replicate
+from infermodel.metrics.birth_death import shares_up
+from infermodel.metrics.schema import column
+from infermodel.metrics.summary import Summary
+from infermodel.metrics.throughput import share_of
+from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.simulation.spec import Outage
+
+MONTH_S = 730 * 3600.0
+WHOLE_RUN_S = 1e9
+LEAST_SHARE = 1e-7
+"""Of a long time, below which a state is not played: counted as if nothing were delivered in it."""
+
+
+@dataclass(frozen=True)
+class DownState:
+    """A service with so many systems down."""
+
+    service: str = column("", "name of the service")
+    down: int = column("systems", "that are down, or groups that fail together")
+    share: float = column("share", "of a long time")
+    hours_a_month: float = column("h", "of 730")
+    played: bool = column("", "whether a run says what follows; else nothing counts as delivered")
+    attainment: float = column("share", "of the requests that keep every objective")
+    objectives_met: bool = column("", "whether every objective is kept")
+    ttft_p99_s: float = column("s", "percentile 99 of the time to the first token")
+    tpm: float = column("tokens/min", "input and output, delivered")
+
+
+@dataclass(frozen=True)
+class MonthsSummary:
+    """A service over months."""
+
+    service: str = column("", "name of the service")
+    systems: int = column("", "that are to serve, or groups that fail together")
+    spares: int = column("", "that stand by")
+    availability: float = column("share", "of the time of systems that are to serve, served")
+    all_up: float = column("share", "of the time in which no system is missing")
+    holds: float = column("share", "of the time in which every objective is kept")
+    attainment: float = column("share", "of the requests that keep every objective, over months")
+    attainment_all_up: float = column("share", "the same with every system up")
+    outside_a_million: float = column("requests", "of a million, outside the objectives")
+    missed_min_a_month: float = column("min", "of a month in which an objective is missed")
+    failures_a_month: float = column("", "of systems that serve")
+    usd_per_h: float = column("USD/h", "mid prices")
+    usd_per_h_lost: float = column(
+        "USD/h", "of these, for requests that would keep the objectives with every system up"
+    )
+    usd_per_mtok_within: float = column("USD/Mtok", "over tokens of requests within the objectives")
+
+
+@dataclass(frozen=True)
+class Months:
+    """A service over months, and each state of its fleet."""
+
+    summary: MonthsSummary
+    states: tuple[DownState, ...]
+
+
+def failing(scenario: ResolvedScenario) -> list[ResolvedService]:
+    """Services of one pool with objectives, whose systems fail."""
+    return [each for each in scenario.services if each.objectives and len(each.pools) == 1 and each.pool.failures]
+
+
+def over_months(scenario: ResolvedScenario, service: ResolvedService) -> Months:
+    """What a service of one pool whose systems fail delivers over months.
+
+    Requests that a failure interrupts are not among the losses: there are as many as run on a system, at each failure.
+
+    Args:
+        scenario: whose traffic and window are played for each number of systems down.
+        service: of the scenario.
+    """
+    pool = service.pool
+    failures = pool.failures
+    assert failures is not None
+    lasts_s = failures.lasts.mean_s / failures.systems  # of a group: exact for exponential lives
+    shares = shares_up(
+        pool.groups,
+        failures.spares,
+        lasts_s=lasts_s,
+        repair_s=failures.repair.mean_s,
+        take_over_s=failures.take_over.mean_s,
+    )[::-1]
+    played = list(_played(scenario, service, shares))
+    states = tuple(
+        state_of(service.name, down, share, summary)
+        for down, (share, summary) in enumerate(zip(shares, played, strict=True))
+    )
+    whole = played[0]
+    assert whole is not None  # the state of a share that is largest, or all up
+    usd_per_h = economics(service, whole).hourly.total.mid
+    holds = sum(each.share for each in states if each.objectives_met)
+    up = sum(share * (pool.groups - down) for down, share in enumerate(shares)) / pool.groups
+    attainment = sum(each.share * each.attainment for each in states)
+    within_tpm = sum(each.share * each.attainment * each.tpm for each in states)
+    return Months(
+        MonthsSummary(
+            service=service.name,
+            systems=pool.groups,
+            spares=failures.spares,
+            availability=up,
+            all_up=shares[0],
+            holds=holds,
+            attainment=attainment,
+            attainment_all_up=whole.attainment,
+            outside_a_million=1e6 * (1 - attainment),
+            missed_min_a_month=(1 - holds) * MONTH_S / 60,
+            failures_a_month=up * pool.groups * MONTH_S / lasts_s,
+            usd_per_h=usd_per_h,
+            usd_per_h_lost=usd_per_h * (1 - share_of(attainment, whole.attainment)),
+            usd_per_mtok_within=share_of(usd_per_h, 60 * within_tpm) * 1e6,
+        ),
+        states,
+    )
+
+
+def _played(scenario: ResolvedScenario, service: ResolvedService, shares: list[float]) -> Iterator[Summary | None]:
+    """Summaries with no system down, one, and so on; None for what is too rare, and with all of them down."""
+    groups = service.pool.groups
+    for down, share in enumerate(shares):
+        if down and (share < LEAST_SHARE or down == groups):
+            yield None
+            continue
+        outages = tuple(Outage(groups - 1 - number, 0.0, WHOLE_RUN_S) for number in range(down))
+        alone = service.with_pool(failures=None, fixed=(), outages=outages)
+        (summary,) = replicate(replace(scenario, services=(alone,)), "leap", 0, ask_longer=False).summaries
+        yield summary
+
+
+def state_of(name: str, down: int, share: float, summary: Summary | None) -> DownState:
+    """The row of a state."""
+    return DownState(
+        service=name,
+        down=down,
+        share=share,
+        hours_a_month=share * MONTH_S / 3600,
+        played=summary is not None,
+        attainment=summary.attainment if summary else 0.0,
+        objectives_met=bool(summary and summary.objectives_met),
+        ttft_p99_s=summary.ttft_p99_s if summary else nan,
+        tpm=summary.tpm if summary else 0.0,
+    )
