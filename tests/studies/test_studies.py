@@ -20,7 +20,7 @@ def sweeps_of(page: str) -> set[str]:
 
 
 def test_the_studies_are_there() -> None:
-    questions = "a_wafer_for_decode context one_pool_or_two tokens_a_day wafer_or_gpu where_the_prefix_lies"
+    questions = "a_wafer_for_decode context nines one_pool_or_two tokens_a_day wafer_or_gpu where_the_prefix_lies"
     assert [page.stem for page in PAGES] == questions.split()
 
 
@@ -102,3 +102,15 @@ def test_at_the_break_even_price_the_dollars_of_both_are_the_same() -> None:
     assert at_even[0] == pytest.approx(at_even[1], rel=1e-3)
     assert True in dearer
     assert False in dearer
+
+
+def test_minutes_missed_by_two_servers_that_are_both_needed() -> None:
+    rows = read_rows((ROOT / "docs" / "studies" / "nines.csv").read_text())
+    found = {
+        row["repair"]: float(row["value"])
+        for row in rows
+        if (row["systems"], row["service"], row["measure"]) == ("2", "all serve", "missed_min_a_month")
+    }
+    for repair, days in (("12 h", 0.5), ("3 day", 3.0)):
+        up = 264 / (264 + days)
+        assert found[repair] == pytest.approx((1 - up**2) * 730 * 60)

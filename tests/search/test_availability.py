@@ -1,0 +1,61 @@
+"""Months of a fleet whose systems fail: each state's share by births and deaths, times a run of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infermodel import api
+
+SCENARIO = """
+title: T
+duration: 30 s
+warm_up: 5 s
+capacity: false
+traffic:
+  arrivals: {kind: poisson, rate: 4 /s}
+  prompt_tokens: {kind: fixed, tokens: 200}
+  output_tokens: {kind: fixed, tokens: 50}
+objectives: {ttft_p95: 500 ms}
+services:
+  - name: A
+    model: llama-3.1-8b
+    fleet: {system: dgx-h100, systems: 2, tensor_parallel: 8}
+    limits: {max_context: 4096}
+    price: {rental: 2 USD/h}
+    failures: {mtbf: 30 day, mttr: 1 day}
+"""
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory: pytest.TempPathFactory) -> api.Answer:
+    path = tmp_path_factory.mktemp("months") / "months.yaml"
+    path.write_text(SCENARIO)
+    return api.availability(path)
+
+
+def test_one_of_two_carries_the_load_and_none_carries_nothing(months: api.Answer) -> None:
+    up = 30 / 31
+    states = months.rows["states"]
+    assert [row["share"] for row in states] == pytest.approx([up**2, 2 * up * (1 - up), (1 - up) ** 2])
+    assert [row["objectives_met"] for row in states] == [True, True, False]
+    assert [row["attainment"] for row in states] == [1, 1, 0]
+    (row,) = months.rows["months"]
+    assert row["availability"] == pytest.approx(up)
+    assert row["holds"] == row["attainment"] == pytest.approx(1 - (1 - up) ** 2)
+    assert row["failures_a_month"] == pytest.approx(2 * up * 730 / 24 / 30)
+    assert row["usd_per_h"] == 2 * 8 * 2
+    assert row["usd_per_h_lost"] == pytest.approx(32 * (1 - up) ** 2)
+    assert row["missed_min_a_month"] == pytest.approx(730 * 60 * (1 - up) ** 2)
+
+
+def test_it_is_told_in_words(months: api.Answer) -> None:
+    assert "99.8959 %" in months.answer  # 1 - 1/31^2
+
+
+def test_what_cannot_fail_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "steady.yaml"
+    path.write_text(SCENARIO.replace("    failures: {mtbf: 30 day, mttr: 1 day}\n", ""))
+    with pytest.raises(api.InputError, match="no service with failures and objectives"):
+        api.availability(path)
