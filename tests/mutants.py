@@ -62,6 +62,9 @@ SIGNALS = "tests/simulation/test_signals.py"
 PLANS = "tests/search/test_plan_pools.py"
 BOUNDS = "tests/search/test_plan_bounds.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
+COMES_AND_GOES = "tests/simulation/test_failures_and_scaling.py"
+UPKEEP = "tests/scenario/test_upkeep.py"
+MONTHS = "tests/search/test_availability.py"
 
 
 class Mutant(NamedTuple):
@@ -102,6 +105,18 @@ MUTANTS = (
            "            if steps < self._rings_at:\n", "            if False:\n", LEAP),
     Mutant("blocks are given back a token short", "simulation/replica/members.py",
            "tokens = self.decoding.leave(request) - 1\n", "tokens = self.decoding.leave(request) - 2\n", LEAP),
+    Mutant("a repaired system does not stand by", "simulation/pool/breakdowns.py",
+           "            clock.process(repair(repaired_at, spares, clock))\n", "", COMES_AND_GOES),
+    Mutant("a system works again with the first of what it was down for", "simulation/pool/system.py",
+           "        if self._causes == 0:\n", "        if True:\n", COMES_AND_GOES),
+    Mutant("a replica stops before its cooldown", "simulation/pool/scaler.py",
+           "max(each for _, each in kept)", "asked", COMES_AND_GOES),
+    Mutant("start-ups take no time", "simulation/pool/scaler.py",
+           "self._clock.now + self._spec.start_up.draw(self._random)", "self._clock.now", COMES_AND_GOES),
+    Mutant("stopped replicas are paid for", "metrics/paid.py",
+           'frozenset({"up",', 'frozenset({"off", "up",', UPKEEP),
+    Mutant("repairs are done one after the other", "metrics/birth_death.py",
+           " * repair_s / (broken + 1))", " * repair_s)", MONTHS),
     Mutant("requests of a failed system are lost", "simulation/pool/pool.py",
            "        self._offer_again(sorted(lost))\n", "", ENGINE),
     Mutant("a step under way at an outage stands", "simulation/replica/replica.py",

@@ -13,7 +13,7 @@ from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.laws import check_laws
-from infermodel.simulation import Horizon, Limits, ServiceSpec, one_pool, simulate
+from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
 from infermodel.simulation.lifetimes import DrawnTime, FailureSpec
 from infermodel.simulation.scaling import ScalingSpec
 from infermodel.tables import ServiceRecord
@@ -163,6 +163,17 @@ def test_a_spare_takes_over_when_it_is_told_to() -> None:
     # both spares are used at 100 and 205 s; at 310 s the first repaired one, back at 1,100 s, is waited for
     assert states.start_s[down][:4].tolist() == pytest.approx([100, 205, 310, 1205])
     assert states.end_s[down][:4].tolist() == pytest.approx([105, 210, 1105, 1210])
+
+
+def test_a_failure_during_an_outage_does_not_end_with_it() -> None:
+    """Down for an outage from 90 to 130 s, and failed from 100 to 150 s: works again at 150 s."""
+    failures = FailureSpec(DrawnTime(100.0, "fixed"), DrawnTime(50.0, "fixed"))
+    spec = queue(0.5, 0.02, failures=failures, outages=(Outage(0, 90.0, 40.0),))
+    states = played(spec, 100).pool.states
+    assert states is not None
+    assert list(zip(states.state, states.start_s, states.end_s, strict=True))[:2] == [
+        ("up", 0.0, 90.0), ("down", 90.0, 150.0)
+    ]  # fmt: skip
 
 
 def tables(spec: ServiceSpec) -> dict[str, bytes]:

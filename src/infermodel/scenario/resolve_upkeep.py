@@ -66,9 +66,10 @@ def resolve_scaling(service: Service, placed: PlacedFleet) -> tuple[PlacedFleet,
     held = placed.replicas
     most = held if said.max is None else said.max
     fixed = (most,) if said.fixed is None else said.fixed
+    largest = max(fixed, default=0)
     scheduled = max((replicas for _, replicas in said.schedule or ()), default=0)
     for key, asked, limit in (
-        ("max", most, held), ("min", said.min, most), ("schedule", scheduled, most), ("fixed", max(fixed, default=0), held),
+        ("max", most, held), ("min", said.min, most), ("schedule", scheduled, most), ("fixed", largest, held),
     ):  # fmt: skip
         if asked > limit:
             what = (
