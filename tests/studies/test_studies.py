@@ -20,7 +20,9 @@ def sweeps_of(page: str) -> set[str]:
 
 
 def test_the_studies_are_there() -> None:
-    questions = "a_wafer_for_decode context nines one_pool_or_two tokens_a_day wafer_or_gpu where_the_prefix_lies"
+    questions = (
+        "a_wafer_for_decode context night_and_day nines one_pool_or_two tokens_a_day wafer_or_gpu where_the_prefix_lies"
+    )
     assert [page.stem for page in PAGES] == questions.split()
 
 
