@@ -47,6 +47,8 @@ def extensions(scratch: str) -> list[Extension]:
     finally:
         os.chdir(ROOT)
     for extension in made:
+        for files in extension.sources, extension.depends:
+            files[:] = [os.path.relpath(file, ROOT) for file in files]  # setuptools takes no others
         extension.extra_compile_args += FLAGS
         extension.optional = WHEEL
     return made
@@ -68,6 +70,9 @@ class OnAllCores(build_ext):
             super().build_extensions()
 
 
-with TemporaryDirectory() as folder:
-    made = extensions(folder) if WHEEL or "build_ext" in sys.argv else []
-    setup(ext_modules=made, cmdclass={"build_ext": OnAllCores})
+if WHEEL or "build_ext" in sys.argv:
+    (ROOT / "build").mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=ROOT / "build") as scratch:
+        setup(ext_modules=extensions(scratch), cmdclass={"build_ext": OnAllCores})
+else:
+    setup()
