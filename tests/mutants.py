@@ -60,6 +60,7 @@ IMAGES = "tests/simulation/test_images.py"
 ENCODING = "tests/cost/test_cost_images.py"
 SIGNALS = "tests/simulation/test_signals.py"
 PLANS = "tests/search/test_plan_pools.py"
+APART = "tests/fidelity/test_fidelity_apart.py"
 BOUNDS = "tests/search/test_plan_bounds.py"
 RANK_STEPS = "tests/cost/test_cost_ranks.py"
 COMES_AND_GOES = "tests/simulation/test_failures_and_scaling.py"
@@ -384,6 +385,12 @@ MUTANTS = (
            "return self._used[replica][0]", "return self._pool.kv_used(replica)", SIGNALS),
     Mutant("transfers go on when a service has ended", "simulation/service.py",
            "self._link.halt()", "pass", SEPARATE),
+    Mutant("first requests of a row count as often as all others", "fidelity/disaggregated.py",
+           "np.where(finished < users, CYCLES - 1, SENT - 1)", "np.where(finished < users, 1, 1)", APART),
+    Mutant("seats of a row are not dealt to ranks", "fidelity/disaggregated.py",
+           "return seats // ranks", "return seats", APART),
+    Mutant("layouts are compared at the end of their speeds", "fidelity/ranking.py",
+           "speed = (low * high) ** 0.5", "speed = measured[0][-1][0]", APART),
     Mutant("the ratio of planned pools is turned round", "search/plan.py",
            "return parts_of(layout.settings[\"ratio\"])", "return parts_of(layout.settings[\"ratio\"])[::-1]", PLANS),
     Mutant("no spare is bought for planned pools", "search/plan.py",
