@@ -57,4 +57,4 @@ def test_the_wheel_runs_the_launch_scenario_in_an_empty_environment(tmp_path: Pa
     assert "At the largest load that keeps the objectives:" in said
     assert "CS-3, 8B" in said
     report = tmp_path / "reports" / "cerebras_launch"
-    assert {"report.html", "summary.csv", "speed_price.png"} <= {path.name for path in report.iterdir()}
+    assert {"report.html", "summary.csv", "speed_price.svg"} <= {path.name for path in report.iterdir()}

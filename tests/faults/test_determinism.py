@@ -47,7 +47,7 @@ def report(desk: Path, name: str, *more: str, python: str = sys.executable, **en
 
 def test_the_same_bytes_in_any_process_with_any_hash_seed(desk: Path) -> None:
     one, other, any_seed = (report(desk, f"o{seed}", PYTHONHASHSEED=seed) for seed in ("0", "1", "random"))
-    assert {"summary.csv", "requests.csv.gz", "timeline.csv", "latency.png", "report.html"} <= one.keys()
+    assert {"summary.csv", "requests.csv.gz", "timeline.csv", "latency.svg", "report.html"} <= one.keys()
     assert one == other == any_seed
 
 

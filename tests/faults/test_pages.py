@@ -8,6 +8,7 @@ import re
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -99,7 +100,7 @@ def test_a_page_loads_nothing_and_runs_nothing(desk: Path, kind: str) -> None:
     assert page.tags <= set(HARMLESS.split())
     assert page.policies == [POLICY]
     assert page.handlers == []
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", address) for address in page.addresses)
     (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     assert not re.search(r"url\(|@import|expression|https?:", style)
 
@@ -142,7 +143,16 @@ def test_no_nasty_name_is_a_path(desk: Path) -> None:
     assert not (desk.parent.parent / "x").exists()
 
 
-def test_every_picture_is_a_png(desk: Path) -> None:
+def test_every_picture_is_one_and_asks_for_nothing(desk: Path) -> None:
     pictures = list(desk.rglob("*.png"))
-    assert len(pictures) >= 8
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    drawings = list(desk.rglob("*.svg"))
+    assert len(drawings) >= 10
+    for path in drawings:
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        for each in root.iter():
+            assert each.tag.rsplit("}")[-1] not in ("script", "foreignObject", "a")
+            assert not [name for name in each.attrib if name.startswith("on")]
+            links = [value for name, value in each.attrib.items() if name.endswith("href")]
+            assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)

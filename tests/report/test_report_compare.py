@@ -120,7 +120,7 @@ def test_a_ratio_to_nothing_is_empty() -> None:
 def test_a_comparison_on_disk(folders: list[Path], tmp_path: Path) -> None:
     compared = ComparisonAnswer(read_reports(folders))
     compared.write(tmp_path / "c")
-    names = {"compare.csv", "compare.html", "compare_bars.png", "compare_latency.png", "manifest.json"}
+    names = {"compare.csv", "compare.html", "compare_bars.svg", "compare_latency.svg", "manifest.json"}
     assert {path.name for path in (tmp_path / "c").iterdir()} == names
     with (tmp_path / "c" / "compare.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(compared.differences)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import struct
 import warnings
 from dataclasses import replace
 from itertools import combinations
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ from matplotlib.transforms import Bbox
 from tests.report.example_report import example, findings, hostile
 
 from infermodel.economics.band import Band
-from infermodel.report.drawing import HEIGHT_PX, WIDTH_PX, look, png
+from infermodel.report.drawing import HEIGHT_PX, WIDTH_PX, look, svgs
 from infermodel.report.findings import Findings
-from infermodel.report.palette import COLOURS, SPARE_COLOURS, styles
+from infermodel.report.palette import BOUNDS, COLOURS, PARTS, SPARE_COLOURS, styles
 from infermodel.report.pictures import PICTURES
 from infermodel.report.pictures.capacity import knee
 from infermodel.report.pictures.speed import against_latency, against_price
@@ -82,14 +82,22 @@ FIRST = [name for name in PICTURES if not name.startswith("claims_")]
 """Pictures that a run with claims, capacities and replicas that come and go has."""
 
 
+def image_of(name: str, told: Findings) -> bytes | None:
+    return dict(svgs({name: PICTURES[name].picture}, told)).get(name)
+
+
 @pytest.mark.parametrize("name", FIRST)
-def test_a_picture_is_a_slide(name: str) -> None:
-    image = png(PICTURES[name].picture, coming_and_going(findings()))
+def test_a_picture_is_a_slide_whose_words_are_text(name: str) -> None:
+    image = image_of(name, coming_and_going(findings()))
     assert image is not None
-    assert image.startswith(b"\x89PNG")
-    assert struct.unpack(">II", image[16:24]) == (WIDTH_PX, HEIGHT_PX)
-    assert len(image) > 20_000
-    assert b"tEXt" not in image  # no version, no date
+    root = ElementTree.fromstring(image.decode())
+    width, height = (float(root.attrib[side].removesuffix("pt")) for side in ("width", "height"))
+    assert width / height == pytest.approx(WIDTH_PX / HEIGHT_PX)
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert len(words) > 5
+    assert len(image) < 200_000
+    assert b"dc:date" not in image
+    assert b"Matplotlib" not in image
 
 
 @pytest.mark.parametrize("case", ["plain", "hostile", "many"])
@@ -148,16 +156,16 @@ def test_the_knee_lies_where_latency_has_doubled() -> None:
 
 
 def test_many_claims_go_on_further_sheets() -> None:
-    drawn = [name for name in PICTURES if name.startswith("claims") and png(PICTURES[name].picture, many()) is not None]
+    drawn = [name for name in PICTURES if name.startswith("claims") and image_of(name, many()) is not None]
     assert drawn == ["claims", "claims_2"]  # 30 of them, 18 on a sheet at most
 
 
 def test_nothing_to_draw_is_no_picture() -> None:
     result, _, _ = example()
     bare = Findings.of(result, [], [])
-    assert png(PICTURES["claims"].picture, bare) is None
-    assert png(PICTURES["capacity"].picture, bare) is None
-    assert png(PICTURES["speed_price"].picture, bare) is not None  # at the offered load then
+    assert image_of("claims", bare) is None
+    assert image_of("capacity", bare) is None
+    assert image_of("speed_price", bare) is not None  # at the offered load then
 
 
 def test_dollars_are_no_seconds_where_every_price_is_one_figure() -> None:
@@ -177,3 +185,20 @@ def test_dollars_are_no_seconds_where_every_price_is_one_figure() -> None:
         labels = [tick.get_text() for tick in drawn.axes[0].get_xticklabels() if tick.get_text()]
         assert labels
         assert all(label.endswith("s") == (unit == "s") for label in labels)
+
+
+def test_one_service_has_no_best_corner() -> None:
+    result, capacities, _ = example()
+    alone = Findings.of(replace(result, services=result.services[:1]), capacities[:1], [])
+    assert against_price(alone) is None
+    assert against_latency(alone) is None
+
+
+@pytest.mark.parametrize("colours", [BOUNDS, PARTS])
+def test_causes_and_parts_are_told_apart_by_every_eye(colours: dict[str, str]) -> None:
+    # Deuteranopia after Machado, Oliveira and Fernandes (2009), severity 1; alternatives are never in one picture.
+    matrix = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+    seen = {name: matrix @ [int(colour[at : at + 2], 16) for at in (1, 3, 5)] for name, colour in colours.items()}
+    for one, other in combinations(seen, 2):
+        if {one, other} != {"power", "colocation"} and "rental" not in (one, other):
+            assert np.abs(seen[one] - seen[other]).max() > 40, (one, other)

@@ -40,7 +40,7 @@ def test_a_report_has_its_files(report: Path) -> None:
         "deploy.sh",
         "deploy.yaml",
         "manifest.json",
-        *(f"{name}.png" for name in pictures.split()),
+        *(f"{name}.svg" for name in pictures.split()),
     }
 
 
@@ -115,7 +115,7 @@ def test_the_same_run_gives_the_same_bytes(report: Path, tmp_path: Path) -> None
 
 def test_without_figures_there_are_none(tmp_path: Path) -> None:
     report = write(*example(), tmp_path / "plain", figures=False)
-    assert not list(report.glob("*.png"))
+    assert not list(report.glob("*.svg"))
     assert "<img" not in (report / "report.html").read_text()
 
 
@@ -153,7 +153,7 @@ def test_the_page_loads_nothing_and_runs_nothing(report: Path) -> None:
     page = (report / "report.html").read_text(encoding="utf-8")
     assert '<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; img-src data:;' in page
     for source in re.findall(r'(?:src|href|action|data)\s*=\s*"([^"]*)"', page):
-        assert source.startswith("data:image/png;base64,")
+        assert source.startswith("data:image/svg+xml;base64,")
     assert not re.search(r"\son\w+\s*=|javascript:|@import|url\(|<(script|iframe|object|embed|link|form|base)\b", page)
 
 

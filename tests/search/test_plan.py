@@ -123,7 +123,7 @@ def test_jobs_do_not_change_a_byte(tmp_path: Path) -> None:
     for jobs in (1, 2):
         PlanAnswer(find_plan(plan, jobs=jobs)).write(tmp_path / str(jobs))
     names = {each.name for each in (tmp_path / "1").iterdir()}
-    assert {"plan.csv", "plan.html", "best.yaml", "fronts.png", "searched.png"} <= names
+    assert {"plan.csv", "plan.html", "best.yaml", "fronts.svg", "searched.svg"} <= names
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
 

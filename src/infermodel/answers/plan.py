@@ -135,7 +135,7 @@ class PlanAnswer(Answer):
         table = StringIO()
         write_rows(table, header_of(self.planned), self.story.rows)
         pictures = plan_pictures(self.story)
-        found: dict[str, str | bytes] = {f"{name}.png": image for name, (_, image) in pictures.items()}
+        found: dict[str, str | bytes] = {f"{name}.svg": image for name, (_, image) in pictures.items()}
         if self.fleet:
             found |= {"best.yaml": self.best_yaml, **deployment_files(self.fleet)}
         page = plan_page(self.story, pictures, command)

@@ -121,7 +121,7 @@ class SweepAnswer(Answer):
         table = StringIO()
         write_rows(table, header(self.swept.sweep), self.story.rows)
         pictures = sweep_pictures(self.story)
-        images = {f"{name}.png": image for name, (_, image) in pictures.items()}
+        images = {f"{name}.svg": image for name, (_, image) in pictures.items()}
         page = sweep_page(self.story, pictures, command)
         write_folder(Path(folder), {"sweep.csv": table.getvalue(), **images, "sweep.html": page}, command)
         return Path(folder)

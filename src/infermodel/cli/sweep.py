@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +16,9 @@ from infermodel.cli.progress import progress_bar
 from infermodel.cli.told import Told, json_option
 from infermodel.files import safe_name
 from infermodel.search.cluster import ClusterError
+
+if TYPE_CHECKING:
+    from infermodel.answers.sweep import SweepAnswer
 
 
 def part_of(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -69,16 +74,17 @@ def sweep(
     with refusal(folder):
         answer.write(folder, command=command_line())
         if page:
-            write_into(page, Path(file).stem, folder)
+            write_into(page, Path(file).stem, folder, answer)
     told.answer(answer)
     told.text(f"\nreport: {folder / 'sweep.html'}")
     told.file(folder)
     told.end()
 
 
-def write_into(page: Path, name: str, folder: Path) -> None:
+def write_into(page: Path, name: str, folder: Path, answer: SweepAnswer) -> None:
     """A page's tables of a sweep, the pictures that it shows, and `name.csv` beside it, from the sweep's folder."""
     from infermodel.files import read_plain, write_whole
+    from infermodel.report.drawing import save
     from infermodel.report.sweep_markdown import pictures_of, read_rows, renewed
 
     table = read_plain(folder / "sweep.csv")
@@ -88,9 +94,11 @@ def write_into(page: Path, name: str, folder: Path) -> None:
         raise click.UsageError(f"{page}: {missing}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{page}: {getattr(error, 'strerror', error)}") from None
-    for path, picture in pictures_of(text, name).items():
-        if not (folder / f"{picture}.png").exists():
+    shown = pictures_of(text, name)
+    figures = answer.figures() if shown else {}
+    for path, picture in shown.items():
+        if picture not in figures:
             raise click.UsageError(f"{page}: {path}: this sweep has no picture {picture!r}")
-        write_whole(page.parent / path, (folder / f"{picture}.png").read_bytes())
+        save(page.parent / path, partial(figures.__getitem__, picture))
     write_whole(page.parent / f"{name}.csv", table)
     write_whole(page, text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from math import ceil, floor, log10
 from pathlib import Path
@@ -14,10 +15,11 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from infermodel.files import write_whole
 from infermodel.glyphs import families
@@ -55,7 +57,32 @@ LOOK: dict[str, Any] = {
     "path.simplify": True,
     "agg.path.chunksize": 0,
     "hatch.linewidth": 1.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "infermodel",
 }
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Room around and between axes whose labels are known beforehand, pixels of the slide.
+
+    Attributes:
+        left, right: beside all of them: labels of the vertical axes.
+        bottom: below them, without a legend.
+        across, down: between columns and between rows.
+    """
+
+    left: float = 125
+    right: float = 40
+    bottom: float = 85
+    across: float = 130
+    down: float = 100
+
+
+TOP_PX = 135
+"""Above the axes: title, subtitle and the panels' own titles."""
+
+LEGEND_LINE_PX = 30
 
 Picture = Callable[[Findings], Figure | None]
 """Draws findings; None where there is nothing to draw."""
@@ -71,7 +98,7 @@ def look() -> Iterator[None]:
 
 
 def sheet(
-    title: str, subtitle: str, rows: int = 1, columns: int = 1, **gridspec: Any
+    title: str, subtitle: str, rows: int = 1, columns: int = 1, margins: Margins | None = None, **gridspec: Any
 ) -> tuple[Figure, list[list[Axes]]]:
     """An empty picture with a title and a grid of axes.
 
@@ -79,25 +106,46 @@ def sheet(
         title: what is shown, in bold.
         subtitle: at which load, how to read it.
         rows, columns: of the grid.
+        margins: where what stands beside the axes is known; None: measured, which takes twice the time.
         gridspec: `width_ratios`, `height_ratios`, `sharex`, ...
     """
-    below_the_title = ConstrainedLayoutEngine(rect=(0.005, 0.01, 0.985, 0.875), w_pad=0.12, h_pad=0.12)
-    figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, layout=below_the_title, facecolor="white")
+    layout = None
+    if margins is None:
+        layout = ConstrainedLayoutEngine(rect=(0.005, 0.01, 0.985, 0.875), w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(0.016, 0.972, shortened(title, 100), fontsize=22, fontweight="bold", ha="left", va="top")
     figure.text(0.016, 0.922, shortened(subtitle, 150), fontsize=14.5, color=GREY, ha="left", va="top")
     axes = figure.subplots(rows, columns, squeeze=False, **gridspec)
+    if margins is not None:
+        across = (WIDTH_PX - margins.left - margins.right - (columns - 1) * margins.across) / columns
+        down = (HEIGHT_PX - TOP_PX - margins.bottom - LEGEND_LINE_PX - (rows - 1) * margins.down) / rows
+        figure.subplots_adjust(
+            left=margins.left / WIDTH_PX,
+            right=1 - margins.right / WIDTH_PX,
+            top=1 - TOP_PX / HEIGHT_PX,
+            bottom=(margins.bottom + LEGEND_LINE_PX) / HEIGHT_PX,
+            wspace=margins.across / across,
+            hspace=margins.down / down,
+        )
     return figure, [list(row) for row in axes]
 
 
 Told = TypeVar("Told")
 
 
-def png(picture: Callable[[Told], Figure | None], findings: Told) -> bytes | None:
-    """The picture as a PNG of `WIDTH_PX` x `HEIGHT_PX`, the same bytes for the same findings; None for no picture."""
-    with look():
-        figure = picture(findings)
-        return None if figure is None else _png(figure)
+def svgs(pictures: Mapping[str, Callable[[Told], Figure | None]], findings: Told) -> Iterator[tuple[str, bytes]]:
+    """Name and SVG of the pictures that there is something to draw for, the same bytes for the same findings. Words are
+    text.
+    """
+    with look():  # once for all: to set and to put back hundreds of settings takes as long as a small picture
+        for name, picture in pictures.items():
+            figure = picture(findings)
+            if figure is not None:
+                buffer = BytesIO()
+                canvas = cast(Any, FigureCanvasSVG(figure))
+                canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})  # savefig would lay it out twice
+                yield name, buffer.getvalue()
 
 
 def drawn(picture: Callable[[Told], Figure | None], findings: Told) -> Figure | None:
@@ -169,7 +217,7 @@ def log_axis(
     (axes.set_xlim if which == "x" else axes.set_ylim)(*limits)
     axis.set_major_locator(LogLocator(subs=_ticks_of_a_decade(*limits, most_ticks), numticks=most_ticks))
     axis.set_major_formatter(FuncFormatter(tick))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def _ticks_of_a_decade(low: float, high: float, most: int) -> tuple[float, ...]:
@@ -207,7 +255,13 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
     """One legend for the whole picture, under it, in as many columns as fit."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     columns = max(1, min(len(handles), int(146 / (longest + 10))))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6)
+    look: dict[str, Any] = {"handles": handles, "ncols": columns, "handlelength": 2.6}
+    if figure.get_layout_engine() is not None:
+        figure.legend(loc="outside lower center", **look)
+        return
+    figure.legend(loc="lower center", **look)
+    more = -(-len(handles) // columns) - 1
+    figure.subplots_adjust(bottom=figure.subplotpars.bottom + more * LEGEND_LINE_PX / HEIGHT_PX)
 
 
 def of_load(findings: Findings) -> str:

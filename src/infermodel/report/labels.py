@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from math import cos, hypot, isfinite, pi, sin
+from math import cos, pi, sin
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 from infermodel.report.human import shortened
 from infermodel.report.palette import INK, shaded
@@ -19,6 +19,9 @@ RADII_PX = (16.0, 28.0, 44.0, 64.0, 90.0, 120.0)
 GAP_PX = 3.0
 LINE_PX = 6.0
 """Side of the squares that a line is taken to cover."""
+
+Boxes = NDArray[np.float64]
+"""A line a box: left, bottom, right and top, pixels."""
 
 Line = Sequence[tuple[float, float]]
 """A polyline in data coordinates."""
@@ -48,26 +51,26 @@ def place(
     """
     settle(axes)
     centres = [_pixels(axes, *point) for point in points]
-    taken = [_mark(x, y) for x, y in centres] + list(keep_free)
-    for line in obstacles:
-        taken += _along(axes, line)
+    taken = np.concatenate(
+        [_extents([*(_mark(x, y) for x, y in centres), *keep_free]), *(_along(axes, line) for line in obstacles)]
+    )
     room = axes.get_window_extent()
     boxes = []
     for (x, y), point, name, colour in zip(centres, points, names, colours, strict=True):
         text = _outlined(axes, shortened(name), point, fontsize, shaded(colour, 0.25))
         size = text.get_window_extent()
         best, distance = _free_place(x, y, size.width, size.height, taken, room)
-        _move(text, (x, y), best)
+        _move(axes, text, size, best)
         if distance > RADII_PX[1]:
             near = (min(max(x, best.x0), best.x1), min(max(y, best.y0), best.y1))
             axes.annotate(
                 "",
                 point,
-                xytext=(near[0] - x, near[1] - y),
-                textcoords="offset pixels",
+                xytext=((near[0] - x) * _points(axes), (near[1] - y) * _points(axes)),
+                textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.9, "shrinkB": 8},
             )
-        taken.append(best)
+        taken = np.concatenate([taken, _extents([best])])
         boxes.append(best)
     return boxes
 
@@ -84,9 +87,9 @@ def name_level(axes: Axes, words: str, level: float, marks: Line, obstacles: Seq
     """
     settle(axes)
     room = axes.get_window_extent()
-    taken = [_mark(*_pixels(axes, *mark)) for mark in marks]
-    for line in obstacles:
-        taken += _along(axes, line)
+    taken = np.concatenate(
+        [_extents([_mark(*_pixels(axes, *mark)) for mark in marks]), *(_along(axes, line) for line in obstacles)]
+    )
     text = _outlined(axes, words, (axes.get_xlim()[1], level), 13, INK)
     end, at = _pixels(axes, axes.get_xlim()[1], level)
     size = text.get_window_extent()
@@ -99,8 +102,9 @@ def name_level(axes: Axes, words: str, level: float, marks: Line, obstacles: Seq
         for low in inside
     ]
     if places:
-        best = min(places, key=lambda box: (round(sum(_shared(box, other) for other in taken)), -box.x0))
-        _move(text, (end, at), best)
+        covers = _covered(places, taken).round().tolist()
+        _, _, best = min(zip(covers, (-box.x0 for box in places), places, strict=True), key=lambda each: each[:2])
+        _move(axes, text, size, best)
 
 
 def settle(axes: Axes) -> None:
@@ -113,24 +117,29 @@ def settle(axes: Axes) -> None:
 
 
 def _outlined(axes: Axes, words: str, point: tuple[float, float], fontsize: float, colour: str) -> Annotation:
-    """Words at a point with a white edge, above all lines."""
+    """Words at a point on a white ground, above all lines."""
     return axes.annotate(
         words,
         point,
         xytext=(0, 0),
-        textcoords="offset pixels",
+        textcoords="offset points",
         color=colour,
         fontsize=fontsize,
         zorder=6,
-        path_effects=[withStroke(linewidth=4, foreground="white")],
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
     )
 
 
-def _move(text: Annotation, point: tuple[float, float], box: Bbox) -> None:
-    """Put the words whose anchor is at `point`, pixels, into a box of their size."""
-    text.set_position((box.x0 - point[0], box.y0 - point[1]))
-    moved = text.get_window_extent()
-    text.set_position((2 * box.x0 - point[0] - moved.x0, 2 * box.y0 - point[1] - moved.y0))
+def _points(axes: Axes) -> float:
+    """Points of a pixel. Offsets are kept in points, which every way of drawing has."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return 72 / figure.dpi
+
+
+def _move(axes: Axes, text: Annotation, size: Bbox, box: Bbox) -> None:
+    """Put words that cover `size` where they are anchored into a box of that size, pixels."""
+    text.set_position(((box.x0 - size.x0) * _points(axes), (box.y0 - size.y0) * _points(axes)))
 
 
 def _mark(x: float, y: float) -> Bbox:
@@ -138,34 +147,30 @@ def _mark(x: float, y: float) -> Bbox:
     return Bbox.from_bounds(x - 11, y - 11, 22, 22)
 
 
-def _along(axes: Axes, line: Line) -> Iterator[Bbox]:
+def _along(axes: Axes, line: Line) -> Boxes:
     """Squares along a polyline, pixels, as far as it lies within the axes or near them."""
+    points = axes.transData.transform(np.asarray(line, dtype=np.float64).reshape(-1, 2))
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) == 0:
+        return np.empty((0, 4))
     room = axes.get_window_extent()
-    for (x0, y0), (x1, y1) in pairwise([_pixels(axes, *point) for point in line]):
-        if not all(map(isfinite, (x0, y0, x1, y1))):
-            continue
-        steps = min(int(hypot(x1 - x0, y1 - y0) / LINE_PX) + 1, int(room.width + room.height))
-        for step in range(steps + 1):
-            x, y = x0 + (x1 - x0) * step / steps, y0 + (y1 - y0) * step / steps
-            if room.x0 - LINE_PX <= x <= room.x1 + LINE_PX and room.y0 - LINE_PX <= y <= room.y1 + LINE_PX:
-                yield Bbox.from_bounds(x - LINE_PX / 2, y - LINE_PX / 2, LINE_PX, LINE_PX)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    steps = np.linspace(0, along[-1], min(int(along[-1] / LINE_PX), int(4 * (room.width + room.height))) + 2)
+    x, y = (np.interp(steps, along, points[:, which]) for which in (0, 1))
+    near = (x >= room.x0 - LINE_PX) & (x <= room.x1 + LINE_PX) & (y >= room.y0 - LINE_PX) & (y <= room.y1 + LINE_PX)
+    x, y, half = x[near], y[near], LINE_PX / 2
+    return np.column_stack([x - half, y - half, x + half, y + half])
 
 
-def _free_place(
-    x: float, y: float, width: float, height: float, taken: Sequence[Bbox], room: Bbox
-) -> tuple[Bbox, float]:
+def _free_place(x: float, y: float, width: float, height: float, taken: Boxes, room: Bbox) -> tuple[Bbox, float]:
     """The nearest box of this size that covers nothing taken, or the one that covers least; and its distance."""
-    least, found, far = float("inf"), Bbox.from_bounds(x, y, width, height), 0.0
-    for radius, box in _candidates(x, y, width, height):
-        wide = Bbox.from_bounds(box.x0 - GAP_PX, box.y0 - GAP_PX, box.width + 2 * GAP_PX, box.height + 2 * GAP_PX)
-        covered = sum(_shared(wide, other) for other in taken)
-        inside = _shared(box, room)
-        covered += 4 * (box.width * box.height - inside)
-        if covered < least - 1e-6:
-            least, found, far = covered, box, radius
-        if least <= 1e-6:
-            break
-    return found, far
+    candidates = list(_candidates(x, y, width, height))
+    boxes = [box for _, box in candidates]
+    covered = _covered([box.padded(GAP_PX) for box in boxes], taken)
+    covered += 4 * (width * height - _covered(boxes, _extents([room])))
+    first = np.flatnonzero(covered <= covered.min() + 1e-6)[0] if covered.min() > 1e-6 else np.argmax(covered <= 1e-6)
+    radius, box = candidates[int(first)]
+    return box, radius
 
 
 def _candidates(x: float, y: float, width: float, height: float) -> Iterator[tuple[float, Bbox]]:
@@ -184,8 +189,15 @@ def _pixels(axes: Axes, x: float, y: float) -> tuple[float, float]:
     return float(across), float(up)
 
 
-def _shared(one: Bbox, other: Bbox) -> float:
-    """Area that two boxes share."""
-    width = float(min(one.x1, other.x1) - max(one.x0, other.x0))
-    height = float(min(one.y1, other.y1) - max(one.y0, other.y0))
-    return max(width, 0.0) * max(height, 0.0)
+def _extents(boxes: Sequence[Bbox]) -> Boxes:
+    return np.array([box.extents for box in boxes]).reshape(-1, 4)
+
+
+def _covered(boxes: Sequence[Bbox], taken: Boxes) -> NDArray[np.float64]:
+    """Area that each box shares with all that is taken."""
+    mine = _extents(boxes)
+    near = (taken[:, :2] < mine[:, 2:].max(axis=0)).all(axis=1) & (taken[:, 2:] > mine[:, :2].min(axis=0)).all(axis=1)
+    others = taken[near]
+    least = np.minimum(mine[:, None, 2:], others[None, :, 2:]) - np.maximum(mine[:, None, :2], others[None, :, :2])
+    shared: NDArray[np.float64] = np.clip(least, 0, None).prod(axis=2).sum(axis=1)
+    return shared

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from infermodel.report.drawing import legend_below, log_axis, png, seconds_tick, sheet
+from infermodel.report.drawing import legend_below, log_axis, seconds_tick, sheet, svgs
 from infermodel.report.human import shortened
 from infermodel.report.palette import GREY, INK
 from infermodel.report.plan_story import PlanStory
@@ -20,9 +20,9 @@ MOST_LAYOUTS = 24
 
 
 def plan_pictures(story: PlanStory) -> dict[str, tuple[str, bytes]]:
-    """Name of each picture to its caption and PNG; none where no layout is worth one."""
-    images = {name: (caption, png(picture, story)) for name, (picture, caption) in PICTURES.items()}
-    return {name: (caption, image) for name, (caption, image) in images.items() if image is not None}
+    """File name to caption and SVG, of the pictures that there is something to draw for."""
+    drawn = svgs({name: picture for name, (picture, _) in PICTURES.items()}, story)
+    return {name: (PICTURES[name][1], image) for name, image in drawn}
 
 
 def fronts(story: PlanStory) -> Figure | None:

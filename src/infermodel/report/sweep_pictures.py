@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from infermodel.report.drawing import legend_below, log_axis, plain_number, png, sheet
+from infermodel.report.drawing import legend_below, log_axis, plain_number, sheet, svgs
 from infermodel.report.human import number, shortened
 from infermodel.report.palette import DASHES, GREY, shaded
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory, Swing, quantity_of
@@ -27,13 +27,9 @@ MOST_TICKS = 6
 
 
 def sweep_pictures(story: SweepStory) -> dict[str, tuple[str, bytes]]:
-    """File name to caption and PNG, of the pictures that there is something to draw for."""
-    drawn = {}
-    for name, (picture, caption) in PICTURES.items():
-        image = png(picture, story)
-        if image is not None:
-            drawn[name] = (caption, image)
-    return drawn
+    """File name to caption and SVG, of the pictures that there is something to draw for."""
+    drawn = svgs({name: picture for name, (picture, _) in PICTURES.items()}, story)
+    return {name: (PICTURES[name][1], image) for name, image in drawn}
 
 
 def lines(story: SweepStory) -> Figure | None:

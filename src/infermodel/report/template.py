@@ -41,7 +41,7 @@ def one_file(name: str, pictures: Mapping[str, tuple[str, bytes]], command: Sequ
 
     Args:
         name: of the template.
-        pictures: name to caption and PNG; the template has them as (name, caption, source).
+        pictures: name to caption and SVG or PNG; the template has them as (name, caption, source).
         command: that made the page.
         told: what else the template asks for.
     """
@@ -49,13 +49,16 @@ def one_file(name: str, pictures: Mapping[str, tuple[str, bytes]], command: Sequ
         **told,
         policy=POLICY,
         style=files("infermodel.report").joinpath("report.css").read_text(encoding="utf-8"),
-        pictures=[
-            (title, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
-            for title, (caption, image) in pictures.items()
-        ],
+        pictures=[(title, caption, _address(image)) for title, (caption, image) in pictures.items()],
         command=" ".join(command),
         version=__version__,
     )
+
+
+def _address(image: bytes) -> str:
+    """A picture, SVG or PNG, as an address that holds it."""
+    kind = "png" if image.startswith(b"\x89PNG") else "svg+xml"
+    return f"data:image/{kind};base64,{b64encode(image).decode('ascii')}"
 
 
 def page_template(name: str) -> Template:

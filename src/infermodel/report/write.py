@@ -82,9 +82,9 @@ def write(
             _write_text(draft / name, text)
         pictures = draw(findings, on_progress) if figures else {}
         for name, (_, image) in pictures.items():
-            (draft / f"{name}.png").write_bytes(image)
+            (draft / f"{name}.svg").write_bytes(image)
         on_progress("report.html")
-        beside = [path.name for path in sorted(draft.iterdir()) if path.suffix != ".png"]
+        beside = [path.name for path in sorted(draft.iterdir()) if path.suffix != ".svg"]
         _write_text(draft / "report.html", page(findings, pictures, [*beside, MARK], command))
         _write_text(draft / MARK, manifest(result, command, draft))
     return folder
@@ -115,16 +115,14 @@ def short_tables(
 
 
 def draw(findings: Findings, on_progress: Callable[[str], None] = lambda _: None) -> dict[str, tuple[str, bytes]]:
-    """Caption and PNG of every picture that there is something to draw for; matplotlib is imported here."""
-    from infermodel.report.drawing import png
+    """Caption and SVG of every picture that there is something to draw for; matplotlib is imported here."""
+    from infermodel.report.drawing import svgs
     from infermodel.report.pictures import PICTURES
 
     drawn = {}
-    for name, plate in PICTURES.items():
-        on_progress(f"{name}.png")
-        image = png(plate.picture, findings)
-        if image is not None:
-            drawn[name] = (plate.caption, image)
+    for name, image in svgs({name: plate.picture for name, plate in PICTURES.items()}, findings):
+        on_progress(f"{name}.svg")
+        drawn[name] = (PICTURES[name].caption, image)
     return drawn
 
 

@@ -46,7 +46,7 @@ def write_comparison(
         write_table(draft / "compare.csv", [each.name for each in columns(Difference)], map(row, rows))
         pictures = draw(reports, rows) if figures else {}
         for name, image in pictures.items():
-            (draft / f"{name}.png").write_bytes(image)
+            (draft / f"{name}.svg").write_bytes(image)
         (draft / "compare.html").write_bytes(page(reports, rows, pictures, command).encode("utf-8", errors="replace"))
         stated = {
             "infermodel": __version__,
@@ -57,15 +57,11 @@ def write_comparison(
 
 
 def draw(reports: Sequence[SavedReport], rows: Sequence[Difference]) -> dict[str, bytes]:
-    """PNG of every picture that there is something to draw for."""
+    """SVG of every picture that there is something to draw for."""
     from infermodel.report.compare import charts
-    from infermodel.report.drawing import png
+    from infermodel.report.drawing import svgs
 
-    drawn = {
-        "compare_bars": png(partial(charts.bars, rows=rows), reports),
-        "compare_latency": png(charts.latencies, reports),
-    }
-    return {name: image for name, image in drawn.items() if image is not None}
+    return dict(svgs({"compare_bars": partial(charts.bars, rows=rows), "compare_latency": charts.latencies}, reports))
 
 
 def page(

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import isfinite, isnan, log
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infermodel.experiment.result import Capacity
 from infermodel.metrics.objectives import Objective
-from infermodel.report.drawing import legend_below, log_axis, plain_number, seconds_tick, service_handles, sheet
+from infermodel.report.drawing import (
+    Margins,
+    legend_below,
+    log_axis,
+    plain_number,
+    seconds_tick,
+    service_handles,
+    sheet,
+)
 from infermodel.report.findings import Findings
 from infermodel.report.labels import Line, name_level
 from infermodel.report.palette import INK
@@ -44,6 +53,7 @@ def percentiles_against_load(findings: Findings) -> Figure | None:
         "|: knee, twice the value at the lightest load",
         rows=rows,
         columns=columns,
+        margins=Margins(),
         sharex=True,
     )
     panels = [axes for row in grid for axes in row]
@@ -103,17 +113,12 @@ def _panel(
         if not line:
             continue
         axes.plot(*zip(*line, strict=True), color=style.colour, linestyle=style.dash, zorder=3)
-        for (load, value), kept in zip(line, sustained, strict=True):
-            axes.plot(
-                [load],
-                [value],
-                marker=style.marker,
-                markersize=9,
-                color=style.colour if kept else "white",
-                markeredgecolor=style.colour,
-                markeredgewidth=2,
-                zorder=4,
-            )
+        look: dict[str, Any] = {"linestyle": "none", "marker": style.marker, "markersize": 9, "zorder": 4}
+        look |= {"markeredgecolor": style.colour, "markeredgewidth": 2}
+        for kept, face in ((True, style.colour), (False, "white")):
+            marks = [point for point, held in zip(line, sustained, strict=True) if bool(held) is kept]
+            if marks:
+                axes.plot(*zip(*marks, strict=True), color=face, **look)
         bend = knee(line)
         if bend is not None and objective.metric not in UNITS:
             axes.plot(*bend, marker="|", markersize=26, markeredgewidth=3, color=style.colour, zorder=5)

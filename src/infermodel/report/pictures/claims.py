@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from math import isfinite
 from textwrap import wrap
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from infermodel.experiment.result import Verdict
-from infermodel.report.drawing import log_axis, sheet
+from infermodel.report.drawing import Margins, log_axis, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.human import number, quantity, shortened
 from infermodel.report.palette import GREY, INK, VERDICTS, shaded
@@ -40,13 +41,12 @@ def ratios(findings: Findings, number_of_sheet: int = 0) -> Figure | None:
 
 def ratios_of(title: str, verdicts: Sequence[Verdict]) -> Figure:
     """A bar for each claim, and the verdict in words where there is no ratio to draw."""
-    figure, ((axes,),) = sheet(title, HOW_TO_READ)
+    figure, ((axes,),) = sheet(title, HOW_TO_READ, margins=Margins(left=590, right=430, bottom=90))
     ends = [1.0] + [value for each in verdicts if is_comparable(each) for value in _span(each)]
     log_axis(axes, "x", min(*ends, 0.5), max(*ends, 2.0), pad=0.05, most_ticks=7)
+    _bars(axes, verdicts)
     for row, each in enumerate(verdicts):
-        if is_comparable(each):
-            _bar(axes, row, each, height=min(0.62, 0.11 * len(verdicts)))
-        else:
+        if not is_comparable(each):
             axes.text(1, row, f"   {shortened(each.verdict, 50)}", va="center", color=GREY, fontsize=13)
     axes.axvline(1, color=INK, linewidth=1.6)
     lines = 2 if len(verdicts) <= MOST_ROWS_OF_TWO_LINES else 1
@@ -62,7 +62,7 @@ def ratios_of(title: str, verdicts: Sequence[Verdict]) -> Figure:
     used = dict.fromkeys(_kind(each.verdict) for each in verdicts if is_comparable(each))
     figure.legend(
         handles=[Patch(color=colour(kind), label=kind) for kind in used],
-        loc="outside lower center",
+        loc="lower center",
         ncols=max(len(used), 1),
     )
     return figure
@@ -78,14 +78,18 @@ def colour(verdict: str) -> str:
     return VERDICTS.get(_kind(verdict), GREY)
 
 
-def _bar(axes: Axes, row: int, each: Verdict, height: float) -> None:
-    ratio, *span = _span(each)
-    axes.barh(row, ratio - 1, left=1, height=height, color=colour(each.verdict))
-    if span:
-        axes.plot(span, [row, row], color=INK, linewidth=1.8)
-    dark = shaded(colour(each.verdict), 0.35)
-    face = "white" if each.used_to_fit else dark
-    axes.plot([ratio], [row], marker="o", markersize=11, color=face, mec=dark, mew=2.4)
+def _bars(axes: Axes, verdicts: Sequence[Verdict]) -> None:
+    """From 1 to the ratio of each claim that has one, and its range."""
+    found = [(row, each) for row, each in enumerate(verdicts) if is_comparable(each)]
+    rows, ratios_ = [row for row, _ in found], np.array([_span(each)[0] for _, each in found])
+    height = min(0.62, 0.11 * len(verdicts))
+    axes.barh(rows, ratios_ - 1, left=1, height=height, color=[colour(each.verdict) for _, each in found])
+    ranged = [(row, *_span(each)[1:]) for row, each in found if len(_span(each)) > 1]
+    if ranged:
+        axes.hlines(*zip(*ranged, strict=True), color=INK, linewidth=1.8, zorder=2)
+    dark = [shaded(colour(each.verdict), 0.35) for _, each in found]
+    faces = ["white" if each.used_to_fit else edge for (_, each), edge in zip(found, dark, strict=True)]
+    axes.scatter(ratios_, rows, s=121, facecolors=faces, edgecolors=dark, linewidths=2.4, zorder=3)
 
 
 def _span(each: Verdict) -> list[float]:

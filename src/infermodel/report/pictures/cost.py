@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from infermodel.economics.band import Band
-from infermodel.report.drawing import log_axis, sheet
+from infermodel.report.drawing import Margins, log_axis, sheet
 from infermodel.report.findings import Findings, Headline
 from infermodel.report.human import shortened, usd
 from infermodel.report.palette import GREY, INK, PARTS
@@ -22,7 +22,11 @@ def breakdown(findings: Findings) -> Figure | None:
         return None
     loads = "at capacity" if all(each.at_capacity for each in shown) else "at capacity where known, else as offered"
     figure, ((left, right),) = sheet(
-        "What it costs", f"each service {loads}; whiskers: range of uncertain prices", columns=2, sharey=True
+        "What it costs",
+        f"each service {loads}; whiskers: range of uncertain prices",
+        columns=2,
+        margins=Margins(left=330, across=50),
+        sharey=True,
     )
     rows = range(len(shown))
     _hourly(left, shown)
@@ -34,7 +38,7 @@ def breakdown(findings: Findings) -> Figure | None:
     used = [part for part in PARTS if any(each.economics.hourly.parts[part].mid > 0 for each in shown)]
     figure.legend(
         handles=[Patch(color=PARTS[part], label=part) for part in used],
-        loc="outside lower center",
+        loc="lower center",
         ncols=len(used) or 1,
     )
     return figure

@@ -15,7 +15,7 @@ from infermodel.experiment.result import ServiceResult
 from infermodel.experiment.run import own_window
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.steady import Window
-from infermodel.report.drawing import legend_below, log_axis, of_load, seconds_tick, service_handles, sheet
+from infermodel.report.drawing import Margins, legend_below, log_axis, of_load, seconds_tick, service_handles, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.labels import place
 from infermodel.report.palette import INK
@@ -26,7 +26,7 @@ PANELS = (
     ("tpot", "tpot_s", "Time per output token"),
     ("e2e", "e2e_s", "End to end"),
 )
-MOST_POINTS = 1500
+MOST_POINTS = 250
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -43,7 +43,9 @@ def distributions(findings: Findings) -> Figure | None:
     }
     if not any(curves.values()):
         return None
-    figure, ((*panels,),) = sheet("Latency by service", of_load(findings), columns=3, sharey=True)
+    figure, ((*panels,),) = sheet(
+        "Latency by service", of_load(findings), columns=3, margins=Margins(across=50), sharey=True
+    )
     for axes, (metric, column, title) in zip(panels, PANELS, strict=True):
         axes.set_title(title)
         limits = _limits(findings, metric)

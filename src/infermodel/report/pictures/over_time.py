@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from infermodel.metrics.exports import timeline_rows
 from infermodel.metrics.objectives import Objective, Verdict
 from infermodel.metrics.steady import Window
-from infermodel.report.drawing import legend_below, of_load, plain_number, seconds_tick, service_handles, sheet
+from infermodel.report.drawing import Margins, legend_below, of_load, plain_number, seconds_tick, service_handles, sheet
 from infermodel.report.findings import Findings
-from infermodel.report.human import clock
+from infermodel.report.human import clock, number, shortened
 from infermodel.report.kept import short
 from infermodel.report.palette import DOWN, GREY, INK, Style
 from infermodel.report.stretches import Stretch, outages, slices
 from infermodel.tables import ServiceRecord
+
+MOST_LINES = 4
+"""Over one another; more services get a lane each."""
 
 MOST_OBJECTIVES = 3
 MOST_TICKS = 12
@@ -60,7 +63,9 @@ def promises_kept(findings: Findings) -> Figure | None:
     shown = list({objective.name: objective for objective in every}.values())[:MOST_OBJECTIVES]
     if not shown or max(map(len, parts.values())) < FEWEST_SLICES:
         return None
-    figure, grid = sheet("Objectives over time", of_load(findings), rows=len(shown) + 1, sharex=True)
+    figure, grid = sheet(
+        "Objectives over time", of_load(findings), rows=len(shown) + 1, margins=Margins(left=150, down=35), sharex=True
+    )
     panels = [row[0] for row in grid]
     for axes, objective in zip(panels, shown, strict=False):
         for name, each in parts.items():
@@ -83,10 +88,10 @@ def promises_kept(findings: Findings) -> Figure | None:
     return figure
 
 
-def _clock_axis(axes: Axes) -> None:
+def _clock_axis(axes: Axes, most_ticks: int = MOST_TICKS) -> None:
     """Ticks at whole seconds, minutes or hours, as few as can be read."""
     low, high = axes.get_xlim()
-    step_s = next((each for each in CLOCK_STEPS_S if (high - low) / each <= MOST_TICKS), CLOCK_STEPS_S[-1])
+    step_s = next((each for each in CLOCK_STEPS_S if (high - low) / each <= most_ticks), CLOCK_STEPS_S[-1])
     axes.xaxis.set_major_locator(MultipleLocator(step_s))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: clock(at)))
 
@@ -131,7 +136,9 @@ def coarse(record: ServiceRecord, *names: str) -> tuple[NDArray[np.float64], tup
 
 def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], lower: tuple[str, str, float]) -> Figure:
     """Two columns of the timeline, one line a service; each is its name, its label and its scale."""
-    figure, ((above,), (below,)) = sheet(title, of_load(findings), rows=2, sharex=True)
+    if len(findings.services) > MOST_LINES:
+        return _lanes(findings, title, (upper, lower))
+    figure, ((above,), (below,)) = sheet(title, of_load(findings), rows=2, margins=Margins(down=40), sharex=True)
     for each in findings.services:
         style = findings.styles[each.summary.service]
         edges, columns = coarse(each.record, upper[0], lower[0])
@@ -148,6 +155,31 @@ def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], l
     below.set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}")
     _clock_axis(below)
     legend_below(figure, service_handles(findings))
+    return figure
+
+
+def _lanes(findings: Findings, title: str, measures: Sequence[tuple[str, str, float]]) -> Figure:
+    """A lane for each service, all on one scale: lines of many services on top of each other say nothing."""
+    margins = Margins(left=330, across=50)
+    figure, ((*panels,),) = sheet(title, of_load(findings), columns=2, margins=margins, sharey=True)
+    lanes = len(findings.services)
+    series = [coarse(each.record, *(name for name, _, _ in measures)) for each in findings.services]
+    for which, (axes, (_, label, scale)) in enumerate(zip(panels, measures, strict=True)):
+        most = max(float(means[which].max(initial=0)) for _, means in series) or 1.0
+        for lane, (each, (edges, means)) in enumerate(zip(findings.services, series, strict=True)):
+            colour, base = findings.styles[each.summary.service].colour, lanes - 1 - lane
+            middles = (edges[1:] + edges[:-1]) / 2
+            axes.fill_between(middles, base, base + 0.85 * means[which] / most, color=colour, alpha=0.75, linewidth=0)
+        axes.set_title(f"{label}, a lane is {number(scale * most)}")
+        axes.set_xlim(0, max(each.record.ended_at for each in findings.services))
+        axes.grid(False, axis="y")
+        _clock_axis(axes, MOST_TICKS // 2)
+        _mark_window(axes, findings.result.window)
+        _mark_outages(axes, findings)
+        axes.set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}")
+    panels[0].set_ylim(-0.05, lanes)
+    names = [shortened(each.summary.service, 28) for each in findings.services]
+    panels[0].set_yticks([lanes - 1 - lane for lane in range(lanes)], names)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from infermodel.cost.step import Batch, Chunk, StepCost, StepModel
 from infermodel.experiment.result import ServiceResult
 from infermodel.metrics.summary import Summary
-from infermodel.report.drawing import legend_below, log_axis, sheet
+from infermodel.report.drawing import Margins, legend_below, log_axis, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.human import shortened, si
 from infermodel.report.labels import place
@@ -53,6 +53,7 @@ def operating_points(findings: Findings) -> Figure | None:
     figure, ((axes,),) = sheet(
         "Roofline of each device",
         "per device; the slope is memory bandwidth, the flat part the peak at the compute precision",
+        margins=Margins(),
     )
     everything = [point for found in shown.values() for point in found]
     roofs = {

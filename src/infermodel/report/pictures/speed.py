@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
 
 from infermodel.economics.band import Band
-from infermodel.report.drawing import log_axis, plain_number, seconds_tick, sheet
+from infermodel.report.drawing import Margins, log_axis, plain_number, seconds_tick, sheet
 from infermodel.report.findings import Findings, Headline
 from infermodel.report.labels import place, settle
 from infermodel.report.palette import GOOD
@@ -89,7 +89,9 @@ def _chart(
     if len({each.service for each in shown}) < 2:  # nothing to be better than
         return None
     figure, ((axes,),) = sheet(
-        title, _which_load(findings) + ("; hollow: published" if any(each.published for each in shown) else "")
+        title,
+        _which_load(findings) + ("; hollow: published" if any(each.published for each in shown) else ""),
+        margins=Margins(),
     )
     lows = [each.x.low if each.x.low > 0 else each.x.mid for each in shown]
     highs = [each.x.high if isfinite(each.x.high) else each.x.mid for each in shown]
