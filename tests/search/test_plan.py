@@ -14,7 +14,16 @@ from infermodel.experiment import run
 from infermodel.experiment.pricing import hourly_cost
 from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.search.candidate import Size
-from infermodel.search.plan import Option, Planned, break_even_usd, find_plan, judged, list_layouts, on_front
+from infermodel.search.plan import (
+    Option,
+    Planned,
+    break_even_usd,
+    find_plan,
+    judged,
+    list_layouts,
+    missed_with_one_down,
+    on_front,
+)
 from infermodel.search.plan_schema import load_plan
 from infermodel.search.plan_table import best_yaml, plan_rows
 
@@ -266,3 +275,30 @@ def test_objectives_that_hold_with_one_down_take_one_more(tmp_path: Path) -> Non
     (one_down,) = find_plan(load_plan(path, [*only, "systems_down=1"])).options
     assert one_down.systems == all_up.systems + 1 > 1
     assert one_down.speed_tok_s == all_up.speed_tok_s
+
+
+def test_a_profile_is_sized_at_its_busiest_step_and_priced_over_the_whole_of_it(tmp_path: Path) -> None:
+    day = "{kind: profile, rates: [[0 s, 1000 /min], [60 s, 4000 /min]], repeat: 2 min}"
+    text = BASE.format(seed=7, rate=4000, prompt=300, output=60, ttft=1000, tpot=30, model="llama-3.1-8b")
+    steady = text.replace("requests: 80", "duration: 60 s\nwarm_up: 12 s")
+    by_day = steady.replace("{kind: poisson, rate: 4000 /min}", day).replace("duration: 60 s", "duration: 2 min")
+    found = []
+    for base in (steady, by_day):
+        (tmp_path / "base.yaml").write_text(base)
+        path = tmp_path / "plan.yaml"
+        path.write_text(PLAN.format(spares=1, fronts="false", wafer=2_500_000, rent=4))
+        found.append(find_plan(load_plan(path, ["replications=1"])))
+    peak, whole = (each.best for each in found)
+    assert peak is not None
+    assert whole is not None
+    assert (whole.systems, whole.usd_per_h) == (peak.systems, peak.usd_per_h)
+    # the mean rate is 2,500 a minute: as many dollars over 0.625 of the tokens
+    assert whole.usd_per_mtok == pytest.approx(peak.usd_per_mtok / 0.625, rel=1e-12)
+    assert "kind: profile" in best_yaml(found[1])
+    # with its spare serving, too, a fleet of n + 1 of which one is down is the fleet of n that keeps every promise
+    assert missed_with_one_down(found[1].plan, whole) == ""
+    (tmp_path / "plan.yaml").write_text(PLAN.format(spares=0, fronts="false", wafer=2_500_000, rent=4))
+    bare = find_plan(load_plan(tmp_path / "plan.yaml", ["replications=1"]))
+    assert bare.best is not None
+    missed = missed_with_one_down(bare.plan, bare.best)
+    assert missed is None if bare.best.bought == 1 else missed

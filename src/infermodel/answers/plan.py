@@ -13,10 +13,11 @@ from infermodel.answers.answer import Answer, Part, Rows
 from infermodel.deploy import deployment_files, deployment_lines, deployment_rows
 from infermodel.report.human import number, seconds, usd, watts
 from infermodel.report.human import share as percent
-from infermodel.report.plan_page import within_ranges
+from infermodel.report.plan_page import doubts
 from infermodel.report.plan_story import PlanStory
 from infermodel.scenario import ResolvedScenario, load, resolve
-from infermodel.search.plan import Option, Planned
+from infermodel.search.busiest import mean_per_busiest
+from infermodel.search.plan import Option, Planned, missed_with_one_down
 from infermodel.search.plan_table import (
     asked_of,
     best_fleet,
@@ -68,7 +69,7 @@ class PlanAnswer(Answer):
         pruned = sum(each.reason.startswith("pruned") for each in options)
         parts = [
             self.title,
-            "\n".join([cheapest(self.planned), *(within_ranges(self.story) if self.planned.best else ())]),
+            "\n".join([cheapest(self.planned), *(doubts(self.story) if self.planned.best else ())]),
             "\n".join(map(option_line, options)),
             "\n".join(f"  {title} rests on: {words}" for title, words in trust_of(self.planned).items()),
             f"{self.planned.simulated} of {self.planned.fleets} fleets simulated; "
@@ -104,6 +105,8 @@ class PlanAnswer(Answer):
             rows=self.rows["plan"],
             words=[words_of(each.layout.settings) for each in self.planned.options],
             fleets=self.planned.fleets,
+            mean_per_busiest=mean_per_busiest(base),
+            missed_with_one_down=missed_with_one_down(plan, self.planned.best) if self.planned.best else None,
             digest=base.digest,
             seed=base.seed,
         )

@@ -85,6 +85,7 @@ class SweepAnswer(Answer):
             description=sweep.description,
             ask=sweep.ask,
             axes=axes,
+            circumstances=tuple(axis.title for axis in sweep.leading if is_circumstance(axis.path)),
             crossed=sweep.design == "crossed",
             devices=devices_of(sweep),
             rows=rows,
@@ -125,6 +126,19 @@ class SweepAnswer(Answer):
         page = sweep_page(self.story, pictures, command)
         write_folder(Path(folder), {"sweep.csv": table.getvalue(), **images, "sweep.html": page}, command)
         return Path(folder)
+
+
+def is_circumstance(paths: Sequence[str]) -> bool:
+    """Whether an axis is what comes and not what somebody chooses: traffic, seeds, prices of power.
+
+    >>> is_circumstance(["traffic.arrivals.rate"]), is_circumstance(["services.8B.limits.max_sequences"])
+    (True, False)
+    """
+    return all(CIRCUMSTANCES & set(path.split(".")) for path in paths)
+
+
+CIRCUMSTANCES = frozenset({"traffic", "seed", "electricity", "pue"})
+"""Parts of the path of an axis that nobody chooses."""
 
 
 def devices_of(sweep: Sweep) -> dict[str, str]:

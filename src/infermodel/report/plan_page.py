@@ -67,7 +67,7 @@ def answers(story: PlanStory) -> list[str]:
         f"Cheapest: {best['systems']} + {spares(best)} spare {story.name(best)}: {usd(best['usd_per_h'])}/h, "
         f"{usd(best['usd_per_mtok'])}/Mtok, {watts(best['power_w'])} in {number(best['racks'])} racks."
     ]
-    said += within_ranges(story)
+    said += doubts(story)
     fast = max(story.with_fleet, key=lambda row: (row["speed_tok_s"], -row["usd_per_h"]))
     if fast is not best and fast["speed_tok_s"] > best["speed_tok_s"] > 0:
         said.append(
@@ -80,6 +80,23 @@ def answers(story: PlanStory) -> list[str]:
 def spares(row: Mapping[str, Any]) -> int:
     """Systems of a layout's fleet that stand by."""
     return int(row["bought"]) - int(row["systems"])
+
+
+def doubts(story: PlanStory) -> list[str]:
+    """What somebody should know who buys the cheapest fleet: whether it is certain, what one failure does, for which
+    load it is sized.
+    """
+    best, missed = story.with_fleet[0], story.missed_with_one_down
+    said = within_ranges(story)
+    if missed is not None:
+        verdict = f"it misses {missed}" if missed else "it keeps every promise"
+        said.append(f"With one of its {best['bought']} systems down and all others serving, {verdict}.")
+    if story.mean_per_busiest < 1:
+        said.append(
+            "Sized at the busiest step of the profile and priced over the whole of it, whose mean rate is "
+            f"{share(story.mean_per_busiest)} of that; power as at the busiest step."
+        )
+    return said
 
 
 def within_ranges(story: PlanStory) -> list[str]:

@@ -29,6 +29,8 @@ class PlanStory:
         words: how each of them is set up.
         fleets: layouts times sizes.
         digest, seed: of the base scenario.
+        mean_per_busiest: rate of the profile over that of its busiest step, at which fleets are sized; 1 without one.
+        missed_with_one_down: what the cheapest fleet misses with one system down; empty: nothing, None: not played.
         rests_on: candidate to what its figures rest on.
         errors: candidate to the model's median error on its device and engine; nan where it was never held against one.
     """
@@ -46,6 +48,8 @@ class PlanStory:
     fleets: int
     digest: str = ""
     seed: int = 1
+    mean_per_busiest: float = 1.0
+    missed_with_one_down: str | None = None
     rests_on: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 from infermodel.metrics.laws import LAWS
@@ -12,6 +12,11 @@ from infermodel.report.human import number
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory
 
 MOST_LINES = 400
+MOST_WHOLE = 1e6
+"""Below which a whole figure is a count."""
+
+MOST_CIRCUMSTANCES = 6
+"""That sentences tell apart; the table has all."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,10 @@ def sweep_page(story: SweepStory, pictures: Mapping[str, tuple[str, bytes]], com
 
 
 def answers(story: SweepStory) -> list[str]:
-    """For each service where a token is cheapest, and which axis moves its price most."""
+    """For each service where a token is cheapest among what can be chosen, and which axis moves its price most."""
     told = []
     for service in story.services:
-        best = story.best(service)
-        if best is not None:
-            place = ", ".join(f"{axis} {value}" for axis, value in story.points[best].items()) if best else "the base"
-            told.append(
-                f"{service}: cheapest at {place}, {number(story.value(best, service, 'usd_per_mtok'))} USD/Mtok."
-            )
+        told += cheapest(story, service)
         for measure in MOVED[story.ask]:
             swings = story.swings.get((service, measure), ())
             if len(swings) >= 2 and swings[0].high > swings[0].low:
@@ -67,6 +67,24 @@ def answers(story: SweepStory) -> list[str]:
                     f"{most.low_at} to {number(most.high)} at {most.high_at}."
                 )
     return told or ["No point has an answer."]
+
+
+def cheapest(story: SweepStory, service: str) -> list[str]:
+    """Where a token is cheapest among what can be chosen, in each of the first circumstances; nothing where all axes
+    are circumstances.
+    """
+    if not story.choices:
+        return []
+    told = []
+    for circumstance, points in list(story.settings.items())[:MOST_CIRCUMSTANCES]:
+        best = story.best(service, points)
+        if best is None:
+            continue
+        given = ", ".join(f"{axis} {value}" for axis, value in zip(story.circumstances, circumstance, strict=True))
+        place = ", ".join(f"{axis} {story.points[best][axis]}" for axis in story.choices) if best else "the base"
+        price = number(story.value(best, service, "usd_per_mtok"))
+        told.append(f"{service}{f', with {given}' if given else ''}: cheapest at {place}, {price} USD/Mtok.")
+    return told
 
 
 def lines(story: SweepStory) -> list[Line]:
@@ -83,6 +101,8 @@ def lines(story: SweepStory) -> list[Line]:
 def cell(row: Mapping[str, Any]) -> tuple[str, str]:
     """A value, and its difference to the base with the paired interval."""
     value, difference = row.get("value"), row.get("difference")
+    if value is not None and value == int(value if isfinite(value) else 0) and abs(value) < MOST_WHOLE:
+        value = int(value)
     if not row["point"] if row else True:
         return number(value), ""
     if difference is None or isnan(difference):

@@ -92,7 +92,7 @@ def panels(story: SweepStory) -> Figure | None:
     if min(values) > 0 and max(values) / min(values) > 30:
         log_axis(grid[0], "y", min(values), max(values), pad=0.08)
     else:
-        grid[0].set_ylim(bottom=0)
+        grid[0].set_ylim(0, 1.05 * max(values))  # of all panels: the first one's own limits would cut the others
     grid[0].set_ylabel(TITLES.get(measure, measure))
     legend_below(figure, [_handle(style.colour, style.dash, name) for name, style in story.styles.items()])
     return figure

@@ -61,6 +61,7 @@ class SweepStory:
     Attributes:
         ask: `run`, `capacity`, `plan` or `availability`.
         axes: names of the axes, columns of the rows.
+        circumstances: those of them that come, as traffic does, and are not chosen.
         crossed: whether all combinations were asked, else samples.
         devices: device of each service of the base.
         rows: of sweep.csv.
@@ -78,6 +79,7 @@ class SweepStory:
     swings: Mapping[tuple[str, str], Sequence[Swing]]
     digest: str = ""
     seed: int = 1
+    circumstances: tuple[str, ...] = ()
 
     @cached_property
     def services(self) -> tuple[str, ...]:
@@ -117,11 +119,25 @@ class SweepStory:
         found = self.row(point, service, measure).get("half_width")
         return nan if found is None else float(found)
 
-    def best(self, service: str) -> int | None:
-        """The point with the fewest dollars a token, among those that keep the objectives."""
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """Axes that somebody may choose on."""
+        return tuple(axis for axis in self.axes if axis not in self.circumstances)
+
+    @cached_property
+    def settings(self) -> Mapping[tuple[Any, ...], Sequence[int]]:
+        """Points by the circumstances that they share, the base aside where there are any."""
+        found: dict[tuple[Any, ...], list[int]] = {}
+        for point, place in self.points.items():
+            if point or not self.circumstances:
+                found.setdefault(tuple(place[axis] for axis in self.circumstances), []).append(point)
+        return found
+
+    def best(self, service: str, points: Sequence[int]) -> int | None:
+        """The point of these with the fewest dollars a token, among those that keep the objectives."""
         kept = [
             point
-            for point in self.points
+            for point in points
             if not self.value(point, service, "objectives_met") < 1 and self.value(point, service, "capacity_low") != 0
         ]
         priced = [point for point in kept if not isnan(self.value(point, service, "usd_per_mtok"))]

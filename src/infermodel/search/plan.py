@@ -10,6 +10,7 @@ from typing import Any
 
 from infermodel.economics.band import NOTHING, Band
 from infermodel.economics.tokens import blended_usd_per_mtok
+from infermodel.experiment.one_down import with_one_down
 from infermodel.experiment.pricing import fleet_power_w, hourly_cost
 from infermodel.experiment.processes import processes
 from infermodel.experiment.run import replicate
@@ -19,6 +20,7 @@ from infermodel.metrics.summary import Summary
 from infermodel.scenario import ResolvedScenario, ResolvedService, ScenarioErrors, load, resolve
 from infermodel.scenario.resolved import ResolvedPool
 from infermodel.scenario.schema.types import LONGEST_S
+from infermodel.search.busiest import at_busiest, mean_per_busiest
 from infermodel.search.candidate import Candidate, Size, parts_of
 from infermodel.search.demand import drawn
 from infermodel.search.plan_bounds import ROUNDING, fewest_replicas, known, out_of_reach
@@ -79,7 +81,7 @@ class Option:
         simulated: sizes of the fleet that were simulated.
         reason: why there is no fleet; empty where there is one.
         hourly: USD/h of the fleet with its spares, over the range of its prices.
-        per_mtok: USD/Mtok, likewise.
+        per_mtok: USD/Mtok, likewise; of a profile over the whole of it, at the power of its busiest step.
         purchase_usd: the price of a system; NaN where it is rented.
         of_purchase_usd_per_h: what of the dollars an hour is in proportion to that price.
         utilisation: of the replicas.
@@ -245,9 +247,27 @@ def _resolved(plan: Plan, layout: Layout, sizes: Sequence[Size]) -> ResolvedScen
     return resolve(load(plan.base_path, plan.changes(layout.candidate, layout.settings, sizes)))
 
 
-def fleet_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
+def whole_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
     """The base on so many systems of this layout, the spares of each pool bought and idle."""
     return _resolved(plan, layout, layout.sizes(systems, plan.spares))
+
+
+def fleet_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
+    """The same at the busiest step of a profile, where the base has one."""
+    return at_busiest(whole_of(plan, layout, systems))
+
+
+def missed_with_one_down(plan: Plan, best: Option) -> str | None:
+    """What all systems that were bought, spares among them, miss at the busiest load while one (or those that a replica
+    spans) is down; empty for nothing. None where that cannot be played (pools, or nothing would be left), or where the
+    plan has every fleet keep its promises with systems down.
+    """
+    layout = best.layout
+    if len(layout.parts) > 1 or plan.systems_down:
+        return None
+    fleet = at_busiest(_resolved(plan, layout, layout.sizes(best.bought)))
+    (service,) = fleet.services
+    return why_missed(with_one_down(fleet, service)) if service.pool.groups > 1 else None
 
 
 def smallest_fleet(plan: Plan, layout: Layout) -> Option:
@@ -304,7 +324,8 @@ def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary]
 
 def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary], simulated: int) -> Option:
     """What a fleet that meets the objectives costs and does."""
-    service = fleet_of(plan, layout, systems).services[0]
+    whole = whole_of(plan, layout, systems)
+    (service,), mean = whole.services, mean_per_busiest(whole)
     summary = combine(summaries)
     hourly = hourly_cost(service, summary.pool_power_w).total
     purchase = purchase_of(service)
@@ -317,7 +338,7 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
         replicas=sum(pool.replicas for pool in service.pools),
         simulated=simulated,
         hourly=hourly,
-        per_mtok=blended_usd_per_mtok(hourly, summary.tpm),
+        per_mtok=blended_usd_per_mtok(hourly, mean * summary.tpm),
         purchase_usd=purchase.mid if purchase else nan,
         of_purchase_usd_per_h=hourly.mid - without_usd if purchase else nan,
         utilisation=summary.utilisation,
@@ -325,7 +346,7 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
         racks=sum(pool.systems * pool.system.rack_units for pool in service.pools) / RACK_UNITS,
         speed_tok_s=summary.output_speed_p50_tok_s,
         ttft_p99_s=summary.ttft_p99_s,
-        half_widths=half_widths(service, summaries),
+        half_widths=half_widths(service, summaries, mean),
     )
 
 
@@ -335,14 +356,18 @@ def purchase_of(service: ResolvedService) -> Band | None:
     return prices.pop() if len(prices) == 1 and len({pool.system.name for pool in service.pools}) == 1 else None
 
 
-def half_widths(service: ResolvedService, summaries: Sequence[Summary]) -> dict[str, float]:
-    """Of 95 % intervals over the replications, at the middle of each price; none for a single one."""
+def half_widths(service: ResolvedService, summaries: Sequence[Summary], mean: float) -> dict[str, float]:
+    """Of 95 % intervals over the replications, at the middle of each price; none for a single one.
+
+    Args:
+        mean: rate over that of the summaries.
+    """
     if len(summaries) < 2:
         return {}
     hourly = [hourly_cost(service, each.pool_power_w).total for each in summaries]
     samples = {
         "usd_per_h": [each.mid for each in hourly],
-        "usd_per_mtok": [blended_usd_per_mtok(usd, each.tpm).mid for usd, each in zip(hourly, summaries, strict=True)],
+        "usd_per_mtok": [blended_usd_per_mtok(usd, mean * s.tpm).mid for usd, s in zip(hourly, summaries, strict=True)],
         "utilisation": [each.utilisation for each in summaries],
         "power_w": [fleet_power_w(service, each.pool_power_w) for each in summaries],
         "speed_tok_s": [each.output_speed_p50_tok_s for each in summaries],

@@ -14,7 +14,7 @@ from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.candidate import FORMATS, LIMITS, PARALLEL
-from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front
+from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front, whole_of
 from infermodel.workload.traffic import ClosedTraffic
 
 WITH_INTERVAL = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "speed_tok_s", "ttft_p99_s")
@@ -127,7 +127,7 @@ def traffic_of(service: ResolvedService) -> str:
     tokens = f"{traffic.mean_prompt_tokens:,.4g} tokens in and {traffic.mean_output_tokens:,.4g} out on average"
     if isinstance(traffic, ClosedTraffic):
         return f"{traffic.users:,} users, {tokens}"
-    rate = 60 * traffic.mean_rate_per_s
+    rate = 60 * traffic.mean_rate_per_s  # of a profile its busiest step, at which fleets are sized
     return f"{rate:,.4g} requests/min, {tokens}" if isfinite(rate) else f"requests that come at once, {tokens}"
 
 
@@ -175,7 +175,7 @@ def _services_of(planned: Planned) -> dict[str, ResolvedService]:
 def best_fleet(planned: Planned) -> ResolvedScenario | None:
     """The cheapest fleet; None where no fleet will do."""
     best = planned.best
-    return None if best is None else fleet_of(planned.plan, best.layout, best.systems)
+    return None if best is None else whole_of(planned.plan, best.layout, best.systems)
 
 
 def best_yaml(planned: Planned) -> str:

@@ -25,7 +25,7 @@ def breakdown(findings: Findings) -> Figure | None:
         "What it costs",
         f"each service {loads}; whiskers: range of uncertain prices",
         columns=2,
-        margins=Margins(left=330, across=50),
+        margins=Margins(left=350, across=50),
         sharey=True,
     )
     rows = range(len(shown))

@@ -160,7 +160,7 @@ def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], l
 
 def _lanes(findings: Findings, title: str, measures: Sequence[tuple[str, str, float]]) -> Figure:
     """A lane for each service, all on one scale: lines of many services on top of each other say nothing."""
-    margins = Margins(left=330, across=50)
+    margins = Margins(left=350, across=50)
     figure, ((*panels,),) = sheet(title, of_load(findings), columns=2, margins=margins, sharey=True)
     lanes = len(findings.services)
     series = [coarse(each.record, *(name for name, _, _ in measures)) for each in findings.services]

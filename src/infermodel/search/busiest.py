@@ -1,0 +1,65 @@
+"""A profile of the day for a plan: fleets are sized at its busiest step, and priced over the whole of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+from infermodel.scenario.resolved import ResolvedScenario
+from infermodel.workload.arrivals import Gamma, Poisson, Profile
+from infermodel.workload.traffic import OpenTraffic
+
+LONGEST_PEAK_S = 600.0
+"""Of the busiest step that is played: at a constant rate more of it says the same."""
+
+WARM_UP = 0.2
+"""Of what is played."""
+
+
+def at_busiest(scenario: ResolvedScenario) -> ResolvedScenario:
+    """The scenario of one service at the rate of its profile's busiest step, as long as that step lasts, at most
+    `LONGEST_PEAK_S`; as it is where its rate does not vary.
+    """
+    profile = profile_of(scenario)
+    if profile is None:
+        return scenario
+    (service,) = scenario.services
+    rate, lasts_s = busiest_step(profile, inf if scenario.duration_s is None else scenario.duration_s)
+    arrivals = Poisson(rate) if profile.cv == 1 else Gamma(rate, profile.cv)
+    assert isinstance(service.traffic, OpenTraffic)  # that has a profile
+    peak = replace(service, traffic=replace(service.traffic, arrivals=arrivals))
+    duration_s = min(lasts_s, LONGEST_PEAK_S)
+    return replace(scenario, services=(peak,), duration_s=duration_s, requests=None, warm_up_s=WARM_UP * duration_s)
+
+
+def busiest_step(profile: Profile, until_s: float) -> tuple[float, float]:
+    """Rate and seconds of the busiest of the steps that begin before `until_s`; the first of equals.
+
+    >>> busiest_step(Profile((0.0, 60.0), (1.0, 3.0), repeat_s=100.0), 86400.0)
+    (3.0, 40.0)
+    """
+    ends = (*profile.starts_s[1:], profile.repeat_s or inf)
+    steps = [
+        (rate, min(end, until_s) - start)
+        for start, end, rate in zip(profile.starts_s, ends, profile.rates_per_s, strict=True)
+        if start < until_s
+    ]
+    return max(steps, key=lambda step: step[0])
+
+
+def mean_per_busiest(scenario: ResolvedScenario) -> float:
+    """Mean rate of a profile, over the run or over a day where the run says no duration, over its busiest one; 1 where
+    the rate does not vary.
+    """
+    profile = profile_of(scenario)
+    if profile is None:
+        return 1.0
+    until_s = scenario.duration_s or profile.repeat_s
+    mean = profile.mean_rate_per_s if until_s is None else profile.expected_arrivals(until_s) / until_s
+    return mean / busiest_step(profile, until_s or inf)[0]
+
+
+def profile_of(scenario: ResolvedScenario) -> Profile | None:
+    """The profile of the only service; None where it has none."""
+    traffic = scenario.services[0].traffic
+    return traffic.arrivals if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Profile) else None
