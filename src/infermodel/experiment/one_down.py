@@ -33,8 +33,8 @@ def one_down(scenario: ResolvedScenario) -> Mapping[str, Summary]:
 
 
 def with_one_down(scenario: ResolvedScenario, service: ResolvedService) -> Summary:
-    """The summary of the service alone, other outages left out; a long run at a constant rate is cut short."""
-    failing = service.with_pool(outages=(Outage(0, 0.0, ALL_THE_RUN_S),))
+    """The summary of the service alone, all its other systems up always; a long run at a constant rate is cut short."""
+    failing = service.with_pool(outages=(Outage(0, 0.0, ALL_THE_RUN_S),), failures=None, scaling=None)
     alone = replace(scenario, services=(failing,))
     traffic = service.traffic
     if isinstance(traffic, OpenTraffic) and not isinstance(traffic.arrivals, Profile) and service.sessions is None:

@@ -41,17 +41,18 @@ class Stretch:
 
 
 def outages(each: ServiceResult) -> tuple[Window, ...]:
-    """When systems of a service are down, those that overlap made one.
-
-    Outages come in order of time, those of one group of systems apart from each other.
-    """
+    """When systems of a service are down, as planned or by chance, those that overlap made one."""
+    spans = [(o.at_s, o.at_s + o.for_s) for pool in each.service.pools for o in pool.outages]
+    for pool in each.record.pools:
+        if pool.states is not None:
+            down = pool.states.state == "down"
+            spans += zip(pool.states.start_s[down].tolist(), pool.states.end_s[down].tolist(), strict=True)
     found: list[Window] = []
-    for planned in sorted((o for pool in each.service.pools for o in pool.outages), key=lambda o: o.at_s):
-        end_s = planned.at_s + planned.for_s
-        if found and planned.at_s <= found[-1].end_s:
+    for start_s, end_s in sorted(spans):
+        if found and start_s <= found[-1].end_s:
             found[-1] = Window(found[-1].start_s, max(end_s, found[-1].end_s))
         else:
-            found.append(Window(planned.at_s, end_s))
+            found.append(Window(start_s, end_s))
     return tuple(found)
 
 
