@@ -121,7 +121,7 @@ def test_one_token_requests_have_neither_tpot_nor_speed() -> None:
 
 def test_every_field_is_declared_and_flat() -> None:
     declared = {each.name for each in columns(Summary)}
-    assert {each.name for each in fields(Summary)} - declared == {"verdicts", "intervals", "pools"}
+    assert {each.name for each in fields(Summary)} - declared == {"verdicts", "intervals", "pools", "paid_replicas"}
     values = row(steady())
     assert set(values) == declared
     assert {type(value) for value in values.values()} == {str, int, float, bool}
