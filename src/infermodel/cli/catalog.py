@@ -71,6 +71,7 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
         told.table("catalog", [{"kind": each, "name": entry} for each in KINDS for entry in known.names(each)])
         told.end()
         return
+    kind, name = spelt(kind), name and spelt(name)
     if name is None and kind.count("/") == 1 and kind not in known.names("models") and not Path(kind).exists():
         kind, name = "models", kind
     plural = kind if kind in KINDS else f"{kind}s"
@@ -105,6 +106,16 @@ def catalog(kind: str | None, name: str | None, as_json: bool) -> None:
     told.text(text)
     tell_figures(told, shown)
     told.end()
+
+
+def spelt(word: str) -> str:
+    """A kind or name as the catalog spells it, whatever its case; a word that is none of these as it is.
+
+    >>> spelt("CS-3"), spelt("./My/config.json")
+    ('cs-3', './My/config.json')
+    """
+    known_words = {*KINDS, *(name for each in KINDS for name in known.names(each))}
+    return word.lower() if word.lower() in known_words else word
 
 
 def tell_figures(told: Told, shown: Sourced) -> None:
