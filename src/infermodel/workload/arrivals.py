@@ -172,11 +172,14 @@ class Profile:
 
         >>> Profile((0.0, 60.0), (1.0, 3.0), repeat_s=100.0).expected_arrivals(230.0)  # 60 + 120 twice, then 30
         390.0
+        >>> Profile((0.0, 60.0), (1.0, 3.0)).expected_arrivals(100.0)  # 60, then 40 s of 3
+        180.0
         """
         days, rest = (0.0, until_s) if self.repeat_s is None else divmod(until_s, self.repeat_s)
         work = self._work_at_starts()
         part = max(i for i, start in enumerate(self.starts_s) if start <= rest)
-        return days * self._work_of_a_day() + work[part] + self.rates_per_s[part] * (rest - self.starts_s[part])
+        before = days * self._work_of_a_day() if days else 0.0  # a profile that never repeats has no end
+        return before + work[part] + self.rates_per_s[part] * (rest - self.starts_s[part])
 
     def blocks(self, generator: np.random.Generator, size: int) -> Iterator[Times]:
         """Times without end, unless the profile ends at rate zero."""
