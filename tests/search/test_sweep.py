@@ -132,7 +132,8 @@ def test_an_axis_of_slices_asks_once_and_multiplies(tmp_path: Path) -> None:
 def test_a_page_of_ones_own_gets_tables_and_pictures(small: tuple[Path, Path], tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("![](pictures/sweep-panels.png)\n<!-- sweep, batch=4: rpm, usd_per_mtok -->\n<!-- end -->\n")
-    write_into(page, "sweep", small[1])
+    answer = SweepAnswer(run_sweep(load_sweep(small[0]), small[1] / "points"))
+    write_into(page, "sweep", small[1], answer)
     assert "| rate | system | rpm | USD/Mtok |" in page.read_text()
     assert (tmp_path / "sweep.csv").read_bytes() == table(small[1])
     assert (tmp_path / "pictures" / "sweep-panels.png").read_bytes().startswith(b"\x89PNG")
