@@ -76,7 +76,7 @@ def story() -> PlanStory:
 
 def test_each_layout_says_what_its_figures_rest_on(story: PlanStory) -> None:
     assert [line(story, row).rests_on for row in story.with_fleet] == ["measured: 3 experiments", ""]
-    assert plan_page(story, {}).count("<small>measured: 3 experiments</small>") == 1
+    assert plan_page(story, {}).count('<small class="wrap">measured: 3 experiments</small>') == 1
 
 
 def test_an_order_within_the_ranges_of_prices_is_told(story: PlanStory) -> None:

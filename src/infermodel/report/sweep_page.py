@@ -8,7 +8,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from infermodel.metrics.laws import LAWS
-from infermodel.report.human import number
+from infermodel.report.human import number, seconds
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory
 
 MOST_LINES = 400
@@ -92,22 +92,21 @@ def lines(story: SweepStory) -> list[Line]:
     told = []
     for point, place in story.points.items():
         for service in story.services:
-            cells = tuple(cell(story.row(point, service, measure)) for measure in SHOWN[story.ask])
+            cells = tuple(cell(story.row(point, service, measure), measure) for measure in SHOWN[story.ask])
             if any(value != "–" for value, _ in cells):
                 told.append(Line(point, place, service, cells))
     return told
 
 
-def cell(row: Mapping[str, Any]) -> tuple[str, str]:
+def cell(row: Mapping[str, Any], measure: str) -> tuple[str, str]:
     """A value, and its difference to the base with the paired interval."""
+    words = seconds if measure.endswith("_s") and not measure.endswith("tok_s") else number
     value, difference = row.get("value"), row.get("difference")
-    if value is not None and value == int(value if isfinite(value) else 0) and abs(value) < MOST_WHOLE:
+    if value is not None and isfinite(value) and value == int(value) and abs(value) < MOST_WHOLE:
         value = int(value)
-    if not row["point"] if row else True:
-        return number(value), ""
-    if difference is None or isnan(difference):
-        return number(value), ""
+    if not row or not row["point"] or difference is None or isnan(difference):
+        return words(value), ""
     width = row.get("difference_half_width")
     sign = "+" if difference >= 0 else ""
-    spread = f" ± {number(width)}" if width is not None and not isnan(width) else ""
-    return number(value), f"{sign}{number(difference)}{spread}"
+    spread = f" ± {words(width)}" if width is not None and not isnan(width) else ""
+    return words(value), f"{sign}{words(difference)}{spread}"

@@ -153,7 +153,7 @@ def _line_panel(axes: Axes, story: SweepStory, axis: str, measure: str, seconds:
     if up_all and min(up_all) > 0 and max(up_all) / min(up_all) > 30:
         log_axis(axes, "y", min(up_all), max(up_all), pad=0.08)
     elif up_all and min(up_all) >= 0:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max(up_all) or 1.0)
         axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
     return up_all
 
