@@ -144,7 +144,7 @@ class Engine:
             to which it sinks in even steps over `answer_share_steps` steps; `answer_share_steps_ahead` that it is set
             to see ahead after a preemption; `longest_answer`, tokens of an answer beyond which nobody reckons. Of an
             API server process: `front_end_request_s` for every request, `front_end_token_s` for each token that it
-            streams.
+            streams, `front_end_pixel_s` for each pixel of an image.
         since: the first version that is like this.
         extends: the entry of the catalog whose figures it has where it has none of its own.
         on_devices: figures that take the place of these on some devices, later ones over earlier ones.
@@ -230,3 +230,8 @@ class Engine:
     def tokenise_s(self) -> float:
         """On top of `ingress_s` for each token of a prompt."""
         return self.constants.get("tokenise_s", 0.0)
+
+    @property
+    def front_end_pixel_s(self) -> float:
+        """Of an API server process for each pixel of an image."""
+        return self.constants.get("front_end_pixel_s", 0.0)

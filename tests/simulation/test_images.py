@@ -97,7 +97,7 @@ def test_a_process_of_the_front_end_reads_one_image_after_the_other() -> None:
     # A million pixels take 74 ms, 3 ms a request, 1 us a token of 700. Two come at once and are in one step or two.
     images = Images(1, 1_000_000, Seen(1, 2000, 500, 600))
     traffic = OpenTraffic(Offline(2), Fixed(100), Fixed(1), images=images)
-    front_end = FrontEndSpec(1, 3e-3, 1e-6, 0.0)
+    front_end = FrontEndSpec(1, 3e-3, 1e-6, 0.0, pixel_s=74e-9)
     spec = one_pool("service", AffineModel(base_s=0.01), traffic, Limits(8, 8192, 4096), front_end=front_end)
     (record,) = simulate([spec], 1, Horizon())
     assert record.requests.first_token_at.tolist() == pytest.approx([0.0777 + 0.01, 2 * 0.0777 + 0.01])

@@ -40,7 +40,7 @@ INSIDE = ("offline", "single")
 """Loads of benchmarks inside the engine's process: no server in front of it, and nobody to whom each sequence's tokens
 are streamed."""
 
-SERVER_CONSTANTS = ("tokenise_s", "front_end_request_s", "front_end_token_s")
+SERVER_CONSTANTS = ("tokenise_s", "front_end_request_s", "front_end_token_s", "front_end_pixel_s")
 """Of a server, which a benchmark inside the engine's process has none of."""
 
 IN_FRONT = ("ingress_s", "egress_s", "host_sequence_s", *SERVER_CONSTANTS)

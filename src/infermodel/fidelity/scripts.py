@@ -1,4 +1,9 @@
-"""How servers of a source were started, where its scripts say so and its rows have no column for it."""
+"""How servers of a source were started, where its scripts say so and its rows have no column for it.
+
+Flags and their values are those of the public launch scripts in that benchmark's repository, one for each model, GPU
+and engine (github.com/SemiAnalysisAI/InferenceX, folder `benchmarks`, read 2026-11, for flags alone: no result was
+taken from there). Conditions on a model, on users or on lengths are the scripts' own.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,6 @@ STREAM_INTERVAL = 10
 BATCH_WAIT = (20, 0.9)
 """TensorRT-LLM with Llama 3.3 70B on fewer than eight GPUs, 1,024 tokens in and out: `batch_wait_timeout_iters` and
 `batch_wait_max_tokens_ratio`."""
-
 
 GPT_OSS_TOKENS = 20_000
 """Of a step, of TensorRT-LLM with gpt-oss."""

@@ -47,7 +47,6 @@ from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
 from infermodel.scenario.too_long import longer_than, told_before
-from infermodel.simulation.spec import IMAGE_PIXEL_S
 from infermodel.workload.trace import TraceNotFound
 from infermodel.workload.traffic import Traffic
 
@@ -97,11 +96,11 @@ def told_of_images(service: ResolvedService) -> list[str]:
     images, encoder = service.images, service.architecture.images
     if images is None or encoder is None:
         return []
-    seen = images.seen
+    seen, pixel_s = images.seen, service.pools[0].engine.front_end_pixel_s
     return [
         f"{service.name}: an image is {seen.tokens:,} tokens of a prompt, and {seen.pieces * seen.patches:,} patches to"
         f" the encoder, {encoder.flops(seen) / 1e12:,.1f} TFLOP; an API server reads it in"
-        f" {1e3 * IMAGE_PIXEL_S * images.pixels:,.0f} ms, one after the other (front_end: {{api_servers}})"
+        f" {1e3 * pixel_s * images.pixels:,.0f} ms, one after the other (front_end: {{api_servers}})"
     ]
 
 

@@ -157,14 +157,6 @@ class Outage:
     for_s: float
 
 
-IMAGE_PIXEL_S = 74e-9
-"""Of an API server process for each pixel of an image: to decode and resize it and hand it on (derived, 20 to 150 ns).
-
-Source: vLLM's issue 41267 (0.19.1, Qwen2.5-VL 7B, H100, April 2026): of an image of 1920x1080 with a prompt of 2,718
-tokens 167 ms pass before it is scheduled, 14 ms of them the prompt's own by the constants of the engine.
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class FrontEndSpec:
     """API server processes: what they do for a request and for its tokens.
@@ -175,6 +167,7 @@ class FrontEndSpec:
         tokenise_s: further time for each token of its prompt.
         token_s: for each token that is streamed.
         of_system: whether all replicas of a system share a server; else each has its own.
+        pixel_s: for each pixel of a prompt's images, to decode and resize them and hand them on.
     """
 
     processes: int
@@ -182,6 +175,7 @@ class FrontEndSpec:
     tokenise_s: float
     token_s: float
     of_system: bool = False
+    pixel_s: float = 0.0
 
     def way_s(self, prompt_tokens: int, pixels: int = 0) -> float:
         """Seconds of a process until the scheduler sees a request with such a prompt, and images of so many pixels.
@@ -189,7 +183,7 @@ class FrontEndSpec:
         >>> round(FrontEndSpec(1, 3e-3, 3.4e-6, 15e-6).way_s(1000) * 1e3, 6)  # 3 ms and 1,000 x 3.4 us, in ms
         6.4
         """
-        return self.request_s + self.tokenise_s * prompt_tokens + IMAGE_PIXEL_S * pixels
+        return self.request_s + self.tokenise_s * prompt_tokens + self.pixel_s * pixels
 
 
 def front_end_of(
@@ -213,6 +207,7 @@ def front_end_of(
         tokenise_s=engine.tokenise_s,
         token_s=token_s / tokens_a_chunk,
         of_system=engine.front_end == "system",
+        pixel_s=engine.front_end_pixel_s,
     )
 
 
