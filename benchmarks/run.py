@@ -156,9 +156,7 @@ HEADER = (
 
 def main() -> int:
     arguments = ArgumentParser(description="Run the benchmark cases.")
-    arguments.add_argument(
-        "--against", type=Path, metavar="CHECKOUT", help="of the first release, whose times to divide"
-    )
+    arguments.add_argument("--against", type=Path, metavar="CHECKOUT", help="of commit 3ede99a, whose times to divide")
     arguments.add_argument("cases", nargs="*", metavar="CASE")
     asked = arguments.parse_args()
     names = asked.cases

@@ -189,7 +189,7 @@ MUTANTS = (
     Mutant("what a step frees serves the next one", "simulation/replica/members.py",
            "        if self.leaving and not self._ahead:\n", "        if self.leaving:\n", MANY),
     Mutant("nobody looks who waits once others have left", "simulation/replica/scheduler.py",
-           "return bounded or bool(self._arrived) or (bool(self._queue) and self._budget_left > 0)",
+           "return bounded or bool(self._arrived) or (bool(self._queue) and joins)",
            "return bounded or bool(self._arrived)", MANY),
     Mutant("a victim keeps what it had taken in the step", "simulation/replica/giving_way.py",
            "                taken -= share[1]\n", "", MANY),

@@ -14,7 +14,7 @@ from tests.kit.toy_models import AffineModel
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
-from infermodel.simulation.lifetimes import DrawnTime, FailureSpec
+from infermodel.simulation.lifetimes import DrawnTime, FailureSpec, TimeLaw
 from infermodel.simulation.scaling import ScalingSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Poisson
@@ -25,10 +25,22 @@ STEP_S = 2.0**-8
 ONE_SEAT = Limits(1, 100_000, 100_000)
 
 
-def queue(arrival_rate: float, service_s: float, **more: object) -> ServiceSpec:
+def queue(
+    arrival_rate: float,
+    service_s: float,
+    replicas: int = 1,
+    systems: int = 1,
+    router: str = "least_outstanding",
+    outages: tuple[Outage, ...] = (),
+    failures: FailureSpec | None = None,
+    scaling: ScalingSpec | None = None,
+) -> ServiceSpec:
     """Servers of one seat: an answer ends after each step with the same probability."""
     traffic = OpenTraffic(Poisson(arrival_rate), Fixed(1), Geometric(service_s / STEP_S))
-    return one_pool("queue", AffineModel(STEP_S, kv_tokens=1 << 20), traffic, ONE_SEAT, **more)  # type: ignore[arg-type]
+    return one_pool(
+        "queue", AffineModel(STEP_S, kv_tokens=1 << 20), traffic, ONE_SEAT, replicas, systems, router=router,
+        outages=outages, failures=failures, scaling=scaling,
+    )  # fmt: skip
 
 
 def played(spec: ServiceSpec, count: int, seed: int = 1) -> ServiceRecord:
@@ -64,14 +76,14 @@ def test_one_server_with_breakdowns_is_that_of_avi_itzhak_and_naor() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("law", ["fixed", "exponential"])
-def test_one_server_that_is_set_up_is_that_of_welch(law: str) -> None:
+def test_one_server_that_is_set_up_is_that_of_welch(law: TimeLaw) -> None:
     """M/G/1 whose server stops when idle and takes D to start (Welch, 1964):
     E[T] = E[T without] + (2 E[D] + l E[D^2]) / (2 (1 + l E[D])).
     """
     arrivals, mean_s = 0.3, 4.0
     square = mean_s**2 * (2 if law == "exponential" else 1)
     expected_s = 1 / (1 - arrivals) + (2 * mean_s + arrivals * square) / (2 * (1 + arrivals * mean_s))
-    scaling = ScalingSpec(0, 1, "in_flight", 1.0, 0.0, 0.0, DrawnTime(mean_s, law), 0.0)  # type: ignore[arg-type]
+    scaling = ScalingSpec(0, 1, "in_flight", 1.0, 0.0, 0.0, DrawnTime(mean_s, law), 0.0)
     is_the_mean_time(queue(arrivals, 1.0, scaling=scaling), expected_s)
 
 

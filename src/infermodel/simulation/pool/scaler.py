@@ -107,7 +107,7 @@ class Scaler:
             if self._starts:
                 self._standing.give_up(self._starts.pop())
             else:
-                self._standing.drain(self._standing.fewest_requests_first()[0])
+                self._standing.drain(self._standing.fewest_requests())
         self._standing.stop_empty()
 
     # ---- starting -------------------------------------------------------------------------------------------------

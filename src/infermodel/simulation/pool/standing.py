@@ -129,7 +129,7 @@ class Standing:
                 self._enter(number, "off")
                 self._pool.lose([number])
 
-    def fewest_requests_first(self) -> list[int]:
-        """Replicas that get requests, by how many they have; the highest number of equals first."""
+    def fewest_requests(self) -> int:
+        """The replica with the fewest requests of those that get any, the highest number of equals; there is one."""
         up = [number for number, state in enumerate(self.state) if state == "up"]
-        return sorted(up, key=lambda number: (self._replicas[number].requests, -number))
+        return min(up, key=lambda number: (self._replicas[number].requests, -number))
