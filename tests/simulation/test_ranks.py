@@ -87,8 +87,10 @@ def test_a_newcomer_misses_the_step_that_its_rank_has_composed_but_not_an_idle_r
     ],
 )
 def test_a_rank_with_a_prompt_waits_until_all_have_one(waits: int, both: bool, first_tokens: list[float]) -> None:
-    """One decodes on each rank from 2 s on, a second a step. At 3.5 s one comes to rank 0, at 7.5 s one to rank 1."""
-    limits = replace(LIMITS, ranks_wait_steps=waits)
+    """One decodes on each rank from 2 s on, a second a step. At 3.5 s one comes to rank 0, at 7.5 s one to rank 1. That
+    prompts gather is a rule of engines without ranks.
+    """
+    limits = replace(LIMITS, ranks_wait_steps=waits, batch_wait_steps=3, batch_wait_share=0.9)
     asked = [(0.0, 8, 30), (0.0, 8, 30), (3.5, 8, 1), (7.5, 8, 1)]
     spec = one_pool("ranks", MODEL, trace(*asked[: 3 + both]), limits)
     assert played(spec).requests.first_token_at.tolist() == [2.0, 2.0, *first_tokens]

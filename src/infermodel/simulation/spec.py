@@ -58,7 +58,8 @@ class Limits:
         receive_interval: after so many steps of decoding alone the scheduler looks for newcomers.
         ranks_wait_steps: for so many steps at most a rank of attention with a prompt waits until all have one; 0: it
             does not.
-        batch_wait_steps: for so many steps at most prompts wait beside decoding until there are more; 0: they do not.
+        batch_wait_steps: for so many steps at most prompts wait beside decoding until there are more; 0: they do not,
+            nor do they on ranks of attention.
         batch_wait_share: of a step's token budget, for which they wait no longer.
         mixes_prompts: whether a step may take prompts beside decoding; else decoding waits while prompts can be read.
         answer_share: of answers to come, that is kept free when somebody is admitted; None: nothing is.

@@ -129,9 +129,13 @@ class Builder:
 
 def limits_in(spec: PoolSpec) -> Limits:
     """What the engine allows on a replica of the pool. Room for answers to come is kept by who does all of a request:
-    where prompts are read there are no answers, and where they are decoded blocks are set aside by another rule.
+    where prompts are read there are no answers, and where they are decoded blocks are set aside by another rule. Ranks
+    of attention wait for each other and do not gather prompts besides (TensorRT-LLM 1.2).
     """
+    limits = spec.limits
+    if spec.step_model.kv_memory.ranks > 1:
+        limits = replace(limits, batch_wait_steps=0)
     if spec.role == "both":
-        return spec.limits
-    reserves_output = spec.limits.reserves_output and spec.role == "decode"
-    return replace(spec.limits, answer_share=None, reserves_output=reserves_output)
+        return limits
+    reserves_output = limits.reserves_output and spec.role == "decode"
+    return replace(limits, answer_share=None, reserves_output=reserves_output)
