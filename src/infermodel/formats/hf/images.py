@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from infermodel.architecture.images import Filled, Fixed, ImageEncoder, Padded, Resized, Tiles
+from infermodel.architecture.images import Filled, Fixed, ImageEncoder, ImageRule, Padded, Resized, Tiles
 from infermodel.formats.hf.config import Config
 from infermodel.formats.hf.encoder_pieces import patch_inputs, patches, side
 
@@ -113,8 +113,8 @@ def _glm4(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     )
 
 
-def _plain(vision: Config, joined: int, projector: int, rule: Fixed | Tiles | Padded) -> ImageEncoder:
-    """An encoder like CLIP's."""
+def _plain(vision: Config, joined: int, projector: int, rule: ImageRule, *, gated: bool = False) -> ImageEncoder:
+    """An encoder like CLIP's, whose layers all see the whole piece."""
     return ImageEncoder(
         layers=vision.layers(),
         width=vision.whole("hidden_size"),
@@ -124,6 +124,7 @@ def _plain(vision: Config, joined: int, projector: int, rule: Fixed | Tiles | Pa
         joined=joined,
         projector=projector,
         rule=rule,
+        gated=gated,
     )
 
 
@@ -137,19 +138,10 @@ def _gemma3(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
 
 def _gemma4(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     vision = outer.part("vision_config", "gemma4_vision")
-    pooled, width = vision.whole("pooling_kernel_size"), vision.whole("hidden_size")
+    pooled = vision.whole("pooling_kernel_size")
     most = processor.whole("max_soft_tokens", default=0) or outer.whole("vision_soft_tokens_per_image", default=280)
-    return ImageEncoder(
-        layers=vision.layers(),
-        width=width,
-        intermediate=vision.whole("intermediate_size"),
-        heads=vision.whole("num_attention_heads"),
-        inputs=patch_inputs(vision),
-        joined=pooled**2,
-        projector=width * hidden,
-        rule=Filled(side(vision, "patch_size") * pooled, most),
-        gated=True,
-    )
+    rule = Filled(side(vision, "patch_size") * pooled, most)
+    return _plain(vision, pooled**2, vision.whole("hidden_size") * hidden, rule, gated=True)
 
 
 def _llava(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
@@ -172,17 +164,9 @@ def _mistral3(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     vision = outer.part("vision_config", "pixtral")
     width, merge = vision.whole("hidden_size"), outer.whole("spatial_merge_size", default=2)
     longest = processor.part("size").whole("longest_edge", default=0) or side(vision, "image_size")
-    return ImageEncoder(
-        layers=vision.layers(),
-        width=width,
-        intermediate=vision.whole("intermediate_size"),
-        heads=vision.whole("num_attention_heads"),
-        inputs=patch_inputs(vision),
-        joined=merge**2,
-        projector=merge**2 * width**2 + width * hidden + hidden**2,
-        rule=Padded(side(vision, "patch_size") * merge, longest, row_ends=True),
-        gated=True,
-    )
+    projector = merge**2 * width**2 + width * hidden + hidden**2
+    rule = Padded(side(vision, "patch_size") * merge, longest, row_ends=True)
+    return _plain(vision, merge**2, projector, rule, gated=True)
 
 
 def _internvl(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
