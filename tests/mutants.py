@@ -111,7 +111,7 @@ MUTANTS = (
     Mutant("a system works again with the first of what it was down for", "simulation/pool/system.py",
            "        if self._causes == 0:\n", "        if True:\n", COMES_AND_GOES),
     Mutant("a replica stops before its cooldown", "simulation/pool/scaler.py",
-           "max(each for _, each in kept)", "asked", COMES_AND_GOES),
+           "seen.replicas - kept[0][1]", "seen.replicas - asked", COMES_AND_GOES),
     Mutant("start-ups take no time", "simulation/pool/scaler.py",
            "self._clock.now + self._spec.start_up.draw(self._random)", "self._clock.now", COMES_AND_GOES),
     Mutant("stopped replicas are paid for", "metrics/paid.py",

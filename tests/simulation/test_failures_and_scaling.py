@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
 from infermodel.simulation.lifetimes import DrawnTime, FailureSpec, TimeLaw
+from infermodel.simulation.pool.shared_queue import SharedQueue
+from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.scaling import ScalingSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Poisson
@@ -225,3 +229,13 @@ def test_replicas_start_and_stop_as_the_rule_says() -> None:
         (1, "off", 120.0, 300.0),
     ]
     assert record.requests.replica.tolist() == [0] * 7
+
+
+def test_who_waits_for_a_replica_that_has_left_the_queue_of_all_is_counted() -> None:
+    replicas = [SimpleNamespace(scheduler=SimpleNamespace(waiting=SimpleNamespace(queue=None))) for _ in range(2)]
+    shared = SharedQueue(lambda: QUEUES["fcfs"].queue(RequestLog()), replicas)
+    shared.let_in(0)
+    shared.leave(1)
+    shared.queue.push(5)
+    replicas[1].scheduler.waiting.queue.push(6)  # it gave way there
+    assert shared.waiting == 2

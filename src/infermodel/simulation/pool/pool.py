@@ -311,7 +311,7 @@ class Pool:
     def waiting(self) -> int:
         """Requests in its queues."""
         if self._shared is not None:
-            return len(self._shared.queue)
+            return self._shared.waiting
         return sum([len(each.waiting.queue) for replica in self.replicas for each in replica.schedulers])
 
     def how_many_wait(self) -> int:

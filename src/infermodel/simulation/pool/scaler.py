@@ -45,7 +45,7 @@ class Scaler:
     ) -> None:
         self._spec, self._standing, self._replicas, self._waiting = spec, standing, replicas, waiting
         self._random, self._clock, self._tally = random, clock, tally
-        self._asked: deque[tuple[float, int]] = deque()  # what was wanted when, as far back as a cooldown
+        self._asked: deque[tuple[float, int]] = deque()  # of a cooldown: when most was wanted, after that, and so on
         self._busy_s = [0.0] * len(replicas)  # of each, at the last look
         self._looked_at = 0.0
         self._starts: list[int] = []  # replicas that are starting, in order
@@ -59,9 +59,11 @@ class Scaler:
     def looks(self) -> Generator[Event, None, None]:
         """Look at the pool every so often."""
         number = 0
-        while not self._tally.ended:
+        while True:
             number += 1
             yield self._clock.at(number * self._spec.interval_s, self._order)
+            if self._tally.ended:
+                return
             self._adjust()
 
     def changed(self) -> None:
@@ -98,12 +100,14 @@ class Scaler:
         self._starts = [each for each in self._starts if self._standing.state[each] == "starting"]
         while kept and kept[0][0] <= now - self._spec.cooldown_s:
             kept.popleft()
+        while kept and kept[-1][1] <= asked:
+            kept.pop()
         kept.append((now, asked))
         if asked > seen.replicas:
             for number in self._standing.startable()[: asked - seen.replicas]:
                 self._start(number)
             return
-        for _ in range(seen.replicas - max(each for _, each in kept)):
+        for _ in range(seen.replicas - kept[0][1]):
             if self._starts:
                 self._standing.give_up(self._starts.pop())
             else:

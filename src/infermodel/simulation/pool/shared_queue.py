@@ -24,6 +24,12 @@ class SharedQueue:
         self._new_queue = new_queue
         self._held_up: set[int] = set()  # replicas that the head did not fit into
 
+    @property
+    def waiting(self) -> int:
+        """Requests in it, and those that one which has left it takes again itself."""
+        queues = [replica.scheduler.waiting.queue for replica in self.replicas]
+        return len(self.queue) + sum([len(queue) for queue in queues if queue is not self.queue])
+
     def push(self, request: int) -> None:
         """A request comes."""
         self.queue.push(request)
