@@ -38,10 +38,10 @@ def test_with_one_of_two_down_a_fleet_is_the_other_one() -> None:
 
 def test_what_one_failure_does_is_said() -> None:
     each = example()[0].services[0]
-    assert one_down(each, None, 1)[0] == "everything stops"
-    two = replace(each, service=each.service.with_pool(systems=2, groups=2))
-    down, _, (verdicts, queue), _ = one_down(two, each.summary, 2)
-    assert down == "1 of 2"
+    assert one_down(each, None)[0] == "everything stops"
+    spared = replace(each, service=each.service.with_pool(systems=4, groups=2))  # half of them stand by
+    down, _, (verdicts, queue), _ = one_down(spared, each.summary)
+    assert down == "1 of 4"
     assert verdicts.startswith("keeps ")
     assert queue == "queue stays bounded"
 

@@ -14,13 +14,13 @@ from infermodel.experiment import run
 from infermodel.experiment.pricing import hourly_cost
 from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.search.candidate import Size
+from infermodel.search.layout import list_layouts
 from infermodel.search.plan import (
     Option,
     Planned,
     break_even_usd,
     find_plan,
     judged,
-    list_layouts,
     missed_with_one_down,
     on_front,
 )

@@ -24,15 +24,16 @@ def fleet_row(
 
 def fixed_scenarios(scenario: ResolvedScenario, service: ResolvedService, window: Window) -> Iterator[ResolvedScenario]:
     """The service alone with so many replicas, always running, on as many systems as they need beside its spares, and
-    measured in the same window."""
+    measured in the same window.
+    """
     if len(service.pools) > 1:
         return
     pool = service.pool
-    spanned = -(-pool.devices_per_replica // pool.system.devices)
-    spares = pool.failures.spares * spanned if pool.failures is not None else 0
+    together = pool.systems_per_replica
+    spares = pool.failures.spares * together if pool.failures is not None else 0
     for replicas in pool.fixed:
         needed = needed_systems(pool, replicas)
         alone = service.with_pool(
-            replicas=replicas, systems=needed + spares, groups=needed // spanned, scaling=None, fixed=()
+            replicas=replicas, systems=needed + spares, groups=needed // together, scaling=None, fixed=()
         )
         yield replace(scenario, services=(alone,), warm_up_s=window.start_s)

@@ -9,11 +9,8 @@ from math import isfinite
 from infermodel.experiment.run import replicate
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.simulation import Outage
 from infermodel.workload.arrivals import Profile
 from infermodel.workload.traffic import OpenTraffic
-
-ALL_THE_RUN_S = 1e9
 
 ENOUGH_REQUESTS = 4000
 """Of a run at a constant rate: a p99 is then that of forty."""
@@ -34,8 +31,7 @@ def one_down(scenario: ResolvedScenario) -> Mapping[str, Summary]:
 
 def with_one_down(scenario: ResolvedScenario, service: ResolvedService) -> Summary:
     """The summary of the service alone, all its other systems up always; a long run at a constant rate is cut short."""
-    failing = service.with_pool(outages=(Outage(0, 0.0, ALL_THE_RUN_S),), failures=None, scaling=None)
-    alone = replace(scenario, services=(failing,))
+    alone = replace(scenario, services=(service.without([0]).with_pool(scaling=None),))
     traffic = service.traffic
     if isinstance(traffic, OpenTraffic) and not isinstance(traffic.arrivals, Profile) and service.sessions is None:
         rate = traffic.mean_rate_per_s

@@ -102,8 +102,8 @@ def rented_devices(pool: ResolvedPool) -> int:
 
 def needed_systems(pool: ResolvedPool, replicas: int) -> int:
     """Systems that so many replicas of the pool lie on, at least."""
-    each, devices = pool.system.devices, pool.devices_per_replica
-    return replicas * -(-devices // each) if devices > each else -(-replicas // (each // devices))
+    spanned, held = pool.systems_per_replica, pool.system.devices // pool.devices_per_replica
+    return replicas * spanned if spanned > 1 else -(-replicas // held)
 
 
 def fleet_power_w(service: ResolvedService, power_mean_w: Sequence[float]) -> float:

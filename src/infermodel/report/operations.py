@@ -56,7 +56,6 @@ def room(findings: Findings) -> Grid:
     rows: list[list[Cell]] = []
     for each in findings.services:
         capacity = findings.capacities.get(each.summary.service)
-        systems = sum(pool.systems for pool in each.service.pools)
         headroom = each.headroom(capacity)
         if not findings.failures and not isfinite(headroom):
             continue
@@ -64,7 +63,7 @@ def room(findings: Findings) -> Grid:
             [
                 each.summary.service,
                 f"{number(headroom)} ×" if isfinite(headroom) else NONE,
-                *one_down(each, findings.failures.get(each.summary.service), systems),
+                *one_down(each, findings.failures.get(each.summary.service)),
             ]
         )
     return Grid(
@@ -77,18 +76,23 @@ def room(findings: Findings) -> Grid:
     )
 
 
-def one_down(each: ServiceResult, summary: Summary | None, systems: int) -> list[Cell]:
+def one_down(each: ServiceResult, summary: Summary | None) -> list[Cell]:
     """What is kept with one system down, or why that was not played."""
-    groups = each.service.pools[0].groups
     if summary is None:
-        alone = len(each.service.pools) == 1 and groups == 1
+        alone = len(each.service.pools) == 1 and each.service.pool.groups == 1
         return ["everything stops" if alone else "not played", NONE, NONE, NONE]
     verdicts = "; ".join(
         f"{'keeps' if v.met else 'misses'} {short(v.objective)} ({value(v)} of {limit(v.objective)})"
         for v in summary.verdicts
     )
     grows = "the queue grows" if summary.overloaded else "queue stays bounded"
-    return [f"{systems // groups} of {systems}", number(summary.rpm), (verdicts, grows), share(summary.attainment)]
+    pool = each.service.pool
+    return [
+        f"{pool.systems_per_replica} of {pool.systems}",
+        number(summary.rpm),
+        (verdicts, grows),
+        share(summary.attainment),
+    ]
 
 
 def first_token(findings: Findings) -> Grid:
@@ -102,7 +106,7 @@ def first_token(findings: Findings) -> Grid:
             continue
         waited = (requests.first_scheduled_at - requests.arrived_at)[counted]
         read = (requests.first_token_at - requests.first_scheduled_at)[counted]
-        parts = [f"{seconds(percentile(part, p))}" for part in (waited, read, waited + read) for p in (50, 99)]
+        parts = [seconds(percentile(part, p)) for part in (waited, read, waited + read) for p in (50, 99)]
         rows.append([each.summary.service, *parts, share(float(waited.sum() / (waited + read).sum()))])
     return Grid(
         title="What the first token waits for, at the offered load",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from infermodel.engine import Engine
 from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
+from infermodel.scenario.schema.types import LONGEST_S
 from infermodel.simulation.handover import FirstRule, LinkSpec, Role
 from infermodel.simulation.lifetimes import FailureSpec
 from infermodel.simulation.scaling import ScalingSpec
@@ -116,6 +117,11 @@ class ResolvedPool:
     fixed: tuple[int, ...] = ()
 
     @property
+    def systems_per_replica(self) -> int:
+        """That one replica lies on, at least in part."""
+        return -(-self.devices_per_replica // self.system.devices)
+
+    @property
     def comes_and_goes(self) -> bool:
         """Whether its systems fail by chance, or its replicas start and stop."""
         return self.failures is not None or self.scaling is not None
@@ -186,6 +192,11 @@ class ResolvedService:
     def with_pool(self, **changes: Any) -> ResolvedService:
         """The service with other values of fields of its only pool."""
         return replace(self, pools=(replace(self.pool, **changes),))
+
+    def without(self, groups: Iterable[int]) -> ResolvedService:
+        """The service of one pool with these groups of its systems down throughout, and no other ever."""
+        outages = tuple(Outage(group, 0.0, LONGEST_S) for group in groups)
+        return self.with_pool(outages=outages, failures=None, fixed=())
 
     @property
     def images(self) -> Images | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import nan
 
+from infermodel.economics.fleet import HOUR_S, MONTH_H
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.run import replicate
 from infermodel.metrics.birth_death import shares_up
@@ -15,10 +16,8 @@ from infermodel.metrics.schema import column
 from infermodel.metrics.summary import Summary
 from infermodel.metrics.throughput import share_of
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.simulation.spec import Outage
 
-MONTH_S = 730 * 3600.0
-WHOLE_RUN_S = 1e9
+MONTH_S = MONTH_H * HOUR_S
 LEAST_SHARE = 1e-7
 """Of a long time, below which a state is not played: counted as if nothing were delivered in it."""
 
@@ -133,8 +132,7 @@ def _played(scenario: ResolvedScenario, service: ResolvedService, shares: list[f
         if down and (share < LEAST_SHARE or down == groups):
             yield None
             continue
-        outages = tuple(Outage(groups - 1 - number, 0.0, WHOLE_RUN_S) for number in range(down))
-        alone = service.with_pool(failures=None, fixed=(), outages=outages)
+        alone = service.without(range(groups - down, groups))
         (summary,) = replicate(replace(scenario, services=(alone,)), "leap", 0, ask_longer=False).summaries
         yield summary
 
@@ -145,7 +143,7 @@ def state_of(name: str, down: int, share: float, summary: Summary | None) -> Dow
         service=name,
         down=down,
         share=share,
-        hours_a_month=share * MONTH_S / 3600,
+        hours_a_month=share * MONTH_H,
         played=summary is not None,
         attainment=summary.attainment if summary else 0.0,
         objectives_met=bool(summary and summary.objectives_met),

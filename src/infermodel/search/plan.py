@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil, gcd, inf, lcm, nan
-from typing import Any
+from math import inf, nan
 
 from infermodel.economics.band import NOTHING, Band
 from infermodel.economics.tokens import blended_usd_per_mtok
@@ -17,16 +16,11 @@ from infermodel.experiment.run import replicate
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.replications import combine
 from infermodel.metrics.summary import Summary
-from infermodel.scenario import ResolvedScenario, ResolvedService, ScenarioErrors, load, resolve
-from infermodel.scenario.resolved import ResolvedPool
-from infermodel.scenario.schema.types import LONGEST_S
+from infermodel.scenario import ResolvedScenario, ResolvedService
 from infermodel.search.busiest import at_busiest, mean_per_busiest
-from infermodel.search.candidate import Candidate, Size, parts_of
-from infermodel.search.demand import drawn
-from infermodel.search.plan_bounds import ROUNDING, fewest_replicas, known, out_of_reach
+from infermodel.search.layout import Layout, fleet_of, list_layouts, resolved_on, whole_of
 from infermodel.search.plan_schema import Plan
 from infermodel.search.probe import why_missed
-from infermodel.simulation import Outage
 
 RACK_UNITS = 42
 NEVER = Band(inf, inf, inf)
@@ -34,39 +28,6 @@ NEVER = Band(inf, inf, inf)
 ONE_BY_ONE = 8
 """Sizes from a layout's bound on that are simulated one after the other. Only beyond them larger fleets are taken to
 meet what smaller ones do."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A candidate system with one of its settings.
-
-    Attributes:
-        number: position in the plan.
-        candidate: what is bought.
-        settings: parallelism, limits and formats by key.
-        parts: systems by which each pool grows, and the replicas that they hold; none where it cannot be built.
-        fewest: systems below which the cost engine sees no hope.
-        least_usd_per_h: of that fleet with its spares, its devices idle.
-        pruned: why it cannot be built or cannot meet the objectives; empty where it may.
-    """
-
-    number: int
-    candidate: Candidate
-    settings: Mapping[str, Any]
-    parts: tuple[Size, ...] = ()
-    fewest: int = 0
-    least_usd_per_h: float = 0.0
-    pruned: str = ""
-
-    @property
-    def step(self) -> int:
-        """Systems by which a fleet grows."""
-        return sum(part.systems for part in self.parts)
-
-    def sizes(self, systems: int, spares: int = 0) -> tuple[Size, ...]:
-        """Of each pool what so many systems are, the spares of each pool bought and idle."""
-        steps = systems // self.step
-        return tuple(Size(steps * part.systems + spares, steps * (part.replicas or 0)) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -82,7 +43,7 @@ class Option:
         reason: why there is no fleet; empty where there is one.
         hourly: USD/h of the fleet with its spares, over the range of its prices.
         per_mtok: USD/Mtok, likewise; of a profile over the whole of it, at the power of its busiest step.
-        purchase_usd: the price of a system; NaN where it is rented.
+        purchase_usd: the price of a system; NaN where it is rented, or where pools buy different ones.
         of_purchase_usd_per_h: what of the dollars an hour is in proportion to that price.
         utilisation: of the replicas.
         power_w: mean of all systems, spares included.
@@ -182,81 +143,6 @@ def find_plan(
     return Planned(plan, ordered, best)
 
 
-def list_layouts(plan: Plan) -> list[Layout]:
-    """Every layout of the plan with its bounds."""
-    asked = [(candidate, settings) for candidate in plan.candidates for settings in candidate.settings()]
-    return [bounded(plan, Layout(i, candidate, settings)) for i, (candidate, settings) in enumerate(asked)]
-
-
-def bounded(plan: Plan, layout: Layout) -> Layout:
-    """The layout with what the cost engine says of it."""
-    try:
-        scenario = _resolved(plan, layout, largest(plan, layout))
-    except ScenarioErrors as refused:
-        return replace(layout, pruned="; ".join(dict.fromkeys(each.message for each in refused.errors)))
-    (service,) = scenario.services
-    demands = [demand for number in range(plan.replications) if (demand := drawn(scenario, number)) is not None]
-    facts = [known(service, pool) for pool in service.pools]
-    beyond = out_of_reach(service, facts, demands)
-    if beyond:
-        return replace(layout, pruned=f"pruned: {beyond}")
-    layout = replace(layout, parts=grows_by([whole(pool) for pool in service.pools], ratio_of(layout)))
-    fewest = [fewest_replicas(service, pool, each, demands) for pool, each in zip(service.pools, facts, strict=True)]
-    steps = max(ceil(least / (part.replicas or 1)) for least, part in zip(fewest, layout.parts, strict=True))
-    layout = replace(layout, fewest=layout.step * steps)
-    if layout.fewest > plan.most_systems:
-        return replace(layout, pruned=f"pruned: takes at least {layout.fewest} systems")
-    least = fleet_of(plan, layout, layout.fewest).services[0]
-    idle_w = [pool.replicas * pool.step_model.idle_w for pool in least.pools]
-    return replace(layout, least_usd_per_h=ROUNDING * hourly_cost(least, idle_w).total.mid)
-
-
-def ratio_of(layout: Layout) -> tuple[int, ...]:
-    """Systems of each pool to each other."""
-    return parts_of(layout.settings["ratio"]) if "ratio" in layout.settings else (1,)
-
-
-def largest(plan: Plan, layout: Layout) -> tuple[Size, ...]:
-    """The largest fleet of a layout that the plan allows, one of each part of its ratio at least."""
-    ratio = ratio_of(layout)
-    times = max(1, plan.most_systems // sum(ratio))
-    return tuple(Size(times * part) for part in ratio)
-
-
-def whole(pool: ResolvedPool) -> Size:
-    """The fewest whole systems of a pool that whole replicas fill, and those replicas."""
-    devices, each = pool.devices_per_replica, pool.system.devices
-    spanned = -(-devices // each)
-    return Size(spanned, 1 if spanned > 1 else each // devices)
-
-
-def grows_by(parts: Sequence[Size], ratio: Sequence[int]) -> tuple[Size, ...]:
-    """What the pools of a fleet grow by, so that their systems keep a ratio.
-
-    >>> grows_by([Size(1, 2), Size(4, 1)], (1, 2))  # replicas of the second pool span 4 systems
-    (Size(systems=2, replicas=4), Size(systems=4, replicas=1))
-    """
-    times = lcm(*(part.systems // gcd(part.systems, share) for part, share in zip(parts, ratio, strict=True)))
-    return tuple(
-        Size(times * share, times * share // part.systems * (part.replicas or 0))
-        for part, share in zip(parts, ratio, strict=True)
-    )
-
-
-def _resolved(plan: Plan, layout: Layout, sizes: Sequence[Size]) -> ResolvedScenario:
-    return resolve(load(plan.base_path, plan.changes(layout.candidate, layout.settings, sizes)))
-
-
-def whole_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
-    """The base on so many systems of this layout, the spares of each pool bought and idle."""
-    return _resolved(plan, layout, layout.sizes(systems, plan.spares))
-
-
-def fleet_of(plan: Plan, layout: Layout, systems: int) -> ResolvedScenario:
-    """The same at the busiest step of a profile, where the base has one."""
-    return at_busiest(whole_of(plan, layout, systems))
-
-
 def missed_with_one_down(plan: Plan, best: Option) -> str | None:
     """What all systems that were bought, spares among them, miss at the busiest load while one (or those that a replica
     spans) is down; empty for nothing. None where that cannot be played (pools, or nothing would be left), or where the
@@ -265,7 +151,7 @@ def missed_with_one_down(plan: Plan, best: Option) -> str | None:
     layout = best.layout
     if len(layout.parts) > 1 or plan.systems_down:
         return None
-    fleet = at_busiest(_resolved(plan, layout, layout.sizes(best.bought)))
+    fleet = at_busiest(resolved_on(plan, layout, layout.sizes(best.bought)))
     (service,) = fleet.services
     return why_missed(with_one_down(fleet, service)) if service.pool.groups > 1 else None
 
@@ -278,9 +164,8 @@ def smallest_fleet(plan: Plan, layout: Layout) -> Option:
 
     def keeps(steps: int) -> bool:
         if steps not in tried:
-            tried[steps] = judged_without(
-                plan.systems_down, fleet_of(plan, layout, steps * layout.step), plan.replications
-            )
+            fleet = fleet_of(plan, layout, steps * layout.step)
+            tried[steps] = judged_without(plan.systems_down, fleet, plan.replications)
         return not tried[steps][1]
 
     most, fewest = plan.most_systems // layout.step, layout.fewest // layout.step
@@ -306,8 +191,7 @@ def judged_without(down: int, scenario: ResolvedScenario, replications: int) -> 
     (service,) = scenario.services
     if down >= service.pool.groups:
         return [], "every objective, with no system up,"
-    missing = tuple(Outage(number, 0.0, LONGEST_S) for number in range(down))
-    return judged(replace(scenario, services=(service.with_pool(outages=missing),)), replications)
+    return judged(replace(scenario, services=(service.without(range(down)),)), replications)
 
 
 def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:
@@ -324,8 +208,9 @@ def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary]
 
 def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary], simulated: int) -> Option:
     """What a fleet that meets the objectives costs and does."""
-    whole = whole_of(plan, layout, systems)
-    (service,), mean = whole.services, mean_per_busiest(whole)
+    fleet = whole_of(plan, layout, systems)
+    (service,) = fleet.services
+    per_busiest = mean_per_busiest(fleet)
     summary = combine(summaries)
     hourly = hourly_cost(service, summary.pool_power_w).total
     purchase = purchase_of(service)
@@ -338,7 +223,7 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
         replicas=sum(pool.replicas for pool in service.pools),
         simulated=simulated,
         hourly=hourly,
-        per_mtok=blended_usd_per_mtok(hourly, mean * summary.tpm),
+        per_mtok=blended_usd_per_mtok(hourly, per_busiest * summary.tpm),
         purchase_usd=purchase.mid if purchase else nan,
         of_purchase_usd_per_h=hourly.mid - without_usd if purchase else nan,
         utilisation=summary.utilisation,
@@ -346,7 +231,7 @@ def option(plan: Plan, layout: Layout, systems: int, summaries: Sequence[Summary
         racks=sum(pool.systems * pool.system.rack_units for pool in service.pools) / RACK_UNITS,
         speed_tok_s=summary.output_speed_p50_tok_s,
         ttft_p99_s=summary.ttft_p99_s,
-        half_widths=half_widths(service, summaries, mean),
+        half_widths=half_widths(service, summaries, per_busiest),
     )
 
 
@@ -356,18 +241,21 @@ def purchase_of(service: ResolvedService) -> Band | None:
     return prices.pop() if len(prices) == 1 and len({pool.system.name for pool in service.pools}) == 1 else None
 
 
-def half_widths(service: ResolvedService, summaries: Sequence[Summary], mean: float) -> dict[str, float]:
+def half_widths(service: ResolvedService, summaries: Sequence[Summary], per_busiest: float) -> dict[str, float]:
     """Of 95 % intervals over the replications, at the middle of each price; none for a single one.
 
     Args:
-        mean: rate over that of the summaries.
+        service: what it costs.
+        summaries: of the replications.
+        per_busiest: of `mean_per_busiest`, tokens of the whole profile over those of the summaries.
     """
     if len(summaries) < 2:
         return {}
     hourly = [hourly_cost(service, each.pool_power_w).total for each in summaries]
+    tpms = [per_busiest * each.tpm for each in summaries]
     samples = {
         "usd_per_h": [each.mid for each in hourly],
-        "usd_per_mtok": [blended_usd_per_mtok(usd, mean * s.tpm).mid for usd, s in zip(hourly, summaries, strict=True)],
+        "usd_per_mtok": [blended_usd_per_mtok(usd, tpm).mid for usd, tpm in zip(hourly, tpms, strict=True)],
         "utilisation": [each.utilisation for each in summaries],
         "power_w": [fleet_power_w(service, each.pool_power_w) for each in summaries],
         "speed_tok_s": [each.output_speed_p50_tok_s for each in summaries],

@@ -14,7 +14,8 @@ from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.candidate import FORMATS, LIMITS, PARALLEL
-from infermodel.search.plan import Option, Planned, break_even_usd, fleet_of, on_front, whole_of
+from infermodel.search.layout import fleet_of, whole_of
+from infermodel.search.plan import Option, Planned, break_even_usd, on_front
 from infermodel.workload.traffic import ClosedTraffic
 
 WITH_INTERVAL = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "speed_tok_s", "ttft_p99_s")
