@@ -23,7 +23,7 @@ RANKS_WAIT_STEPS = 60
 """TensorRT-LLM with ranks of attention: `attention_dp_config: {enable_balance: true, timeout_iters: 60}`."""
 
 STREAM_INTERVAL = 10
-"""TensorRT-LLM streams so many tokens together (20 of gpt-oss)."""
+"""TensorRT-LLM streams so many tokens together; 20 of gpt-oss in its scripts, of which 10 are played, too."""
 
 BATCH_WAIT = (20, 0.9)
 """TensorRT-LLM with Llama 3.3 70B on fewer than eight GPUs, 1,024 tokens in and out: `batch_wait_timeout_iters` and

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infermodel.metrics.paid import paid_replicas
 from infermodel.metrics.schema import column
@@ -87,7 +88,7 @@ def always_up(replicas: int, until_s: float) -> StateTable:
     return StateTable(np.arange(replicas), np.full(replicas, "up"), np.zeros(replicas), whole)
 
 
-def serving_counts(states: StateTable, window: Window) -> np.ndarray:
+def serving_counts(states: StateTable, window: Window) -> NDArray[np.int64]:
     """How many replicas served, in every stretch of time of the window in which that was the same."""
     moments, counts = serving_steps(states)
     until = np.append(moments[1:], np.inf)
@@ -95,7 +96,7 @@ def serving_counts(states: StateTable, window: Window) -> np.ndarray:
     return counts[inside]
 
 
-def serving_steps(states: StateTable, which: frozenset[str] = SERVING) -> tuple[np.ndarray, np.ndarray]:
+def serving_steps(states: StateTable, which: frozenset[str] = SERVING) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """From when on how many replicas were in one of these states: moments ascending from 0, and counts.
 
     >>> names, start_s, end_s = np.array(["up", "down", "up"]), np.array([0.0, 3.0, 0.0]), np.array([3.0, 9.0, 9.0])
