@@ -6,9 +6,10 @@ An answer has `summary` (a DataFrame), `answer` (the text that the command line 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,15 +98,14 @@ def run(
     from infermodel import experiment
 
     resolved = load(scenario).resolved
-    simulating, done = f"simulating {resolved.source.name}", 0
+    simulating, numbers = f"simulating {resolved.source.name}", count(1)
     on_progress(Progress(simulating, 0, replications))
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        on_progress(Progress(simulating, done, replications))
-
-    result = experiment.run(resolved, replications=replications, jobs=jobs, on_progress=count)
+    result = experiment.run(
+        resolved,
+        replications=replications,
+        jobs=jobs,
+        on_progress=lambda: on_progress(Progress(simulating, next(numbers), replications)),
+    )
     capacities = _capacities(resolved, cache=cache, jobs=jobs, on_progress=on_progress)
     verdicts = _verdicts(result, capacities)
     failures: Mapping[str, Summary] = {}
@@ -176,16 +176,10 @@ def capacity(
         raise InputError(f"{resolved.source} has no objectives: give it some, such as objectives: {{ttft_p99: 1 s}}")
     on_progress(Progress(f"simulating {resolved.source.name}"))
     result = experiment.run(resolved)
-    found: list[str] = []
-    on_progress(Progress(_SEARCHING, 0, len(asked)))
-
-    def count(capacity: Capacity) -> None:
-        found.append(capacity.service)
-        on_progress(Progress(f"{_SEARCHING}; {capacity.service} is done", len(found), len(asked)))
-
     until = monotonic() + time_limit_s
     effort = replace(DEEP, replications=replications)
-    capacities = find_capacities(resolved, width=width, effort=effort, jobs=jobs, until=until, on_found=count)
+    told = _counted(len(asked), on_progress)
+    capacities = find_capacities(resolved, width=width, effort=effort, jobs=jobs, until=until, on_found=told)
     return CapacityAnswer(result, capacities)
 
 
@@ -365,16 +359,16 @@ def _capacities(
         return ()
     from infermodel.search.capacity_cache import cached_capacities
 
-    found: list[str] = []
-    asked = sum(bool(service.objectives) for service in scenario.services)
-    on_progress(Progress(_SEARCHING, 0, asked))
-
-    def count(capacity: Capacity) -> None:
-        found.append(capacity.service)
-        on_progress(Progress(f"{_SEARCHING}; {capacity.service} is done", len(found), asked))
-
+    told = _counted(sum(bool(service.objectives) for service in scenario.services), on_progress)
     folder = None if cache is None else Path(cache)
-    return cached_capacities(scenario, folder, width=scenario.capacity_width, jobs=jobs, on_found=count)
+    return cached_capacities(scenario, folder, width=scenario.capacity_width, jobs=jobs, on_found=told)
+
+
+def _counted(asked: int, on_progress: OnProgress) -> Callable[[Capacity], None]:
+    """Tells, each time that the largest load of a service is found, of how many of those asked it is."""
+    numbers = count(1)
+    on_progress(Progress(_SEARCHING, 0, asked))
+    return lambda found: on_progress(Progress(f"{_SEARCHING}; {found.service} is done", next(numbers), asked))
 
 
 def _verdicts(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdict, ...]:

@@ -83,8 +83,9 @@ def test_the_busiest_step_of_a_day() -> None:
     assert isinstance(each.service.traffic, OpenTraffic)
     day = replace(each.service.traffic, arrivals=Profile((0.0, 60.0), (1.0, 3.0), repeat_s=120.0))
     by_day = replace(each, service=replace(each.service, traffic=day), summary=replace(each.summary, rpm=120.0))
-    assert busiest_per_mean(by_day) == 1.5  # 180 requests a minute over 120
-    assert busiest_per_mean(each) == 1
+    assert busiest_per_mean(by_day, None) == 1.5  # 180 requests a minute over 120
+    assert busiest_per_mean(by_day, 60.0) == 0.5  # the busier step comes after such a run
+    assert busiest_per_mean(each, None) == 1
     free = replace(by_day, economics=replace(by_day.economics, blended_usd_per_mtok=Band.exactly(3.0)))
     told = Findings.of(replace(example()[0], services=(free,)), [], [])
     assert [row[1][0] for row in units(told, [free]).rows] == ["over the run", "at the busiest step"]

@@ -62,6 +62,15 @@ def test_what_is_said_is_played(file: Path) -> None:
         ([FAILURES, "services.0.failures.take_over=5 min"], "failures.take_over: there is no spare that could"),
         ([FAILURES, "services.0.failures.spares=2"], "failures.spares: all of the fleet's 2 systems would stand by"),
         ([SCALING, "services.0.autoscaling.min=5"], "autoscaling.min: 5 replicas are more than the 4 that"),
+        (
+            [
+                SCALING,
+                "services.0.autoscaling.max=3",
+                "services.0.autoscaling.fixed=[1]",
+                "services.0.autoscaling.schedule=[[1 h, 4]]",
+            ],
+            "autoscaling.schedule: 4 replicas are more than the 3 that max says; at most 3, or a larger max",
+        ),
         ([SCALING, "services.0.autoscaling.max=9"], "autoscaling.max: 9 replicas are more than the 4 that the fleet"),
         ([SCALING, "services.0.autoscaling.fixed=[3, 7]"], "autoscaling.fixed: 7 replicas are more than the 4 that"),
         (

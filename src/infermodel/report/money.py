@@ -76,7 +76,7 @@ def units(findings: Findings, priced: list[ServiceResult]) -> Grid:
     for each in priced:
         holds = each.summary.price_holds
         rows.append(unit_row(each, "over the run", each.summary, each.economics, holds))
-        peak = busiest_per_mean(each)
+        peak = busiest_per_mean(each, findings.result.scenario.duration_s)
         if peak > 1 and holds:
             hourly, summary = each.economics.hourly.total, each.summary
             band = blended_usd_per_mtok(hourly, summary.tpm * peak)
@@ -124,12 +124,12 @@ def priced_row(
     return [each.summary.service, (load, reason), number(rpm), *figures]
 
 
-def busiest_per_mean(each: ServiceResult) -> float:
-    """Rate of the busiest step of a profile over that of the run; 1 without a profile."""
+def busiest_per_mean(each: ServiceResult, duration_s: float | None) -> float:
+    """Rate of the busiest step that a run of a profile comes to, over that of the run; 1 without a profile."""
     traffic = each.service.traffic
     if not isinstance(traffic, OpenTraffic) or not isinstance(traffic.arrivals, Profile) or not each.summary.rpm:
         return 1.0
-    return 60 * max(traffic.arrivals.rates_per_s) / each.summary.rpm
+    return 60 * traffic.arrivals.busiest_step(inf if duration_s is None else duration_s)[0] / each.summary.rpm
 
 
 def offers(findings: Findings, each: ServiceResult) -> list[list[Cell]]:

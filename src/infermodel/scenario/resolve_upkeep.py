@@ -72,10 +72,9 @@ def resolve_scaling(service: Service, placed: PlacedFleet) -> tuple[PlacedFleet,
         ("max", most, held), ("min", said.min, most), ("schedule", scheduled, most), ("fixed", largest, held),
     ):  # fmt: skip
         if asked > limit:
-            what = (
-                f"{asked} replicas are more than the {limit} that {'the fleet holds' if limit == held else 'max says'}"
-            )
-            raise FleetError(("autoscaling", key), what, f"at most {limit}, or more systems")
+            bound, larger = ("the fleet holds", "more systems") if limit == held else ("max says", "a larger max")
+            what = f"{asked} replicas are more than the {limit} that {bound}"
+            raise FleetError(("autoscaling", key), what, f"at most {limit}, or {larger}")
     spec = ScalingSpec(
         least=said.min,
         most=most,

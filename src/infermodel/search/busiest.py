@@ -24,27 +24,12 @@ def at_busiest(scenario: ResolvedScenario) -> ResolvedScenario:
     if profile is None:
         return scenario
     (service,) = scenario.services
-    rate, lasts_s = busiest_step(profile, inf if scenario.duration_s is None else scenario.duration_s)
+    rate, lasts_s = profile.busiest_step(inf if scenario.duration_s is None else scenario.duration_s)
     arrivals = Poisson(rate) if profile.cv == 1 else Gamma(rate, profile.cv)
     assert isinstance(service.traffic, OpenTraffic)  # that has a profile
     peak = replace(service, traffic=replace(service.traffic, arrivals=arrivals))
     duration_s = min(lasts_s, LONGEST_PEAK_S)
     return replace(scenario, services=(peak,), duration_s=duration_s, requests=None, warm_up_s=WARM_UP * duration_s)
-
-
-def busiest_step(profile: Profile, until_s: float) -> tuple[float, float]:
-    """Rate and seconds of the busiest of the steps that begin before `until_s`; the first of equals.
-
-    >>> busiest_step(Profile((0.0, 60.0), (1.0, 3.0), repeat_s=100.0), 86400.0)
-    (3.0, 40.0)
-    """
-    ends = (*profile.starts_s[1:], profile.repeat_s or inf)
-    steps = [
-        (rate, min(end, until_s) - start)
-        for start, end, rate in zip(profile.starts_s, ends, profile.rates_per_s, strict=True)
-        if start < until_s
-    ]
-    return max(steps, key=lambda step: step[0])
 
 
 def mean_per_busiest(scenario: ResolvedScenario) -> float:
@@ -56,7 +41,7 @@ def mean_per_busiest(scenario: ResolvedScenario) -> float:
         return 1.0
     until_s = scenario.duration_s or profile.repeat_s
     mean = profile.mean_rate_per_s if until_s is None else profile.expected_arrivals(until_s) / until_s
-    return mean / busiest_step(profile, until_s or inf)[0]
+    return mean / profile.busiest_step(until_s or inf)[0]
 
 
 def profile_of(scenario: ResolvedScenario) -> Profile | None:

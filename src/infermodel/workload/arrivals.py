@@ -167,6 +167,20 @@ class Profile:
         factor = rate_per_s / self.mean_rate_per_s
         return replace(self, rates_per_s=tuple(rate * factor for rate in self.rates_per_s))
 
+    def busiest_step(self, until_s: float) -> tuple[float, float]:
+        """Rate and seconds of the busiest of the steps that begin before `until_s`; the first of equals.
+
+        >>> Profile((0.0, 60.0), (1.0, 3.0), repeat_s=100.0).busiest_step(86400.0)
+        (3.0, 40.0)
+        """
+        ends = (*self.starts_s[1:], self.repeat_s or math.inf)
+        steps = [
+            (rate, min(end, until_s) - start)
+            for start, end, rate in zip(self.starts_s, ends, self.rates_per_s, strict=True)
+            if start < until_s
+        ]
+        return max(steps, key=lambda step: step[0])
+
     def expected_arrivals(self, until_s: float) -> float:
         """The integral of the rate from 0 to `until_s`: the mean number of arrivals before it (exactly so at cv 1).
 
