@@ -9,6 +9,7 @@ from math import nan
 from infermodel.catalog.experiments import Experiments, experiments
 from infermodel.engine import Engine
 from infermodel.hardware import Device
+from infermodel.scenario.resolved import ResolvedService
 
 NEVER = "never held against a server"
 
@@ -17,7 +18,9 @@ def rests_on(device: Device, engine: Engine, *, images: bool = False) -> str:
     """In words: measured on this device and engine, constants of a sister device, or nothing of either.
 
     Args:
-        images: whether prompts hold any, of which no experiment has one.
+        device: that serves.
+        engine: on it.
+        images: whether prompts hold any, which no experiment of the record has.
 
     >>> from infermodel.catalog import load_device, load_engine
     >>> rests_on(load_device("wse-3"), load_engine("cerebras"))
@@ -25,6 +28,12 @@ def rests_on(device: Device, engine: Engine, *, images: bool = False) -> str:
     """
     said = _of_texts(device, engine)
     return f"{said}; images were held against one published run" if images else said
+
+
+def service_rests_on(service: ResolvedService) -> str:
+    """The same of every pool of a service, what several rest on said once."""
+    held = bool(service.images)
+    return "; ".join(dict.fromkeys(rests_on(pool.system.device, pool.engine, images=held) for pool in service.pools))
 
 
 def likely_error(device: Device, engine: Engine) -> float:

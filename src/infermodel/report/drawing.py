@@ -148,6 +148,14 @@ def svgs(pictures: Mapping[str, Callable[[Told], Figure | None]], findings: Told
                 yield name, buffer.getvalue()
 
 
+def captioned(
+    pictures: Mapping[str, tuple[Callable[[Told], Figure | None], str]], findings: Told
+) -> dict[str, tuple[str, bytes]]:
+    """File name to caption and SVG, of the pictures with captions that there is something to draw for."""
+    shown = svgs({name: picture for name, (picture, _) in pictures.items()}, findings)
+    return {name: (pictures[name][1], image) for name, image in shown}
+
+
 def drawn(picture: Callable[[Told], Figure | None], findings: Told) -> Figure | None:
     """The picture as a figure, in the look of all pictures; None for no picture."""
     with look():

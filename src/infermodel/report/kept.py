@@ -38,7 +38,7 @@ def verdict_sentence(each: ServiceResult, common: Window) -> str:
 def when(each: ServiceResult, parts: Sequence[Stretch], verdict: Verdict) -> str:
     """In which minutes an objective is missed, and whether systems are down then; empty where none tells."""
     spans = missed_in(parts, verdict.objective.name)
-    if not spans or verdict.objective.metric in ("itl", "attainment"):
+    if not spans:
         return ""
     if len(spans) == 1 and spans[0] == Window(parts[0].window.start_s, parts[-1].window.end_s):
         return " all the time"

@@ -10,7 +10,7 @@ from typing import Any
 from infermodel.cost.bounds import decode_bounds
 from infermodel.cost.step import Batch
 from infermodel.experiment.result import ServiceResult
-from infermodel.experiment.trust import rests_on
+from infermodel.experiment.trust import service_rests_on
 from infermodel.metrics.schema import Column
 from infermodel.metrics.total import total
 from infermodel.report import words
@@ -94,15 +94,7 @@ def content(findings: Findings) -> dict[str, Any]:
         "headlines": findings.headlines,
         "capacities": findings.capacities,
         "services": findings.services,
-        "rests_on": {
-            each.service.name: "; ".join(
-                dict.fromkeys(
-                    rests_on(pool.system.device, pool.engine, images=bool(each.service.images))
-                    for pool in each.service.pools
-                )
-            )
-            for each in findings.services
-        },
+        "rests_on": {each.service.name: service_rests_on(each.service) for each in findings.services},
         "styles": findings.styles,
         "total": total([each.summary for each in findings.services]) if side_by_side(findings) else None,
         "total_usd_per_h": sum(each.economics.hourly.total.mid for each in findings.services),

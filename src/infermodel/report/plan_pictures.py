@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from infermodel.report.drawing import legend_below, log_axis, seconds_tick, sheet, svgs
+from infermodel.report.drawing import captioned, legend_below, log_axis, seconds_tick, sheet
 from infermodel.report.human import shortened
 from infermodel.report.palette import GREY, INK
 from infermodel.report.plan_story import PlanStory
@@ -21,8 +21,7 @@ MOST_LAYOUTS = 24
 
 def plan_pictures(story: PlanStory) -> dict[str, tuple[str, bytes]]:
     """File name to caption and SVG, of the pictures that there is something to draw for."""
-    drawn = svgs({name: picture for name, (picture, _) in PICTURES.items()}, story)
-    return {name: (PICTURES[name][1], image) for name, image in drawn}
+    return captioned(PICTURES, story)
 
 
 def fronts(story: PlanStory) -> Figure | None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from infermodel.report.drawing import legend_below, log_axis, plain_number, sheet, svgs
+from infermodel.report.drawing import captioned, legend_below, log_axis, plain_number, sheet
 from infermodel.report.human import number, shortened
 from infermodel.report.palette import DASHES, GREY, shaded
 from infermodel.report.sweep_story import MOVED, SHOWN, TITLES, SweepStory, Swing, quantity_of
@@ -28,8 +28,7 @@ MOST_TICKS = 6
 
 def sweep_pictures(story: SweepStory) -> dict[str, tuple[str, bytes]]:
     """File name to caption and SVG, of the pictures that there is something to draw for."""
-    drawn = svgs({name: picture for name, (picture, _) in PICTURES.items()}, story)
-    return {name: (PICTURES[name][1], image) for name, image in drawn}
+    return captioned(PICTURES, story)
 
 
 def lines(story: SweepStory) -> Figure | None:

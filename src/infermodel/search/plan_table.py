@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from infermodel.catalog import load_system
-from infermodel.experiment.trust import likely_error, rests_on
+from infermodel.experiment.trust import likely_error, service_rests_on
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -147,12 +147,7 @@ def devices_of(planned: Planned) -> dict[str, str]:
 
 def trust_of(planned: Planned) -> dict[str, str]:
     """Candidate to what its answers rest on; those that hold no replica are left out."""
-    found: dict[str, str] = {}
-    for title, service in _services_of(planned).items():
-        held = bool(service.images)
-        said = (rests_on(pool.system.device, pool.engine, images=held) for pool in service.pools)
-        found[title] = "; ".join(dict.fromkeys(said))
-    return found
+    return {title: service_rests_on(service) for title, service in _services_of(planned).items()}
 
 
 def errors_of(planned: Planned) -> dict[str, float]:
