@@ -29,11 +29,13 @@ def test_two_pools_of_equal_replicas_in_turn_are_one_pool(
     spec: ServiceSpec, replicas: int, requests: int, seed: int
 ) -> None:
     """Request i goes to replica i of one pool in turn, or to pool i and there to replica i / 2: the same machines.
-    Users who wait for answers may take turns at one instant, in the order of machines; so there are none here.
+    Users who wait for answers may take turns at one instant, in the order of machines; so there are none here. Nor do
+    systems fail, or replicas start and stop: that is drawn and decided pool by pool.
     """
     assume(isinstance(spec.traffic, OpenTraffic))
     front_end = spec.pool.front_end and replace(spec.pool.front_end, of_system=False)
-    pool = replace(spec.pool, router="round_robin", outages=(), systems=1, front_end=front_end)
+    steady = replace(spec.pool, outages=(), failures=None, scaling=None)
+    pool = replace(steady, router="round_robin", systems=1, front_end=front_end)
     one = replace(spec, pools=(replace(pool, replicas=2 * replicas),))
     two = replace(spec, pools=2 * (replace(pool, replicas=replicas),))
     (together,), (apart,) = (simulate([each], seed, Horizon(requests=requests)) for each in (one, two))
