@@ -72,7 +72,7 @@ ADDED: Mapping[str, str] = {
 """What more is to be said of some."""
 
 UNLIKE = (
-    "unlike devices in one replica are not modelled; give each kind a service, or one pool to prefill and one to decode"
+    "unlike devices in one replica are not modelled; give each kind a pool: of role both, or to prefill and to decode"
 )
 
 NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
@@ -86,7 +86,7 @@ NOT_MODELLED: Mapping[str, tuple[str, ...]] = {
     "links between devices are those of the system: 'infermodel catalog' with its name shows them": (
         "nvlink", "interconnect", "infiniband", "network", "topology", "nics",
     ),
-    "spot instances are not modelled; give the rental price that you pay, and as 'outages' what you expect to lose": (
+    "spot instances are not modelled; give the rental price that you pay, and as 'failures' how often you lose one": (
         "spot", "preemptible", "interruptible", "spot_price",
     ),
     "KV cache outside the device's memory is not modelled": (
