@@ -16,9 +16,11 @@ import pytest
 
 from infermodel.answers.sweep import SweepAnswer
 from infermodel.cli.sweep import write_into
+from infermodel.search.design import Point
+from infermodel.search.points import MEASURES
 from infermodel.search.sweep import run_sweep
 from infermodel.search.sweep_schema import load_sweep
-from infermodel.search.sweep_table import effects
+from infermodel.search.sweep_table import effects, times_of
 
 BASE = """
 title: base
@@ -117,6 +119,12 @@ def test_slices_add_up_and_labels_stand_for_values(small: tuple[Path, Path], tmp
     for measure, times in {"rpm": 4, "usd_per_h": 4, "usd_per_h_low": 4, "usd_per_mtok": 1, "ttft_p99_s": 1}.items():
         values = [[float(row["value"]) for row in rows if row["measure"] == measure] for rows in (one, four)]
         assert values[1] == pytest.approx([times * each for each in values[0]])
+
+
+def test_dollars_watts_and_failures_of_slices_add_up() -> None:
+    added = {name for name, unit in MEASURES.items() if unit in ("USD/h", "W")} | {"failures_a_month"}
+    assert {"usd_per_h_lost", "power_w"} < added
+    assert {times_of(Point(1, (), (), slices=4), name) for name in added} == {4}
 
 
 def test_an_axis_of_slices_asks_once_and_multiplies(tmp_path: Path) -> None:
