@@ -23,6 +23,9 @@ INTRODUCTIONS: Mapping[str, str] = {
     "handover.csv": "One row a service of two pools: what its requests wait for on their way from one to the other.",
     "tenants.csv": "One row a tenant of each service with rate limits; counts and times of the whole run.",
     "questions.csv": "One row a service whose requests are calls of questions; of those that arrived in the window.",
+    "fleets.csv": "Of each service whose systems fail or whose replicas start and stop: a row for its own fleet, then "
+    "one for each fixed fleet beside it.",
+    "states.csv": "One row for each time that a replica of such a service stays in a state.",
     "bands.csv": "With `run --draws`: one row an answer of a service, over draws of the uncertain constants.",
 }
 """Files in the order of the document, with the sentence before their columns."""
