@@ -50,11 +50,12 @@ links = st.builds(
 
 
 def separate(reads: ServiceSpec, decodes: ServiceSpec, link: LinkSpec) -> ServiceSpec:
-    """The pools of two services as one service, whose traffic is the first one's."""
+    """The pools of two services as one service, whose traffic is the first one's and which nothing befalls."""
     router = "round_robin" if decodes.pool.router == SHARED_QUEUE else decodes.pool.router
+    steady = {"outages": (), "failures": None, "scaling": None}
     pools = (
-        replace(reads.pool, role="prefill", outages=()),
-        replace(decodes.pool, role="decode", outages=(), router=router),
+        replace(reads.pool, role="prefill", **steady),
+        replace(decodes.pool, role="decode", router=router, **steady),
     )
     return replace(reads, pools=pools, link=link)
 
