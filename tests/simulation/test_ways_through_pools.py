@@ -9,6 +9,7 @@ import pytest
 from tests.kit.toy_models import AffineModel
 
 from infermodel.simulation import ByPromptLength, Limits, LinkSpec, Outage, PoolSpec, ServiceSpec
+from infermodel.simulation.handover import Lightest
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.traffic import OpenTraffic
@@ -51,9 +52,11 @@ def test_other_ways_are_refused(pools: tuple[PoolSpec, ...], link: LinkSpec | No
 def test_a_first_router_knows_of_every_pool() -> None:
     two = replace(service(BOTH, BOTH), first_router=ByPromptLength((50,)))
     assert (two.most_tokens, two.longest_prompt) == (100, 99)
-    for pools, link in (((BOTH,), None), ((PREFILL, DECODE), LINK)):
-        with pytest.raises(ValueError, match="a first router for 2 pools of role both"):
+    for pools, link, said in (((BOTH,), None, "both"), ((PREFILL, DECODE), LINK, "prefill, decode")):
+        with pytest.raises(ValueError, match=f"a first router for 2 pools of role both, and pools of the roles {said}"):
             replace(service(*pools, link=link), first_router=ByPromptLength((50,)))
+    with pytest.raises(ValueError, match="a first router for pools of role both, and pools of the roles prefill"):
+        replace(service(PREFILL, DECODE, link=LINK), first_router=Lightest())
     for bounds in ((0,), (5, 5), (8, 3)):
         with pytest.raises(ValueError, match="each above the one before"):
             ByPromptLength(bounds)

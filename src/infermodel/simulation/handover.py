@@ -129,6 +129,17 @@ def knows(rule: FirstRule, pools: int) -> bool:
     return isinstance(rule, Lightest) or set(rule.pools) <= set(range(pools))
 
 
+def known_pools(rule: FirstRule) -> str:
+    """Of how many pools a first router knows, in words.
+
+    >>> known_pools(ByPromptLength((1000,))), known_pools(ByTenant((0, 2, 0))), known_pools(Lightest())
+    ('2 pools', '3 or more pools', 'pools')
+    """
+    if isinstance(rule, ByPromptLength):
+        return f"{len(rule.bounds) + 1} pools"
+    return "pools" if isinstance(rule, Lightest) else f"{max(rule.pools, default=0) + 1} or more pools"
+
+
 def check_way(
     service: str, pools: Sequence[RolePool], link: LinkSpec | None, first_router: FirstRule | None = None
 ) -> None:
@@ -142,8 +153,8 @@ def check_way(
     roles = tuple(pool.role for pool in pools)
     if first_router is not None and (not knows(first_router, len(pools)) or set(roles) != {"both"}):
         raise ValueError(
-            f"service {service!r} has a first router for another number of pools, or of another role than both, than "
-            f"its pools of the roles {', '.join(roles) or 'none'}"
+            f"service {service!r} has a first router for {known_pools(first_router)} of role both, and pools of the "
+            f"roles {', '.join(roles) or 'none'}"
         )
     if set(roles) == {"both"}:
         if link is not None:
