@@ -16,9 +16,8 @@ export INFERMODEL_PLAIN := 1
 endif
 
 .DEFAULT_GOAL := help
-INSTALLED := $(VENV)/.installed .compiled
 
-.PHONY: .compiled help run check sweep plan capacity report serve test test-slow golden docs bench clients compile lint lock
+.PHONY: help run check sweep plan capacity report serve test test-slow golden docs bench clients compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,27 +38,24 @@ $(VENV)-clients/.installed: requirements-clients.lock
 	@$(VENV)-clients/bin/python -m pip --disable-pip-version-check -qq install --no-deps --require-hashes -r $<
 	@touch $@
 
-.compiled: $(VENV)/.installed
-	@$(BIN)/python tools/compile.py
-
 clients: $(VENV)-clients/.installed ## install aiperf and guidellm (6.5 GB), which test-slow then points at the stand-in server
 
-run: $(INSTALLED) ## simulate SCENARIO, write reports/<scenario>/
+run: $(VENV)/.installed ## simulate SCENARIO, write reports/<scenario>/
 	@$(BIN)/infermodel run "$(SCENARIO)" $(ARGS)
 
 check: $(VENV)/.installed ## read SCENARIO and say whether it is sound, without running it
 	@$(BIN)/infermodel run "$(SCENARIO)" --dry-run $(ARGS)
 
-capacity: $(INSTALLED) ## the largest load each service of SCENARIO sustains at its objectives
+capacity: $(VENV)/.installed ## the largest load each service of SCENARIO sustains at its objectives
 	@$(BIN)/infermodel capacity "$(SCENARIO)" $(ARGS)
 
-sweep: $(INSTALLED) ## run the what-ifs of SWEEP
+sweep: $(VENV)/.installed ## run the what-ifs of SWEEP
 	@$(BIN)/infermodel sweep "$(SWEEP)" $(ARGS)
 
-plan: $(INSTALLED) ## the cheapest fleet for PLAN
+plan: $(VENV)/.installed ## the cheapest fleet for PLAN
 	@$(BIN)/infermodel plan "$(PLAN)" $(ARGS)
 
-serve: $(INSTALLED) ## answer HTTP requests as SCENARIO's service would
+serve: $(VENV)/.installed ## answer HTTP requests as SCENARIO's service would
 	@$(BIN)/infermodel serve "$(SCENARIO)" $(ARGS)
 
 report: run ## same as run: the page is reports/<scenario>/report.html
@@ -70,14 +66,13 @@ lint: $(VENV)/.installed-dev ## style, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-test: lint .compiled ## everything that a change must pass, under 10 minutes on 2 cores
+test: lint ## everything that a change must pass, under 10 minutes on 2 cores
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
-	@$(BIN)/python -m pytest -m slow tests/simulation/test_compiled.py -k tables
 
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --hypothesis-profile exploring $(ARGS)
 
-compile: $(VENV)/.installed ## compile the inner loops again, and wait for it; PLAIN=1 runs without them
+compile: $(VENV)/.installed ## compile the inner loops (a minute or two, needs a C compiler); PLAIN=1 runs without them
 	@$(BIN)/python tools/compile.py --again --within 900
 
 golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--record takes today's
@@ -86,7 +81,7 @@ golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--recor
 docs: $(VENV)/.installed ## renew the tables of docs/ that the program writes
 	@$(BIN)/python -m infermodel.pages.marked
 
-bench: $(INSTALLED) ## benchmarks, or one of them with CASE=W1_10k; ARGS="--against CHECKOUT" compares
+bench: $(VENV)/.installed ## benchmarks, or one of them with CASE=W1_10k; ARGS="--against CHECKOUT" compares
 	@$(BIN)/python benchmarks/run.py $(ARGS) $(CASE)
 
 lock: ## write the lock files from pyproject.toml (needs a network); ARGS=--keep renews only the hashes

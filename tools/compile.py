@@ -1,4 +1,4 @@
-"""Compile the inner loops of this checkout, once for its sources; `make run` does so before its first run.
+"""Compile the inner loops of this checkout, once for its sources; `make compile` does.
 
     python tools/compile.py [--again] [--within SECONDS]
 

@@ -42,13 +42,13 @@ HOT = (
     *(
         f"cost.{name}"
         for name in (
-            "attention", "contexts", "dataflow", "fixed", "forever", "gpu", "kernels", "ranks", "record", "step",
+            "attention", "contexts", "fixed", "forever", "gpu", "kernels", "ranks", "record", "step",
             "work",
         )
     ),
 )  # fmt: skip
 """Modules to compile: where runs spend their time, and what extends classes of these. Those that extend classes of
-Python's or SimPy's own (the clock, the queues) stay as they are; each further one makes the first run wait longer."""
+Python's or SimPy's own (the clock, the queues) stay as they are; each further one takes compiling longer."""
 
 
 SEEN = ("simulation", "cost", "workload", "catalog", "formats", "architecture")

@@ -57,7 +57,6 @@ def form(checkout: Path, *, plain: bool = False) -> str:
 
 @pytest.mark.slow
 def test_compiled_tables_are_those_of_plain_python() -> None:
-    """In `make test` too, which has compiled them before."""
     call(ROOT, "tools/compile.py", "--within", "900")
     assert form(ROOT) == "compiled"
     assert form(ROOT, plain=True) == "in plain Python"
