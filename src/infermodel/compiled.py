@@ -42,7 +42,7 @@ HOT = (
     *(
         f"cost.{name}"
         for name in (
-            "attention", "contexts", "fixed", "forever", "gpu", "kernels", "ranks", "record", "step",
+            "attention", "contexts", "dataflow", "fixed", "forever", "gpu", "kernels", "ranks", "record", "step",
             "work",
         )
     ),
@@ -89,13 +89,18 @@ def use() -> None:
         sys.meta_path.insert(0, Finder)
 
 
-def form() -> str:
-    """In which form the inner loops run here, in words."""
+def runs() -> bool:
+    """Whether this process runs the compiled form."""
     name = f"{PACKAGE.name}.{HOT[0]}"
     spec = None if os.environ.get(PLAIN_VARIABLE) else Finder.find_spec(name, None)
     if spec is None:
         spec = PathFinder.find_spec(name, [str(PACKAGE.joinpath(*HOT[0].split(".")[:-1]))])
-    if spec is not None and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES)):
+    return spec is not None and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES))
+
+
+def form() -> str:
+    """In which form the inner loops run here, in words."""
+    if runs():
         return "inner loops compiled"
     why_not = products() / WHY_NOT
     if os.environ.get(PLAIN_VARIABLE) or not why_not.exists():

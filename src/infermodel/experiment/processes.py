@@ -11,6 +11,8 @@ from multiprocessing import active_children, get_context, parent_process
 from threading import Thread, current_thread, main_thread
 from typing import Protocol, TypeVar
 
+from infermodel import compiled
+
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
@@ -25,12 +27,13 @@ class Mapper(Protocol):
 
 @contextmanager
 def processes(jobs: int) -> Iterator[Mapper]:
-    """A `map` over `jobs` processes; the plain one for a single process.
+    """A `map` over `jobs` processes; the plain one for a single process, and where inner loops are compiled, whose objects
+    cannot be sent to another process.
 
     Workers do not see Ctrl-C: this process does, and ends them, so that a user reads one line and not a traceback of
     each worker. They end with this process however it ends.
     """
-    if jobs <= 1:
+    if jobs <= 1 or compiled.runs():
         yield map
         return
     others = set(active_children())
