@@ -27,7 +27,7 @@ class Mapper(Protocol):
 
 @contextmanager
 def processes(jobs: int) -> Iterator[Mapper]:
-    """A `map` over `jobs` processes; the plain one for a single process, and where inner loops are compiled, whose objects
+    """A `map` over `jobs` processes; the plain one for a single process, and where loops are compiled, whose objects
     cannot be sent to another process.
 
     Workers do not see Ctrl-C: this process does, and ends them, so that a user reads one line and not a traceback of
