@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -89,7 +89,8 @@ def stored_point(point: CapacityPoint) -> dict[str, Any]:
     verdicts = [asdict(each) for each in point.summary.verdicts]
     intervals = {name: asdict(each) for name, each in point.summary.intervals.items()}
     pools = [asdict(each) for each in point.summary.pools]
-    return plain | {"summary": row(point.summary), "verdicts": verdicts, "intervals": intervals, "pools": pools}
+    more = {"verdicts": verdicts, "intervals": intervals, "pools": pools, "paid_replicas": point.summary.paid_replicas}
+    return plain | more | {"summary": row(point.summary)}
 
 
 def restored(scenario: ResolvedScenario, plain: dict[str, Any]) -> Capacity:
@@ -109,6 +110,8 @@ def restored_point(service: ResolvedService, plain: dict[str, Any]) -> CapacityP
     verdicts = tuple(Verdict(**each | {"objective": Objective(**each["objective"])}) for each in plain["verdicts"])
     intervals = {name: Interval(**each) for name, each in plain["intervals"].items()}
     pools = tuple(PoolSummary(**each) for each in plain["pools"])
-    summary = replace(Summary(**plain["summary"]), verdicts=verdicts, intervals=intervals, pools=pools)
+    paid = tuple(plain["paid_replicas"])
+    columns = plain["summary"]
+    summary = Summary(**columns, verdicts=verdicts, intervals=intervals, pools=pools, paid_replicas=paid)
     rest = {name: plain[name] for name in ("load", "sustained", "reason", "replications")}
     return CapacityPoint(**rest, summary=summary, economics=economics(service, summary))
