@@ -176,7 +176,8 @@ def _lanes(findings: Findings, title: str, measures: Sequence[tuple[str, str, fl
         _clock_axis(axes, MOST_TICKS // 2)
         _mark_window(axes, findings.result.window)
         _mark_outages(axes, findings)
-        axes.set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}")
+    between = 1 + figure.subplotpars.wspace / 2  # in widths of the first panel: one label for both
+    panels[0].set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}", x=between)
     panels[0].set_ylim(-0.05, lanes)
     names = [shortened(each.summary.service, 28) for each in findings.services]
     panels[0].set_yticks([lanes - 1 - lane for lane in range(lanes)], names)
