@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -262,6 +263,15 @@ def test_no_traceback_reaches_a_user(
         assert "Traceback" in call("run").stderr
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C as in a terminal: a shell has what it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def wraps(ctx: click.Context, args: list[str]) -> None:
         try:
@@ -275,6 +285,7 @@ def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own_is_one(monke
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("heeded")
 def test_a_second_interrupt_while_a_command_ends_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(ctx: click.Context, args: list[str]) -> None:
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Tables of rate limits, of pools, of questions and of uncertain constants are there where a run has them."""
+"""Tables of rate limits, pools, questions, failures and uncertain constants are there where a run has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infermodel.report.write import write
 from infermodel.scenario import load, resolve
 
 SCENARIO = """
-title: keys and questions
+title: keys, pools, questions and failures
 duration: 2 min
 warm_up: 0 s
 capacity: false
@@ -42,6 +42,15 @@ services:
       prompt_tokens: {kind: fixed, tokens: 100}
       output_tokens: {kind: fixed, tokens: 10}
       session: {kind: chain, calls: 3, wait: 1 s}
+  - name: failing
+    model: llama-3.1-8b
+    fleet: {system: cs-3}
+    limits: {max_context: 8192}
+    failures: {mtbf: 1 min, mttr: 30 s, law: fixed, repair_law: fixed}
+    traffic:
+      arrivals: {kind: constant, rate: 6 /min}
+      prompt_tokens: {kind: fixed, tokens: 100}
+      output_tokens: {kind: fixed, tokens: 10}
 """
 
 
@@ -56,11 +65,14 @@ def test_tables_of_keys_and_of_questions(tmp_path: Path) -> None:
             rows = list(csv.DictReader(file))
         assert list(rows[0]) == [each.name for each in schema]
         found[name] = rows
-    (tenant,), (question,) = found["tenants.csv"], found["questions.csv"]
+    (tenant,), (question,), (fleet,) = found["tenants.csv"], found["questions.csv"], found["fleets.csv"]
     assert (tenant["sent"], tenant["finished"], tenant["charged_tokens"]) == ("40", "40", "4400")
     assert 60 < float(tenant["makespan_s"]) < 61  # thirty at once, ten a minute later
     assert (question["calls_mean"], question["output_tokens_mean"]) == ("3.0", "30.0")
     assert 2 < float(question["answer_time_p50_s"]) < 3  # two tools of a second
+    assert (fleet["service"], fleet["fleet"], fleet["replicas"]) == ("failing", "fixed", "1")
+    states = [(each["state"], each["start_s"]) for each in found["states.csv"]]
+    assert states == [("up", "0.0"), ("down", "60.0"), ("up", "90.0")]
     band = next(line for line in found["bands.csv"] if line["answer"] == "ttft_mean_s")
     assert float(band["low"]) < float(band["high"])
     assert band["draws"] == "2"

@@ -128,7 +128,7 @@ def prices_of(system: str, device: str) -> tuple[Price, ...]:
     """For how much a system was bought or its device rented, the newest first.
 
     >>> [price.name for price in prices_of("mi355x-8", "mi355x")][:2], prices_of("tpu7x-64", "tpu7x")
-    (['mi355x-hyperscaler-2026-09', 'mi355x-neocloud-2026-09'], ())
+    (['mi355x-8', 'mi355x-hyperscaler-2026-09'], ())
     """
     every = (load_price(name) for name in names("prices"))
     found = [each for each in every if (each.category, each.of) in (("purchase", system), ("rental", device))]

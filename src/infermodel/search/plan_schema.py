@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -14,11 +14,11 @@ from infermodel.scenario.document import read
 from infermodel.scenario.errors import named
 from infermodel.scenario.override import override
 from infermodel.scenario.resolve_traffic import resolve_arrivals
-from infermodel.scenario.schema.fleet import Systems
+from infermodel.scenario.schema.fleet import MOST_SYSTEMS, Systems
 from infermodel.scenario.schema.scenario import Scenario, Service
 from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
 from infermodel.scenario.schema.types import Flag, Index, Replications
-from infermodel.scenario.schema.values import refusal, refuse_below
+from infermodel.scenario.schema.values import Whole, refusal, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.candidate import Candidate, Size, on_candidate
 from infermodel.search.override_text import override_text
@@ -34,7 +34,7 @@ class Plan(Question):
 
     candidates: tuple[Candidate, ...] = Field(min_length=1, max_length=100, description="what could serve")
     spares: Index = Field(default=0, description="systems bought beyond those that carry the load")
-    systems_down: Index = Field(
+    systems_down: Annotated[int, Whole(at_least=0, at_most=MOST_SYSTEMS)] = Field(
         default=0, description="systems that are down throughout every run: the objectives hold without them"
     )
     most_systems: Systems = Field(default=64, description="of any fleet, spares not counted")

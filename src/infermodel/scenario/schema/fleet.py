@@ -43,7 +43,8 @@ from infermodel.simulation.replica.queues import QUEUES
 MOST_REPLICAS = 100_000
 MOST_POOLS = 16
 
-Systems = Annotated[int, Whole(at_most=1_000_000)]
+MOST_SYSTEMS = 1_000_000
+Systems = Annotated[int, Whole(at_most=MOST_SYSTEMS)]
 
 
 class ModelConfig(Block):
