@@ -112,13 +112,13 @@ def check(folder: Path, seed: int) -> None:
     assert pruned.simulated <= found.simulated < found.fleets
 
 
-@pytest.mark.parametrize("seed", range(1))
+@pytest.mark.parametrize("seed", [6])  # the quickest of them
 def test_a_plan_equals_full_enumeration(tmp_path: Path, seed: int) -> None:
     check(tmp_path, seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 24))
+@pytest.mark.parametrize("seed", [*range(6), *range(7, 24)])
 def test_more_plans_equal_full_enumeration(tmp_path: Path, seed: int) -> None:
     check(tmp_path, seed)
 
