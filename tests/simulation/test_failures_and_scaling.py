@@ -239,3 +239,18 @@ def test_who_waits_for_a_replica_that_has_left_the_queue_of_all_is_counted() -> 
     shared.queue.push(5)
     replicas[1].scheduler.waiting.queue.push(6)  # it gave way there
     assert shared.waiting == 2
+
+
+def test_who_gives_way_on_a_replica_that_leaves_the_queue_of_all_is_answered_there() -> None:
+    """Two seats on each of two replicas, and memory for two answers up to 32 tokens of context: at 17 s one gives way
+    on each. The second has been draining since 10 s, so its own goes on there, when the other has its 40 tokens: a
+    prompt of 16 + 17 tokens is read and 22 more follow.
+    """
+    traffic = TraceTraffic(requests([0.0] * 4, [16] * 4, [40] * 4))
+    scaling = ScalingSpec(1, 2, "in_flight", 100.0, 0.0, 5.0, cooldown_s=0.0, schedule=((0.0, 2), (8.0, 1)))
+    model, limits = AffineModel(1.0, kv_tokens=64), Limits(2, 100, 1000)
+    spec = one_pool("s", model, traffic, limits, replicas=2, router="shared_queue", scaling=scaling)
+    (record,) = simulate([spec], 1, Horizon(drain_s=1000.0))
+    assert record.requests.replica.tolist() == [0, 0, 1, 1]
+    assert record.requests.preemptions.tolist() == [0, 1, 0, 1]
+    assert record.requests.finished_at.tolist() == [40.0, 63.0, 40.0, 63.0]

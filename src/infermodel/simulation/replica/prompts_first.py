@@ -46,7 +46,7 @@ class PromptsFirst(Scheduler):
         most, room = super().plan(now), self._room
         if room is not None:
             room.decodes_alone = not self._prompts.chunks and not self.giving_way.happened
-            if most == 0 and not self._queue:
+            if most == 0 and not self.waiting.queue:
                 room.rest()
         return most
 
@@ -65,7 +65,7 @@ class PromptsFirst(Scheduler):
         memory, decoding, prefills = self._memory, self._decoding, self._prompts.prefills
         if self._long.bounded:
             self._long.compose(admission.known())
-        admission.deferred = self._long.alone and bool(self._queue)
+        admission.deferred = self._long.alone and bool(self.waiting.queue)
         budget, taken = self._budget.left(), 0
         if room is not None:
             if not len(members) and self.waiting.all_late():
@@ -75,7 +75,7 @@ class PromptsFirst(Scheduler):
                 room.full = False
         if prefills:
             budget, taken = self._go_on(budget)
-        if (self._queue or self._arrived) and not self.giving_way.happened:
+        if (self.waiting.queue or self._arrived) and not self.giving_way.happened:
             memory.make_room(taken)
             budget = admission.admit(now, budget, memory.free - taken)
         self._budget_left = budget

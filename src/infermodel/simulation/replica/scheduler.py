@@ -49,12 +49,7 @@ class Scheduler:
         giving_way: GivingWay,
     ) -> None:
         self.members, self.waiting, self.admission, self.giving_way = members, waiting, admission, giving_way
-        self._queue, self._prompts, self._decoding, self._memory = (
-            waiting.queue,
-            members.prompts,
-            members.decoding,
-            members.memory,
-        )
+        self._prompts, self._decoding, self._memory = members.prompts, members.decoding, members.memory
         self._budget, self._long, self._max_sequences = budget, admission.long_prompts, limits.max_sequences
         self._budget_left = NOT_ASKED
         self.held_back = False
@@ -71,7 +66,7 @@ class Scheduler:
         if members.transit is not None:
             repeats_not = self._settle_transit(members.transit, now)
         gathers_for = self._gathers_for() if self._gathering.most else 0
-        waited_for = prompts.prefills or self._queue or self._arrived
+        waited_for = prompts.prefills or self.waiting.queue or self._arrived
         if waited_for or decoding.sequences * members.lookahead * memory.groups > memory.free:
             repeats_not = self._compose(now) or repeats_not
         else:
@@ -108,7 +103,7 @@ class Scheduler:
 
     def has_waiting(self) -> bool:
         """Whether anybody waits to take part."""
-        return bool(self._queue or self._arrived)
+        return bool(self.waiting.queue or self._arrived)
 
     def has_seat(self) -> bool:
         """Whether the batch under way has a place left."""
@@ -119,7 +114,7 @@ class Scheduler:
         if self._prompts.prefills:
             return True
         known_until = self.waiting.joins_until if len(self.members) else inf
-        return bool(self._queue) and self.has_seat() and self.waiting.next_by(known_until)[0] != NOBODY
+        return bool(self.waiting.queue) and self.has_seat() and self.waiting.next_by(known_until)[0] != NOBODY
 
     def _gathers_for(self) -> int:
         """For how many steps prompts wait until there are more of them; decides whether they do."""
@@ -129,7 +124,7 @@ class Scheduler:
             return 0
         waiting, decoding = self.waiting, self._decoding
         tokens = decoding.sequences + sum([each.target - each.done for each in self._prompts.prefills])
-        for request in self._queue:
+        for request in self.waiting.queue:
             if tokens >= self._gathering.enough:
                 break
             if waiting.came_at(request) <= waiting.joins_until:
@@ -151,7 +146,7 @@ class Scheduler:
         self.members.let_go()
         bounded = bool(self._prompts.prefills) and self._long.most < FOREVER  # and perhaps alone by now
         joins = self._budget_left > 0 or self.held_back
-        return bounded or bool(self._arrived) or (bool(self._queue) and joins)
+        return bounded or bool(self._arrived) or (bool(self.waiting.queue) and joins)
 
     def batch(self) -> Batch:
         """What the next step works on, as planned."""
@@ -169,7 +164,7 @@ class Scheduler:
         memory, prefills, admission = self._memory, self._prompts.prefills, self.admission
         if self._long.bounded:
             self._long.compose(admission.known())
-        admission.deferred = self._long.alone and bool(self._queue)
+        admission.deferred = self._long.alone and bool(self.waiting.queue)
         budget, needed = self._budget.left(), self._decoding.growth(self.members.lookahead)
         if self.held_back:
             budget = 0
@@ -179,14 +174,14 @@ class Scheduler:
         if needed > memory.free:
             self.giving_way.share(self._long.most)
             self._budget_left = 0
-            if self._queue:
+            if self.waiting.queue:
                 admission.short_of = BLOCKS
             return True  # as vLLM: nobody is admitted in a step that had to preempt
         memory.make_room(needed)  # whoever is admitted does not find what those before him write over
         if self.held_back:
             self._budget_left = 0
-            return bool(self._queue) and self.waiting.all_late()
-        if self._queue or self._arrived:
+            return bool(self.waiting.queue) and self.waiting.all_late()
+        if self.waiting.queue or self._arrived:
             budget = admission.admit(now, budget, memory.free - needed)
         self._budget_left = budget
         return admission.deferred
