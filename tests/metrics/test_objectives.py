@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.metrics.hand_records import in_pool, one_at_a_time, request_table
 
-from infermodel.metrics.objectives import evaluate, judged_columns, meets_all, objective, objectives
+from infermodel.metrics.objectives import Objective, Verdict, evaluate, judged_columns, meets_all, objective, objectives
 from infermodel.metrics.steady import Window, whole_run
 from infermodel.tables import REJECTED, UNFINISHED, GapHistogram, RequestTable, ServiceRecord
 
@@ -31,8 +31,12 @@ def four_requests() -> RequestTable:
     )
 
 
+def measured(record: ServiceRecord, window: Window, promised: tuple[Objective, ...]) -> tuple[Verdict, ...]:
+    return evaluate(record, judged_columns(record, window), promised)
+
+
 def value_of(name: str, limit: float, table: RequestTable | None = None) -> tuple[float, bool]:
-    (verdict,) = evaluate(holding(table or four_requests()), ALL, (objective(name, limit),))
+    (verdict,) = measured(holding(table or four_requests()), ALL, (objective(name, limit),))
     return verdict.value, verdict.met
 
 
@@ -81,7 +85,7 @@ def test_attainment_counts_each_limit_of_each_request() -> None:
     promised = objectives({"ttft_p99": 2.0, "tpot_p50": 0.5, "attainment": 0.5})
     good = meets_all(judged_columns(holding(four_requests()), ALL), promised)
     assert good.tolist() == [True, True, False, False]  # the third has TTFT 3
-    verdicts = {each.objective.name: each for each in evaluate(holding(four_requests()), ALL, promised)}
+    verdicts = {each.objective.name: each for each in measured(holding(four_requests()), ALL, promised)}
     assert verdicts["attainment"].value == 0.5
     assert verdicts["attainment"].met
     assert not verdicts["ttft_p99"].met
@@ -107,14 +111,14 @@ def test_unfinished_requests_are_misses() -> None:
 
 
 def test_only_arrivals_of_the_window_are_judged() -> None:
-    (verdict,) = evaluate(holding(four_requests()), Window(0.0, 20.0), (objective("ttft_p99", 2.0),))
+    (verdict,) = measured(holding(four_requests()), Window(0.0, 20.0), (objective("ttft_p99", 2.0),))
     assert (verdict.value, verdict.met) == (2.0, True)
 
 
 def test_gaps_are_judged_per_token() -> None:
     record = one_at_a_time([0.0, 0.0], [3, 3])
     record = in_pool(record, gaps=GapHistogram(np.array([0.1, 0.2, 0.4, 0.8]), np.array([2, 1, 1]), 1.2, 4))
-    met, missed = evaluate(record, whole_run(record), objectives({"itl_p75": 0.4, "itl_p99": 0.4}))
+    met, missed = measured(record, whole_run(record), objectives({"itl_p75": 0.4, "itl_p99": 0.4}))
     assert met.value == pytest.approx(0.4)
     assert met.met
     assert 0.4 < missed.value <= 0.8
@@ -124,7 +128,7 @@ def test_gaps_are_judged_per_token() -> None:
 def test_no_gaps_are_no_waiting_and_no_requests_no_value() -> None:
     record = one_at_a_time([0.0], [1])
     promised = objectives({"itl_p99": 0.1, "ttft_p99": 5.0, "attainment": 0.9})
-    assert all(each.met for each in evaluate(record, whole_run(record), promised))
-    nobody = evaluate(record, Window(50.0, 60.0), promised)
+    assert all(each.met for each in measured(record, whole_run(record), promised))
+    nobody = measured(record, Window(50.0, 60.0), promised)
     assert not any(each.met for each in nobody)
     assert all(np.isnan(each.value) for each in nobody)

@@ -67,7 +67,10 @@ def test_the_sentence_says_what_is_missed_and_when() -> None:
     strict = objective("ttft_p90", 1e-4)
     missed = replace(each.summary, verdicts=(Verdict(strict, 0.02, False),))
     hard = replace(each, service=replace(each.service, objectives=(strict,)), summary=missed)
-    assert verdict_sentence(hard, result.window) == "CS-3 8B misses TTFT p90 (20.0 ms of 0.1 ms) all the time."
+    assert (
+        verdict_sentence(hard, slices(hard, result.window))
+        == "CS-3 8B misses TTFT p90 (20.0 ms of 0.1 ms) all the time."
+    )
     table = outage_table(hard, result.window)
     assert table is not None
     assert [row[-1] for row in table.rows] == ["0 %"] * 3
@@ -76,4 +79,4 @@ def test_the_sentence_says_what_is_missed_and_when() -> None:
 def test_without_objectives_nothing_is_said() -> None:
     each = example()[0].services[0]
     bare = replace(each, summary=replace(each.summary, verdicts=()))
-    assert verdict_sentence(bare, example()[0].window) == ""
+    assert verdict_sentence(bare, ()) == ""

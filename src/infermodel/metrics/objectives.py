@@ -89,8 +89,8 @@ def judged_columns(record: ServiceRecord, window: Window) -> dict[str, Column]:
     A rejected or unfinished request is infinitely late, its speed 0; a request of one token has TPOT 0 and infinite
     speed, since nobody waits between its tokens. Keys are those of `PER_REQUEST`.
     """
-    inside = window.holds(record.requests.arrived_at)
-    columns = {metric: latencies(record.requests)[column][inside] for metric, column in PER_REQUEST.items()}
+    inside, every = window.holds(record.requests.arrived_at), latencies(record.requests)
+    columns = {metric: every[column][inside] for metric, column in PER_REQUEST.items()}
     rejected = (record.requests.status == REJECTED)[inside]
     one_token = (record.requests.output_tokens == 1)[inside] & np.isfinite(columns["e2e"])
     columns["tpot"] = np.where(one_token, 0.0, columns["tpot"])
@@ -116,13 +116,19 @@ def meets_all(columns: Mapping[str, Column], promised: tuple[Objective, ...]) ->
     return good
 
 
-def evaluate(record: ServiceRecord, window: Window, promised: tuple[Objective, ...]) -> tuple[Verdict, ...]:
-    """Measure each objective over the requests that arrived in the window (`itl`: over all gaps of the run).
+def evaluate(
+    record: ServiceRecord, columns: Mapping[str, Column], promised: tuple[Objective, ...]
+) -> tuple[Verdict, ...]:
+    """Measure each objective over requests of a run (`itl`: over all gaps of the run).
 
     `attainment` is the share of arrived requests that keep every per-request limit. Without an arrival there is no
     value (NaN), and no objective is met; without a gap (one token each) nobody waited for one, so `itl` is 0.
+
+    Args:
+        record: of the run.
+        columns: of `judged_columns`, or a part of each.
+        promised: what to measure.
     """
-    columns = judged_columns(record, window)
     verdicts = []
     for each in promised:
         if each.metric == "attainment":

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from infermodel.experiment.result import AnswerBand, Capacity, Economics, Result, ServiceResult, Verdict
 from infermodel.metrics.summary import Summary
 from infermodel.report.palette import Style, styles
+from infermodel.report.stretches import Stretch, slices
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Findings:
         return dict(
             zip(names, styles([each.service.decode_pool.system.device.name for each in self.services]), strict=True)
         )
+
+    @cached_property
+    def slices(self) -> Mapping[str, Sequence[Stretch]]:
+        """What each service kept minute by minute, by its name."""
+        return {each.summary.service: slices(each, self.result.window) for each in self.services}
 
     @cached_property
     def headlines(self) -> tuple[Headline, ...]:

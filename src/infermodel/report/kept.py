@@ -9,7 +9,7 @@ from infermodel.metrics.objectives import Objective, Verdict
 from infermodel.metrics.steady import Window
 from infermodel.report.grid import Grid
 from infermodel.report.human import clock, number, seconds, share
-from infermodel.report.stretches import Stretch, around_outages, missed_in, outages, slices
+from infermodel.report.stretches import Stretch, around_outages, missed_in, outages
 
 NAMES = {
     "ttft": "TTFT",
@@ -23,13 +23,17 @@ NAMES = {
 MOST_SPANS = 3
 
 
-def verdict_sentence(each: ServiceResult, common: Window) -> str:
-    """What is kept at the offered load, what is missed, and in which minutes; empty without objectives."""
+def verdict_sentence(each: ServiceResult, parts: Sequence[Stretch]) -> str:
+    """What is kept at the offered load, what is missed, and in which minutes; empty without objectives.
+
+    Args:
+        each: service of a run.
+        parts: of `slices`.
+    """
     verdicts = each.summary.verdicts
     if not verdicts:
         return ""
     kept = [f"{short(v.objective)} ({against(v)})" for v in verdicts if v.met]
-    parts = slices(each, common) if len(kept) < len(verdicts) else ()
     missed = [f"{short(v.objective)} ({against(v)}){when(each, parts, v)}" for v in verdicts if not v.met]
     said = [f"{verb} {' and '.join(some)}" for verb, some in (("keeps", kept), ("misses", missed)) if some]
     return f"{each.summary.service} {', '.join(said)}."

@@ -16,7 +16,7 @@ from infermodel.metrics.total import total
 from infermodel.report import words
 from infermodel.report.findings import Findings
 from infermodel.report.human import digits_within
-from infermodel.report.kept import outage_table, verdict_sentence
+from infermodel.report.kept import outage_table
 from infermodel.report.money import money
 from infermodel.report.not_modelled import not_modelled
 from infermodel.report.offers import unpriced
@@ -102,7 +102,7 @@ def content(findings: Findings) -> dict[str, Any]:
         "unpriced": unpriced,
         "money": money(findings),
         "operations": operations(findings),
-        "verdict_sentences": [verdict_sentence(each, findings.result.window) for each in findings.services],
+        "promises_of_each": words.promises_of_each(findings) if len(findings.services) > 1 else [],
         "outages": [
             table for each in findings.services if (table := outage_table(each, findings.result.window)) is not None
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil, inf, nan
 
 import numpy as np
 
@@ -64,8 +64,7 @@ def around_outages(each: ServiceResult, common: Window) -> tuple[Stretch, ...]:
     if not down:
         return ()
     cuts = sorted({window.start_s, window.end_s, *(end for o in down for end in (o.start_s, o.end_s))})
-    parts = [Window(*ends) for ends in pairwise(cuts)]
-    return tuple(stretch(each, part, _place(part, down), part in down) for part in parts)
+    return _cut(each, window, [Window(*ends) for ends in pairwise(cuts)], down)
 
 
 def _place(part: Window, down: Sequence[Window]) -> str:
@@ -81,13 +80,22 @@ def _place(part: Window, down: Sequence[Window]) -> str:
     return "after" if part.start_s >= down[-1].end_s else "between"
 
 
-def stretch(each: ServiceResult, window: Window, name: str, down: bool = False) -> Stretch:
-    """What a service kept of the requests that arrive in a window."""
+def _cut(
+    each: ServiceResult, window: Window, parts: Sequence[Window], down: Sequence[Window] = ()
+) -> tuple[Stretch, ...]:
+    """What a service kept of the requests that arrive in each part of a window, named by the outages."""
     promised = tuple(o for o in each.service.objectives if o.metric not in ("itl", "attainment"))
-    columns = judged_columns(each.record, window)
-    good = meets_all(columns, tuple(each.service.objectives))
-    share = float(good.mean()) if len(good) else float("nan")
-    return Stretch(name, window, down, len(good), evaluate(each.record, window, promised), share)
+    columns, arrived_at = judged_columns(each.record, window), each.record.requests.arrived_at
+    arrived_at = arrived_at[window.holds(arrived_at)]
+    found = []
+    for part in parts:
+        inside = part.holds(arrived_at)
+        own = {metric: values[inside] for metric, values in columns.items()}
+        good = meets_all(own, each.service.objectives)
+        share = float(good.mean()) if len(good) else nan
+        verdicts = evaluate(each.record, own, promised)
+        found.append(Stretch(_place(part, down) if down else "", part, part in down, len(good), verdicts, share))
+    return tuple(found)
 
 
 def slices(each: ServiceResult, common: Window) -> tuple[Stretch, ...]:
@@ -100,7 +108,7 @@ def slices(each: ServiceResult, common: Window) -> tuple[Stretch, ...]:
     edges = [max(edge, window.start_s) for edge in edges] + [window.end_s]
     if len(edges) > 2 and edges[-1] - edges[-2] < each_s / 2:
         del edges[-2]
-    return tuple(stretch(each, Window(*ends), "") for ends in pairwise(edges))
+    return _cut(each, window, [Window(*ends) for ends in pairwise(edges)])
 
 
 def missed_in(parts: Sequence[Stretch], objective: str) -> list[Window]:

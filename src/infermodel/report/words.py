@@ -43,11 +43,16 @@ def answers(findings: Findings) -> list[str]:
     groups: dict[str, list[Headline]] = {}
     for each in findings.headlines:
         groups.setdefault(each.service.service.architecture.title, []).append(each)
-    verdicts = [verdict_sentence(each, findings.result.window) for each in findings.services]
-    said = [verdicts[0]] if len(verdicts) == 1 and verdicts[0] else []
+    said = promises_of_each(findings) if len(findings.services) == 1 else []
     for title, group in groups.items():
         said += _of_one_model(title, group) if len(group) > 1 else [_of_one_service(title, group[0])]
     return said
+
+
+def promises_of_each(findings: Findings) -> list[str]:
+    """What each service with objectives keeps and misses of them, and when."""
+    told = (verdict_sentence(each, findings.slices[each.summary.service]) for each in findings.services)
+    return [sentence for sentence in told if sentence]
 
 
 def _of_one_service(title: str, only: Headline) -> str:

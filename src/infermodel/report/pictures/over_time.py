@@ -20,7 +20,7 @@ from infermodel.report.findings import Findings
 from infermodel.report.human import clock, number, shortened
 from infermodel.report.kept import short
 from infermodel.report.palette import DOWN, GREY, INK, Style
-from infermodel.report.stretches import Stretch, outages, slices
+from infermodel.report.stretches import Stretch, outages
 from infermodel.tables import ServiceRecord
 
 MOST_LINES = 4
@@ -58,7 +58,7 @@ def kv_use(findings: Findings) -> Figure:
 
 def promises_kept(findings: Findings) -> Figure | None:
     """Each objective over time with its limit, and the share of requests within every limit; outages are bands."""
-    parts = {each.summary.service: slices(each, findings.result.window) for each in findings.services}
+    parts = findings.slices
     every = [v.objective for each in parts.values() for part in each for v in part.verdicts]
     shown = list({objective.name: objective for objective in every}.values())[:MOST_OBJECTIVES]
     if not shown or max(map(len, parts.values())) < FEWEST_SLICES:
