@@ -44,12 +44,14 @@ def holding(words: str, devices: Mapping[str, str]) -> tuple[str, ...]:
     further = {name: sum(_goes_on(each, parts) for each in generations) for name, parts in own.items()}
     found = _most(exact) or _most(further)
     forms = {name: sum(form in words.lower() for form in devices[name].split("-")[1:]) for name in found}
-    return tuple(name for name in found if forms[name] == max(forms.values()))
+    most = max(forms.values(), default=0)
+    return tuple(name for name in found if forms[name] == most)
 
 
 def _most(counts: Mapping[str, int]) -> list[str]:
     """Those with the largest count, if it is not 0."""
-    return [name for name, count in counts.items() if count and count == max(counts.values())]
+    largest = max(counts.values(), default=0)
+    return [name for name, count in counts.items() if count == largest > 0]
 
 
 def _goes_on(generation: str, parts: set[str]) -> bool:

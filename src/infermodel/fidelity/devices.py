@@ -66,20 +66,28 @@ def fit_device(system: System, folder: Path) -> DeviceFit:
     values: dict[str, float] = {}
     errors: dict[str, float] = {}
     dropped: dict[str, float] = {}
-    known = KernelConstants.__dataclass_fields__
     if (folder / f"{EXPERTS}.csv.gz").exists():
         table = kernels.experts_table(kernels.read_table(folder, EXPERTS), device.name)
-        dense = [fit for fit in fits.values() if fit is not None]
-        fits[EXPERTS] = fit_experts(table, device, {name: value for fit in dense for name, value in fit.values.items()})
+        dense = [of_device(fit.values) for fit in fits.values() if fit is not None]
+        fits[EXPERTS] = fit_experts(table, device, {name: value for each in dense for name, value in each.items()})
     for fit in fits.values():
         if fit is not None:
-            values |= {name: value for name, value in fit.values.items() if name in known}
-            errors |= {name: value for name, value in fit.errors.items() if name in known}
-            dropped |= {name: value for name, value in fit.dropped.items() if name in known}
+            values |= of_device(fit.values)
+            errors |= of_device(fit.errors)
+            dropped |= of_device(fit.dropped)
     rows = {
         kind: (len(fit.residuals), fit.median_error, fit.p90_error) for kind, fit in fits.items() if fit is not None
     }
     return DeviceFit(device.name, values, errors, dropped, rows)
+
+
+def of_device(fitted: Mapping[str, float]) -> dict[str, float]:
+    """Those that a device has, of all that was fitted: not what only the timed calls take.
+
+    >>> of_device({"grouped_efficiency": 0.5, "experts_floor_s": 7e-6})
+    {'grouped_efficiency': 0.5}
+    """
+    return {name: value for name, value in fitted.items() if name in KernelConstants.__dataclass_fields__}
 
 
 def _fit_gemm(table: kernels.KernelTable, device: GpuDevice) -> Fitted:
@@ -136,11 +144,10 @@ def fit_experts(table: kernels.KernelTable, device: GpuDevice, dense: Mapping[st
     """
     if not len(table):
         return None
-    known = {name: value for name, value in dense.items() if name in KernelConstants.__dataclass_fields__}
     parameters = [Parameter("grouped_efficiency", 0.5, 0.05, 1.5), Parameter("experts_floor_s", 5e-6, 0.0, 100e-6)]
 
     def residuals(x: kernels.Values) -> kernels.Values:
-        constants = replace(KernelConstants(**known), grouped_efficiency=float(x[0]))
+        constants = replace(KernelConstants(**dense), grouped_efficiency=float(x[0]))
         return np.asarray(np.log((kernels.experts_s(table.columns, device, constants) + x[1]) / table.seconds))
 
     return significant_fit(parameters, residuals, table.groups)

@@ -116,10 +116,10 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     """The server with other constants: fields of the engine, its further constants, or the device's."""
     device = server.system.device
     assert isinstance(device, GpuDevice)
-    fields = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
+    fields: dict[str, Any] = {name: value for name, value in values.items() if name in Engine.__dataclass_fields__}
     further = {name: value for name, value in values.items() if name in FURTHER_CONSTANTS}
     kernel = {name: value for name, value in values.items() if name in DEVICE_CONSTANTS}
-    engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)  # type: ignore[arg-type]  # by name
+    engine = replace(server.engine, constants={**server.engine.constants, **further}, **fields)
     device = replace(device, constants={**device.constants, **kernel})
     return Server(server.architecture, replace(server.system, device=device), engine)
 

@@ -145,13 +145,11 @@ def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accurac
         "worst": worst_rows(predictions),
         **{grouping: group_rows(lines, grouping) for grouping in GROUPINGS},
     }
-    text = read_plain(path)
-    for name, table in tables.items():
-        text = re.sub(
-            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
-            lambda found, table=table: f"{found[1]}\n{markdown(table)}\n\n{found[2]}",  # type: ignore[misc]  # bound early
-            text,
-            flags=re.DOTALL,
-        )
+    text = re.sub(
+        rf"(<!-- table: ({'|'.join(tables)}) -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{markdown(tables[found[2]])}\n\n{found[3]}",
+        read_plain(path),
+        flags=re.DOTALL,
+    )
     write_whole(path.parent / "pictures" / "accuracy.png", scatter(predictions))
     write_whole(path, text)

@@ -92,11 +92,12 @@ def _compared(one: Sequence[ApartPrediction], other: Sequence[ApartPrediction]) 
 
 def curve(side: Sequence[ApartPrediction], *, measured: bool) -> Curve:
     """Points of a layout; of those that were measured again and again the mean."""
-    points = defaultdict(list)
-    for users in dict.fromkeys(each.row.users for each in side):
-        same = [speed_and_tokens(each, measured=measured) for each in side if each.row.users == users]
-        known = [each for each in same if each is not None]
-        speed, tokens = (sum(column) / len(known) for column in zip(*known, strict=True))
+    runs, points = defaultdict(list), defaultdict(list)
+    for each in side:
+        if (point := speed_and_tokens(each, measured=measured)) is not None:
+            runs[each.row.users].append(point)
+    for same in runs.values():
+        speed, tokens = (sum(column) / len(same) for column in zip(*same, strict=True))
         points[speed].append(tokens)
     return tuple((speed, sum(tokens) / len(tokens)) for speed, tokens in sorted(points.items()))
 

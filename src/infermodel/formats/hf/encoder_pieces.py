@@ -59,6 +59,22 @@ def patches(config: Config) -> int:
     return (side(config, "image_size") // side(config, "patch_size")) ** 2
 
 
+def shuffled(outer: Config) -> int:
+    """Patches that a wrapper joins to one token by moving pixels into channels (InternVL).
+
+    Raises:
+        FormatError: `downsample_ratio` is no share of 1.
+
+    >>> from pathlib import Path
+    >>> shuffled(Config(Path("config.json"), {"downsample_ratio": 0.25})), shuffled(Config(Path("config.json"), {}))
+    (16, 4)
+    """
+    ratio = outer.keys.get("downsample_ratio", 0.5)
+    if not isinstance(ratio, float) or not 0 < ratio <= 1:
+        raise outer.wrong("downsample_ratio", "a share of 1", ratio)
+    return round(1 / ratio) ** 2
+
+
 def patch_inputs(config: Config, channels: str = "num_channels", frames: int = 1) -> int:
     """Numbers of a patch."""
     return config.whole(channels, default=3) * side(config, "patch_size") ** 2 * frames

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from infermodel.architecture.images import Filled, Fixed, ImageEncoder, ImageRule, Padded, Resized, Tiles
 from infermodel.formats.hf.config import Config
-from infermodel.formats.hf.encoder_pieces import patch_inputs, patches, side
+from infermodel.formats.hf.encoder_pieces import patch_inputs, patches, shuffled, side
 
 Reader = Callable[[Config, Config, int], ImageEncoder]
 """Of the wrapper, the image processor's file (empty where there is none), and the language model's width."""
@@ -171,10 +171,7 @@ def _mistral3(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
 
 def _internvl(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     vision = outer.part("vision_config", "internvl_vision")
-    ratio = outer.keys.get("downsample_ratio", 0.5)
-    if not isinstance(ratio, float) or not 0 < ratio <= 1:
-        raise outer.wrong("downsample_ratio", "a share of 1", ratio)
-    joined = round(1 / ratio) ** 2
+    joined = shuffled(outer)
     tiles = processor.whole("max_patches", default=0) or outer.whole("max_dynamic_patch", default=0) or 12
     wide = joined * vision.whole("hidden_size")
     return _plain(

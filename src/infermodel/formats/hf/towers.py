@@ -8,7 +8,7 @@ from typing import Any
 
 from infermodel.architecture import Tower
 from infermodel.formats.hf.config import Config
-from infermodel.formats.hf.encoder_pieces import linear
+from infermodel.formats.hf.encoder_pieces import linear, shuffled
 from infermodel.formats.hf.encoders import ENCODERS, neck
 
 PARTS: Mapping[str, str] = {"vision_config": "vision", "audio_config": "sound", "high_res_vision_config": "fine vision"}
@@ -79,8 +79,7 @@ def _mistral3(outer: Config, width: int, hidden: int) -> int:
 
 
 def _internvl(outer: Config, width: int, hidden: int) -> int:
-    ratio = outer.keys.get("downsample_ratio", 0.5)
-    wide = width * int(1 / ratio) ** 2 if isinstance(ratio, float) and ratio > 0 else 4 * width
+    wide = width * shuffled(outer)
     return 2 * wide + linear(wide, hidden) + linear(hidden, hidden)
 
 
@@ -149,8 +148,7 @@ def _ovis2(outer: Config, width: int, hidden: int) -> int:
 
 
 def _omni(outer: Config, width: int, hidden: int) -> int:
-    ratio = outer.keys.get("downsample_ratio", 0.5)
-    wide = width * int(1 / ratio) ** 2 if isinstance(ratio, float) and ratio > 0 else 4 * width
+    wide = width * shuffled(outer)
     middle = outer.whole("projector_hidden_size")
     return wide + wide * middle + middle * hidden
 
