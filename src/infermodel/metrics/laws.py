@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from infermodel.metrics.latency import Column
 from infermodel.metrics.link_laws import LINK_LAWS, between_pools_s, joined
 from infermodel.metrics.state_laws import STATE_LAWS
-from infermodel.metrics.statement import TOLERANCE, Law, Statement
+from infermodel.metrics.statement import TOLERANCE, Law, Statement, within_each
 from infermodel.metrics.throughput import BOUND_NAMES, bin_edges, bin_joules
 from infermodel.tables import FINISHED, REJECTED, UNFINISHED, PoolRecord, ServiceRecord
 
@@ -199,10 +199,7 @@ def busy_time_is_the_sum_of_steps(record: ServiceRecord) -> Iterator[Statement]:
     yield Statement("seconds by what bound them", bound_s, busy_s, scale=scale)
     if "step_sum_s" in totals:
         yield Statement("sum of the steps' seconds", float(totals["step_sum_s"].sum()), busy_s, scale=scale)
-    worst = int(np.argmax(totals["busy_s"] - totals["up_s"]))
-    yield Statement(
-        f"busy seconds of replica {worst}", float(totals["busy_s"][worst]), 0.0, float(totals["up_s"][worst])
-    )
+    yield within_each("busy seconds of", totals["busy_s"], totals["up_s"])
 
 
 def energy_is_the_integral_of_power(record: ServiceRecord) -> Iterator[Statement]:
@@ -220,7 +217,7 @@ def energy_is_the_integral_of_power(record: ServiceRecord) -> Iterator[Statement
 def nobody_waits_at_an_idle_replica(record: ServiceRecord) -> Iterator[Statement]:
     """While a request waits for its replica, that replica is busy: no time waited through exceeds its busy time. Not so
     where memory is held for copies to another pool."""
-    requests = record.requests
+    requests, totals = record.requests, record.replica_totals
     if not _was_up(record) or record.link is not None:
         return
     waited, replica = ~np.isnan(requests.first_scheduled_at), requests.replica
@@ -229,15 +226,7 @@ def nobody_waits_at_an_idle_replica(record: ServiceRecord) -> Iterator[Statement
     through_s = waited_through(
         replica[waited], requests.admitted_at[waited], requests.first_scheduled_at[waited], record.replicas
     )
-    busy_s = record.replica_totals["busy_s"]
-    worst = int(np.argmax(through_s - busy_s))
-    yield Statement(
-        f"seconds with a request waiting for replica {worst}",
-        float(through_s[worst]),
-        0.0,
-        float(busy_s[worst]),
-        scale=record.ended_at,
-    )
+    yield within_each("seconds with a request waiting for", through_s, totals["busy_s"], record.ended_at)
 
 
 def waited_through(replica: NDArray[np.int64], start: Column, end: Column, replicas: int) -> Column:

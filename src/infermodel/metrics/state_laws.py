@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from infermodel.metrics.statement import Law, Statement
+from infermodel.metrics.statement import Law, Statement, within_each
 from infermodel.tables import SERVING, ServiceRecord
 
 
@@ -25,16 +25,8 @@ def replicas_are_in_one_state_at_a_time(record: ServiceRecord) -> Iterator[State
         gaps = (states.start_s[1:] != states.end_s[:-1]) & same
         yield Statement("states that do not begin when the one before ends", int(gaps.sum()), 0)
         serving = np.isin(states.state, sorted(SERVING))
-        serving_s = np.bincount(states.replica[serving], lasted_s[serving], minlength=pool.replicas)
-        busy_s = pool.replica_totals["busy_s"]
-        worst = int(np.argmax(busy_s - serving_s))
-        yield Statement(
-            f"busy seconds of replica {worst}",
-            float(busy_s[worst]),
-            0.0,
-            float(serving_s[worst]),
-            scale=record.ended_at,
-        )
+        serving_s = np.bincount(states.replica[serving], lasted_s[serving], pool.replicas).astype(np.float64)
+        yield within_each("busy seconds of", pool.replica_totals["busy_s"], serving_s, record.ended_at)
 
 
 STATE_LAWS: Mapping[str, Law] = {"one state at a time": replicas_are_in_one_state_at_a_time}

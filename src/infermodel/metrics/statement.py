@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf, isfinite
 
+import numpy as np
+from numpy.typing import NDArray
+
 from infermodel.tables import ServiceRecord
 
 TOLERANCE = 1e-7
@@ -36,6 +39,21 @@ class Statement:
         if self.most is None:
             return f"{self.what}: {self.left:.12g}, expected {self.right:.12g}"
         return f"{self.what}: {self.left:.12g}, expected {self.right:.12g} to {self.most:.12g}"
+
+
+def within_each(what: str, seconds: NDArray[np.float64], most_s: NDArray[np.float64], scale: float = 0.0) -> Statement:
+    """No replica has more seconds than it may: said of the one that comes nearest, or goes furthest beyond.
+
+    Args:
+        what: seconds of what, before `replica N`.
+        seconds, most_s: of each replica.
+        scale: as of a `Statement`.
+
+    >>> print(within_each("busy seconds of", np.array([3.0, 5.0]), np.array([9.0, 8.0])))
+    busy seconds of replica 1: 5, expected 0 to 8
+    """
+    worst = int(np.argmax(seconds - most_s))
+    return Statement(f"{what} replica {worst}", float(seconds[worst]), 0.0, float(most_s[worst]), scale)
 
 
 Law = Callable[[ServiceRecord], Iterator[Statement]]
