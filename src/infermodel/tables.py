@@ -33,6 +33,9 @@ nothing new."""
 POWERED = frozenset({"up", "starting", "draining"})
 """States in which a replica draws power."""
 
+PAID = POWERED | {"down"}
+"""States in which a replica costs money: all but being stopped."""
+
 SERVING = frozenset({"up", "draining"})
 """States in which steps run."""
 

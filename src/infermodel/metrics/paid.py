@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from infermodel.metrics.steady import Window
-from infermodel.tables import PoolRecord
-
-PAID = frozenset({"up", "down", "starting", "draining"})
-"""States in which a replica costs money: all but being stopped."""
+from infermodel.tables import PAID, PoolRecord
 
 
 def paid_replicas(pool: PoolRecord, window: Window) -> float:

@@ -12,11 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from infermodel.metrics.fleets import serving_steps
-from infermodel.metrics.paid import PAID
 from infermodel.report.drawing import legend_below, of_load, service_handles, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.palette import GREY
-from infermodel.tables import SERVING, StateTable
+from infermodel.tables import PAID, SERVING, StateTable
 
 STATE_COLOURS = {"up": "#44BB99", "starting": "#EEDD88", "draining": "#99DDFF", "down": "#EE8866", "off": "#EEEEEE"}
 """Light colours of Paul Tol's palette, told apart by every eye."""
