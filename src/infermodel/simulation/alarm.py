@@ -12,6 +12,9 @@ COMPLETE, ARRIVE, START = 1, 2, 3
 NUMBERS: Final = 20
 """Bits for the number of a service, and as many for that of a replica: a million of each."""
 
+LAST: Final = (1 << NUMBERS) - 1
+"""The last number there is, and so the last place of a service within a phase."""
+
 SIMPYS_OWN: Final = 1
 """Events with at most this order are SimPy's own: a process begins, or goes on."""
 

@@ -8,15 +8,12 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 from simpy.events import Event
 
-from infermodel.simulation.alarm import ARRIVE, NUMBERS, Alarm, order_of
+from infermodel.simulation.alarm import ARRIVE, LAST, Alarm, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.pool.standing import Standing
 from infermodel.simulation.replica.replica import Replica
 from infermodel.simulation.scaling import ScalingSpec, Seen, wanted
 from infermodel.simulation.tally import Tally
-
-LAST_OF_SERVICE = (1 << NUMBERS) - 1
-"""Place within an instant after all arrivals of a service."""
 
 
 class Scaler:
@@ -52,7 +49,7 @@ class Scaler:
         self._tickets = [0] * len(replicas)  # start-ups of each
         self._alarm = Alarm(clock.agenda)
         self._alarm.resume = self._settle
-        self._order = order_of(ARRIVE, service, LAST_OF_SERVICE)
+        self._order = order_of(ARRIVE, service, LAST)  # after all arrivals of the service
         if spec.interval_s:
             clock.process(self.looks())
 

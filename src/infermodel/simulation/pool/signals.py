@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infermodel.simulation.alarm import COMPLETE, NUMBERS, Alarm, Routine, order_of
+from infermodel.simulation.alarm import COMPLETE, LAST, Alarm, Routine, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.router import PoolView
@@ -102,4 +102,4 @@ def order_of_readings(service: int, pool: int) -> int:
     >>> order_of(COMPLETE, 0, 99_999) < order_of_readings(0, 1) < order_of_readings(0, 0) < order_of(ARRIVE)
     True
     """
-    return order_of(COMPLETE, service, (1 << NUMBERS) - 1 - pool)
+    return order_of(COMPLETE, service, LAST - pool)
