@@ -30,6 +30,7 @@ __all__ = [
     "load_price",
     "load_system",
     "names",
+    "prices_in",
     "prices_of",
     "repository_ids",
     "systems_with",
@@ -124,12 +125,22 @@ def load_price(name: str) -> Price:
 
 
 @cache
+def prices_in(category: str, of: str = "") -> tuple[Price, ...]:
+    """Prices of a category by name: of one system, device or provider, or of any where it is empty.
+
+    >>> [price.name for price in prices_in("purchase", "cs-3")]
+    ['cs-3']
+    """
+    every = (load_price(name) for name in names("prices"))
+    return tuple(each for each in every if each.category == category and of in ("", each.of))
+
+
+@cache
 def prices_of(system: str, device: str) -> tuple[Price, ...]:
     """For how much a system was bought or its device rented, the newest first.
 
     >>> [price.name for price in prices_of("mi355x-8", "mi355x")][:2], prices_of("tpu7x-64", "tpu7x")
     (['mi355x-8', 'mi355x-hyperscaler-2026-09'], ())
     """
-    every = (load_price(name) for name in names("prices"))
-    found = [each for each in every if (each.category, each.of) in (("purchase", system), ("rental", device))]
+    found = sorted((*prices_in("purchase", system), *prices_in("rental", device)), key=lambda each: each.name)
     return tuple(sorted(found, key=lambda each: each.figure.date if each.figure else "", reverse=True))

@@ -9,10 +9,9 @@ from typing import Any
 
 from infermodel.answers.scenario import Scenario
 from infermodel.architecture.precision import PRECISION_BYTES
-from infermodel.catalog import load_system, names
+from infermodel.catalog import load_system, names, prices_in
 from infermodel.economics.band import Band
 from infermodel.hardware import System
-from infermodel.scenario.resolve_prices import fitting
 from infermodel.scenario.resolved import ResolvedPool, ResolvedService
 from infermodel.scenario.schema.values import is_name
 from infermodel.units import UnitError, parse, scale
@@ -159,7 +158,7 @@ def named_prices(price: Tree, own: System, other: System) -> dict[str, str | Non
     found: dict[str, str | None] = {}
     for key, of, now in (("purchase", own.name, other.name), ("rental", own.device.name, other.device.name)):
         if is_name(name := price.get(key)):
-            alike, known = name.replace(of, now), fitting(key, now)
+            alike, known = name.replace(of, now), [price.name for price in prices_in(key, now)]
             found[key] = alike if alike in known else known[0] if known else None
     return found
 

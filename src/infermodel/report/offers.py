@@ -47,9 +47,9 @@ def token_offers(service: ResolvedService) -> list[TokenOffer]:
     """The scenario's list price, then each provider's newest that names the model, the cheapest first."""
     found, model = [], service.architecture.name
     newest = {}
-    for name, price in _prices("list"):  # names end with their date, so that the last of a provider is its newest
+    for price in catalog.prices_in("list"):  # names end with their date, so that the last of a provider is its newest
         if model in price.models:
-            newest[price.of] = (name, price.models[model])
+            newest[price.of] = (price.name, price.models[model])
     for name, tokens in newest.values():
         source = f"{tokens.input.source}, {tokens.input.date}" if tokens.input.date else tokens.input.source
         found.append(TokenOffer(name, tokens.input.value, tokens.output.value, source))
@@ -62,9 +62,9 @@ def token_offers(service: ResolvedService) -> list[TokenOffer]:
 def rental_offers(pool: ResolvedPool) -> list[RentalOffer]:
     """Rental prices of the pool's device as of the newest date that the catalog has, the cheapest first."""
     offers = [
-        (price.figure.date, RentalOffer(name, Band.of(price.figure), price.figure.source))
-        for name, price in _prices("rental")
-        if price.of == pool.system.device.name and price.figure is not None
+        (price.figure.date, RentalOffer(price.name, Band.of(price.figure), price.figure.source))
+        for price in catalog.prices_in("rental", pool.system.device.name)
+        if price.figure is not None
     ]
     newest = max((date for date, _ in offers), default="")
     kept = [offer for date, offer in offers if date == newest]
@@ -79,8 +79,3 @@ def unpriced(service: ResolvedService) -> str:
         return f"no price given; the catalog has {' and '.join(dict.fromkeys(found[:MOST_NAMED]))}"
     titles = " and ".join(dict.fromkeys(pool.system.title for pool in pools))
     return f"no price given, and none found of {titles}: name one under price, a rental or a purchase"
-
-
-def _prices(category: str) -> list[tuple[str, catalog.Price]]:
-    every = ((name, catalog.load_price(name)) for name in catalog.names("prices"))
-    return [(name, price) for name, price in every if price.category == category]

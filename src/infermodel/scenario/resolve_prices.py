@@ -101,16 +101,14 @@ def _figure(price: Band | str | None, path: KeyPath, category: str, of: str = ""
     return Band.of(found.figure)
 
 
-def fitting(category: str, of: str) -> list[str]:
-    """Names of the catalog's prices of a category: of one system or device, or of any where it is empty."""
-    prices = ((name, catalog.load_price(name)) for name in catalog.names("prices"))
-    return [name for name, price in prices if price.category == category and (not of or price.of == of)]
-
-
 def _known(category: str, of: str) -> str:
     """The catalog's prices of a category, of one thing where it is named, as a suggestion."""
-    found = fitting(category, of)
-    return f"one of {', '.join(found)}" if found else f"the catalog has none of {of}: write an amount"
+    found = catalog.prices_in(category, of)
+    return (
+        f"one of {', '.join(price.name for price in found)}"
+        if found
+        else f"the catalog has none of {of}: write an amount"
+    )
 
 
 def _list_price(price: ListPrice | str | None, model: str) -> ResolvedListPrice | None:
