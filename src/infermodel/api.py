@@ -264,7 +264,7 @@ def validate(
             prefilling and decoding workers holds experiments with prompts and answers apart.
         served: what served the runs of a folder.
         draft: who drafts in experiments that do not say so; empty: nobody.
-        acceptance: of each draft of a round.
+        acceptance: of each draft of a round, in experiments that do not say so.
         jobs: processes; no answer depends on it. With more than one, call this below `if __name__ == "__main__"`.
         on_progress: told what is being done.
 
@@ -275,7 +275,6 @@ def validate(
     from infermodel.answers.apart import ApartAnswer
     from infermodel.experiment.processes import processes
     from infermodel.fidelity.disaggregated import is_apart, predict_apart, read_apart
-    from infermodel.fidelity.rows import UNSAID
     from infermodel.fidelity.validate import validate as play
 
     path = Path(measurements)
@@ -286,11 +285,7 @@ def validate(
             play_one = partial(predict_apart, draft=draft, acceptance=tuple(acceptance))
             return ApartAnswer(path, tuple(mapped(play_one, apart)))
     rows, said = experiments(path, served)
-    if draft:
-        shares = tuple(acceptance)
-        rows = tuple(
-            row if row.draft not in ("", UNSAID) else replace(row, draft=draft, acceptance=shares) for row in rows
-        )
+    rows = tuple(row.drafting(draft, tuple(acceptance)) for row in rows)
     on_progress(Progress(f"playing {len(rows)} experiments"))
     folder = path if path.is_dir() else path.parent
     return AccuracyAnswer(path, play(rows, folder, jobs=jobs), said)

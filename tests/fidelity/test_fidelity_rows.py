@@ -68,15 +68,21 @@ def test_a_row_says_who_drafts_and_what_is_accepted(tmp_path) -> None:
     "cells", [("mtp", "", "0.9"), ("mtp", "2", "1.5"), ("mtp", "2", "half"), ("mtp", "3", "0.9;0.8"), ("mtp", "2", "")]
 )
 def test_drafts_without_a_number_or_an_acceptance_are_refused(tmp_path, cells) -> None:
-    with pytest.raises(RowError, match=r"m\.csv:2: drafts by 'mtp' need drafted_tokens, and an acceptance"):
+    with pytest.raises(RowError, match=r"m\.csv:2: drafts need drafted_tokens, and an acceptance"):
         read_rows(with_drafts(tmp_path, *cells))
 
 
 def test_a_server_that_drafts_is_not_played_as_one_that_does_not(tmp_path) -> None:
     path = write_rows(tmp_path / "m.csv", LINE)
     header, line = path.read_text().splitlines()
-    path.write_text(f"{header},notes\n{line},speculative decoding: mtp; an image\n")
-    (row,) = read_rows(path)
-    assert row.draft == UNSAID
+    noted = ("speculative decoding; an image", "speculative decoding: mtp; an image", "no drafts")
+    path.write_text("\n".join([f"{header},notes", *(f"{line},{note}" for note in noted), ""]))
+    unsaid, told, plain = read_rows(path)
+    assert (unsaid.draft, told.draft, plain.draft) == (UNSAID, "mtp", "")
     with pytest.raises(Skipped, match="its server verifies drafts; say whose"):
-        replay(row, tmp_path)
+        replay(unsaid, tmp_path)
+    with pytest.raises(Skipped, match="its server verifies drafts by mtp; say how many and how often right"):
+        replay(told, tmp_path)
+    shares = (0.6, 0.5)
+    assert [row.drafting("", shares).acceptance for row in (unsaid, told, plain)] == [shares, shares, ()]
+    assert [row.drafting("eagle3", shares).draft for row in (unsaid, told, plain)] == ["eagle3", "mtp", "eagle3"]

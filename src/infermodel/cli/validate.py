@@ -20,8 +20,8 @@ from infermodel.cli.told import Told, json_option
 @click.argument("measurements", type=click.Path(exists=True, path_type=Path))
 @served_options("With a folder")
 @click.option("--draft", default="", help="Who drafts in rows that do not say: mtp, eagle3, ngram or a model.")
-@click.option("--drafted", type=click.IntRange(0, 64), default=0, help="With --draft: tokens of a round.")
-@click.option("--acceptance", default="", help="With --draft: a share for all, or one for each, apart by semicolons.")
+@click.option("--drafted", type=click.IntRange(0, 64), default=0, help="In rows that do not say: tokens of a round.")
+@click.option("--acceptance", default="", help="In rows that do not say: a share for all, or several by semicolons.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables and the page.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
@@ -55,7 +55,7 @@ def validate(
     if out is not None:
         checked(out)
     try:
-        shares = speculated(draft, drafted, acceptance)
+        shares = speculated(drafted, acceptance) if draft or drafted or acceptance else ()
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with progress(quiet=told.quiet) as say:

@@ -242,12 +242,14 @@ def speculation_of(row: Row, server: Server) -> Speculation | None:
     """How a row's server drafts; None where it does not.
 
     Raises:
-        Skipped: nobody is known by that name, or the model has no layers that draft.
+        Skipped: nobody is known by that name, the model has no layers that draft, or the row does not say all.
     """
     if not row.draft:
         return None
     if row.draft == UNSAID:
         raise Skipped("its server verifies drafts; say whose, how many and how often right (--draft)")
+    if not row.acceptance:
+        raise Skipped(f"its server verifies drafts by {row.draft}; say how many and how often right (--acceptance)")
     try:
         if row.draft == "mtp":
             return Speculation(row.acceptance, mtp(server.architecture), by="mtp")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Row:
         attention_data_parallel: ranks of attention, `tensor_parallel` GPUs each; 0: as many as the GPUs make.
         draft: who drafts, as a scenario's `speculation` calls it; empty: nobody; `UNSAID` where notes say only that
             drafts are verified.
-        acceptance: of each draft of a round in order.
+        acceptance: of each draft of a round in order; empty where only notes tell of drafts.
     """
 
     id: str
@@ -111,6 +112,11 @@ class Row:
             self.kv_precision,
         )
 
+    def drafting(self, draft: str, acceptance: tuple[float, ...]) -> Row:
+        """The row with what it leaves unsaid of drafts: who makes them (empty: nobody knows), and how often right."""
+        by = draft if draft and self.draft in ("", UNSAID) else self.draft
+        return replace(self, draft=by, acceptance=self.acceptance or acceptance) if by else self
+
     @property
     def configuration(self) -> tuple[object, ...]:
         """Everything but the load: rows of one configuration differ in how hard it is driven."""
@@ -145,28 +151,40 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         raise RowError(f"{path}: {error.strerror or error}") from None
 
 
-def drafted(draft: str, tokens: int, acceptance: str) -> tuple[float, ...]:
+def drafts_in(notes: str) -> str:
+    """Who drafts by what a row's notes say, `UNSAID` where they do not say who; empty: nobody.
+
+    >>> drafts_in("speculative decoding: mtp; an image"), drafts_in("Speculative decoding"), drafts_in("an image")
+    ('mtp', 'unsaid', '')
+    >>> drafts_in("speculative decoding; ShareGPT :: --speculative-algorithm eagle3 --speculative-num-steps 4")
+    'eagle3'
+    """
+    said = notes.lower()
+    if "speculative decoding" not in said:
+        return ""
+    found = re.search(r"(?:speculative decoding:|--speculative-algorithm) (mtp|eagle3|ngram)\b", said)
+    return found[1] if found else UNSAID
+
+
+def drafted(tokens: int, acceptance: str) -> tuple[float, ...]:
     """Acceptances of each draft of a round.
 
     Args:
-        draft: who drafts; empty: nobody.
         tokens: drafted.
         acceptance: a share for each, or one for all, apart by semicolons.
 
     Raises:
-        ValueError: who drafts has no number of drafts or no acceptance, or both do not go together.
+        ValueError: there is no number of drafts or no acceptance, or both do not go together.
 
-    >>> drafted("mtp", 3, "0.9;0.8;0.7"), drafted("ngram", 2, "0.5"), drafted("", 0, "")
-    ((0.9, 0.8, 0.7), (0.5, 0.5), ())
+    >>> drafted(3, "0.9;0.8;0.7"), drafted(2, "0.5")
+    ((0.9, 0.8, 0.7), (0.5, 0.5))
     """
-    if not draft:
-        return ()
     try:
         said = [float(each) for each in acceptance.split(";") if each.strip()]
     except ValueError:
         said = []
     if tokens < 1 or len(said) not in (1, tokens) or not all(0 <= each <= 1 for each in said):
-        raise ValueError(f"drafts by {draft!r} need drafted_tokens, and an acceptance from 0 to 1 for all or for each")
+        raise ValueError("drafts need drafted_tokens, and an acceptance from 0 to 1 for all or for each")
     return tuple(said * tokens if len(said) == 1 else said)
 
 
@@ -190,7 +208,7 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
     def shares() -> tuple[float, ...]:
         """The column `acceptance`: a share for each of `drafted_tokens`, or one for all, apart by semicolons."""
         try:
-            return drafted(word("draft"), int(number("drafted_tokens", 0)), word("acceptance"))
+            return drafted(int(number("drafted_tokens", 0)), word("acceptance")) if word("draft") else ()
         except ValueError as error:
             raise RowError(f"{path}:{line}: {error}", line) from None
 
@@ -212,7 +230,7 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
         weights_precision=word("weights_precision"),
         kv_precision=word("kv_precision", "bf16"),
         model=word("model"),
-        draft=word("draft") or (UNSAID if "speculative decoding" in word("notes").lower() else ""),
+        draft=word("draft") or drafts_in(word("notes")),
         acceptance=shares(),
         load=load,
         concurrency=number("concurrency"),
