@@ -54,7 +54,7 @@ class Service:
         self._first: FirstRouter | None = None
         if spec.link is not None and handovers is not None:
             source, destination = self.pools
-            self._link = Link(spec.link, source, destination, log, handovers, clock, order_of(ARRIVE, index, 1))
+            self._link = Link(spec.link, source, destination, tally, handovers, clock, order_of(ARRIVE, index, 1))
             self._let_in = self._link.enter
         elif len(self.pools) > 1:
             self._first = FirstRouter(self.pools, self._most_tokens_of, spec.first_router, self._refuse, log)
@@ -106,8 +106,6 @@ class Service:
     def _end(self) -> None:
         for pool in self.pools:
             pool.halt()
-        if self._link is not None:
-            self._link.halt()
         self.done.succeed()
 
     def record(self) -> ServiceRecord:

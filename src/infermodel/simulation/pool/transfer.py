@@ -17,7 +17,7 @@ from infermodel.simulation.clock import Clock
 from infermodel.simulation.handover import LinkSpec
 from infermodel.simulation.pool.pool import Pool
 from infermodel.simulation.records.handovers import HandoverLog
-from infermodel.simulation.records.log import RequestLog
+from infermodel.simulation.tally import Tally
 from infermodel.tables import LinkRecord
 
 
@@ -67,7 +67,8 @@ class Link:
         spec: rates, and the habits of the engines.
         source: the pool that reads prompts.
         destination: the one that decodes.
-        log, handovers: columns of the requests.
+        tally: of the service, with columns of its requests.
+        handovers: further columns.
         clock: of the simulation.
         order: place of what it does within an instant: after requests have come.
     """
@@ -77,13 +78,13 @@ class Link:
         spec: LinkSpec,
         source: Pool,
         destination: Pool,
-        log: RequestLog,
+        tally: Tally,
         handovers: HandoverLog,
         clock: Clock,
         order: int,
     ) -> None:
         self._spec, self._source, self._destination = spec, source, destination
-        self._log, self._handovers, self._clock, self._order = log, handovers, clock, order
+        self._tally, self._log, self._handovers, self._clock, self._order = tally, tally.log, handovers, clock, order
         self._first = spec.reserved == "before_prefill"
         self._memory = destination.kv_memory
         self._ranks = source.kv_memory.ranks, self._memory.ranks
@@ -91,7 +92,6 @@ class Link:
         self._in = Lanes(len(destination.replicas) * self._ranks[1], spec.in_bytes_per_s / self._ranks[1])
         self._shared = Lanes(1, spec.shared_bytes_per_s)
         self._goes_to: dict[int, tuple[int, int]] = {}  # replica and rank that have set blocks aside
-        self._ended = False
         source.carrier = destination.carrier = self
 
     # ---- a request's way ------------------------------------------------------------------------------------------
@@ -183,14 +183,10 @@ class Link:
         else:
             begin()
 
-    def halt(self) -> None:
-        """Nothing more is of interest: what is on its way stays there, though other services go on."""
-        self._ended = True
-
     def _begin(self, request: int, size: float, sent_at: float) -> None:
         """The sender's lane begins with a transfer, and has sent all of it at `sent_at`."""
-        if self._ended:
-            return
+        if self._tally.ended:
+            return  # what is on its way stays there, though other services go on
         replica, rank = self._goes_to[request]
         self._handovers.begun_at[request] = now = self._clock.now
         passes_at, passed_at = self._shared.take(0, now, size)
@@ -200,7 +196,7 @@ class Link:
 
     def _arrive(self, request: int) -> None:
         """All has come: the source may forget the request, and the destination goes on with it."""
-        if self._ended:
+        if self._tally.ended:
             return
         log, handovers = self._log, self._handovers
         replica, _ = self._goes_to.pop(request)
