@@ -77,9 +77,7 @@ class Builder:
         settings = self._recorder, receiving, self._stepping, self._place
         if len(ranks) == 1:
             return Replica(clock, number, index, spec.step_model, ranks[0], *settings)
-        reads_beside = spec.role != "decode" and limits.mixes_prompts and limits.answer_share is None
-        holding_back = HoldingBack(limits.ranks_wait_steps if reads_beside else 0)
-        route = RANK_ROUTERS[spec.rank_router]
+        route, holding_back = RANK_ROUTERS[spec.rank_router], HoldingBack(limits.ranks_wait_steps)
         return Lockstep(clock, number, index, spec.step_model, ranks, route, holding_back, *settings)
 
     def _scheduler(self, number: int) -> Scheduler:
@@ -129,13 +127,18 @@ class Builder:
 
 def limits_in(spec: PoolSpec) -> Limits:
     """What the engine allows on a replica of the pool. Room for answers to come is kept by who does all of a request:
-    where prompts are read there are no answers, and where they are decoded blocks are set aside by another rule. Ranks
-    of attention wait for each other and do not gather prompts besides (TensorRT-LLM 1.2).
+    where prompts are read there are no answers, and where they are decoded blocks are set aside by another rule.
+    Prompts may wait where they are read beside decoding: on ranks of attention for those of other ranks, elsewhere for
+    more of them (TensorRT-LLM 1.2).
     """
     limits = spec.limits
-    if spec.step_model.kv_memory.ranks > 1:
-        limits = replace(limits, batch_wait_steps=0)
-    if spec.role == "both":
-        return limits
-    reserves_output = limits.reserves_output and spec.role == "decode"
-    return replace(limits, answer_share=None, reserves_output=reserves_output)
+    if spec.role != "both":
+        reserves_output = limits.reserves_output and spec.role == "decode"
+        limits = replace(limits, answer_share=None, reserves_output=reserves_output)
+    reads_beside = spec.role != "decode" and limits.mixes_prompts and limits.answer_share is None
+    ranks = spec.step_model.kv_memory.ranks
+    return replace(
+        limits,
+        ranks_wait_steps=limits.ranks_wait_steps if reads_beside and ranks > 1 else 0,
+        batch_wait_steps=limits.batch_wait_steps if reads_beside and ranks == 1 else 0,
+    )

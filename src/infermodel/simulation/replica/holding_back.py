@@ -21,7 +21,6 @@ class HoldingBack:
     def __init__(self, most: int) -> None:
         self.holds = False
         self._most, self._steps = most, 0
-        self._wanted = False
 
     def compose(self, ranks: Sequence[Scheduler]) -> int:
         """A step is composed: whether ranks are held back in it; returns for how many steps that is so at most, 0 where
@@ -30,7 +29,6 @@ class HoldingBack:
         if not self._most:
             return 0
         wanting = [rank.wants_to_read() for rank in ranks]
-        self._wanted = any(wanting)
         ends = self._steps + 1 >= self._most
         idle = any(not rank.decodes() for rank in ranks)
         self.holds = not (all(wanting) or ends or idle)
@@ -38,7 +36,7 @@ class HoldingBack:
             self._steps = 0
         for rank in ranks:
             rank.held_back = self.holds
-        return self._most - 1 - self._steps if self.holds and self._wanted else 0
+        return self._most - 1 - self._steps if self.holds and any(wanting) else 0
 
     def settle(self, steps: int) -> None:
         """So many steps are done."""
