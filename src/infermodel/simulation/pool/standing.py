@@ -8,7 +8,7 @@ from typing import Protocol
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.records.availability import Availability
 from infermodel.simulation.replica.replica import Replica
-from infermodel.tables import State
+from infermodel.tables import SERVING, State
 
 
 class Requests(Protocol):
@@ -28,11 +28,12 @@ class Requests(Protocol):
 
 
 class Standing:
-    """States of the replicas of a pool, and who may change them.
+    """States of the replicas of a pool, and who may change them. Each replica has its own where they start and stop,
+    else those of a system share one.
 
     Attributes:
         availability: the record of the states.
-        state: of each replica.
+        state: of each replica, or of those of each system.
 
     Args:
         replicas: of the pool.
@@ -50,18 +51,22 @@ class Standing:
         pool: Requests,
         clock: Clock,
     ) -> None:
-        self._replicas, self._systems, self._pool, self._clock = replicas, systems, pool, clock
-        self._scales = running is not None
-        self.availability = Availability([1] * len(replicas) if self._scales else [len(each) for each in systems])
-        self.state: list[State] = ["up"] * len(replicas)
-        self._dark: set[int] = set()  # replicas whose system is down
+        self._replicas, self._pool, self._clock = replicas, pool, clock
+        self._units: Sequence[range] = systems if running is None else one_by_one(len(replicas))
+        self._on_system: Sequence[range] = one_by_one(len(systems)) if running is None else systems
+        self.availability = Availability([len(each) for each in self._units])
+        self.state: list[State] = ["up"] * len(self._units)
+        self._dark: set[int] = set()  # those whose system is down
         for number in range(len(replicas) if running is None else running, len(replicas)):
             self._enter(number, "off")
             replicas[number].up = False
 
-    def _enter(self, number: int, state: State) -> None:
-        self.state[number] = state
-        self.availability.enters(number, state, self._clock.now)
+    def _enter(self, unit: int, state: State) -> None:
+        self.state[unit] = state
+        self.availability.enters(unit, state, self._clock.now)
+
+    def _replicas_of(self, units: Sequence[int]) -> list[int]:
+        return [number for unit in units for number in self._units[unit]]
 
     def count(self, *states: State) -> int:
         """Replicas in any of these states."""
@@ -71,34 +76,26 @@ class Standing:
 
     def take_down(self, system: int) -> None:
         """A system fails now; what its replicas held goes to others. Those that were not to serve on stay off."""
-        replicas = self._systems[system]
-        if not self._scales:
-            self.availability.enters(system, "down", self._clock.now)
-            self._pool.lose(replicas)
-            return
-        self._dark.update(replicas)
-        served = [number for number in replicas if self.state[number] in ("up", "draining")]
-        for number in replicas:
-            if self.state[number] == "up":
-                self._enter(number, "down")
-            elif self.state[number] != "off":
-                self._enter(number, "off")
-        self._pool.lose(served)
+        units = self._on_system[system]
+        self._dark.update(units)
+        served = [unit for unit in units if self.state[unit] in SERVING]
+        for unit in units:
+            if self.state[unit] == "up":
+                self._enter(unit, "down")
+            elif self.state[unit] != "off":
+                self._enter(unit, "off")
+        self._pool.lose(self._replicas_of(served))
 
     def bring_up(self, system: int) -> None:
         """A system works again, its replicas empty."""
-        replicas = self._systems[system]
-        if not self._scales:
-            self.availability.enters(system, "up", self._clock.now)
-            self._pool.gain(replicas)
-            return
-        self._dark.difference_update(replicas)
-        back = [number for number in replicas if self.state[number] == "down"]
-        for number in back:
-            self._enter(number, "up")
-        self._pool.gain(back)
+        units = self._on_system[system]
+        self._dark.difference_update(units)
+        back = [unit for unit in units if self.state[unit] == "down"]
+        for unit in back:
+            self._enter(unit, "up")
+        self._pool.gain(self._replicas_of(back))
 
-    # ---- replicas, one by one -------------------------------------------------------------------------------------
+    # ---- replicas that start and stop, one by one -------------------------------------------------------------------
 
     def startable(self) -> list[int]:
         """Replicas that could be started now, ascending."""
@@ -133,3 +130,8 @@ class Standing:
         """The replica with the fewest requests of those that get any, the highest number of equals; there is one."""
         up = [number for number, state in enumerate(self.state) if state == "up"]
         return min(up, key=lambda number: (self._replicas[number].requests, -number))
+
+
+def one_by_one(count: int) -> list[range]:
+    """So many ranges of one number each."""
+    return [range(number, number + 1) for number in range(count)]
