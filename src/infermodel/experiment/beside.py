@@ -26,8 +26,6 @@ def fixed_scenarios(scenario: ResolvedScenario, service: ResolvedService, window
     """The service alone with so many replicas, always running, on as many systems as they need beside its spares, and
     measured in the same window.
     """
-    if len(service.pools) > 1:
-        return
     pool = service.pool
     together = pool.systems_per_replica
     spares = pool.failures.spares * together if pool.failures is not None else 0

@@ -224,7 +224,7 @@ def fleets_of(
     """What a fleet did whose systems fail or whose replicas start and stop, and the fixed fleets that are played beside
     it, in the first replication; nothing of other fleets.
     """
-    if not any(pool.comes_and_goes for pool in service.pools):
+    if all(pool.states is None for pool in record.pools):
         return ()
     scales = service.pool.scaling is not None
     found = [fleet_row(service, record, summary, window, "scaled" if scales else "fixed")]

@@ -122,11 +122,6 @@ class ResolvedPool:
         return -(-self.devices_per_replica // self.system.devices)
 
     @property
-    def comes_and_goes(self) -> bool:
-        """Whether its systems fail by chance, or its replicas start and stop."""
-        return self.failures is not None or self.scaling is not None
-
-    @property
     def steady(self) -> ResolvedPool:
         """The pool without outages and failures, all of its replicas running always."""
         return replace(self, outages=(), failures=None, scaling=None)

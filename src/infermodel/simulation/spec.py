@@ -269,6 +269,11 @@ class PoolSpec:
     scaling: ScalingSpec | None = None
 
     @property
+    def comes_and_goes(self) -> bool:
+        """Whether its systems fail by chance, or its replicas start and stop."""
+        return self.failures is not None or self.scaling is not None
+
+    @property
     def most_tokens(self) -> int:
         """Prompt and answer of the longest request that it serves."""
         drafted = self.speculation.drafted if self.speculation is not None else 0

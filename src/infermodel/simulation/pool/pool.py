@@ -28,7 +28,7 @@ from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.replica import Replica, Stepping
 from infermodel.simulation.scaling import least_at
-from infermodel.simulation.spec import PoolSpec, ServiceSpec
+from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally
 from infermodel.tables import HandoverTable, PoolRecord, RequestTable
@@ -363,13 +363,8 @@ class Pool:
             front_end_processes=0 if servers is None else servers.processes,
             name=self._spec.name,
             role=self._spec.role,
-            states=self._standing.availability.table(ended_at) if comes_and_goes(self._spec) else None,
+            states=self._standing.availability.table(ended_at) if self._spec.comes_and_goes else None,
         )
-
-
-def comes_and_goes(spec: PoolSpec) -> bool:
-    """Whether replicas of the pool fail, or are started and stopped."""
-    return spec.failures is not None or spec.scaling is not None
 
 
 def served(
