@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
 
-from infermodel.experiment.run import replicate
+from infermodel.experiment.run import summary_of
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.workload.arrivals import Profile
@@ -31,12 +31,11 @@ def one_down(scenario: ResolvedScenario) -> Mapping[str, Summary]:
 
 def with_one_down(scenario: ResolvedScenario, service: ResolvedService) -> Summary:
     """The summary of the service alone, all its other systems up always; a long run at a constant rate is cut short."""
-    alone = replace(scenario, services=(service.without([0]).with_pool(scaling=None),))
+    alone = replace(scenario, services=(service.without(1).with_pool(scaling=None),))
     traffic = service.traffic
     if isinstance(traffic, OpenTraffic) and not isinstance(traffic.arrivals, Profile) and service.sessions is None:
         rate = traffic.mean_rate_per_s
         asked = scenario.requests if scenario.duration_s is None else rate * scenario.duration_s
         if isfinite(rate) and asked is not None and asked > ENOUGH_REQUESTS and scenario.warm_up_s is None:
             alone = replace(alone, duration_s=None, requests=ENOUGH_REQUESTS)
-    (summary,) = replicate(alone, "leap", 0, ask_longer=False).summaries
-    return summary
+    return summary_of(alone, 0)

@@ -124,6 +124,12 @@ def replicate(scenario: ResolvedScenario, stepping: Stepping, number: int, *, as
     return Replication(window, records if number == 0 else (), tuple(summaries), laws)
 
 
+def summary_of(alone: ResolvedScenario, number: int) -> Summary:
+    """One replication of a service that runs alone, whatever a longer run would say."""
+    (summary,) = replicate(alone, "leap", number, ask_longer=False).summaries
+    return summary
+
+
 def spec_of(service: ResolvedService) -> ServiceSpec:
     """What the simulation needs of a service."""
     first, last = service.prefill_pool.engine, service.decode_pool.engine

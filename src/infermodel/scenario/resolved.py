@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,9 +188,11 @@ class ResolvedService:
         """The service with other values of fields of its only pool."""
         return replace(self, pools=(replace(self.pool, **changes),))
 
-    def without(self, groups: Iterable[int]) -> ResolvedService:
-        """The service of one pool with these groups of its systems down throughout, and no other ever."""
-        outages = tuple(Outage(group, 0.0, LONGEST_S) for group in groups)
+    def without(self, groups: int) -> ResolvedService:
+        """The service of one pool with so many groups of its systems down throughout, those that hold the most replicas
+        first, and no other ever.
+        """
+        outages = tuple(Outage(group, 0.0, LONGEST_S) for group in range(groups))
         return self.with_pool(outages=outages, failures=None, fixed=())
 
     @property

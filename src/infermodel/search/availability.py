@@ -10,7 +10,7 @@ from math import nan
 
 from infermodel.economics.fleet import HOUR_S, MONTH_H
 from infermodel.experiment.pricing import economics
-from infermodel.experiment.run import replicate
+from infermodel.experiment.run import summary_of
 from infermodel.metrics.birth_death import shares_up
 from infermodel.metrics.schema import column
 from infermodel.metrics.summary import Summary
@@ -132,9 +132,7 @@ def _played(scenario: ResolvedScenario, service: ResolvedService, shares: list[f
         if down and (share < LEAST_SHARE or down == groups):
             yield None
             continue
-        alone = service.without(range(groups - down, groups))
-        (summary,) = replicate(replace(scenario, services=(alone,)), "leap", 0, ask_longer=False).summaries
-        yield summary
+        yield summary_of(replace(scenario, services=(service.without(down),)), 0)
 
 
 def state_of(name: str, down: int, share: float, summary: Summary | None) -> DownState:

@@ -9,7 +9,7 @@ from math import ceil, isfinite, isnan
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import CapacityPoint
-from infermodel.experiment.run import replicate, spec_of
+from infermodel.experiment.run import spec_of, summary_of
 from infermodel.hardware import GpuDevice
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.objectives import PER_REQUEST, Objective, Verdict
@@ -134,12 +134,6 @@ def at_the_rate(summary: Summary, rate_per_s: float) -> Summary:
     intervals = {name: each for name, each in summary.intervals.items() if name not in rates}
     rates["offered_rpm"] = 60 * rate_per_s
     return replace(summary, **rates, intervals=intervals)  # type: ignore[arg-type]  # floats by name
-
-
-def summary_of(alone: ResolvedScenario, number: int) -> Summary:
-    """One replication of a service that runs alone."""
-    (summary,) = replicate(alone, "leap", number, ask_longer=False).summaries
-    return summary
 
 
 def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, requests: int) -> ResolvedScenario:
