@@ -10,7 +10,7 @@ import pytest
 from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.confidence import fewest_to_bound
-from infermodel.metrics.rates import BUSY_SPAN, CYCLE, OWN_RATE, WINDOW, Offered
+from infermodel.metrics.rates import BUSY_SPAN, CYCLE, OWN_RATE, WINDOW, Offered, mean_answer
 from infermodel.metrics.steady import Window, presence, whole_run
 from infermodel.metrics.summary import Longer, summarise
 from infermodel.tables import REJECTED, UNFINISHED, ServiceRecord
@@ -65,6 +65,15 @@ def test_refused_users_pause_and_try_again() -> None:
     # Half of the tries take 6 s, half a pause of 1 s: 3.5 s each, 3 x 60 / 3.5 tries, half of them answered.
     assert found.offered_rpm == pytest.approx(180 / 3.5)
     assert found.rpm == pytest.approx(90 / 3.5)
+
+
+def test_answers_are_as_long_as_the_law_says_unless_some_are_refused() -> None:
+    requests, everyone = one_at_a_time(np.arange(20) * 8.0, [11, 1] * 10, bin_s=4.0).requests, np.ones(20, bool)
+    offered = Offered(users=3, output_tokens=11.0)
+    assert mean_answer(requests, everyone, offered).mean == pytest.approx(6.0)  # of 11 tokens, and 1 s of one
+    status = np.where(np.arange(20) == 0, REJECTED, 0)
+    cut = replace(requests, status=status, finished_at=np.where(status, nan, requests.finished_at))
+    assert mean_answer(cut, everyone, offered).mean == pytest.approx((9 * 6.0 + 10 * 1.0) / 19)
 
 
 def test_answers_that_differ_need_many_requests() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from infermodel.experiment.offered import offered_of
 from infermodel.metrics.latency import latencies
-from infermodel.metrics.rates import SURE, mean_answer
+from infermodel.metrics.rates import SURE, mean_answer, mean_cycle_s, share_answered
 from infermodel.metrics.steady import (
     FEWEST_REQUESTS,
     FEWEST_TURNOVERS,
@@ -20,6 +20,7 @@ from infermodel.metrics.steady import (
     waiting_samples,
 )
 from infermodel.metrics.summary import NOT_ASKED, Longer
+from infermodel.metrics.throughput import balance
 from infermodel.metrics.unfinished import answer_s
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, simulate
@@ -78,19 +79,24 @@ def loop_stays(
     falling into step, and of a wide law the longest are not there yet. A longer run of twelve cycles is asked for its
     last eight; where it says otherwise, the rate is what it says.
     """
-    inside = window.holds(record.requests.arrived_at)
     asked = ceil(1.2 * FEWEST_TURNOVERS) * traffic.users
-    few, offered = int(inside.sum()), offered_of(service, record, window, ends=False)
-    own_s = mean_answer(record.requests, inside, offered).mean
-    if few >= FEWEST_TURNOVERS * traffic.users or isnan(own_s) or asked > MOST_ASKED:
+    counts = balance(record.requests, window)
+    if counts.arrived >= FEWEST_TURNOVERS * traffic.users or asked > MOST_ASKED:
+        return NOT_ASKED
+    offered = offered_of(service, record, window, ends=False)
+    own_s = mean_answer(record.requests, window.holds(record.requests.arrived_at), offered).mean
+    if isnan(own_s):
         return NOT_ASKED
     (longer,) = simulate([spec], scenario.seed, Horizon(requests=asked), replication=number)
     order = np.arange(len(longer.requests))
     later_s = mean_answer(longer.requests, (order >= asked // 3) & (order < asked), offered).mean
-    rpm, later = (60 * traffic.users / (each_s + traffic.think_time.mean_s) for each_s in (own_s, later_s))
+    answered = share_answered(counts)
+    rpm, later = (
+        60 * traffic.users * answered / mean_cycle_s(offered, answered, each_s) for each_s in (own_s, later_s)
+    )
     if not abs(rpm - later) > SURE * later:
         return NOT_ASKED
-    said = f"{few} requests say {rpm:.4g} a minute; told is what {asked} say, {later:.4g}"
+    said = f"{counts.arrived} requests say {rpm:.4g} a minute; told is what {asked} say, {later:.4g}"
     return Longer(answer_s=later_s, unsure=f"too short a run: {said}")
 
 

@@ -8,7 +8,7 @@ clients got over the time in which there was work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, isnan, nan
 
 import numpy as np
@@ -104,17 +104,13 @@ def told(
 def of_users(requests: RequestTable, window: Window, counts: Balance, offered: Offered, answer_s: float = nan) -> Told:
     """A closed loop's rates by Little's law: users / (mean time of an answer + mean pause).
 
-    A rejected request takes no time but the pause after it; who is rejected may be the long ones, so that answers are
-    then as long as those that finished. Where users still come, with less than a cycle of each, and where answers
-    differ so much that their mean may be off, the run is too short, and says so.
+    A rejected request takes no time but the pause after it. Where users still come, with less than a cycle of each, and
+    where answers differ so much that their mean may be off, the run is too short, and says so.
     """
-    if counts.rejected:
-        offered = replace(offered, prompt_tokens=nan, output_tokens=nan)
     answers = mean_answer(requests, window.holds(requests.arrived_at), offered)
     answer_s = answers.mean if isnan(answer_s) else answer_s
-    ended = counts.finished + counts.rejected
-    answered = counts.finished / ended
-    cycle_s = answered * (answer_s + offered.pause_s) + (1 - answered) * offered.refused_s
+    ended, answered = counts.finished + counts.rejected, share_answered(counts)
+    cycle_s = mean_cycle_s(offered, answered, answer_s)
     rpm = 60 * offered.users / cycle_s
     served = with_tokens(requests, window, counts, offered, rpm * answered)
     short = ""
@@ -129,15 +125,34 @@ def of_users(requests: RequestTable, window: Window, counts: Balance, offered: O
     return Told(rpm, served, CYCLE, short)
 
 
+def share_answered(counts: Balance) -> float:
+    """Of the requests that have ended: the others were rejected."""
+    return counts.finished / (counts.finished + counts.rejected)
+
+
+def mean_cycle_s(offered: Offered, answered: float, answer_s: float) -> float:
+    """From one request of a user until the next, on average, seconds.
+
+    Args:
+        offered: with the pauses of users.
+        answered: share of their requests.
+        answer_s: mean time of an answer.
+    """
+    return answered * (answer_s + offered.pause_s) + (1 - answered) * offered.refused_s
+
+
 def mean_answer(requests: RequestTable, among: NDArray[np.bool_], offered: Offered) -> Interval:
     """Mean time of the answers among those requests, seconds, at the mean lengths that the load's laws ask for.
 
     A few hundred draws from a wide law are not as long on average as it says, and a mean cycle would be off by as much.
     So lengths are control variates (Lavenberg and Welch, 1981): the time of an answer is regressed on its own prompt's
     and output's tokens less the laws' means, and read where both are zero. Its interval is of what they do not explain.
+    Who is rejected may be the long ones, so answers are then as long as those that finished.
     """
     e2e_s = latencies(requests)["e2e_s"][among]
     known = np.isfinite(e2e_s)
+    if (requests.status[among] == REJECTED).any():
+        return of_independent(e2e_s[known])
     of_laws = (
         (requests.prompt_tokens, offered.prompt_tokens),
         (requests.output_tokens, offered.output_tokens),
