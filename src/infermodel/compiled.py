@@ -17,6 +17,9 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parent
+BUILT = PACKAGE.parents[1] / "build" / "compiled"
+"""Where a checkout has what was compiled of it."""
+
 PLAIN_VARIABLE = "INFERMODEL_PLAIN"
 """Set to anything: plain Python, whatever has been compiled."""
 
@@ -67,7 +70,7 @@ def products() -> Path:
     seen = [path for each in SEEN for path in (PACKAGE / each).rglob("*.py")]
     for path in sorted([*checkout.glob("setup.py"), *PACKAGE.glob("*.py"), *seen]):
         digest.update(path.read_bytes())
-    return checkout / "build" / "compiled" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
+    return BUILT / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
 
 
 class Finder:
@@ -78,8 +81,8 @@ class Finder:
     @classmethod
     def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """The extension of a module; None: whoever is asked next finds the source."""
-        if name not in cls.modules and not name.endswith("__mypyc"):
-            return None
+        if not BUILT.is_dir() or (name not in cls.modules and not name.endswith("__mypyc")):
+            return None  # nothing is compiled here, so that no source need be read to name it
         return PathFinder.find_spec(name, [str(products().joinpath(*name.split(".")[:-1]))], target)
 
 
