@@ -45,8 +45,8 @@ class Scaler:
         self._asked: deque[tuple[float, int]] = deque()  # of a cooldown: when most was wanted, after that, and so on
         self._busy_s = [0.0] * len(replicas)  # of each, at the last look
         self._looked_at = 0.0
-        self._starts: list[int] = []  # replicas that are starting, in order
-        self._tickets = [0] * len(replicas)  # start-ups of each
+        self._starts: dict[int, int] = {}  # replicas that are starting, in order, with the number of the start-up
+        self._started = 0
         self._alarm = Alarm(clock.agenda)
         self._alarm.resume = self._settle
         self._order = order_of(ARRIVE, service, LAST)  # after all arrivals of the service
@@ -94,7 +94,7 @@ class Scaler:
         """Start and stop replicas until there are as many as wanted; fewer only if fewer were for a cooldown."""
         now, seen = self._clock.now, self._seen()
         asked, kept = wanted(self._spec, seen, now), self._asked
-        self._starts = [each for each in self._starts if self._standing.state[each] == "starting"]
+        self._starts = {each: n for each, n in self._starts.items() if self._standing.state[each] == "starting"}
         while kept and kept[0][0] <= now - self._spec.cooldown_s:
             kept.popleft()
         while kept and kept[-1][1] <= asked:
@@ -106,7 +106,7 @@ class Scaler:
             return
         for _ in range(seen.replicas - kept[0][1]):
             if self._starts:
-                self._standing.give_up(self._starts.pop())
+                self._standing.give_up(self._starts.popitem()[0])
             else:
                 self._standing.drain(self._standing.fewest_requests())
         self._standing.stop_empty()
@@ -116,12 +116,13 @@ class Scaler:
     def _start(self, number: int) -> None:
         """A replica starts; it serves when its start-up is over, unless it is not wanted any more."""
         self._standing.start(number)
-        self._starts.append(number)
-        self._tickets[number] = ticket = self._tickets[number] + 1
+        self._started += 1
+        self._starts[number] = start = self._started
         ready_at = self._clock.now + self._spec.start_up.draw(self._random)
-        self._clock.call_at(ready_at, self._order, lambda: self._ready(number, ticket))
+        self._clock.call_at(ready_at, self._order, lambda: self._ready(number, start))
 
-    def _ready(self, number: int, ticket: int) -> None:
-        if self._standing.state[number] == "starting" and self._tickets[number] == ticket and not self._tally.ended:
-            self._starts.remove(number)
+    def _ready(self, number: int, start: int) -> None:
+        is_wanted = self._standing.state[number] == "starting" and self._starts.get(number) == start
+        if is_wanted and not self._tally.ended:
+            del self._starts[number]
             self._standing.serve(number)
