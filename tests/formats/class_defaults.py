@@ -51,8 +51,9 @@ def constant(node: ast.expr) -> Any:
 
 def sizes(value: Any) -> bool:
     """Whether a value may decide a size."""
-    flat = value if isinstance(value, list | tuple) else [value]
-    return value == "auto" or (bool(flat) and all(isinstance(each, int | float | bool) for each in flat))
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(sizes, value))
+    return value == "auto" or isinstance(value, int | float | bool)
 
 
 def parts(node: ast.expr) -> dict[str, dict[str, Any]]:

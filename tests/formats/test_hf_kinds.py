@@ -304,6 +304,46 @@ def test_a_tower_counts_in_memory_and_not_in_a_token() -> None:
     assert model.active_parameters == AROUND + WEIGHTS + 2 * NORMS
 
 
+SOUND = {"model_type": "gemma3n_audio", "hidden_size": 4, "vocab_size": 6, "conf_num_attention_heads": 2,
+         "conf_num_hidden_layers": 2, "conf_conv_kernel_size": 3, "input_feat_size": 8,
+         "sscp_conv_channel_size": [2, 3]}  # fmt: skip
+
+
+def gemma3n(**parts: Any) -> ModelArchitecture:
+    text = {**SMALL, "model_type": "llama"}
+    return architecture({"model_type": "gemma3n", "text_config": text, **parts}, Path("config.json"), "small")
+
+
+def test_gemma_3n_hears_and_sees() -> None:
+    """8 rows of a spectrum become 4, then 2. Of each block 2 networks, attention, a convolution and a norm."""
+    vision = {"architecture": "mobilenetv5_300m_enc", "hidden_size": 5, "vocab_size": 7}
+    model = gemma3n(vision_config={"model_type": "gemma3n_vision", **vision}, audio_config=SOUND)
+    stem = (2 * 9 + 2) + (3 * 2 * 9 + 3) + 3 * 2 * 4
+    block = 2 * (2 * 4 * 16 + 8) + (5 * 16 + 4 // 2 + 8) + (3 * 16 + 3 * 4 + 8) + 4
+    projector = 5 * (7 + 2 + 8) + 4 * (6 + 2 + 8)
+    counted = {"vision": 294_126_912, "sound": stem + 2 * block, "projector": projector}
+    assert {each.name: each.parameters for each in model.towers} == counted
+    # The class's own, as transformers 5.23.0 builds it; a file without an encoder has no projector of it either.
+    own = {each.name: each.parameters for each in gemma3n().towers}
+    assert own == {"vision": 294_126_912, "sound": 681_348_640, "projector": 2048 * (130 + 8) + 1536 * (130 + 8)}
+    assert [each.parameters for each in gemma3n(vision_config=None, audio_config=SOUND).towers][1] == 4 * (6 + 2 + 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "said"),
+    [
+        ("vision_config", {"architecture": "resnet50"}, "architecture 'resnet50'.*mobilenetv5_300m_enc is known"),
+        ("audio_config", {"sscp_conv_kernel_size": [[3, 3]]}, "expected a number for each pair"),
+        ("audio_config", {"sscp_conv_stride_size": [[2, 2], [0, 2]]}, "expected pairs of whole numbers"),
+        ("audio_config", {"sscp_conv_kernel_size": [[3, 3], [3, 9]]}, "fewer rows than a convolution of 9 takes"),
+    ],
+)
+def test_encoders_of_gemma_3n_that_nobody_built_are_refused(name: str, keys: dict[str, Any], said: str) -> None:
+    part = SOUND if name == "audio_config" else {"model_type": "gemma3n_vision"}
+    with pytest.raises(FormatError, match=said):
+        gemma3n(**{name: {**part, **keys}})
+
+
 HF_CONFIGS = Path(os.environ.get("INFERMODEL_HF_CONFIGS", "nowhere"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from infermodel.formats.hf.config import Config
 from infermodel.formats.hf.encoder_pieces import Block, Counter, linear, patch_inputs, patches, side
+from infermodel.formats.hf.gemma3n_encoders import GEMMA3N_ENCODERS
 
 
 def _width(config: Config) -> int:
@@ -369,5 +370,6 @@ ENCODERS: Mapping[str, Counter] = {
     "dots3_note_vision_encoder": _dots_vision,
     "dots3_note_audio_encoder": _dots_audio,
     "inkling2_vision": _inkling2,
+    **GEMMA3N_ENCODERS,
 }
 """By `model_type`."""

@@ -196,6 +196,13 @@ def _gemma3(outer: Config, width: int, hidden: int) -> int:
     return width * hidden + width
 
 
+def _gemma3n(outer: Config, width: int, hidden: int) -> int:
+    """For images and for sound, whichever the file has, a table of words of their own, two norms and a projection."""
+    parts = (("vision_config", "gemma3n_vision"), ("audio_config", "gemma3n_audio"))
+    said = [outer.part(name, kind) for name, kind in parts if outer.mapping(name) or name not in outer.keys]
+    return sum(part.whole("hidden_size") * (part.whole("vocab_size") + 2 + hidden) for part in said)
+
+
 def _llama4(outer: Config, width: int, hidden: int) -> int:
     return outer.part("vision_config", "llama4_vision_model").whole("vision_output_dim") * hidden
 
@@ -227,6 +234,7 @@ PROJECTORS: Mapping[str, Projector] = {
     "deepseek_vl_hybrid": _hybrid,
     "fuyu": _fuyu,
     "gemma3": _gemma3,
+    "gemma3n": _gemma3n,
     "gemma4": lambda outer, width, hidden: width * hidden,
     "shieldgemma2": _gemma3,
     "got_ocr2": _got,
