@@ -16,7 +16,7 @@ from infermodel.cost.contexts import Contexts, Load, before_crossing
 from infermodel.cost.deployment import Deployment
 from infermodel.cost.fixed import FixedPart, Kernels, fixed_part, prompts_dealt
 from infermodel.cost.forever import FOREVER
-from infermodel.cost.images import image_work, with_images
+from infermodel.cost.images import ImageKernels, with_images
 from infermodel.cost.least_laws import gpu_law
 from infermodel.cost.least_step import LeastStep
 from infermodel.cost.memory import kv_memory
@@ -50,7 +50,7 @@ class GpuStepModel:
         self.peak_flops = device.peak_flops[self.replica.compute] * gpus
         self.peak_bandwidth = device.memory_bandwidth * gpus
         self._dynamic_w = (device.power_max_w - device.power_idle_w) * gpus
-        self._kernels = Kernels()
+        self._kernels, self._image_kernels = Kernels(), ImageKernels(self.replica)
         self._fixed: dict[tuple[int, int, int, int], FixedPart] = {}
         self._decode: dict[int, tuple[DecodeLine, ...]] = {}
         self._lines = 0
@@ -93,7 +93,7 @@ class GpuStepModel:
                 largest = chunk.new
         fixed = self._fixed_part(sequences * each, prompt, batch.finishing_chunks, largest)
         if batch.images:
-            fixed = with_images(fixed, *image_work(self.replica, batch.images))
+            fixed = with_images(fixed, *self._image_kernels.work(batch.images))
         load = self._contexts.load(batch, fixed.flops, fixed.bytes)
         return self._line(fixed, load, repeats=not (batch.finishing_chunks or batch.images))
 

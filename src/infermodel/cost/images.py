@@ -33,6 +33,21 @@ def with_images(fixed: FixedPart, work: Work, host_s: float) -> FixedPart:
     )
 
 
+class ImageKernels:
+    """What the encoder costs, worked out once for every set of images that a step has held."""
+
+    def __init__(self, replica: GpuReplica) -> None:
+        self._replica = replica
+        self._found: dict[tuple[Seen, ...], tuple[Work, float]] = {}
+
+    def work(self, images: tuple[Seen, ...]) -> tuple[Work, float]:
+        """As `image_work`."""
+        found = self._found.get(images)
+        if found is None:
+            found = self._found[images] = image_work(self._replica, images)
+        return found
+
+
 def image_work(replica: GpuReplica, images: Sequence[Seen]) -> tuple[Work, float]:
     """Kernels and collectives of the encoder for these images, and by how much the host takes longer to launch them."""
     device, constants, encoder = replica.device, replica.constants, replica.architecture.images
@@ -48,12 +63,12 @@ def image_work(replica: GpuReplica, images: Sequence[Seen]) -> tuple[Work, float
             for each in operators
         ]
 
-    width, gates = encoder.width, encoder.matrices - 1
+    width, gates, blocks = encoder.width, encoder.matrices - 1, block_operators(encoder, gpus)
     passed = 2 * width * 4 * ACTIVATION_BYTES + gates * encoder.intermediate / gpus * 1.5 * ACTIVATION_BYTES
     small = elementwise(SMALL_KERNELS * constants.elementwise_floor_s, rows * passed, device, constants)
     kernels = [
         *dense(1, rows, [LinearOperator("patches", encoder.inputs, width)]),
-        *dense(layers, rows, block_operators(encoder, gpus)),
+        *dense(layers, rows, blocks),
         (layers, small),
         *dense(1, tokens, [projection(encoder, replica.architecture.hidden, gpus)]),
     ]
@@ -69,7 +84,7 @@ def image_work(replica: GpuReplica, images: Sequence[Seen]) -> tuple[Work, float
     floor_s += layers * constants.decode_attention_floor_s
     network_s = 2 * layers * summed_s(replica, rows * width * ACTIVATION_BYTES, gpus)
     work = Work(compute_s, memory_s, floor_s, network_s, (flops + pair_flops) * gpus, (moved + through) * gpus)
-    launches = 2 + layers * (len(block_operators(encoder, gpus)) + SMALL_KERNELS + 1 + 2 * (gpus > 1))
+    launches = 2 + layers * (len(blocks) + SMALL_KERNELS + 1 + 2 * (gpus > 1))
     return work, max(0.0, launches * replica.engine.constants.get("launch_s", 0.0) - work.device_s)
 
 

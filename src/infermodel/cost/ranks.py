@@ -12,7 +12,7 @@ from infermodel.cost.contexts import Contexts, Load, before_crossing
 from infermodel.cost.fixed import FixedPart, Kernels, Rows, Work, step_work
 from infermodel.cost.forever import FOREVER
 from infermodel.cost.graphs import padded
-from infermodel.cost.images import image_work
+from infermodel.cost.images import ImageKernels
 from infermodel.cost.replica import GpuReplica
 from infermodel.cost.step import Batch, Bound
 
@@ -53,6 +53,7 @@ class RankSteps:
         self._experts: dict[tuple[int, int], Work] = {}
         self._own_kernels = Kernels()
         self._experts_kernels = Kernels()
+        self._image_kernels = ImageKernels(replica)
 
     def slowest(self, batch: Batch) -> tuple[FixedPart, Load]:
         """The rank that sets the time of the next steps, with the FLOPs and bytes of all: what of it contexts do not
@@ -76,7 +77,7 @@ class RankSteps:
             if not replays and self._launching_s > fixed_s:
                 host_s += self._launching_s - fixed_s
             if rank.images:
-                encoding, launching_s = image_work(self._replica, rank.images)
+                encoding, launching_s = self._image_kernels.work(rank.images)
                 work, host_s = _in_turn(encoding, work), host_s + launching_s
                 fixed_s += encoding.device_s
                 flops += encoding.flops
