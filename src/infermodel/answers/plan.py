@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 from infermodel.answers.answer import Answer, Part, Rows
 from infermodel.deploy import deployment_files, deployment_lines, deployment_rows
+from infermodel.experiment.trust import service_rests_on
 from infermodel.report.human import number, seconds, usd, watts
 from infermodel.report.human import share as percent
-from infermodel.report.plan_page import doubts
+from infermodel.report.plan_page import cheapest, doubts
 from infermodel.report.plan_story import PlanStory
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.busiest import mean_per_busiest
 from infermodel.search.plan import Option, Planned, missed_with_one_down
 from infermodel.search.plan_table import (
-    asked_of,
     best_fleet,
     best_yaml,
     devices_of,
     errors_of,
     header_of,
     plan_rows,
+    services_of,
     traffic_of,
-    trust_of,
     words_of,
 )
 
@@ -69,9 +69,9 @@ class PlanAnswer(Answer):
         pruned = sum(each.reason.startswith("pruned") for each in options)
         parts = [
             self.title,
-            "\n".join([cheapest(self.planned), *(doubts(self.story) if self.planned.best else ())]),
+            "\n".join([f"{cheapest(self.story)}.", *(doubts(self.story) if self.planned.best else ())]),
             "\n".join(map(option_line, options)),
-            "\n".join(f"  {title} rests on: {words}" for title, words in trust_of(self.planned).items()),
+            "\n".join(f"  {title} rests on: {words}" for title, words in self.story.rests_on.items()),
             f"{self.planned.simulated} of {self.planned.fleets} fleets simulated; "
             f"{pruned} of {len(options)} layouts pruned by the cost engine's bounds.",
         ]
@@ -89,7 +89,8 @@ class PlanAnswer(Answer):
     @cached_property
     def story(self) -> PlanStory:
         """What page and pictures tell."""
-        plan, service = self.planned.plan, asked_of(self.planned)
+        plan, services = self.planned.plan, services_of(self.planned)
+        service = next(iter(services.values()), None)
         base = resolve(load(plan.base_path))
         return PlanStory(
             title=plan.title,
@@ -100,12 +101,12 @@ class PlanAnswer(Answer):
             most_systems=plan.most_systems,
             replications=plan.replications,
             devices=devices_of(self.planned),
-            rests_on=trust_of(self.planned),
-            errors=errors_of(self.planned),
+            rests_on={title: service_rests_on(each) for title, each in services.items()},
+            errors=errors_of(services),
             rows=self.rows["plan"],
             words=[words_of(each.layout.settings) for each in self.planned.options],
             fleets=self.planned.fleets,
-            mean_per_busiest=mean_per_busiest(base),
+            mean_per_busiest=mean_per_busiest(self.fleet) if self.fleet else 1.0,
             missed_with_one_down=missed_with_one_down(plan, self.planned.best) if self.planned.best else None,
             digest=base.digest,
             seed=base.seed,
@@ -144,17 +145,6 @@ class PlanAnswer(Answer):
         page = plan_page(self.story, pictures, command)
         write_folder(Path(folder), {"plan.csv": table.getvalue(), "plan.html": page, **found}, command)
         return Path(folder)
-
-
-def cheapest(planned: Planned) -> str:
-    """The cheapest fleet in a sentence."""
-    best = planned.best
-    if best is None:
-        return f"No candidate meets the objectives with at most {planned.plan.most_systems} systems."
-    return (
-        f"Cheapest: {best.systems} + {best.bought - best.systems} spare {best.layout.candidate.title}, "
-        f"{words_of(best.layout.settings)}: {usd(best.usd_per_h)}/h, {usd(best.usd_per_mtok)}/Mtok."
-    )
 
 
 def option_line(option: Option) -> str:

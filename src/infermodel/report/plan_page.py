@@ -61,20 +61,29 @@ def plan_page(story: PlanStory, pictures: Mapping[str, tuple[str, bytes]], comma
 def answers(story: PlanStory) -> list[str]:
     """The cheapest fleet, the fastest for a user, and how much was simulated."""
     if not story.with_fleet:
-        return [f"No candidate meets the objectives with at most {story.most_systems} systems.", searched(story)]
+        return [f"{cheapest(story)}.", searched(story)]
     best = story.with_fleet[0]
-    said = [
-        f"Cheapest: {best['systems']} + {spares(best)} spare {story.name(best)}: {usd(best['usd_per_h'])}/h, "
-        f"{usd(best['usd_per_mtok'])}/Mtok, {watts(best['power_w'])} in {number(best['racks'])} racks."
-    ]
-    said += doubts(story)
+    said = [f"{cheapest(story)}, {watts(best['power_w'])} in {number(best['racks'])} racks.", *doubts(story)]
     fast = max(story.with_fleet, key=lambda row: (row["speed_tok_s"], -row["usd_per_h"]))
     if fast is not best and fast["speed_tok_s"] > best["speed_tok_s"] > 0:
         said.append(
-            f"Fastest: {fast['systems']} + {spares(fast)} spare {story.name(fast)}: {number(fast['speed_tok_s'])} "
-            f"tokens/s for a user instead of {number(best['speed_tok_s'])}, at {usd(fast['usd_per_h'])}/h."
+            f"Fastest: {bought(story, fast)}: {number(fast['speed_tok_s'])} tokens/s for a user "
+            f"instead of {number(best['speed_tok_s'])}, at {usd(fast['usd_per_h'])}/h."
         )
     return [*said, searched(story)]
+
+
+def cheapest(story: PlanStory) -> str:
+    """The cheapest fleet and its dollars in a sentence without its full stop, or that there is none."""
+    if not story.with_fleet:
+        return f"No candidate meets the objectives with at most {story.most_systems} systems"
+    best = story.with_fleet[0]
+    return f"Cheapest: {bought(story, best)}: {usd(best['usd_per_h'])}/h, {usd(best['usd_per_mtok'])}/Mtok"
+
+
+def bought(story: PlanStory, row: Mapping[str, Any]) -> str:
+    """What is bought of a layout, in words."""
+    return f"{row['systems']} + {spares(row)} spare {story.name(row)}"
 
 
 def spares(row: Mapping[str, Any]) -> int:

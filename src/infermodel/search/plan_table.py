@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from infermodel.catalog import load_system
-from infermodel.experiment.trust import likely_error, service_rests_on
+from infermodel.experiment.trust import likely_error
 from infermodel.scenario import to_yaml
 from infermodel.scenario.document import dump, parse
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
@@ -132,40 +132,27 @@ def traffic_of(service: ResolvedService) -> str:
     return f"{rate:,.4g} requests/min, {tokens}" if isfinite(rate) else f"requests that come at once, {tokens}"
 
 
-def asked_of(planned: Planned) -> ResolvedService | None:
-    """The service that the fleets are bought for, as any layout has it; None where none can be built."""
-    for each in planned.options:
-        if each.layout.parts:
-            return fleet_of(planned.plan, each.layout, each.layout.step).services[0]
-    return None
-
-
 def devices_of(planned: Planned) -> dict[str, str]:
     """Candidate to the name of its device, of that which decodes where there are two."""
     return {each.title: load_system(each.systems[-1]).device.name for each in planned.plan.candidates}
 
 
-def trust_of(planned: Planned) -> dict[str, str]:
-    """Candidate to what its answers rest on; those that hold no replica are left out."""
-    return {title: service_rests_on(service) for title, service in _services_of(planned).items()}
-
-
-def errors_of(planned: Planned) -> dict[str, float]:
-    """Candidate to the largest `likely_error` of its pools; nan where one of them was never held against a server."""
-    return {
-        title: float(np.max([likely_error(pool.system.device, pool.engine) for pool in service.pools]))
-        for title, service in _services_of(planned).items()
-    }
-
-
-def _services_of(planned: Planned) -> dict[str, ResolvedService]:
-    """Candidate to its service on the smallest fleet of its first layout that holds a replica."""
+def services_of(planned: Planned) -> dict[str, ResolvedService]:
+    """Candidate to its service on the smallest fleet of its first layout that holds a replica, where one does."""
     found: dict[str, ResolvedService] = {}
     for each in planned.options:
         title = each.layout.candidate.title
         if title not in found and each.layout.parts:
             found[title] = fleet_of(planned.plan, each.layout, each.layout.step).services[0]
     return found
+
+
+def errors_of(services: Mapping[str, ResolvedService]) -> dict[str, float]:
+    """Candidate to the largest `likely_error` of its pools; nan where one of them was never held against a server."""
+    return {
+        title: float(np.max([likely_error(pool.system.device, pool.engine) for pool in service.pools]))
+        for title, service in services.items()
+    }
 
 
 def best_fleet(planned: Planned) -> ResolvedScenario | None:
