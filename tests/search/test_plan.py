@@ -128,13 +128,14 @@ def planned(folder: Path) -> Planned:
 
 
 def test_jobs_do_not_change_a_byte(tmp_path: Path) -> None:
-    plan = load_plan(problem(tmp_path, 3, fronts=True))
+    plan = load_plan(problem(tmp_path, 3, fronts=True), ["seed=4"])
     for jobs in (1, 2):
         PlanAnswer(find_plan(plan, jobs=jobs)).write(tmp_path / str(jobs))
     names = {each.name for each in (tmp_path / "1").iterdir()}
     assert {"plan.csv", "plan.html", "best.yaml", "fronts.svg", "searched.svg"} <= names
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+    assert "with seed 4" in (tmp_path / "1" / "plan.html").read_text()
 
 
 def test_other_seeds_confirm_the_cheapest_fleet(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class PlanAnswer(Answer):
         """What page and pictures tell."""
         plan, services = self.planned.plan, services_of(self.planned)
         service = next(iter(services.values()), None)
-        base = resolve(load(plan.base_path))
+        base = resolve(load(plan.base_path, plan.set))
         return PlanStory(
             title=plan.title,
             description=plan.description,

@@ -152,5 +152,6 @@ def devices_of(sweep: Sweep) -> dict[str, str]:
 def base_of(sweep: Sweep) -> ResolvedScenario:
     """The scenario that the points are changes of, or that the base plan is about."""
     if sweep.ask == "plan":
-        return resolve(load(load_plan(sweep.base_path, sweep.set).base_path))
+        plan = load_plan(sweep.base_path, sweep.set)
+        return resolve(load(plan.base_path, plan.set))
     return resolve(load(sweep.base_path, sweep.set))
