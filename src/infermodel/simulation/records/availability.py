@@ -19,8 +19,8 @@ class Availability:
 
     >>> availability = Availability([2, 1])
     >>> availability.enters(0, "down", 3.0); availability.enters(0, "up", 5.0); availability.enters(1, "down", 9.0)
-    >>> availability.away_s(0, 10.0), availability.up_s(10.0).tolist()
-    (2.0, [8.0, 8.0, 9.0])
+    >>> availability.up_s(10.0).tolist()
+    [8.0, 8.0, 9.0]
     """
 
     def __init__(self, replicas: Sequence[int]) -> None:
@@ -40,36 +40,31 @@ class Availability:
             if until > since or (until == since and state == "down"):
                 yield state, since, until
 
-    def away_s(self, unit: int, until_s: float) -> float:
-        """Seconds without power before `until_s`."""
-        seconds = 0.0
-        for state, since, until in self._spans(unit, until_s):
-            if state not in POWERED:
-                seconds += until - since
-        return seconds
-
-    def up_s(self, until_s: float) -> NDArray[np.float64]:
-        """Seconds with power of each replica before `until_s`."""
-        each = np.array([until_s - self.away_s(unit, until_s) for unit in range(len(self._replicas))])
-        return np.repeat(each, self._replicas)
-
-    def over_time(self, timeline: Timeline, until_s: float) -> Timeline:
-        """The timeline with its column of replica-seconds with power, where any system was ever without."""
-        if not any(self.away_s(unit, until_s) for unit in range(len(self._replicas))):
-            return timeline
-        edges_s = np.minimum(timeline.edges_s, until_s)
-        up_s = np.zeros(len(edges_s) - 1)
-        for unit, replicas in enumerate(self._replicas):
-            up_s += replicas * np.diff(edges_s - self._away_before(unit, edges_s))
-        return Timeline(timeline.edges_s, {**timeline.columns, "up_s": up_s})
-
-    def _away_before(self, unit: int, moments_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Seconds without power before each of these moments."""
+    def _away_s(self, unit: int, moments_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Its seconds without power before each of these moments, ascending."""
         away_s = np.zeros(len(moments_s))
         for state, since, until in self._spans(unit, float(moments_s[-1])):
             if state not in POWERED:
                 away_s += np.clip(moments_s, since, until) - since
         return away_s
+
+    def _away_by(self, until_s: float) -> NDArray[np.float64]:
+        """Seconds without power of each system or replica before `until_s`."""
+        return np.concatenate([self._away_s(unit, np.array([until_s])) for unit in range(len(self._replicas))])
+
+    def up_s(self, until_s: float) -> NDArray[np.float64]:
+        """Seconds with power of each replica before `until_s`."""
+        return np.repeat(until_s - self._away_by(until_s), self._replicas)
+
+    def over_time(self, timeline: Timeline, until_s: float) -> Timeline:
+        """The timeline with its column of replica-seconds with power, where any system was ever without."""
+        if not self._away_by(until_s).any():
+            return timeline
+        edges_s = np.minimum(timeline.edges_s, until_s)
+        up_s = np.zeros(len(edges_s) - 1)
+        for unit, replicas in enumerate(self._replicas):
+            up_s += replicas * np.diff(edges_s - self._away_s(unit, edges_s))
+        return Timeline(timeline.edges_s, {**timeline.columns, "up_s": up_s})
 
     def table(self, until_s: float) -> StateTable:
         """All states of all replicas before `until_s`, replica by replica."""
