@@ -7,6 +7,7 @@ goes first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from infermodel.architecture.images import Filled, Fixed, ImageEncoder, ImageRule, Padded, Resized, Tiles
 from infermodel.formats.hf.config import Config
@@ -41,76 +42,61 @@ def _merger(width: int, out: int, merge: int) -> int:
     return wide * (wide + out)
 
 
-def _qwen2(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
-    vision = outer.part("vision_config", "qwen2_vl_vision")
-    width, merge = vision.whole("embed_dim"), vision.whole("spatial_merge_size")
+def _resized(
+    vision: Config, width: int, intermediate: int, projector: int, bounds: tuple[int, int], *, gated: bool = False
+) -> ImageEncoder:
+    """An encoder like Qwen2-VL's: it takes an image for so many frames of a film, and squares of patches are joined."""
+    merge = vision.whole("spatial_merge_size")
     return ImageEncoder(
         layers=vision.whole("depth"),
         width=width,
-        intermediate=width * vision.whole("mlp_ratio"),
+        intermediate=intermediate,
         heads=vision.whole("num_heads"),
         inputs=patch_inputs(vision, "in_channels", vision.whole("temporal_patch_size")),
         joined=merge**2,
-        projector=_merger(width, vision.whole("hidden_size"), merge),
-        rule=Resized(side(vision, "patch_size") * merge, *_pixels(processor, 56 * 56, 16384 * 28 * 28)),
+        projector=projector,
+        rule=Resized(side(vision, "patch_size") * merge, *bounds),
+        gated=gated,
     )
+
+
+def _qwen2(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
+    vision = outer.part("vision_config", "qwen2_vl_vision")
+    width = vision.whole("embed_dim")
+    projector = _merger(width, vision.whole("hidden_size"), vision.whole("spatial_merge_size"))
+    bounds = _pixels(processor, 56 * 56, 16384 * 28 * 28)
+    return _resized(vision, width, width * vision.whole("mlp_ratio"), projector, bounds)
 
 
 def _qwen2_5(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     """Most layers see windows."""
     vision = outer.part("vision_config", "qwen2_5_vl_vision")
-    width, merge, patch = vision.whole("hidden_size"), vision.whole("spatial_merge_size"), side(vision, "patch_size")
-    layers = vision.whole("depth")
-    return ImageEncoder(
-        layers=layers,
-        width=width,
-        intermediate=vision.whole("intermediate_size"),
-        heads=vision.whole("num_heads"),
-        inputs=patch_inputs(vision, "in_channels", vision.whole("temporal_patch_size")),
-        joined=merge**2,
-        projector=_merger(width, vision.whole("out_hidden_size"), merge),
-        rule=Resized(patch * merge, *_pixels(processor, 56 * 56, 16384 * 28 * 28)),
-        gated=True,
-        windowed=layers - len(vision.numbers("fullatt_block_indexes")),
-        window=(vision.whole("window_size") // patch) ** 2,
+    width, inner = vision.whole("hidden_size"), vision.whole("intermediate_size")
+    projector = _merger(width, vision.whole("out_hidden_size"), vision.whole("spatial_merge_size"))
+    encoder = _resized(vision, width, inner, projector, _pixels(processor, 56 * 56, 16384 * 28 * 28), gated=True)
+    return replace(
+        encoder,
+        windowed=encoder.layers - len(vision.numbers("fullatt_block_indexes")),
+        window=(vision.whole("window_size") // side(vision, "patch_size")) ** 2,
     )
 
 
 def _qwen3(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     """Further mergers bring what some layers give to the language model's first layers."""
     vision = outer.part("vision_config", f"{outer.keys['model_type']}_vision")
-    width, merge = vision.whole("hidden_size"), vision.whole("spatial_merge_size")
+    width, inner = vision.whole("hidden_size"), vision.whole("intermediate_size")
+    merger = _merger(width, vision.whole("out_hidden_size"), vision.whole("spatial_merge_size"))
     mergers = 1 + len(vision.numbers("deepstack_visual_indexes"))
-    unit = side(vision, "patch_size") * merge
-    return ImageEncoder(
-        layers=vision.whole("depth"),
-        width=width,
-        intermediate=vision.whole("intermediate_size"),
-        heads=vision.whole("num_heads"),
-        inputs=patch_inputs(vision, "in_channels", vision.whole("temporal_patch_size")),
-        joined=merge**2,
-        projector=mergers * _merger(width, vision.whole("out_hidden_size"), merge),
-        rule=Resized(unit, *_pixels(processor, 256**2, 4096**2)),
-    )
+    return _resized(vision, width, inner, mergers * merger, _pixels(processor, 256**2, 4096**2))
 
 
 def _glm4(outer: Config, processor: Config, hidden: int) -> ImageEncoder:
     """A convolution that merges, and a gated network behind; an image counts as two frames against the bounds."""
     vision = outer.part("vision_config", f"{outer.keys['model_type']}_vision")
     width, merge, out = (vision.whole(key) for key in ("hidden_size", "spatial_merge_size", "out_hidden_size"))
-    frames = vision.whole("temporal_patch_size")
-    least, most = _pixels(processor, 112**2, 15000 * 28 * 28)
-    return ImageEncoder(
-        layers=vision.whole("depth"),
-        width=width,
-        intermediate=out,
-        heads=vision.whole("num_heads"),
-        inputs=patch_inputs(vision, "in_channels", frames),
-        joined=merge**2,
-        projector=width * merge**2 * out + out**2 + 3 * out * vision.whole("intermediate_size"),
-        rule=Resized(side(vision, "patch_size") * merge, least // frames, most // frames),
-        gated=True,
-    )
+    projector = width * merge**2 * out + out**2 + 3 * out * vision.whole("intermediate_size")
+    frames, (least, most) = vision.whole("temporal_patch_size"), _pixels(processor, 112**2, 15000 * 28 * 28)
+    return _resized(vision, width, out, projector, (least // frames, most // frames), gated=True)
 
 
 def _plain(vision: Config, joined: int, projector: int, rule: ImageRule, *, gated: bool = False) -> ImageEncoder:
