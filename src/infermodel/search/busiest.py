@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import inf
 
 from infermodel.scenario.resolved import ResolvedScenario
-from infermodel.workload.arrivals import Gamma, Poisson, Profile
+from infermodel.workload.arrivals import Profile
 from infermodel.workload.traffic import OpenTraffic
 
 LONGEST_PEAK_S = 600.0
@@ -25,9 +25,8 @@ def at_busiest(scenario: ResolvedScenario) -> ResolvedScenario:
         return scenario
     (service,) = scenario.services
     rate, lasts_s = profile.busiest_step(inf if scenario.duration_s is None else scenario.duration_s)
-    arrivals = Poisson(rate) if profile.cv == 1 else Gamma(rate, profile.cv)
     assert isinstance(service.traffic, OpenTraffic)  # that has a profile
-    peak = replace(service, traffic=replace(service.traffic, arrivals=arrivals))
+    peak = replace(service, traffic=replace(service.traffic, arrivals=profile.constant(rate)))
     duration_s = min(lasts_s, LONGEST_PEAK_S)
     return replace(scenario, services=(peak,), duration_s=duration_s, requests=None, warm_up_s=WARM_UP * duration_s)
 

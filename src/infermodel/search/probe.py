@@ -18,7 +18,7 @@ from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.estimate import in_flight
 from infermodel.simulation.clients.joining import cycle_s
-from infermodel.workload.arrivals import Gamma, Poisson, Profile
+from infermodel.workload.arrivals import Gamma, Profile
 from infermodel.workload.bodies import Prefix, SystemPrompts
 from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, Traffic
 from infermodel.workload.typical_calls import typical_calls
@@ -161,7 +161,7 @@ def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, r
 
 def without_outages(service: ResolvedService) -> ResolvedService:
     """The service with every system up and every replica running."""
-    return replace(service, pools=tuple(pool.steady for pool in service.pools))
+    return service.with_pools(lambda pool: pool.steady)
 
 
 def users_at_load(scenario: ResolvedScenario, service: ResolvedService, cold: int, requests: int) -> ResolvedScenario:
@@ -205,8 +205,7 @@ def to_fill_caches(service: ResolvedService) -> int:
 def steady(traffic: Traffic) -> Traffic:
     """The traffic at a constant rate: a profile of the day has a peak, not a rate that it sustains."""
     if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Profile):
-        cv = traffic.arrivals.cv
-        return replace(traffic, arrivals=Poisson(1.0) if cv == 1 else Gamma(1.0, cv))
+        return replace(traffic, arrivals=traffic.arrivals.constant(1.0))
     return traffic
 
 

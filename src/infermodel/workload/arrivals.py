@@ -167,6 +167,10 @@ class Profile:
         factor = rate_per_s / self.mean_rate_per_s
         return replace(self, rates_per_s=tuple(rate * factor for rate in self.rates_per_s))
 
+    def constant(self, rate_per_s: float) -> Poisson | Gamma:
+        """Arrivals as bursty at a rate that does not vary."""
+        return Poisson(rate_per_s) if self.cv == 1 else Gamma(rate_per_s, self.cv)
+
     def busiest_step(self, until_s: float) -> tuple[float, float]:
         """Rate and seconds of the busiest of the steps that begin before `until_s`; the first of equals.
 
