@@ -42,7 +42,8 @@ def parts(layer: Layer) -> Iterator[str]:
 
 def _said(part: object) -> Iterator[str]:
     """Fields of a part that are not at their default."""
-    for field in dataclasses.fields(part):  # type: ignore[arg-type]  # parts are dataclasses
+    assert dataclasses.is_dataclass(part)
+    for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         if value == field.default:
             continue

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO, TextIOWrapper, UnsupportedOperation
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class Output(FileIO):
@@ -21,14 +24,14 @@ class Output(FileIO):
 
     failed: OSError | None = None
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Write, or drop after a failure."""
         if self.failed is None:
             try:
-                return super().write(data)  # type: ignore[arg-type]  # as its own type says
+                return super().write(data)
             except OSError as error:
                 self.failed = error
-        return len(memoryview(data))  # type: ignore[arg-type]  # bytes of some kind
+        return len(memoryview(data))
 
     @property
     def lost(self) -> str:
@@ -76,6 +79,6 @@ def _guarded(stream: TextIO | None, descriptor: int) -> TextIOWrapper | None:
 
 
 def _raw(stream: TextIOWrapper) -> Output:
-    raw = stream.buffer.raw  # type: ignore[attr-defined]  # a BufferedWriter, see above
-    assert isinstance(raw, Output)
-    return raw
+    assert isinstance(stream.buffer, BufferedWriter)
+    assert isinstance(stream.buffer.raw, Output)
+    return stream.buffer.raw

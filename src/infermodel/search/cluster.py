@@ -69,6 +69,7 @@ def _connected(address: str) -> Iterator[Any]:
     from distributed.comm.addressing import parse_address, parse_host_port
     from distributed.comm.registry import get_backend
 
+    connect: Callable[..., Any] = Client  # Dask has no types
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -76,14 +77,14 @@ def _connected(address: str) -> Iterator[Any]:
             scheme, place = parse_address(address)  # a client of a wrong one would complain once more when it is gone
             get_backend(scheme)
             parse_host_port(place)
-            client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]  # Dask has no types
+            client = connect(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             said = str(error).partition("\n")[0] or type(error).__name__
             raise ClusterError(f"no Dask scheduler answers at {address}: {said}") from None
         try:
             yield client
         finally:
-            client.close(timeout=2)  # type: ignore[no-untyped-call]  # Dask has no types
+            client.close(timeout=2)
     finally:
         logging.disable(before)
 

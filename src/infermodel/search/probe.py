@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, isfinite, isnan
+from typing import Any
 
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.result import CapacityPoint
@@ -128,12 +129,12 @@ def at_the_rate(summary: Summary, rate_per_s: float) -> Summary:
     """
     rpm = 60 * rate_per_s * summary.finished / summary.arrived if summary.arrived else 0.0
     itpm, otpm = rpm * summary.prompt_tokens_mean, rpm * summary.output_tokens_mean
-    rates = {"rpm": rpm, "itpm": itpm, "otpm": otpm, "tpm": itpm + otpm}
+    rates: dict[str, Any] = {"rpm": rpm, "itpm": itpm, "otpm": otpm, "tpm": itpm + otpm}
     for what, count in (("system", summary.systems), ("replica", summary.replicas)):
         rates |= {f"{name}_per_{what}": rates[name] / count for name in ("rpm", "tpm", "otpm")}
     intervals = {name: each for name, each in summary.intervals.items() if name not in rates}
     rates["offered_rpm"] = 60 * rate_per_s
-    return replace(summary, **rates, intervals=intervals)  # type: ignore[arg-type]  # floats by name
+    return replace(summary, **rates, intervals=intervals)
 
 
 def at_load(scenario: ResolvedScenario, service: ResolvedService, load: float, requests: int) -> ResolvedScenario:

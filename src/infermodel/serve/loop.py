@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
+import sys
 
-if hasattr(selectors, "EpollSelector"):
+if sys.platform == "linux":
 
     class Waiting(selectors.EpollSelector):
         """Waits to the microsecond, where epoll by itself rounds a time up to the next millisecond."""
@@ -19,7 +20,7 @@ if hasattr(selectors, "EpollSelector"):
             return super().select(timeout)
 
 else:  # macOS and Windows do not round
-    Waiting = selectors.DefaultSelector  # type: ignore[misc,assignment]
+    Waiting = selectors.DefaultSelector
 
 
 def precise_loop() -> asyncio.AbstractEventLoop:
