@@ -106,17 +106,17 @@ class Pool:
             self.replicas.append(builder.replica(replica))
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._with_servers = 0  # requests that are on their way through a server
-        self._systems = spread(spec.replicas, spec.systems)
+        on_systems = spread(spec.replicas, spec.systems)
         scaling = spec.scaling
         running = None if scaling is None else least_at(scaling, 0.0)
-        self._standing = standing = Standing(self.replicas, self._systems, running, self, clock)
+        self._standing = standing = Standing(self.replicas, on_systems, running, self, clock)
         if running is not None:
             for replica in range(running, spec.replicas):
                 self._stop_routing_to(replica)
             self.up = range(running)
         systems = [
             System(system, [self.replicas[each] for each in replicas], standing, clock)
-            for system, replicas in enumerate(self._systems)
+            for system, replicas in enumerate(on_systems)
         ]
         start_outages(spec.outages, systems, clock, tally)
         start_breakdowns(spec.failures, systems, streams, of, clock, tally)
@@ -126,7 +126,7 @@ class Pool:
             self._scaler = Scaler(scaling, standing, self.replicas, self.how_many_wait, random, clock, tally, index)
         self._servers: ApiServers | None = None
         if spec.front_end is not None:
-            servers = servers_of(spec.front_end, self.replicas, self._systems, one_queue=one_queue)
+            servers = servers_of(spec.front_end, self.replicas, on_systems, one_queue=one_queue)
             self._servers = ApiServers(servers, self._leave_server, log, clock, order_of(ARRIVE, index))
 
     # ---- from the door to a replica -------------------------------------------------------------------------------
