@@ -15,7 +15,7 @@ from infermodel.cost.constants import kernel_constants
 from infermodel.cost.kernels import gemm_efficiency
 from infermodel.cost.work import LinearOperator
 from infermodel.fidelity import kernels
-from infermodel.fidelity.devices import fit_experts
+from infermodel.fidelity.devices import fit_all_reduce, fit_experts
 
 H100 = catalog.load_system("dgx-h100")
 CONSTANTS = kernel_constants(H100.device)
@@ -82,8 +82,6 @@ def test_tables_of_experts_tell_how_quick_they_are(tmp_path: Path) -> None:
 
 
 def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:
-    from infermodel.fidelity.devices import fit_all_reduce
-
     known = {
         "all_reduce_floor_s": 7e-6,
         "all_reduce_gpu_s": 1e-6,
@@ -101,7 +99,6 @@ def test_a_fit_recovers_the_constants_of_a_made_up_device() -> None:
 
 
 def test_what_the_tables_do_not_show_is_dropped() -> None:
-    from infermodel.fidelity.devices import fit_all_reduce
 
     # Nothing a GPU, nothing shared, and a noise of 5 % that no constant explains.
     true = replace(CONSTANTS, all_reduce_gpu_s=0.0, link_sharing=0.0)

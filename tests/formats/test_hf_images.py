@@ -10,7 +10,7 @@ import pytest
 from tests.kit.tiny_config import TINY
 
 from infermodel import catalog
-from infermodel.architecture.images import Filled, Fixed, ImageRule, Padded, Resized, Tiles
+from infermodel.architecture.images import Filled, Fixed, ImageEncoder, ImageRule, Padded, Resized, Tiles
 from infermodel.formats.hf.images import READERS
 from infermodel.formats.hf_config import architecture, read_hf_config
 from infermodel.formats.text import FormatError
@@ -39,7 +39,7 @@ def test_tokens_are_those_of_the_image_processors(name: str) -> None:
     assert tuple(each.pieces * each.tokens + each.marks * ends_of_rows for each in found) == counted
 
 
-def read(family: str, **more: Any):
+def read(family: str, **more: Any) -> ImageEncoder | None:
     text = {**TINY, "model_type": "qwen3"} if family != "kimi_k25" else {**TINY, "model_type": "qwen2"}
     return architecture({"model_type": family, "text_config": text, **more}, Path("config.json"), family).images
 
