@@ -37,7 +37,7 @@ HEAD = (
 PLAIN = "a,h200-sxm,dynamo-sglang,deepseek-r1,fp8,none,2,16,8,1,False,3,24,8,1,False,512,64,uniform_0.8,6,50,100,10"
 RANKS = "b,h200-sxm,dynamo-sglang,deepseek-r1,fp8,none,1,8,8,1,True,1,8,1,8,True,512,64,uniform_0.8,6,50,,"
 DRAFTS = PLAIN.replace("a,", "c,", 1).replace("none", "mtp")
-UNSAID = PLAIN.replace("a,", "d,", 1).replace("none,2,16,8", "none,0,16,")
+UNSAID = PLAIN.replace("a,", "d,", 1).replace("none,2,16,8", "none,,16,")
 UNKNOWN = PLAIN.replace("a,", "e,", 1).replace("dynamo-sglang", "abacus")
 MEASUREMENTS = os.environ.get("INFERMODEL_MEASUREMENTS", "")
 
@@ -96,9 +96,19 @@ def test_drafts_make_answers_quicker(file: Path) -> None:
     assert drafted.predicted["tpot_p50_ms"] < plain.predicted["tpot_p50_ms"]
 
 
-def test_a_broken_row_is_named(file: Path) -> None:
-    file.write_text(f"{HEAD}\n{PLAIN.replace(',6,50', ',many,50')}\n")
-    with pytest.raises(RowError, match=r"apart\.csv:2: invalid literal"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{HEAD}\n{PLAIN.replace(',6,50', ',many,50')}", r"apart\.csv:2: concurrency: 'many' is no number"),
+        (f"{HEAD}\n{PLAIN.replace('none,2,', 'none,2.5,')}", r"apart\.csv:2: prefill_workers: 2\.5 is no count"),
+        (f"{HEAD}\na,h200-sxm,dynamo-sglang", r"apart\.csv:2: model: is empty"),
+        (f"{HEAD.replace('decode_tp', 'tp')}\n{PLAIN}", r"apart\.csv: no column decode_tp"),
+        (f"{HEAD}\n{PLAIN}\n\xff", r"apart\.csv: is not UTF-8 text: byte 0xff"),
+    ],
+)
+def test_a_broken_row_is_named(file: Path, text: str, said: str) -> None:
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(RowError, match=said):
         read_apart(file)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import numpy as np
 from infermodel.cost.speculative import replica_model
 from infermodel.cost.step import DoesNotFit
 from infermodel.fidelity.replay import SEED, lengths_of, speculation_of
-from infermodel.fidelity.rows import Row, RowError
+from infermodel.fidelity.rows import Cells, Row, RowError, read_cells
 from infermodel.fidelity.server import Server, Skipped, deployment_of, server_of
 from infermodel.files import open_plain
 from infermodel.metrics.latency import latencies
@@ -49,6 +48,15 @@ ABOVE_SEATS = 1.12
 
 MEASURED = ("total_tok_s_per_gpu", "tpot_p50_ms", "ttft_p50_ms")
 """Columns that are scored."""
+
+FILLED = (
+    *("id", "gpu", "framework", "model", "weights_precision", "speculative", "prefill_gpus", "decode_gpus"),
+    *("prompt_tokens", "output_tokens", "length_spread", "concurrency"),
+)
+"""Columns that every row says."""
+
+LAYOUT = tuple(f"{pool}_{of}" for pool in ("prefill", "decode") for of in ("workers", "tp", "ep", "dp_attention"))
+"""Columns that a row says whose layout is known."""
 
 
 @dataclass(frozen=True)
@@ -140,47 +148,40 @@ def read_apart(path: Path) -> tuple[ApartRow, ...]:
     Raises:
         RowError: the file cannot be read, a column is missing, or a cell does not hold what its column needs.
     """
-    try:
-        with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = []
-            for cells in reader:
-                try:
-                    rows.append(_row(cells))
-                except (KeyError, ValueError, ZeroDivisionError) as error:
-                    raise RowError(f"{path}:{reader.line_num}: {error}", reader.line_num) from None
-            return tuple(rows)
-    except OSError as error:
-        raise RowError(f"{path}: {error.strerror or error}") from None
+    return tuple(map(_row, read_cells(path, FILLED + LAYOUT)))
 
 
-def _row(cells: Mapping[str, str]) -> ApartRow:
+def _row(cells: Cells) -> ApartRow:
     def pool(name: str) -> PoolRow:
-        workers, gpus = int(cells[f"{name}_workers"] or 0), int(cells[f"{name}_gpus"])
-        if not workers or not cells[f"{name}_tp"]:
+        workers, gpus = cells.whole(f"{name}_workers", 0), cells.whole(f"{name}_gpus")
+        if not workers or not cells.word(f"{name}_tp"):
             return PoolRow(0, gpus, 0, 0, attention_data=False)
         return PoolRow(
             workers=workers,
             gpus=gpus // workers,
-            tensor_parallel=int(cells[f"{name}_tp"]),
-            expert_parallel=int(cells[f"{name}_ep"]),
-            attention_data=cells[f"{name}_dp_attention"].lower() == "true",
+            tensor_parallel=cells.whole(f"{name}_tp"),
+            expert_parallel=cells.whole(f"{name}_ep"),
+            attention_data=cells.word(f"{name}_dp_attention").lower() == "true",
         )
 
+    empty = [column for column in FILLED if not cells.word(column)]
+    if empty:
+        raise cells.wrong(f"{empty[0]}: is empty")
+    measured = {name: cells.number(name) for name in MEASURED}
     return ApartRow(
-        id=cells["id"],
-        gpu=cells["gpu"],
-        framework=cells["framework"],
-        model=cells["model"],
-        weights_precision=cells["weights_precision"],
-        drafts=cells["speculative"] != "none",
+        id=cells.word("id"),
+        gpu=cells.word("gpu"),
+        framework=cells.word("framework"),
+        model=cells.word("model"),
+        weights_precision=cells.word("weights_precision"),
+        drafts=cells.word("speculative") != "none",
         prefill=pool("prefill"),
         decode=pool("decode"),
-        prompt_tokens=float(cells["prompt_tokens"]),
-        output_tokens=float(cells["output_tokens"]),
-        length_spread=cells["length_spread"],
-        users=int(cells["concurrency"]),
-        measured={name: float(cells[name]) for name in MEASURED if cells.get(name)},
+        prompt_tokens=cells.number("prompt_tokens"),
+        output_tokens=cells.number("output_tokens"),
+        length_spread=cells.word("length_spread"),
+        users=cells.whole("concurrency"),
+        measured={name: figure for name, figure in measured.items() if not math.isnan(figure)},
     )
 
 

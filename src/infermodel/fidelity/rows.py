@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
@@ -126,23 +126,78 @@ class Row:
 LARGEST_BYTES = 50_000_000
 """Of a measurement file: a hundred thousand rows."""
 
+NEEDED = frozenset({"id", "gpu", "engine", "model", "load", "weights_precision", "prompt_tokens", "output_tokens"})
+"""Columns of experiments in one pool."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A line of a table of experiments."""
+
+    path: Path
+    line: int
+    values: Mapping[str, str | None]
+
+    def word(self, column: str, otherwise: str = "") -> str:
+        """What a cell holds, without space around it; `otherwise` where it is empty."""
+        return (self.values.get(column) or otherwise).strip()
+
+    def number(self, column: str, otherwise: float = math.nan) -> float:
+        """The number of a cell; `otherwise` where it is empty.
+
+        Raises:
+            RowError: it holds something else.
+        """
+        text = self.word(column)
+        try:
+            return float(text) if text else otherwise
+        except ValueError:
+            raise self.wrong(f"{column}: {text!r} is no number") from None
+
+    def whole(self, column: str, least: int = 1) -> int:
+        """The count of a cell, from `least` on; `least` where it is empty.
+
+        Raises:
+            RowError: it holds something else.
+        """
+        value = self.number(column, float(least))
+        if not value.is_integer() or value < least:
+            raise self.wrong(f"{column}: {value:g} is no count")
+        return int(value)
+
+    def wrong(self, what: str) -> RowError:
+        """The error of this line."""
+        return RowError(f"{self.path}:{self.line}: {what}", self.line)
+
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """All experiments of a measurement file.
 
     Raises:
-        RowError: the file cannot be read, a column is missing, or a cell does not hold what its column needs.
+        RowError: see `read_cells`; a cell does not hold what its column needs.
+    """
+    return tuple(map(_row, read_cells(path, NEEDED)))
+
+
+def read_cells(path: Path, needed: Collection[str]) -> Iterator[Cells]:
+    """The lines of a table of experiments.
+
+    Args:
+        needed: columns that it must have.
+
+    Raises:
+        RowError: the file cannot be read, or a column is missing.
     """
     try:
         with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
             if path.stat().st_size > LARGEST_BYTES:
                 raise RowError(f"{path}: is larger than {LARGEST_BYTES // 1_000_000} MB: no table of experiments")
             reader = csv.DictReader(file)
-            needed = {"id", "gpu", "engine", "model", "load", "weights_precision", "prompt_tokens", "output_tokens"}
-            missing = sorted(needed - set(reader.fieldnames or ()))
+            missing = sorted(set(needed) - set(reader.fieldnames or ()))
             if missing:
                 raise RowError(f"{path}: no column {', '.join(missing)}")
-            return tuple(_row(cells, path, reader.line_num) for cells in reader)
+            for values in reader:
+                yield Cells(path, reader.line_num, values)
     except UnicodeDecodeError as error:
         raise RowError(f"{path}: is not UTF-8 text: byte 0x{error.object[error.start]:02x}") from None
     except csv.Error as error:
@@ -188,36 +243,22 @@ def drafted(tokens: int, acceptance: str) -> tuple[float, ...]:
     return tuple(said * tokens if len(said) == 1 else said)
 
 
-def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
-    def word(column: str, otherwise: str = "") -> str:
-        return (cells.get(column) or otherwise).strip()
-
-    def number(column: str, otherwise: float = math.nan) -> float:
-        text = word(column)
-        try:
-            return float(text) if text else otherwise
-        except ValueError:
-            raise RowError(f"{path}:{line}: {column}: {text!r} is no number", line) from None
-
-    def whole(column: str) -> int:
-        value = number(column, 1.0)
-        if not value.is_integer() or value < 1:
-            raise RowError(f"{path}:{line}: {column}: {value:g} is no count", line)
-        return int(value)
+def _row(cells: Cells) -> Row:
+    word, number, whole = cells.word, cells.number, cells.whole
 
     def shares() -> tuple[float, ...]:
         """The column `acceptance`: a share for each of `drafted_tokens`, or one for all, apart by semicolons."""
         try:
             return drafted(int(number("drafted_tokens", 0)), word("acceptance")) if word("draft") else ()
         except ValueError as error:
-            raise RowError(f"{path}:{line}: {error}", line) from None
+            raise cells.wrong(str(error)) from None
 
     load = word("load")
     if load not in LOADS:
-        raise RowError(f"{path}:{line}: load: {load!r} is none of {', '.join(LOADS)}", line)
+        raise cells.wrong(f"load: {load!r} is none of {', '.join(LOADS)}")
     measured = {metric: number(f"measured_{metric}") for metric in METRICS}
     return Row(
-        id=word("id", f"{path}:{line}"),
+        id=word("id", f"{cells.path}:{cells.line}"),
         source_set=word("source_set"),
         gpu=word("gpu"),
         gpus=whole("gpus"),
