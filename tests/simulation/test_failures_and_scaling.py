@@ -192,6 +192,14 @@ def test_a_failure_during_an_outage_does_not_end_with_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("law", "shape"), [("exponential", 1.0), ("weibull", 2.0), ("weibull", 0.7), ("fixed", 1.0)])
+def test_the_first_of_four_systems_fails_when_the_law_says(law: TimeLaw, shape: float) -> None:
+    failures, random = FailureSpec(DrawnTime(100.0, law, shape), DrawnTime(1.0), systems=4), np.random.default_rng(1)
+    interval = of_independent([failures.lasts_s(random) for _ in range(2000)], 0.999)
+    assert interval.low <= failures.mean_lasts_s <= interval.high
+    assert interval.half_width < 0.2 * failures.mean_lasts_s
+
+
 def tables(spec: ServiceSpec) -> dict[str, bytes]:
     """All but the states, which only a fleet whose replicas come and go has."""
     return {name: values for name, values in bits(played(spec, 500)).items() if not name.startswith("states")}

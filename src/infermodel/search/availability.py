@@ -84,11 +84,10 @@ def over_months(scenario: ResolvedScenario, service: ResolvedService) -> Months:
     pool = service.pool
     failures = pool.failures
     assert failures is not None
-    lasts_s = failures.lasts.mean_s / failures.systems  # of a group: exact for exponential lives
     shares = shares_up(
         pool.groups,
         failures.spares,
-        lasts_s=lasts_s,
+        lasts_s=failures.mean_lasts_s,
         repair_s=failures.repair.mean_s,
         take_over_s=failures.take_over.mean_s,
     )[::-1]
@@ -116,7 +115,7 @@ def over_months(scenario: ResolvedScenario, service: ResolvedService) -> Months:
             attainment_all_up=whole.attainment,
             outside_a_million=1e6 * (1 - attainment),
             missed_min_a_month=(1 - holds) * MONTH_S / 60,
-            failures_a_month=up * pool.groups * MONTH_S / lasts_s,
+            failures_a_month=up * pool.groups * MONTH_S / failures.mean_lasts_s,
             usd_per_h=usd_per_h,
             usd_per_h_lost=usd_per_h * (1 - share_of(attainment, whole.attainment)),
             usd_per_mtok_within=share_of(usd_per_h, 60 * within_tpm) * 1e6,
