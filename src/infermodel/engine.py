@@ -201,7 +201,7 @@ class Engine:
         }
         fields = {name: each.value for name, each in figures.items() if not name.startswith(CONSTANTS)}
         constants = {name.removeprefix(CONSTANTS): each.value for name, each in figures.items() if name not in fields}
-        counted = {
+        counted: dict[str, Any] = {
             name: int(value) if isinstance(getattr(self, name), int) else value for name, value in fields.items()
         }
         return replace(
@@ -209,7 +209,7 @@ class Engine:
             constants={**self.constants, **constants},
             provenance={**self.provenance, **figures},
             on_devices=(),
-            **counted,  # type: ignore[arg-type]  # fields by name
+            **counted,
         )
 
     def streaming(self, tokens: int) -> Engine:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pyarrow import parquet
 from tests.faults.commands import lay_out
 
 from infermodel.cli import infermodel
@@ -72,7 +73,6 @@ def test_the_same_sweep_from_shards_and_cores(desk: Path) -> None:
 
 
 def test_parquet_and_csv_hold_the_same_bits(desk: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
     for form in ("csv", "parquet"):
         asked = ["run", str(desk / "s.yaml"), "--no-figures", "--set", "capacity=false", "--requests", form]
         assert CliRunner().invoke(infermodel, [*asked, "--out", str(desk / form)]).exit_code == 0

@@ -84,11 +84,10 @@ class Desk:
 
 
 SLOW = ("capacity", "run with pictures")
+DESKS = {name: pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in COMMANDS}
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in COMMANDS]
-)
+@pytest.fixture(scope="module", params=DESKS.values())
 def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     folder = tmp_path_factory.mktemp("faults") / "desk"
     folder.mkdir()
@@ -221,9 +220,9 @@ def test_killed_or_interrupted_at_random_times(desk: Desk, number: int) -> None:
     assert at_random_times(desk, times, number) >= times // 4
 
 
+@pytest.mark.parametrize("desk", [desk for name, desk in DESKS.items() if name != "new"], indirect=True)
 def test_two_at_once_into_one_folder_leave_one_whole(desk: Desk) -> None:
-    if "new" in desk.command.arguments:
-        pytest.skip("of two that write a new file one is refused")
+    """Of two that write a new file one is refused."""
     children = [start(desk.command.arguments, desk.folder) for _ in range(3)]
     while children:
         assert not desk.command.is_whole or (desk.out / "manifest.json").is_file()  # there is always a report

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from infermodel.formats import own_log
 from infermodel.formats.own_log import Names
@@ -58,8 +60,6 @@ def test_the_columns_that_logs_use_are_found(tmp_path: Path) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
     usage = [{"prompt_tokens": 100, "completion_tokens": 20}] * 2
     frame = pyarrow.table({"created_at": ["2026-03-01T12:00:00Z", "2026-03-01T12:00:01Z"], "usage": usage})
     parquet.write_table(frame, tmp_path / "log.parquet")

@@ -133,7 +133,6 @@ def test_a_comparison_on_disk(folders: list[Path], tmp_path: Path) -> None:
 
 
 def test_parquet_and_csv_compare_alike(folders: list[Path], tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
     write(*example(), tmp_path / "base", figures=False, requests="parquet")
     (one,), (two,) = read_reports([folders[0]]), read_reports([tmp_path / "base"])
     for service, requests in one.requests.items():

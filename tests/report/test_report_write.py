@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from tests.report.example_report import HOSTILE, example, hostile
 
 from infermodel.formats import requests_csv
@@ -120,7 +121,6 @@ def test_without_figures_there_are_none(tmp_path: Path) -> None:
 
 
 def test_parquet_holds_the_same_requests(report: Path, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
     written = write(*example(), tmp_path / "parquet", figures=False, requests="parquet")
     table = parquet.read_table(written / "requests.parquet")
     assert table.column_names == [each.name for each in tables.REQUEST_COLUMNS]

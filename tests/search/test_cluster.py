@@ -18,8 +18,6 @@ from infermodel.search import cluster
 from infermodel.search.sweep import run_sweep
 from infermodel.search.sweep_schema import load_sweep
 
-pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-
 SOURCES = Path(infermodel.__file__).parent
 BASE = """\
 title: T

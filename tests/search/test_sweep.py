@@ -222,7 +222,6 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.fixture
 def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A real scheduler and two workers, each a process."""
-    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     port = 20000 + os.getpid() % 20000
     address = f"tcp://127.0.0.1:{port}"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from infermodel.answers.aligned import aligned
 from infermodel.architecture import NO_ATTENTION, NO_FEED_FORWARD, Layer, ModelArchitecture
 from infermodel.formats.safetensors import Tensors
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def kinds(model: ModelArchitecture, tensors: Tensors | None = None) -> str:
@@ -36,18 +40,17 @@ def parts(layer: Layer) -> Iterator[str]:
     if layer.again:
         yield "weights of a layer before"
     for part in (layer.attention, layer.recurrence, layer.feed_forward):
-        if part not in (None, NO_ATTENTION, NO_FEED_FORWARD):
+        if part is not None and part not in (NO_ATTENTION, NO_FEED_FORWARD):
             yield f"{type(part).__name__}({', '.join(_said(part))})"
 
 
-def _said(part: object) -> Iterator[str]:
+def _said(part: DataclassInstance) -> Iterator[str]:
     """Fields of a part that are not at their default."""
-    assert dataclasses.is_dataclass(part)
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         if value == field.default:
             continue
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             yield f"{field.name} ({', '.join(_said(value))})"
         else:
             yield field.name if value is True else f"{field.name} {value}"

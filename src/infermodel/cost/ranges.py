@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import hypot, isnan, nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from infermodel.cost.step import DoesNotFit
 from infermodel.hardware import Device, System
@@ -44,10 +44,8 @@ class Band(NamedTuple):
 def with_constant(device: Device, constant: str, value: float) -> Device:
     """The device with another value of `constant`, named as in its provenance (`clock_hz`, `peak_flops.bf16`)."""
     field, _, key = constant.partition(".")
-    if not key:
-        return replace(device, **{field: value})  # type: ignore[arg-type]  # a field by name
-    table: Mapping[str, float] = getattr(device, field)
-    return replace(device, **{field: {**table, key: value}})  # type: ignore[arg-type]  # a field by name
+    changed: dict[str, Any] = {field: {**getattr(device, field), key: value} if key else value}
+    return replace(device, **changed)
 
 
 def range_ends(device: Device) -> Iterator[Ends]:

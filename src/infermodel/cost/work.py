@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from infermodel.architecture import (
@@ -145,15 +146,16 @@ def feed_forward_operators(feed_forward: FeedForward, hidden: int, shard: Shard)
         return (LinearOperator("gate_up", hidden, inward * columns), LinearOperator("down", columns, hidden))
     width = feed_forward.latent or hidden
     columns = feed_forward.intermediate / shard.experts_divided_over
-    routed = {
-        "experts": feed_forward.experts,
-        "experts_here": feed_forward.experts / shard.expert_parallel,
-        "top_k": feed_forward.top_k,
-    }
+    routed = partial(
+        LinearOperator,
+        experts=feed_forward.experts,
+        experts_here=feed_forward.experts / shard.expert_parallel,
+        top_k=feed_forward.top_k,
+    )
     operators = [
         LinearOperator("router", hidden, feed_forward.experts),
-        LinearOperator("experts_gate_up", width, inward * columns, **routed),  # type: ignore[arg-type]  # fields by name
-        LinearOperator("experts_down", columns, width, **routed),  # type: ignore[arg-type]  # fields by name
+        routed("experts_gate_up", width, inward * columns),
+        routed("experts_down", columns, width),
     ]
     if feed_forward.shared_intermediate:
         shared = feed_forward.shared_intermediate / shard.tensor_parallel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 from infermodel.metrics.confidence import Interval, of_independent, of_pairs
 from infermodel.metrics.objectives import Verdict
@@ -40,9 +41,10 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
         intervals[promise.name] = value
         verdicts.append(Verdict(promise, value.mean, promise.is_met_by(value.mean)))
     steady = not any(each.overloaded or each.unfinished or each.warning for each in summaries)
+    means: dict[str, Any] = {name: interval.mean for name, interval in intervals.items() if name in averaged}
     combined = replace(
         first,
-        **{name: interval.mean for name, interval in intervals.items() if name in averaged},  # type: ignore[arg-type]  # by name
+        **means,
         **{name: sum(getattr(each, name) for each in summaries) for name in COUNTED},
         overloaded=any(each.overloaded for each in summaries),
         warning=next((each.warning for each in summaries if each.warning), ""),
