@@ -6,14 +6,14 @@ import click
 
 from infermodel import api
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option, set_option
 
 
 @click.command()
 @click.argument("scenario", type=click.Path())
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@set_option
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def availability(scenario: str, changes: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """What the services of SCENARIO whose systems fail deliver over months, and in each state of the fleet."""
     told = Told("availability", as_json=as_json, quiet=quiet)

@@ -14,7 +14,7 @@ from infermodel.answers.own_runs import Served, own_runs
 from infermodel.cli import JOBS
 from infermodel.cli.own_runs import served_options
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option
 
 if TYPE_CHECKING:
     from infermodel.fidelity.rows import Row
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--ablate", is_flag=True, help="Also show the errors with each constant put to nothing.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def calibrate(
     measurements: Path | None,
     bench: Path | None,

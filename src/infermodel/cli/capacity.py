@@ -12,7 +12,7 @@ from infermodel import api
 from infermodel.cli import JOBS, REPLICATIONS
 from infermodel.cli.place import REPORTS, checked, command_line, refusal
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option, set_option
 from infermodel.files import safe_name
 
 
@@ -39,7 +39,7 @@ class Quantity(click.ParamType[float]):
 
 @click.command()
 @click.argument("scenario", type=click.Path())
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@set_option
 @click.option(
     "--width", type=Quantity("share", most=1.0), default=0.02, show_default=True, help="Of a bracket, relative: 2%."
 )
@@ -48,7 +48,7 @@ class Quantity(click.ParamType[float]):
 @click.option("--time-limit", type=Quantity("time"), help="Such as 5 min; then the brackets so far are the answer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def capacity(
     scenario: str,
     changes: tuple[str, ...],

@@ -10,21 +10,21 @@ from infermodel.answers.aligned import aligned
 from infermodel.claims import answer_claims, check_claims, services_at_capacity
 from infermodel.cli.place import refusal
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option, set_option
 from infermodel.experiment.result import Capacity, Verdict
 from infermodel.scenario import ResolvedScenario, Scenario, load, resolve
 
 
 @click.command()
 @click.argument("scenarios", type=click.Path(), nargs=-1, required=True)
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@set_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a Markdown page with a picture for each group.",
 )
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def claims(scenarios: tuple[str, ...], changes: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) -> None:
     """Answer the claims of one or several SCENARIOS and judge them."""
     told = Told("claims", as_json=as_json, quiet=quiet)

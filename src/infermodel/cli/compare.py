@@ -9,7 +9,7 @@ import click
 from infermodel import api
 from infermodel.cli.place import REPORTS, checked, command_line, refusal
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option
 from infermodel.files import safe_name
 
 
@@ -20,7 +20,7 @@ from infermodel.files import safe_name
 )
 @click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, as_json: bool, quiet: bool) -> None:
     """Put reports side by side, with differences and intervals.
 

@@ -15,7 +15,7 @@ from infermodel import api
 from infermodel.cli import JOBS
 from infermodel.cli.place import refusal
 from infermodel.cli.progress import progress_bar
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option, set_option
 from infermodel.files import write_whole
 from infermodel.serve.host import LOOPBACK, own_names
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("scenario", type=click.Path())
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@set_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8020, show_default=True, help="0: any that is free.")
 @click.option("--no-browser", is_flag=True, help="Say where the page is and open none.")
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--jobs", type=JOBS, default=1, show_default=True, help="Processes of --export.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def explore(
     scenario: str,
     changes: tuple[str, ...],

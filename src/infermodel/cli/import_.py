@@ -11,7 +11,7 @@ import click
 from infermodel.answers.aligned import aligned
 from infermodel.catalog import repository_ids
 from infermodel.cli.place import refusal
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option
 from infermodel.formats import results
 from infermodel.formats.own_log import UNITS
 from infermodel.formats.requests_csv import text_of
@@ -35,7 +35,7 @@ STATISTICS = ("mean", *(f"p{percent}" for percent in PERCENTS), "max")
 @click.option("--laws", is_flag=True, help="With -o: arrivals and lengths from laws fitted to the log.")
 @click.option("--unit", type=click.Choice(tuple(UNITS)), help="Of a log's times that are numbers, where it says none.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def import_(
     result: Path,
     chosen: str,

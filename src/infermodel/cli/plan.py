@@ -11,17 +11,17 @@ from infermodel import api
 from infermodel.cli import JOBS
 from infermodel.cli.place import REPORTS, checked, command_line, refusal
 from infermodel.cli.progress import progress_bar
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, question_set_option, quiet_option
 from infermodel.files import safe_name
 
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key of it or of its base.")
+@question_set_option
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; reports/plans/<file>.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def plan(file: str, changes: tuple[str, ...], jobs: int, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Find the cheapest fleet that meets the objectives, among the candidates of a plan FILE."""
     told = Told("plan", as_json=as_json, quiet=quiet)

@@ -12,13 +12,13 @@ from infermodel import api
 from infermodel.cli import DRAWS, JOBS, MISSED, REPLICATIONS
 from infermodel.cli.place import CAPACITY_CACHE, REPORTS, checked, command_line, refusal
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option, set_option
 from infermodel.files import safe_name
 
 
 @click.command()
 @click.argument("scenario", type=click.Path())
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@set_option
 @click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
 @click.option("--replications", type=REPLICATIONS, default=1, show_default=True, help="Runs that differ by seed.")
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
@@ -30,7 +30,7 @@ from infermodel.files import safe_name
 @click.option("--requests", type=click.Choice(["csv", "parquet"]), default="csv", help="Format of the requests' table.")
 @click.option("--replay", is_flag=True, help="Write what each service was sent for load generators, too.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 @click.pass_context
 def run(
     context: click.Context,

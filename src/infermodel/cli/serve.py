@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option, set_option
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.scenario.errors import did_you_mean
 from infermodel.scenario.resolved import ResolvedService
@@ -25,7 +25,7 @@ TOLD_EVERY_S = 10.0
 @click.command()
 @click.argument("scenario", type=click.Path())
 @click.option("--service", "name", default="", help="Which one; may be left out where there is only one.")
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key; services by index or name.")
+@set_option
 @click.option("--speed", type=click.FloatRange(0.001, 1000), default=1.0, show_default=True, help="Of time.")
 @click.option("--background", type=click.FloatRange(0, min_open=True), help="Play the scenario's traffic, too: 1, 0.5.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -35,7 +35,7 @@ TOLD_EVERY_S = 10.0
 @click.option("--grace", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to end in.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers, instead of the scenario's.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def serve(
     scenario: str,
     name: str,

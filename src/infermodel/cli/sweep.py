@@ -13,7 +13,7 @@ from infermodel import api
 from infermodel.cli import JOBS
 from infermodel.cli.place import REPORTS, checked, command_line, refusal
 from infermodel.cli.progress import progress_bar
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, question_set_option, quiet_option
 from infermodel.files import safe_name
 from infermodel.search.cluster import ClusterError
 
@@ -31,7 +31,7 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, help="Change a key of it or of its base.")
+@question_set_option
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--dask", metavar="ADDRESS", default="", help="Scheduler of a Dask cluster that does the work.")
 @click.option("--shard", metavar="I/N", callback=part_of, default="1/1", help="Only the i-th of n parts (job arrays).")
@@ -42,7 +42,7 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="A page in Markdown, whose tables and pictures of this sweep are written again; see docs/sweeps.md.",
 )
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def sweep(
     file: str,
     changes: tuple[str, ...],

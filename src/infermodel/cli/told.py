@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import isinf, isnan
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ from infermodel import __version__
 from infermodel.answers.answer import Answer
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead (docs/json.md).")
+quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+
+_changes = partial(click.option, "--set", "changes", metavar="PATH=VALUE", multiple=True)
+set_option = _changes(help="Change a key; services by index or name.")
+question_set_option = _changes(help="Change a key of it or of its base.")
 
 
 class Told:

@@ -13,7 +13,7 @@ from infermodel.cli import JOBS
 from infermodel.cli.own_runs import served_options
 from infermodel.cli.place import checked, command_line, refusal
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option
+from infermodel.cli.told import Told, json_option, quiet_option
 
 
 @click.command()
@@ -26,7 +26,7 @@ from infermodel.cli.told import Told, json_option
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+@quiet_option
 def validate(
     measurements: Path,
     served: Served | None,
