@@ -15,6 +15,7 @@ from infermodel.scenario.errors import named
 from infermodel.scenario.schema.fleet import PoolLink, Systems, one_of_each
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.scenario import Service
+from infermodel.scenario.schema.several import Several
 from infermodel.scenario.schema.types import ENGINE, SYSTEM, Name, PrecisionName, Tokens
 from infermodel.scenario.schema.values import Block, Choice, Kind, Whole, refusal, refuse, refuse_below, tree
 from infermodel.search.override_text import override_text
@@ -22,24 +23,6 @@ from infermodel.search.override_text import override_text
 PARALLEL = ("devices_per_replica", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
 LIMITS = ("max_sequences", "max_batched_tokens")
 FORMATS = ("weights", "kv_cache", "compute")
-
-
-class Several(Kind):
-    """One value or a list of them, each of one kind."""
-
-    def __init__(self, each: Kind) -> None:
-        self.each = each
-
-    def read(self, value: Any) -> tuple[Any, ...]:
-        """The values, repeated ones once."""
-        listed = value if isinstance(value, list) else [value]
-        if not listed:
-            refuse("the list is empty; give at least one")
-        return tuple(dict.fromkeys(self.each.read(each) for each in listed))
-
-    def unit(self) -> str:
-        """For the reference table."""
-        return f"{self.each.unit()}, or list"
 
 
 def _kind(annotated: Any) -> Kind:

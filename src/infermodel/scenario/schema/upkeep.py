@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from infermodel.scenario.errors import named
+from infermodel.scenario.schema.several import Several
 from infermodel.scenario.schema.types import Index, PositiveSeconds, Ratio, Seconds, Share
 from infermodel.scenario.schema.values import (
     Block,
@@ -107,27 +108,6 @@ class ScheduleKind(Kind):
         return "list of [time, whole number]"
 
 
-class CountsKind(Kind):
-    """A list of whole numbers."""
-
-    _each = Whole()
-
-    def read(self, value: Any) -> tuple[int, ...]:
-        """The numbers, each once."""
-        listed = value if isinstance(value, list) else [value]
-        if len(listed) > MOST_FIXED:
-            refuse(f"at most {MOST_FIXED} fleets, not {len(listed)}: each is a run")
-        return tuple(dict.fromkeys(self._each.read(each) for each in listed))
-
-    def write(self, value: tuple[int, ...]) -> list[int]:
-        """As a list."""
-        return list(value)
-
-    def unit(self) -> str:
-        """For the reference table."""
-        return "whole number, or list"
-
-
 class Autoscaling(Block):
     """Replicas that are started and stopped by a rule."""
 
@@ -152,7 +132,7 @@ class Autoscaling(Block):
         default=None, description="from when in the day how many replicas run at least; from the last until the first"
     )
     repeat: PositiveSeconds = Field(default=DAY_S, description="length of the schedule's day")
-    fixed: Annotated[tuple[int, ...], CountsKind()] | None = Field(
+    fixed: Annotated[tuple[int, ...], Several(Whole(), may_be_empty=True)] | None = Field(
         default=None, description="replicas of fixed fleets that are played beside it; `max` if omitted"
     )
 
@@ -170,6 +150,9 @@ class Autoscaling(Block):
             said.append(
                 (("repeat",), refusal(f"must be later than the schedule's last time, {self.schedule[-1][0]:g} s"))
             )
+        if self.fixed is not None and len(self.fixed) > MOST_FIXED:
+            many = f"at most {MOST_FIXED} fleets, not {len(self.fixed)}: each is a run"
+            said.append((("fixed",), refusal(many)))
         if said:
             refuse_below(said)
         return self
