@@ -36,6 +36,7 @@ SIZES_NOTHING = {
     "requests of a quota", "tokens of a quota", "requested_output",  # sums that are counted against
     "max_batched_tokens", "max_context",  # of which memory, not objects, is charged
     "long_prompt_tokens", "bounds",  # lengths that prompts are compared with
+    "fixed",  # replicas, never more than the fleet holds
     "seed",
 }  # fmt: skip
 """Whole numbers that may be as large as they like: nothing is made as often as they say."""
