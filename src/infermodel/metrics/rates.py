@@ -14,7 +14,7 @@ from math import isfinite, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.metrics.confidence import Interval, of_independent, of_intercept
+from infermodel.metrics.confidence import Interval, in_batches, of_independent, of_intercept
 from infermodel.metrics.latency import latencies
 from infermodel.metrics.steady import Window
 from infermodel.metrics.throughput import Balance, Throughput, bin_edges, overlap, throughput
@@ -26,6 +26,13 @@ OWN_RATE, CYCLE, BUSY_SPAN, WINDOW = "own rate", "users over cycle", "busy span"
 
 SURE = 0.03
 """A rate of a closed loop that may be off by more than this share says so."""
+
+BATCHES = 10
+"""Of consecutive answers, whose means are taken for independent: enough to tell how much they differ, and in a run of
+ten cycles each as long as an answer waits for others."""
+
+FEWEST_IN_BATCH = 4
+"""Answers; where there are fewer, each stands for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +152,29 @@ def mean_answer(requests: RequestTable, among: NDArray[np.bool_], offered: Offer
     """Mean time of the answers among those requests, seconds, at the mean lengths that the load's laws ask for.
 
     A few hundred draws from a wide law are not as long on average as it says, and a mean cycle would be off by as much.
-    So lengths are control variates (Lavenberg and Welch, 1981): the time of an answer is regressed on its own prompt's
-    and output's tokens less the laws' means, and read where both are zero. Its interval is of what they do not explain.
-    Who is rejected may be the long ones, so answers are then as long as those that finished.
+    So lengths are control variates (Lavenberg and Welch, 1981): the time of an answer is regressed on prompt's and
+    output's tokens less the laws' means, and read where both are zero. Its interval is of what they do not explain.
+    Answers wait for their neighbours' tokens as for their own, so that single ones say too little and seem to say it
+    surely: means of consecutive batches are what is regressed. Who is rejected may be the long ones, so answers are
+    then as long as those that finished.
     """
     e2e_s = latencies(requests)["e2e_s"][among]
     known = np.isfinite(e2e_s)
+    count = int(known.sum())
+    if not count:
+        return of_independent([])
+    batches = BATCHES if count >= FEWEST_IN_BATCH * BATCHES else count
+    answers_s = in_batches(e2e_s[known], batches)
     if (requests.status[among] == REJECTED).any():
-        return of_independent(e2e_s[known])
+        return of_independent(answers_s)
     of_laws = (
         (requests.prompt_tokens, offered.prompt_tokens),
         (requests.output_tokens, offered.output_tokens),
     )
-    beyond = [tokens[among][known].astype(np.float64) - law for tokens, law in of_laws if isfinite(law)]
-    varied = [each for each in beyond if len(each) and np.ptp(each) > 0]
-    return of_intercept(e2e_s[known], varied) if varied else of_independent(e2e_s[known])
+    lengths = [(tokens[among][known].astype(np.float64), law) for tokens, law in of_laws if isfinite(law)]
+    beyond = [in_batches(tokens - law, batches) for tokens, law in lengths]
+    varied = [each for each in beyond if np.ptp(each) > 0]
+    return of_intercept(answers_s, varied) if varied else of_independent(answers_s)
 
 
 def with_tokens(requests: RequestTable, window: Window, counts: Balance, offered: Offered, rpm: float) -> Throughput:
