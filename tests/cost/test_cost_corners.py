@@ -56,6 +56,26 @@ def test_experts_divided_like_matrices_are_summed_over_all_gpus() -> None:
     assert layer_network_s(replica, False, 8, 64) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("gpus", "bandwidth", "wait_s", "copies", "there"),
+    [(8, 450e9, 0.0, 8, 2), (16, 50e9, 5e-6, 16 * (1 - (15 / 16) ** 8), 1)],
+)
+def test_tokens_go_to_all_gpus_or_to_those_that_hold_their_experts(
+    gpus: int, bandwidth: float, wait_s: float, copies: float, there: int
+) -> None:
+    """8 tokens of 7,168 numbers, each for 8 experts. Eight GPUs gather all, and scale by blocks only then: 8 copies of
+    2 bytes there and back. Of sixteen, with a network of 50 GB/s and 5 us between them, those that hold an expert get
+    a copy of 1 byte a number, and give back 2. A GPU's own copy stays.
+    """
+    layout = Deployment(data_parallel=gpus, expert_parallel=gpus, precision=Precision("fp8", "fp8", "fp8"))
+    replica = gpu_replica(replace(R1, fp8_in_blocks=True), node(H100), layout, ENGINE)
+    constants = replica.constants
+    kernel_s = constants.all_reduce_floor_s + gpus * constants.all_reduce_gpu_s + wait_s
+    passed = 8 * 7168 * copies * (gpus - 1) / gpus * (there + 2)
+    expected_s = 2 * kernel_s + passed / (bandwidth * constants.link_efficiency)
+    assert layer_network_s(replica, True, 8, 8 * gpus) == pytest.approx(expected_s, rel=1e-12)
+
+
 def test_what_was_computed_once_may_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     batches = [Batch(1, 100, 100, chunks=(Chunk(size, 0),), finishing_chunks=1) for size in (16, 32, 16, 48)]
     model = GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE)

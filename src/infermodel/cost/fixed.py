@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from infermodel.architecture import PRECISION_BYTES, ExpertFeedForward, GroupedAttention, Layer
 from infermodel.cost.attention import attention_width
 from infermodel.cost.graphs import padded
-from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm
+from infermodel.cost.kernels import KernelTime, all_reduce_s, all_to_all_s, elementwise, gemm, gpus_sent_to
 from infermodel.cost.launches import SAMPLING_KERNELS
 from infermodel.cost.layers import blocks, mixers
 from infermodel.cost.replica import GpuReplica
@@ -362,8 +362,11 @@ def layer_network_s(
             for layer, _ in replica.architecture.distinct_layers
             if isinstance(layer.feed_forward, ExpertFeedForward)
         )
-        sent = rows / tensor * top_k * hidden * ACTIVATION_BYTES
-        return reduce_s + 2 * all_to_all_s(sent, span, *replica.link(span), replica.constants)
+        copies, link = rows / tensor * hidden * gpus_sent_to(span, top_k), replica.link(span)
+        late = replica.blocks and span <= top_k  # gathered first, scaled by blocks then
+        narrow = ACTIVATION_BYTES if late else min(ACTIVATION_BYTES, PRECISION_BYTES[replica.compute])
+        sent = copies * narrow, copies * ACTIVATION_BYTES
+        return reduce_s + sum(all_to_all_s(payload, span, *link, replica.constants) for payload in sent)
     others_s = summed_s(replica, everywhere * hidden * ACTIVATION_BYTES, span) if side == "all" else 0.0
     return reduce_s + others_s
 

@@ -164,6 +164,16 @@ def all_to_all_s(payload: float, gpus: int, bandwidth: float, latency_s: float, 
     return latency_s + _collective_s((gpus - 1) / gpus * payload, gpus, bandwidth, constants)
 
 
+def gpus_sent_to(gpus: int, top_k: int) -> float:
+    """Of `gpus` GPUs that experts are dealt to, those that get a token: all where a token visits as many experts, since
+    engines then gather (TensorRT-LLM 1.0); else those that hold one or more of its `top_k` experts, once each (DeepEP).
+
+    >>> [round(gpus_sent_to(gpus, 8), 2) for gpus in (4, 8, 32)]  # 32 x (1 - (31/32)^8)
+    [4, 8, 7.18]
+    """
+    return gpus if gpus <= top_k else gpus * (1.0 - float((1.0 - 1.0 / gpus) ** top_k))
+
+
 def _collective_s(sent: float, gpus: int, bandwidth: float, constants: KernelConstants) -> float:
     small_s = constants.all_reduce_floor_s + constants.all_reduce_gpu_s * gpus
     small_s += sent / (bandwidth * constants.link_efficiency)

@@ -37,14 +37,27 @@ FRAMEWORKS: Mapping[str, str] = {
 MOST_HEADING = 100_000
 """Characters of a heading that are looked at."""
 
-CYCLES = 3
-"""Requests of each user that are played, the first of them all at once."""
-
 SENT = 10
 """Requests that a user of these rows sent (InferenceX)."""
 
-ABOVE_SEATS = 1.12
-"""Users of TensorRT-LLM rows lie so far above a power of two, at most: above the seats of the pool that decodes."""
+CYCLES = 3
+"""Of them, those that are played of `MANY` users and more: the first, which come all at once, one for all that are like
+it, and the last, in which users leave one by one."""
+
+MANY = 128
+"""Users of whom one request each tells what all of them are like."""
+
+ABOVE_SEATS = 1.5
+"""Users of TensorRT-LLM rows to the seats of the pool that decodes, at most."""
+
+SEATS_STEP = 256
+"""Of a rank that has more than twice as many."""
+
+READ, READ_SINCE = 16_384, "2026"
+"""Tokens of a step of a rank of TensorRT-LLM that reads prompts, in these rows' scripts, and since when."""
+
+READ_AT_FIRST = ((1024, 4608), (8192, 8448))
+"""Before: the longest prompt of a row, and the tokens."""
 
 MEASURED = ("total_tok_s_per_gpu", "tpot_p50_ms", "ttft_p50_ms")
 """Columns that are scored."""
@@ -81,11 +94,13 @@ class ApartRow:
     """One experiment with prompts and answers apart.
 
     Attributes:
+        date: ISO; empty where the row does not say it.
         drafts: whether the server verifies drafts.
         measured: metric name to figure, only those that the row has.
     """
 
     id: str
+    date: str
     gpu: str
     framework: str
     model: str
@@ -170,6 +185,7 @@ def _row(cells: Cells) -> ApartRow:
     measured = {name: cells.number(name) for name in MEASURED}
     return ApartRow(
         id=cells.word("id"),
+        date=cells.word("date"),
         gpu=cells.word("gpu"),
         framework=cells.word("framework"),
         model=cells.word("model"),
@@ -203,7 +219,8 @@ def replay_apart(row: ApartRow, draft: str = "mtp", acceptance: tuple[float, ...
     engine, network = server.engine, server.system.network.bandwidth
     ends = row.prefill.gpus * network, row.decode.gpus * network
     prompt, output = (lengths_of(tokens, row.length_spread) for tokens in (row.prompt_tokens, row.output_tokens))
-    traffic = ClosedTraffic(row.users, prompt, output, requests=CYCLES * row.users)
+    requests = (SENT if row.users < MANY else CYCLES) * row.users
+    traffic = ClosedTraffic(row.users, prompt, output, requests=requests)
     spec = ServiceSpec(
         name=row.id,
         traffic=traffic,
@@ -213,51 +230,64 @@ def replay_apart(row: ApartRow, draft: str = "mtp", acceptance: tuple[float, ...
         egress_s=engine.egress_s,
         link=link_of(PoolLink(), ends, engine, server.architecture),
     )
-    (record,) = simulate([spec], SEED, Horizon(requests=CYCLES * row.users))
+    (record,) = simulate([spec], SEED, Horizon(requests=requests))
     check_laws(record, row.id)
     found = as_sent(record.requests, row.users)
     if not found:
         raise Skipped("no request fits")
-    each = float(record.requests.prompt_tokens.mean() + record.requests.output_tokens.mean())
-    requests_per_s = row.users / (found["e2e_mean_ms"] / 1e3)
-    found["total_tok_s_per_gpu"] = requests_per_s * each / row.gpus
+    found["total_tok_s_per_gpu"] = found.pop("total_tok_s") / row.gpus
     return found
 
 
 def as_sent(requests: RequestTable, users: int) -> dict[str, float]:
-    """Means and medians of a run in which each user sent `SENT` requests: the first ones of all, which come at once,
-    and those after them, of which fewer were played, in that proportion. Empty where nothing finished.
+    """Means and medians of a run in which each user sent `SENT` requests, and its tokens a second, prompts and answers,
+    from the first request to the last answer, while users leave included. Where fewer were played, those between the
+    first and the last of all stand for the others. Empty where none of those finished.
 
     Args:
-        requests: `CYCLES` a user, in order of arrival.
+        requests: three or more a user, in order of arrival.
         users: whose first requests come first.
     """
     finished = np.flatnonzero(requests.status == FINISHED)
-    if not len(finished):
+    played, columns = len(requests.status) // users, latencies(requests)
+    between = (finished >= users) & (finished < (played - 1) * users)
+    if not between.any():
         return {}
-    times = np.where(finished < users, CYCLES - 1, SENT - 1)  # how often each counts
-    columns = latencies(requests)
+    times = np.where(between, (SENT - 2) // (played - 2), 1)  # how often each counts
     found: dict[str, float] = {}
     for metric in ("ttft", "tpot", "e2e"):
         values = np.repeat(columns[f"{metric}_s"][finished], times) * 1e3
         values = values[~np.isnan(values)]
         if len(values):
             found |= {f"{metric}_mean_ms": float(values.mean()), f"{metric}_p50_ms": float(np.median(values))}
+    lasts_s = float(requests.finished_at[finished].max() - requests.arrived_at[finished].min())
+    lasts_s += (SENT - played) * float(columns["e2e_s"][finished][between].mean())
+    tokens = requests.prompt_tokens[finished] + requests.output_tokens[finished]
+    found["total_tok_s"] = float(np.dot(times, tokens)) / lasts_s
     return found
 
 
 def seats_of(row: ApartRow) -> int:
     """Sequences of a rank of the pool that decodes, where the row's users tell: 0 where they do not.
 
-    Sweeps of TensorRT-LLM set the users a twentieth or a tenth above the seats, and Little's law says the same: of
-    2,150 users at 38.6 requests/s the 102 beyond 2,048 wait 2.6 s for a seat, which is the row's time to the first
-    token.
+    Scripts of TensorRT-LLM set the seats of a rank, a power of two up to 512 and a multiple of 256 beyond, and users up
+    to half as many again, so that no seat stays empty. Of 80 servers of DeepSeek R1 in the source's public list that
+    were sent one number of users, no power of two a rank, this tells the seats of 79. Little's law says the same: of 27
+    users at 2.34 requests/s, 3 wait 1.3 s for one of 3 x 8 seats.
     """
-    seats = 1 << (row.users.bit_length() - 1)
     ranks = row.decode.workers * (row.decode.gpus if row.decode.attention_data else 1)
-    if row.framework != "dynamo-trt" or not seats < row.users <= ABOVE_SEATS * seats:
-        return 0
-    return seats // ranks
+    each = row.users // ranks
+    seats = each - each % SEATS_STEP if each >= 2 * SEATS_STEP else 1 << (max(1, each).bit_length() - 1)
+    return seats if row.framework == "dynamo-trt" and ranks * seats < row.users <= ABOVE_SEATS * ranks * seats else 0
+
+
+def tokens_read(row: ApartRow) -> float:
+    """Of a step of a rank that reads prompts, as scripts of TensorRT-LLM set `max_num_tokens`; NaN elsewhere."""
+    if row.framework != "dynamo-trt":
+        return math.nan
+    if not "" < row.date < READ_SINCE:
+        return READ
+    return next((tokens for prompt, tokens in READ_AT_FIRST if row.prompt_tokens <= prompt), READ)
 
 
 def pool_of(
@@ -273,6 +303,8 @@ def pool_of(
             f"a worker of {pool.gpus} GPUs is cut {pool.tensor_parallel} ways; how the others work is not said"
         )
     alone = as_row(row, pool, draft, acceptance)
+    if role == "prefill":
+        alone = replace(alone, max_batched_tokens=tokens_read(row))
     server = server_of(alone)
     engine, speculation = server.engine, speculation_of(alone, server)
     deployment = deployment_of(alone, server)
@@ -300,6 +332,7 @@ def pool_of(
 def as_row(row: ApartRow, pool: PoolRow, draft: str, acceptance: tuple[float, ...]) -> Row:
     """A worker of a pool as the row of a server that does all."""
     ranks = pool.gpus if pool.attention_data else 1
+    of_a_rank = pool.attention_data and pool.tensor_parallel == 1  # which cuts nothing, so experts are dealt out
     return Row(
         id=row.id,
         source_set="",
@@ -307,7 +340,7 @@ def as_row(row: ApartRow, pool: PoolRow, draft: str, acceptance: tuple[float, ..
         gpus=pool.gpus,
         tensor_parallel=1 if pool.attention_data else pool.gpus,
         pipeline_parallel=1,
-        expert_parallel=min(pool.expert_parallel, pool.gpus),
+        expert_parallel=pool.gpus if of_a_rank else min(pool.expert_parallel, pool.gpus),
         engine=FRAMEWORKS.get(row.framework, row.framework),
         engine_version="",
         weights_precision=row.weights_precision,
