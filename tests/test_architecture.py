@@ -27,7 +27,9 @@ def paths(text: str) -> list[str]:
 @pytest.mark.parametrize("path", paths(section("A request's way") + section("To add one, touch these") + CONTRIBUTING))
 def test_every_path_is_there(path: str) -> None:
     beside = [SOURCE / "simulation" / "clients" / path] if path in ("users.py", "askers.py") else []
-    assert any(each.exists() for each in (ROOT / path, SOURCE / path, *beside)), path
+    assert any(each.exists() for each in (ROOT / path, SOURCE / path, *beside)), (
+        f"architecture.md or CONTRIBUTING.md names {path}: neither in the checkout nor below src/infermodel"
+    )
 
 
 def test_links_lead_somewhere() -> None:

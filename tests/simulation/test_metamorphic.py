@@ -111,7 +111,7 @@ def test_nobody_knows_how_long_an_answer_will_be(drawn: Drawn, which: int, more:
 
 
 def test_queues_and_routers_are_shown_no_length_of_an_answer() -> None:
-    """What their protocols name is all that they need; there is no output in it."""
+    """What their protocols name is all that they need; there is no output in it. What is shown anew stands here."""
     columns = SimpleNamespace(priority=[0, 0], prompt_tokens=[30, 4], keys={}, sessions={1: 5})
     for discipline in QUEUES.values():
         queue = discipline.queue(columns)

@@ -61,7 +61,7 @@ def test_prompts_that_an_outage_sends_elsewhere_count_there() -> None:
 
 
 class View:
-    """A pool of replicas with so many unfinished requests each."""
+    """A `PoolView`, of replicas with so many unfinished requests each; what routers are shown anew stands here too."""
 
     def __init__(self, counts: list[int], up: Sequence[int]) -> None:
         self.load, self.random, self.turn = LoadIndex(len(counts)), np.random.default_rng(1), 0
