@@ -4,19 +4,22 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 from infermodel.scenario import resolve
 from infermodel.scenario.document import parse
-from infermodel.scenario.reference import reference
 from infermodel.scenario.validation import validate
+from infermodel.search.reference import FILES, reference_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text(encoding="utf-8")
 
 
-def test_every_key_has_a_meaning_and_stands_once() -> None:
-    rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \| (.*) \|$", reference(), re.MULTILINE)
-    assert len(rows) > 80
+@pytest.mark.parametrize("kind", FILES)
+def test_every_key_has_a_meaning_and_stands_once(kind: str) -> None:
+    rows = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \| (.*) \|$", reference_of(kind), re.MULTILINE)
+    assert {row[0] for row in rows} >= FILES[kind].model_fields.keys()
     assert all(written and meaning and meaning != "None" for _, written, _, meaning in rows)
-    headings = re.findall(r"^### (.*)$", reference(), re.MULTILINE)
+    headings = re.findall(r"^### (.*)$", reference_of(kind), re.MULTILINE)
     assert len(headings) == len(set(headings))
 
 

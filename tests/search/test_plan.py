@@ -12,6 +12,8 @@ from infermodel.answers.plan import PlanAnswer
 from infermodel.economics.band import Band
 from infermodel.experiment import run
 from infermodel.experiment.pricing import hourly_cost
+from infermodel.report.human import usd
+from infermodel.report.plan_page import doubts
 from infermodel.scenario import ScenarioErrors, load, resolve
 from infermodel.search.candidate import Size
 from infermodel.search.layout import list_layouts
@@ -282,7 +284,7 @@ def test_a_profile_is_sized_at_its_busiest_step_and_priced_over_the_whole_of_it(
     day = "{kind: profile, rates: [[0 s, 1000 /min], [60 s, 4000 /min]], repeat: 2 min}"
     text = BASE.format(seed=7, rate=4000, prompt=300, output=60, ttft=1000, tpot=30, model="llama-3.1-8b")
     steady = text.replace("requests: 80", "duration: 60 s\nwarm_up: 12 s")
-    by_day = steady.replace("{kind: poisson, rate: 4000 /min}", day).replace("duration: 60 s", "duration: 2 min")
+    by_day = text.replace("{kind: poisson, rate: 4000 /min}", day).replace("requests: 80", "duration: 2 min")
     found = []
     for base in (steady, by_day):
         (tmp_path / "base.yaml").write_text(base)
@@ -296,8 +298,11 @@ def test_a_profile_is_sized_at_its_busiest_step_and_priced_over_the_whole_of_it(
     # the mean rate is 2,500 a minute: as many dollars over 0.625 of the tokens
     assert whole.usd_per_mtok == pytest.approx(peak.usd_per_mtok / 0.625, rel=1e-12)
     assert "kind: profile" in best_yaml(found[1])
+    assert "warm_up: auto" in best_yaml(found[1])  # a fifth of the day is not cut
     # with its spare serving, too, a fleet of n + 1 of which one is down is the fleet of n that keeps every promise
-    assert missed_with_one_down(found[1].plan, whole) == ""
+    story = PlanAnswer(found[1]).story
+    assert story.missed_with_one_down == ""
+    assert any(f"it is {usd(peak.usd_per_mtok)}/Mtok, and priced over the whole" in said for said in doubts(story))
     (tmp_path / "plan.yaml").write_text(PLAN.format(spares=0, fronts="false", wafer=2_500_000, rent=4))
     bare = find_plan(load_plan(tmp_path / "plan.yaml", ["replications=1"]))
     assert bare.best is not None

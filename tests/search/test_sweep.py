@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,8 @@ def test_slices_add_up_and_labels_stand_for_values(small: tuple[Path, Path], tmp
     one = list(csv.DictReader(StringIO(table(small[1]).decode())))
     four = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
     assert [row["batch"] for row in four if row["measure"] == "rpm"] == ["", *3 * ["few", "many"]]
+    found = effects(run_sweep(load_sweep(file), tmp_path / "out.points"), "GPU", "usd_per_mtok")
+    assert {found[1].low_at, found[1].high_at} == {"few", "many"}
     for measure, times in {"rpm": 4, "usd_per_h": 4, "usd_per_h_low": 4, "usd_per_mtok": 1, "ttft_p99_s": 1}.items():
         values = [[float(row["value"]) for row in rows if row["measure"] == measure] for rows in (one, four)]
         assert values[1] == pytest.approx([times * each for each in values[0]])
@@ -304,10 +307,13 @@ def test_plans_are_swept_with_changes_to_prices_and_to_traffic(tmp_path: Path) -
     file.write_text(
         "title: dearer\nbase: plan.yaml\nask: plan\naxes:\n"
         "  - {name: price, path: candidates.0.price.purchase, values: [100000 USD, 400000 USD]}\n"
-        "  - {name: rate, path: traffic.arrivals.rate, values: [600 /min]}\n"
+        "  - {name: rate, path: traffic.arrivals.rate, values: [600 /min], labels: [calm]}\n"
     )
     rows = list(csv.DictReader(StringIO(plain(file, tmp_path / "out").decode())))
     dollars = {(r["point"], r["service"]): float(r["value"]) for r in rows if r["measure"] == "usd_per_h"}
     assert dollars["1", "dgx-h100"] < dollars["1", "hgx-h200"] < dollars["2", "dgx-h100"]
     assert dollars["1", "hgx-h200"] == dollars["2", "hgx-h200"]
     assert {r["value"] for r in rows if r["measure"] == "systems"} == {"1.0"}
+    page = (tmp_path / "out" / "sweep.html").read_text()
+    told = re.findall(r"price (\w+) USD, rate calm: 1 ([\w-]+),", page)
+    assert told == [("100000", "dgx-h100"), ("400000", "hgx-h200")]

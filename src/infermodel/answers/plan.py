@@ -100,7 +100,7 @@ class PlanAnswer(Answer):
             spares=plan.spares,
             most_systems=plan.most_systems,
             replications=plan.replications,
-            devices=devices_of(self.planned),
+            devices=devices_of(plan),
             rests_on={title: service_rests_on(each) for title, each in services.items()},
             errors=errors_of(services),
             rows=self.rows["plan"],

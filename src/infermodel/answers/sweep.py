@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from infermodel.answers.answer import Answer, Part, Rows
-from infermodel.catalog import load_system
 from infermodel.errors import InputError
 from infermodel.report.sweep_page import answers, sweep_page
 from infermodel.report.sweep_story import MOVED, SweepStory, Swing
 from infermodel.scenario import ResolvedScenario, load, resolve
 from infermodel.search.plan_schema import load_plan
+from infermodel.search.plan_table import devices_of
 from infermodel.search.sweep import Swept
 from infermodel.search.sweep_schema import Sweep
 from infermodel.search.sweep_table import effects, header, sweep_rows
@@ -87,7 +87,7 @@ class SweepAnswer(Answer):
             axes=axes,
             circumstances=tuple(axis.title for axis in sweep.leading if is_circumstance(axis.path)),
             crossed=sweep.design == "crossed",
-            devices=devices_of(sweep),
+            devices=devices_by_name(sweep),
             rows=rows,
             swings=swings,
             digest=base.digest,
@@ -141,11 +141,10 @@ CIRCUMSTANCES = frozenset({"traffic", "seed", "electricity", "pue"})
 """Parts of the path of an axis that nobody chooses."""
 
 
-def devices_of(sweep: Sweep) -> dict[str, str]:
+def devices_by_name(sweep: Sweep) -> dict[str, str]:
     """Device of each service of the base, or of each candidate of a plan."""
     if sweep.ask == "plan":
-        plan = load_plan(sweep.base_path, sweep.set)
-        return {each.title: load_system(each.system).device.name for each in plan.candidates}
+        return devices_of(load_plan(sweep.base_path, sweep.set))
     return {service.name: service.decode_pool.system.device.name for service in base_of(sweep).services}
 
 

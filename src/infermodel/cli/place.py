@@ -17,8 +17,9 @@ CAPACITY_CACHE = REPORTS / ".capacity"
 
 
 def command_line() -> list[str]:
-    """What was typed, with the program by its name, wherever it is installed."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    """What was typed, with the program by its name, wherever it is installed and also where Python runs the package."""
+    program = Path(sys.argv[0])
+    return [program.parent.name if program.name == "__main__.py" else program.name, *sys.argv[1:]]
 
 
 @contextmanager

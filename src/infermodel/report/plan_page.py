@@ -15,7 +15,7 @@ from infermodel.report.words import promise
 NOT_MODELLED = (
     "mixed fleets: all systems of a fleet, or of a pool of it, are alike, and so are their replicas",
     "the moment of a failure and the way a spare takes over: spares are paid for, powered and idle, and what "
-    "`systems_down` takes away is away throughout",
+    "systems_down takes away is away throughout",
     "uncertainty in the choice: candidates are compared at the middle of each price and of each constant",
     "luck beyond these runs: the fleet is the smallest that keeps the promises in them, often only just",
     "delivery times, contracts and discounts, floor space and cooling beyond the racks, and buying in steps",
@@ -101,9 +101,10 @@ def doubts(story: PlanStory) -> list[str]:
         verdict = f"it misses {missed}" if missed else "it keeps every promise"
         said.append(f"With one of its {best['bought']} systems down and all others serving, {verdict}.")
     if story.mean_per_busiest < 1:
+        peak = usd(story.mean_per_busiest * best["usd_per_mtok"])
         said.append(
-            "Sized at the busiest step of the profile and priced over the whole of it, whose mean rate is "
-            f"{share(story.mean_per_busiest)} of that; power as at the busiest step."
+            f"Sized at the busiest step of the profile, where it is {peak}/Mtok, and priced over the whole of it, "
+            f"whose mean rate is {share(story.mean_per_busiest)} of that; power as at the busiest step."
         )
     return said
 

@@ -54,8 +54,10 @@ def sweep_page(story: SweepStory, pictures: Mapping[str, tuple[str, bytes]], com
 
 
 def answers(story: SweepStory) -> list[str]:
-    """For each service where a token is cheapest among what can be chosen, and which axis moves its price most."""
-    told = []
+    """The fleets of plans; for each service where a token is cheapest among what can be chosen, and which axis moves
+    its price most.
+    """
+    told = fleets(story) if story.ask == "plan" else []
     for service in story.services:
         told += cheapest(story, service)
         for measure in MOVED[story.ask]:
@@ -67,6 +69,20 @@ def answers(story: SweepStory) -> list[str]:
                     f"{most.low_at} to {number(most.high)} at {most.high_at}."
                 )
     return told or ["No point has an answer."]
+
+
+def fleets(story: SweepStory) -> list[str]:
+    """The cheapest fleet of the candidates at each of the first points."""
+    told = []
+    for point, place in [(point, place) for point, place in story.points.items() if point][:MOST_CIRCUMSTANCES]:
+        priced = {name: usd for name in story.services if not isnan(usd := story.value(point, name, "usd_per_h"))}
+        said = "no candidate keeps the promises"
+        if priced:
+            best = min(priced, key=priced.__getitem__)
+            systems, per_mtok = (cell(story.row(point, best, name), name)[0] for name in ("bought", "usd_per_mtok"))
+            said = f"{systems} {best}, {number(priced[best])} USD/h, {per_mtok} USD/Mtok"
+        told.append(f"{', '.join(f'{axis} {value}' for axis, value in place.items())}: {said}.")
+    return told
 
 
 def cheapest(story: SweepStory, service: str) -> list[str]:
@@ -101,12 +117,21 @@ def lines(story: SweepStory) -> list[Line]:
 def cell(row: Mapping[str, Any], measure: str) -> tuple[str, str]:
     """A value, and its difference to the base with the paired interval."""
     words = seconds if measure.endswith("_s") and not measure.endswith("tok_s") else number
-    value, difference = row.get("value"), row.get("difference")
-    if value is not None and isfinite(value) and value == int(value) and abs(value) < MOST_WHOLE:
-        value = int(value)
+    value, difference = whole(row.get("value")), whole(row.get("difference"))
     if not row or not row["point"] or difference is None or isnan(difference):
         return words(value), ""
     width = row.get("difference_half_width")
     sign = "+" if difference >= 0 else ""
     spread = f" ± {words(width)}" if width is not None and not isnan(width) else ""
     return words(value), f"{sign}{words(difference)}{spread}"
+
+
+def whole(value: float | None) -> float | None:
+    """A count as such, so that it is told without decimals; all else as it is.
+
+    >>> whole(2.0), whole(2.5)
+    (2, 2.5)
+    """
+    if value is not None and isfinite(value) and value == int(value) and abs(value) < MOST_WHOLE:
+        return int(value)
+    return value

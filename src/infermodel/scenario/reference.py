@@ -1,4 +1,4 @@
-"""The reference of the scenario language, made from the schema: every key, what is written, default, meaning."""
+"""The reference of the language of files, made from its schemas: every key, what is written, default, meaning."""
 
 from __future__ import annotations
 
@@ -18,30 +18,43 @@ from infermodel.scenario.schema.values import BlockKind, ByKind, Kind, WordOr
 REQUIRED = "required"
 
 
-def reference() -> str:
-    """Markdown: a table for each mapping of the language."""
+def reference(title: str, file: type[BaseModel]) -> str:
+    """Markdown: a table for each mapping of a file.
+
+    Args:
+        title: of the file itself.
+        file: its schema; what scenarios hold as well is told of them alone.
+    """
     parts = []
-    for title, about, block in _blocks("", Scenario):
-        parts.append(f"### {title}\n\n{about}\n\n")
+    for heading, about, block in _of_file(title, file):
+        parts.append(f"### {heading}\n\n{about}\n\n")
         if block.model_fields:
             rows = "".join(_row(key, field) for key, field in _fields(block))
             parts.append(f"| key | written | default | meaning |\n|---|---|---|---|\n{rows}\n")
     return "".join(parts)
 
 
-def reference_rows() -> list[dict[str, str]]:
+def reference_rows(title: str, file: type[BaseModel]) -> list[dict[str, str]]:
     """The same for a program: a row for each key, `within` the mapping that holds it."""
     return [
         {
-            "within": title.replace("`", ""),
+            "within": heading.replace("`", ""),
             "key": key,
             "written": _written(field),
             "default": _default(field).strip("`"),
             "meaning": field.description or "",
         }
-        for title, _, block in _blocks("", Scenario)
+        for heading, _, block in _of_file(title, file)
         for key, field in _fields(block)
     ]
+
+
+def _of_file(title: str, file: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
+    """Each mapping of a file as `_blocks` has them, the file's own by its title."""
+    told = set() if file is Scenario else {block for _, _, block in _blocks("", Scenario)}
+    for heading, about, block in _blocks("", file):
+        if block not in told:
+            yield heading or title, about, block
 
 
 def _fields(block: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
@@ -91,7 +104,7 @@ def _of(annotation: Any) -> tuple[bool, Kind | None, type[BaseModel] | None]:
 
 def _blocks(path: str, block: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
     """Each mapping of the language once: where it stands, what it is, its block."""
-    yield f"`{path}`" if path else "The scenario", inspect.getdoc(block) or "", block
+    yield f"`{path}`" if path else "", inspect.getdoc(block) or "", block
     for key, field in _fields(block):
         repeated, kind, inner = _content(field)
         below = f"{path}.{key}" if path else key

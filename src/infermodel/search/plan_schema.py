@@ -16,7 +16,7 @@ from infermodel.scenario.override import override
 from infermodel.scenario.resolve_traffic import resolve_arrivals
 from infermodel.scenario.schema.fleet import MOST_SYSTEMS, Systems
 from infermodel.scenario.schema.scenario import Scenario, Service
-from infermodel.scenario.schema.traffic import Closed, Offline, Trace, Traffic
+from infermodel.scenario.schema.traffic import Closed, Offline, Profile, Trace, Traffic
 from infermodel.scenario.schema.types import Flag, Index, Replications
 from infermodel.scenario.schema.values import Whole, refusal, refuse_below
 from infermodel.scenario.validation import validate_as
@@ -114,10 +114,11 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
 
 def same_window(base: Scenario, asked: Traffic) -> tuple[str, ...]:
     """A warm-up of a fifth of the run where the base leaves it open, so that all fleets are measured on the same
-    requests; MSER-5 would let the fleet decide. Nothing where that is so already, and in closed loops.
+    requests; MSER-5 would let the fleet decide. Nothing where that is so already, in closed loops, and of a profile,
+    whose busiest step is played with a warm-up of its own.
     """
     arrivals = asked.arrivals
-    if base.warm_up != "auto" or isinstance(arrivals, Trace | Closed | Offline):
+    if base.warm_up != "auto" or isinstance(arrivals, Trace | Closed | Offline | Profile):
         return ()
     if base.duration is not None:
         return (override_text("warm_up", f"{WARM_UP * base.duration!r} s"),)

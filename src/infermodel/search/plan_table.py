@@ -16,6 +16,7 @@ from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.search.candidate import FORMATS, LIMITS, PARALLEL
 from infermodel.search.layout import fleet_of, whole_of
 from infermodel.search.plan import Option, Planned, break_even_usd, on_front
+from infermodel.search.plan_schema import Plan
 from infermodel.workload.traffic import ClosedTraffic
 
 WITH_INTERVAL = ("usd_per_h", "usd_per_mtok", "utilisation", "power_w", "speed_tok_s", "ttft_p99_s")
@@ -132,9 +133,9 @@ def traffic_of(service: ResolvedService) -> str:
     return f"{rate:,.4g} requests/min, {tokens}" if isfinite(rate) else f"requests that come at once, {tokens}"
 
 
-def devices_of(planned: Planned) -> dict[str, str]:
+def devices_of(plan: Plan) -> dict[str, str]:
     """Candidate to the name of its device, of that which decodes where there are two."""
-    return {each.title: load_system(each.systems[-1]).device.name for each in planned.plan.candidates}
+    return {each.title: load_system(each.systems[-1]).device.name for each in plan.candidates}
 
 
 def services_of(planned: Planned) -> dict[str, ResolvedService]:

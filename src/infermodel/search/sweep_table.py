@@ -72,7 +72,7 @@ class Effect:
 
     Attributes:
         low, high: smallest and largest mean of the measure over the axis' values (all other axes averaged out).
-        low_at, high_at: the values of the axis there.
+        low_at, high_at: the values of the axis there, as tables call them.
         base: the measure at the base scenario.
     """
 
@@ -171,11 +171,11 @@ def effects(swept: Swept, service: str, measure: str) -> list[Effect]:
     for i, axis in enumerate(swept.sweep.axes):
         ranks = {str(value): k for k, value in enumerate(axis.listed)} if swept.sweep.design == "crossed" else {}
         ordered = sorted(known, key=lambda each: place_of(each[0].values[i], ranks))
+        called = {str(point.values[i]): str(axis.called(point.values[i])) for point, _ in ordered}
         groups: dict[str, list[float]] = {}
-        distinct = list(dict.fromkeys(str(point.values[i]) for point, _ in ordered))
-        if len(distinct) <= 2 * MOST_GROUPS:
+        if len(called) <= 2 * MOST_GROUPS:
             for point, value in ordered:
-                groups.setdefault(str(point.values[i]), []).append(value)
+                groups.setdefault(called[str(point.values[i])], []).append(value)
         else:
             for part in np.array_split(np.arange(len(ordered)), MOST_GROUPS):
                 label = f"{ordered[part[0]][0].values[i]} to {ordered[part[-1]][0].values[i]}"
