@@ -18,7 +18,11 @@ services:
   - name: one
     model: qwen3-8b
     fleet: {system: dgx-h100}
-    rate_limits: {tenants: [{name: red}, {name: blue, keys: 2, limits: [{period: 1 min, requests: 3}]}]}
+    objectives: {ttft_p99: 1 s, itl_p99: 1 s}
+    rate_limits:
+      tenants:
+        - {name: red, objectives: {e2e_p95: 9 s}}
+        - {name: blue, keys: 2, limits: [{period: 1 min, requests: 3}]}
   - {name: other, model: qwen3-8b, fleet: {system: dgx-h100}}
 """
 
@@ -40,10 +44,19 @@ def test_keys_are_numbered_as_the_tenants_have_them(tmp_path: Path) -> None:
     assert resolved(tmp_path, "blue-2", "red", "blue-1") == [[2, 0, 1], None]
 
 
+def test_a_tenant_without_objectives_has_those_of_its_service(tmp_path: Path) -> None:
+    resolved(tmp_path, "red")
+    named, other = resolve(load(tmp_path / "s.yaml")).services
+    assert [[each.name for each in promised] for promised in named.tenant_objectives] == [["e2e_p95"], ["ttft_p99"]]
+    assert other.tenant_objectives == ()
+    with pytest.raises(ScenarioErrors, match="gaps between tokens are known of all tenants together; write tpot"):
+        load(tmp_path / "s.yaml", ["services.0.rate_limits.tenants.0.objectives={itl_p99: 1 s}"])
+
+
 def test_a_key_that_no_tenant_has(tmp_path: Path) -> None:
     with pytest.raises(ScenarioErrors) as caught:
         resolved(tmp_path, "red", "blue", "green", "")
     said = str(caught.value)
-    assert "s.yaml:9:" in said
+    assert "s.yaml:11:" in said
     assert "the log has keys that no tenant has: none at all, 'blue', 'green'" in said
     assert "those of the tenants are red, blue-1, blue-2" in said

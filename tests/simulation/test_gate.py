@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.kit.toy_models import AffineModel
 
+from infermodel.metrics.objectives import objectives
 from infermodel.metrics.steady import Window
 from infermodel.metrics.tenants import tenant_summaries
 from infermodel.simulation import Horizon, one_pool, simulate
@@ -46,10 +47,14 @@ def test_a_job_of_a_hundred_requests_takes_three_minutes_and_its_last_answer() -
     (tenant,) = record.tenants
     assert tenant.refusals == 3
     assert tenant.tokens_of_keys.tolist() == [100 * 110]
-    (row,) = tenant_summaries(record, Window(0.0, 240.0))
+    promised = objectives({"ttft_p50": 61.0, "ttft_p70": 61.0})
+    (row,) = tenant_summaries(record, Window(0.0, 240.0), [promised])
     assert row.makespan_s == pytest.approx(180.010)
     assert row.rpm == 25
     assert row.tpm == 25 * 110
+    # 60 of 100 have their first token within 61 s, the last one after 180 s and a step
+    assert (row.missed, row.attainment) == ("ttft_p70", 0.6)
+    assert row.ttft_p99_s == pytest.approx(180.001)
 
 
 def test_tokens_of_a_minute_are_charged_as_asked_for() -> None:
@@ -174,3 +179,5 @@ def test_urgent_tenants_go_first() -> None:
     assert len(free) > 5
     assert len(paid) > 5
     assert sorted(paid)[-1] <= sorted(free)[1]  # the first request of all may be a free one: it came to an idle replica
+    alike = objectives({"e2e_p99": float(max(paid))})  # each tenant is judged by its own requests
+    assert [row.missed for row in tenant_summaries(record, Window(0.0, 10.0), [alike, alike])] == ["e2e_p99", ""]

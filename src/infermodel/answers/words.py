@@ -313,13 +313,15 @@ def tenant_rows(tenants: Sequence[TenantSummary]) -> list[tuple[str, ...]]:
             "tpm",
             "tpm a key",
             "wait p50",
+            "TTFT p99",
+            "misses",
             "all done in",
         )
     ]
     for each in tenants:
         counts = (each.keys, each.sent, each.finished, each.refusals)
         rates = (each.rpm, each.tpm, each.tpm_per_key)
-        waits = (time(each.wait_p50_s), time(each.makespan_s))
+        waits = (time(each.wait_p50_s), time(each.ttft_p99_s), each.missed or "-", time(each.makespan_s))
         rows.append((each.service, each.tenant, *map(str, counts), *map(figure, rates), *waits))
     return rows
 

@@ -59,7 +59,7 @@ def run(
         summary = combine([each.summaries[index] for each in repeated])
         record, priced = repeated[0].records[index], economics(service, summary)
         own = own_window(service, record, repeated[0].window)
-        tenants, questions = tenants_of(record, own, summary), questions_of(service, record, own, summary)
+        tenants, questions = tenants_of(service, record, own, summary), questions_of(service, record, own, summary)
         between = handover_summary(record, own)
         fleets = fleets_of(scenario, service, record, repeated[0].summaries[index], own)
         results.append(ServiceResult(service, record, summary, priced, tenants, questions, between, fleets))
@@ -240,9 +240,12 @@ def fleets_of(
     return tuple(found)
 
 
-def tenants_of(record: ServiceRecord, window: Window, summary: Summary) -> tuple[TenantSummary, ...]:
+def tenants_of(
+    service: ResolvedService, record: ServiceRecord, window: Window, summary: Summary
+) -> tuple[TenantSummary, ...]:
     """What the keys of a service got in its own window; nothing where it has no rate limits."""
-    return tenant_summaries(record, window, summary.rpm if summary.rate_way == OWN_RATE else nan)
+    rpm = summary.rpm if summary.rate_way == OWN_RATE else nan
+    return tenant_summaries(record, window, service.tenant_objectives, rpm)
 
 
 def questions_of(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.metrics.latency import percentile
+from infermodel.metrics.latency import Column, percentile
+from infermodel.metrics.objectives import Objective, evaluate, judged_columns, meets_all
 from infermodel.metrics.schema import column as _column
 from infermodel.metrics.steady import Window
-from infermodel.tables import FINISHED, REJECTED, RequestTable, ServiceRecord, TenantRecord
+from infermodel.tables import FINISHED, REJECTED, ServiceRecord, TenantRecord
 
 
 @dataclass(frozen=True)
 class TenantSummary:
-    """Counts and times are of the whole run, rates of the measured window."""
+    """Counts and times are of the whole run, rates and what is kept of the objectives of the measured window."""
 
     service: str = _column("", "name of the service")
     tenant: str = _column("", "name of the tenant")
@@ -38,13 +40,20 @@ class TenantSummary:
     wait_p99_s: float = _column("s", "percentile 99; from the first attempt until admitted")
     e2e_p50_s: float = _column("s", "percentile 50; from the first attempt to the end of the answer")
     makespan_s: float = _column("s", "from its first request to the end of its last answer; NaN if not all finished")
+    ttft_p99_s: float = _column("s", "percentile 99; of its requests that arrive in the window")
+    tpot_p99_s: float = _column("s", "percentile 99; of the same")
+    attainment: float = _column("", "share of the same that keep every limit of the tenant's objectives")
+    missed: str = _column("", "its objectives that are not met")
 
 
-def tenant_summaries(record: ServiceRecord, window: Window, rpm: float = nan) -> tuple[TenantSummary, ...]:
+def tenant_summaries(
+    record: ServiceRecord, window: Window, promised: Sequence[tuple[Objective, ...]], rpm: float = nan
+) -> tuple[TenantSummary, ...]:
     """A row for each tenant of a service, none where it has no rate limits.
 
     Args:
         record, window: of the run.
+        promised: objectives of each tenant.
         rpm: of the service where the fleet keeps up: of those that came in the window and are answered, each tenant has
             its part. NaN: what finishes inside the window is counted.
     """
@@ -52,12 +61,26 @@ def tenant_summaries(record: ServiceRecord, window: Window, rpm: float = nan) ->
     counted = (table.status == FINISHED) & window.holds(table.arrived_at if isfinite(rpm) else table.finished_at)
     if isfinite(rpm) and rpm > 0 and counted.any():
         minutes = float(counted.sum()) / rpm
-    return tuple(_summary(record.name, table, tenant, counted, minutes) for tenant in record.tenants)
+    if not record.tenants:
+        return ()
+    arrived, judged = np.flatnonzero(window.holds(table.arrived_at)), judged_columns(record, window)
+    found = []
+    for tenant, own in zip(record.tenants, promised, strict=True):
+        mine = np.isin(arrived, tenant.requests)
+        columns = {metric: values[mine] for metric, values in judged.items()}
+        found.append(_summary(record, tenant, counted, minutes, columns, own))
+    return tuple(found)
 
 
 def _summary(
-    service: str, table: RequestTable, tenant: TenantRecord, counted: NDArray[np.bool_], minutes: float
+    record: ServiceRecord,
+    tenant: TenantRecord,
+    counted: NDArray[np.bool_],
+    minutes: float,
+    columns: Mapping[str, Column],
+    promised: tuple[Objective, ...],
 ) -> TenantSummary:
+    table, verdicts, kept = record.requests, evaluate(record, columns, promised), meets_all(columns, promised)
     mine = tenant.requests
     status, arrived_at = table.status[mine], table.arrived_at[mine]
     finished, inside = status == FINISHED, counted[mine]
@@ -66,7 +89,7 @@ def _summary(
     ends_s = np.nan_to_num(table.finished_at[mine] - arrived_at, nan=inf)[status != REJECTED]
     whole = len(mine) > 0 and bool(finished.all())
     return TenantSummary(
-        service=service,
+        service=record.name,
         tenant=tenant.name,
         keys=tenant.keys,
         sent=len(mine),
@@ -83,4 +106,8 @@ def _summary(
         wait_p99_s=percentile(waits_s, 99),
         e2e_p50_s=percentile(ends_s, 50),
         makespan_s=float(table.finished_at[mine].max() - arrived_at.min()) if whole else nan,
+        ttft_p99_s=percentile(columns["ttft"], 99),
+        tpot_p99_s=percentile(columns["tpot"], 99),
+        attainment=float(kept.mean()) if len(kept) else nan,
+        missed=" ".join(each.objective.name for each in verdicts if not each.met),
     )

@@ -89,7 +89,7 @@ def units(findings: Findings, priced: list[ServiceResult]) -> Grid:
         lead="Over the run counts its quiet hours, too: the price to budget with. At capacity is the least that this "
         "fleet can cost. A user is one that always has a request under way.",
         heads=(
-            *("service", "load", "requests/min", "a thousand requests", "a user a month"),
+            *("service", "load", "requests/min", "users", "a thousand requests", "a user a month"),
             *("USD/Mtok, low", *TO_HIGH),
         ),
         rows=rows,
@@ -117,8 +117,8 @@ def priced_row(
 ) -> list[Cell]:
     """A line; what does not hold is struck out, its reason beside the load."""
     requests = usd(hourly.mid / (60 * rpm) * 1000) if rpm else NONE
-    user = usd(hourly.mid * MONTH_H / users) if isfinite(users) and users else NONE
-    figures = [requests, user, *(usd(getattr(per_mtok, end)) for end in ENDS)]
+    told, user = (number(users), usd(hourly.mid * MONTH_H / users)) if isfinite(users) and users else (NONE, NONE)
+    figures = [told, requests, user, *(usd(getattr(per_mtok, end)) for end in ENDS)]
     if reason:
         figures = [f"~~{figure}~~" for figure in figures]
     return [each.summary.service, (load, reason), number(rpm), *figures]

@@ -30,7 +30,7 @@ from infermodel.scenario.resolve_fleet import (
 )
 from infermodel.scenario.resolve_pools import Place, place_of, resolve_first_router, resolve_link, views
 from infermodel.scenario.resolve_prices import PriceError, merged_prices, resolve_prices
-from infermodel.scenario.resolve_rate_limits import resolve_rate_limits
+from infermodel.scenario.resolve_rate_limits import promised_to_tenants, resolve_rate_limits
 from infermodel.scenario.resolve_traffic import (
     Logs,
     check_count,
@@ -179,15 +179,17 @@ class _Finder:
         first = self.attempt((*here, "fleet"), lambda: (resolve_first_router(service, limits),))
         if traffic is None or first is None or (link is None and pools[0].role != "both"):
             return None
+        promised = self.scenario.objectives if service.objectives is None else service.objectives
         return ResolvedService(
             name=service.name,
             architecture=architecture,
             pools=pools,
             traffic=traffic,
             own_traffic=service.traffic is not None,
-            objectives=self.scenario.objectives if service.objectives is None else service.objectives,
+            objectives=promised,
             sessions=resolve_sessions(asked, pools[0].deployment.kv_block_tokens),
             rate_limits=limits,
+            tenant_objectives=promised_to_tenants(service.rate_limits, promised),
             link=link,
             first_router=first[0],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema import rate_limits as schema
 from infermodel.workload.quotas import RateLimit, RateLimits, Tenant
 
@@ -24,3 +25,12 @@ def resolve_rate_limits(asked: schema.RateLimits) -> RateLimits:
         for tenant in asked.tenants
     )
     return RateLimits(tenants, asked.requested_output, asked.backs_off)
+
+
+def promised_to_tenants(
+    asked: schema.RateLimits | None, promised: tuple[Objective, ...]
+) -> tuple[tuple[Objective, ...], ...]:
+    """The objectives of each tenant, the service's where it has none of its own (gaps aside, which are no tenant's)."""
+    common = tuple(each for each in promised if each.metric != "itl")
+    tenants = () if asked is None else asked.tenants
+    return tuple(common if tenant.objectives is None else tenant.objectives for tenant in tenants)

@@ -135,6 +135,7 @@ class ResolvedService:
         pools: that a request goes through, in order.
         own_traffic: whether it has traffic of its own; services without receive the same requests.
         rate_limits: what each key may send; None: no keys.
+        tenant_objectives: of each of its tenants.
         sessions: questions whose calls are the requests; `traffic` then only says when they come. None: no questions.
         link: from the pool that reads prompts to the one that decodes; None: each pool does all of a request.
         first_router: which of several pools that do all gets a request; None: each in turn.
@@ -147,6 +148,7 @@ class ResolvedService:
     own_traffic: bool
     objectives: tuple[Objective, ...]
     rate_limits: RateLimits | None = None
+    tenant_objectives: tuple[tuple[Objective, ...], ...] = ()
     sessions: SessionTraffic | None = None
     link: LinkSpec | None = None
     first_router: FirstRule | None = None

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from infermodel.scenario.errors import named
+from infermodel.scenario.schema.objectives import Objectives
 from infermodel.scenario.schema.types import Count, Degree, Flag, Index, Name, PositiveSeconds, Tokens, Weight
 from infermodel.scenario.schema.values import Block, Refusals, refusal, refuse_below
 
@@ -34,6 +35,15 @@ class Tenant(Block):
     priority: Index | None = Field(
         default=None, description="of its requests for the queues `priority` and `fair`; the traffic's if omitted"
     )
+    objectives: Objectives | None = Field(default=None, description="promises to its users; the service's if omitted")
+
+    @model_validator(mode="after")
+    def _of_requests(self) -> Self:
+        gaps = [each.name for each in self.objectives or () if each.metric == "itl"]
+        if gaps:
+            said = refusal("gaps between tokens are known of all tenants together", "write tpot instead")
+            refuse_below([(("objectives", gaps[0]), said)])
+        return self
 
 
 class RateLimits(Block):
