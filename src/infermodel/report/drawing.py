@@ -20,7 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
+from infermodel.collector import resting
 from infermodel.files import write_whole
 from infermodel.glyphs import families
 from infermodel.report.findings import Findings
@@ -36,6 +38,7 @@ LOOK: dict[str, Any] = {
     "axes.titlesize": 16,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # or ticks are measured twice more to find how high they reach
     "axes.labelsize": 15,
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
@@ -84,6 +87,9 @@ TOP_PX = 135
 
 LEGEND_LINE_PX = 30
 
+UP_LABEL_PX, ACROSS_LABEL_PX = 32, 42
+"""Where the names of axes stand: from the left end of the room that is theirs, and below the axes."""
+
 Picture = Callable[[Findings], Figure | None]
 """Draws findings; None where there is nothing to draw."""
 
@@ -128,7 +134,18 @@ def sheet(
             wspace=margins.across / across,
             hspace=margins.down / down,
         )
+        for row in axes:
+            for place, each in enumerate(row):
+                room = margins.across if place else margins.left
+                _fix_labels(each, UP_LABEL_PX - room)
     return figure, [list(row) for row in axes]
+
+
+def _fix_labels(axes: Axes, across_px: float) -> None:
+    """Put the axes' names where there is room for them, so that nothing has to be measured to find it."""
+    points = axes.figure.dpi_scale_trans
+    axes.xaxis.set_label_coords(0.5, 0, axes.transAxes + ScaledTranslation(0, -ACROSS_LABEL_PX / DPI, points))
+    axes.yaxis.set_label_coords(0, 0.5, axes.transAxes + ScaledTranslation(across_px / DPI, 0, points))
 
 
 Told = TypeVar("Told")
@@ -138,7 +155,8 @@ def svgs(pictures: Mapping[str, Callable[[Told], Figure | None]], findings: Told
     """Name and SVG of the pictures that there is something to draw for, the same bytes for the same findings. Words are
     text.
     """
-    with look():  # once for all: to set and to put back hundreds of settings takes as long as a small picture
+    # The look once for all: to set and to put back hundreds of settings takes as long as a small picture.
+    with look(), resting():
         for name, picture in pictures.items():
             figure = picture(findings)
             if figure is not None:
@@ -206,6 +224,15 @@ def seconds_tick(value: float, _: int = 0) -> str:
     return f"{value * 1e3:.6g} ms" if 0 < abs(value) < 0.9995 else f"{value:,.6g} s"
 
 
+class InView(LogLocator):
+    """Ticks within the limits alone: those beside them would be made, measured, and not drawn."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        """Of the decades' divisions from the lower limit to the upper one."""
+        low, high = sorted((vmin, vmax))
+        return [at for at in super().tick_values(vmin, vmax) if low * (1 - 1e-9) <= at <= high * (1 + 1e-9)]
+
+
 def log_axis(
     axes: Axes,
     which: str,
@@ -223,7 +250,7 @@ def log_axis(
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(*limits)
-    axis.set_major_locator(LogLocator(subs=_ticks_of_a_decade(*limits, most_ticks), numticks=most_ticks))
+    axis.set_major_locator(InView(subs=_ticks_of_a_decade(*limits, most_ticks), numticks=most_ticks))
     axis.set_major_formatter(FuncFormatter(tick))
     axis.set_minor_locator(NullLocator())
 

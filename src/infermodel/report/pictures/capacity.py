@@ -112,13 +112,12 @@ def _panel(
                         sustained.append(point.sustained)
         if not line:
             continue
-        axes.plot(*zip(*line, strict=True), color=style.colour, linestyle=style.dash, zorder=3)
-        look: dict[str, Any] = {"linestyle": "none", "marker": style.marker, "markersize": 9, "zorder": 4}
-        look |= {"markeredgecolor": style.colour, "markeredgewidth": 2}
-        for kept, face in ((True, style.colour), (False, "white")):
-            marks = [point for point, held in zip(line, sustained, strict=True) if bool(held) is kept]
-            if marks:
-                axes.plot(*zip(*marks, strict=True), color=face, **look)
+        look: dict[str, Any] = {"marker": style.marker, "markersize": 9, "color": style.colour, "markeredgewidth": 2}
+        kept = [at for at, held in enumerate(sustained) if held]
+        axes.plot(*zip(*line, strict=True), linestyle=style.dash, markevery=kept, zorder=3, **look)
+        missed = [point for point, held in zip(line, sustained, strict=True) if not held]
+        if missed:
+            axes.plot(*zip(*missed, strict=True), linestyle="none", markerfacecolor="white", zorder=4, **look)
         bend = knee(line)
         if bend is not None and objective.metric not in UNITS:
             axes.plot(*bend, marker="|", markersize=26, markeredgewidth=3, color=style.colour, zorder=5)

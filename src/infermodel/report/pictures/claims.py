@@ -18,6 +18,12 @@ from infermodel.report.human import number, quantity, shortened
 from infermodel.report.palette import GREY, INK, VERDICTS, shaded
 
 MOST_ROWS, MOST_ROWS_OF_TWO_LINES = 18, 12
+LETTER_PX = 11
+"""Width of a letter of the words beside the rows, at most on the mean of a line."""
+
+APART = "\N{EM SPACE}"
+"""Browsers draw several plain spaces in a picture as one."""
+
 HOW_TO_READ = (
     "bar: modelled / published; line: range of uncertain constants; hollow: a constant was fitted to this figure"
 )
@@ -41,7 +47,9 @@ def ratios(findings: Findings, number_of_sheet: int = 0) -> Figure | None:
 
 def ratios_of(title: str, verdicts: Sequence[Verdict]) -> Figure:
     """A bar for each claim, and the verdict in words where there is no ratio to draw."""
-    figure, ((axes,),) = sheet(title, HOW_TO_READ, margins=Margins(left=590, right=430, bottom=90))
+    figures = [_row_figures(each) for each in verdicts]
+    right = 30 + LETTER_PX * max(map(len, figures))
+    figure, ((axes,),) = sheet(title, HOW_TO_READ, margins=Margins(left=590, right=right, bottom=90))
     ends = [1.0] + [value for each in verdicts if is_comparable(each) for value in _span(each)]
     log_axis(axes, "x", min(*ends, 0.5), max(*ends, 2.0), pad=0.05, most_ticks=7)
     _bars(axes, verdicts)
@@ -50,15 +58,11 @@ def ratios_of(title: str, verdicts: Sequence[Verdict]) -> Figure:
             axes.text(1, row, f"   {shortened(each.verdict, 50)}", va="center", color=GREY, fontsize=13)
     axes.axvline(1, color=INK, linewidth=1.6)
     lines = 2 if len(verdicts) <= MOST_ROWS_OF_TWO_LINES else 1
-    axes.set_yticks(range(len(verdicts)), [_row_title(each, lines) for each in verdicts], fontsize=13)
+    _words(axes, [_row_title(each, lines) for each in verdicts], left=True)
+    _words(axes, figures, left=False)
+    axes.set_yticks([])
     axes.set_ylim(len(verdicts) - 0.4, -0.6)
-    axes.grid(False, axis="y")
     axes.set_xlabel("modelled / published (log scale)")
-    axes.tick_params(axis="y", length=0)
-    right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(verdicts)), [_row_figures(each) for each in verdicts], fontsize=13)
-    right.tick_params(axis="y", length=0, labelcolor=INK)
-    right.spines["right"].set_visible(False)
     used = dict.fromkeys(_kind(each.verdict) for each in verdicts if is_comparable(each))
     figure.legend(
         handles=[Patch(color=colour(kind), label=kind) for kind in used],
@@ -92,6 +96,13 @@ def _bars(axes: Axes, verdicts: Sequence[Verdict]) -> None:
     axes.scatter(ratios_, rows, s=121, facecolors=faces, edgecolors=dark, linewidths=2.4, zorder=3)
 
 
+def _words(axes: Axes, words: Sequence[str], *, left: bool) -> None:
+    """A line of words beside each row: ticks would cost several times as much, each with its marks and a grid line."""
+    beside, side = (-0.012, "right") if left else (1.012, "left")
+    for row, line in enumerate(words):
+        axes.text(beside, row, line, transform=axes.get_yaxis_transform(), ha=side, va="center", fontsize=13)
+
+
 def _span(each: Verdict) -> list[float]:
     """The ratio, and its range where there is one."""
     ratio = each.ratio or 1.0
@@ -109,9 +120,9 @@ def _row_figures(each: Verdict) -> str:
     if not is_comparable(each):
         return ""
     published, modelled = quantity(each.published, each.unit), quantity(each.modelled, each.unit)
-    return f"× {number(each.ratio)}   {shortened(published, 24)} → {shortened(modelled, 24)}"
+    return f"× {number(each.ratio)}{APART}{shortened(published, 24)} → {shortened(modelled, 24)}"
 
 
 def _row_title(each: Verdict, lines: int) -> str:
-    told = f"{shortened(each.id, 8)}  {shortened(each.statement, 90)}"
+    told = f"{shortened(each.id, 8)}{APART}{shortened(each.statement, 90)}"
     return "\n".join(wrap(told, 58, max_lines=lines, placeholder="…"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -33,9 +36,9 @@ def breakdown(findings: Findings) -> Figure | None:
     _per_mtok(right, shown)
     left.set_yticks(list(rows), [shortened(each.name, 28) for each in shown])
     left.set_ylim(len(shown) - 0.4, -0.6)
-    for axes in (left, right):
-        axes.grid(False, axis="y")
-    used = [part for part in PARTS if any(each.economics.hourly.parts[part].mid > 0 for each in shown)]
+    left.grid(False, axis="y")
+    right.yaxis.set_visible(False)
+    used = _parts(shown)
     figure.legend(
         handles=[Patch(color=PARTS[part], label=part) for part in used],
         loc="lower center",
@@ -44,15 +47,23 @@ def breakdown(findings: Findings) -> Figure | None:
     return figure
 
 
+def _parts(shown: list[Headline]) -> list[str]:
+    """Parts of the dollars that some service pays for."""
+    return [part for part in PARTS if any(each.economics.hourly.parts[part].mid > 0 for each in shown)]
+
+
 def _hourly(axes: Axes, shown: list[Headline]) -> None:
-    longest = max(each.economics.hourly.total.high for each in shown)
-    for row, each in enumerate(shown):
-        hourly, start = each.economics.hourly, 0.0
-        for part, band in hourly.parts.items():
-            axes.barh(row, band.mid, left=start, height=0.5, color=PARTS[part], edgecolor="white", linewidth=0.8)
-            start += band.mid
-        _whisker(axes, row, hourly.total)
-        axes.text(hourly.total.high + 0.015 * longest, row, usd(hourly.total.mid), va="center", fontsize=14)
+    totals = [each.economics.hourly.total for each in shown]
+    longest = max(total.high for total in totals)
+    starts = np.zeros(len(shown))
+    for part in _parts(shown):
+        dollars = np.array([each.economics.hourly.parts[part].mid for each in shown])
+        look: dict[str, Any] = {"color": PARTS[part], "edgecolor": "white", "linewidth": 0.8}
+        axes.barh(range(len(shown)), dollars, left=starts, height=0.5, **look)
+        starts += dollars
+    _whiskers(axes, totals)
+    for row, total in enumerate(totals):
+        axes.text(total.high + 0.015 * longest, row, usd(total.mid), va="center", fontsize=14)
     axes.set_xlim(0, 1.16 * longest)
     axes.set_title("Dollars of an hour of the fleet")
     axes.set_xlabel("USD/h")
@@ -66,10 +77,11 @@ def _per_mtok(axes: Axes, shown: list[Headline]) -> None:
         axes.text(0.5, 0.5, "no tokens were delivered", transform=axes.transAxes, ha="center")
         return
     log_axis(axes, "x", min(figures), max(figures), pad=0.16)
+    delivered = {row: band for row, band in enumerate(bands) if isfinite(band.mid) and band.mid > 0}
+    _whiskers(axes, bands)
+    axes.plot([band.mid for band in delivered.values()], [*delivered], "o", markersize=12, color=INK, zorder=4)
     for row, (each, band) in enumerate(zip(shown, bands, strict=True)):
-        if isfinite(band.mid) and band.mid > 0:
-            _whisker(axes, row, band)
-            axes.plot([band.mid], [row], marker="o", markersize=12, color=INK, zorder=4)
+        if row in delivered:
             axes.annotate(
                 usd(band.mid) + ("" if each.price_holds else " (does not hold)"),
                 (band.mid, row),
@@ -104,8 +116,13 @@ def _per_mtok(axes: Axes, shown: list[Headline]) -> None:
     axes.set_xlabel("USD/Mtok, input and output at the run's own mix (log scale)")
 
 
-def _whisker(axes: Axes, row: int, band: Band) -> None:
-    if not band.is_exact and isfinite(band.high):
-        axes.plot([band.low, band.high], [row, row], color=GREY, linewidth=2.2, zorder=3, solid_capstyle="butt")
-        for end in (band.low, band.high):
-            axes.plot([end, end], [row - 0.09, row + 0.09], color=GREY, linewidth=2.2, zorder=3)
+def _whiskers(axes: Axes, bands: Sequence[Band]) -> None:
+    """From low to high on each row whose band is one."""
+    ranged = {row: band for row, band in enumerate(bands) if not band.is_exact and isfinite(band.high)}
+    rows, lows, highs = (
+        np.array([*ranged]),
+        [each.low for each in ranged.values()],
+        [each.high for each in ranged.values()],
+    )
+    axes.hlines(rows, lows, highs, color=GREY, linewidth=2.2, zorder=3)
+    axes.vlines([*lows, *highs], np.tile(rows - 0.09, 2), np.tile(rows + 0.09, 2), color=GREY, linewidth=2.2, zorder=3)

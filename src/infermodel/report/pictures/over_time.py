@@ -172,13 +172,14 @@ def _lanes(findings: Findings, title: str, measures: Sequence[tuple[str, str, fl
             axes.fill_between(middles, base, base + 0.85 * means[which] / most, color=colour, alpha=0.75, linewidth=0)
         axes.set_title(f"{label}, a lane is {number(scale * most)}")
         axes.set_xlim(0, max(each.record.ended_at for each in findings.services))
-        axes.grid(False, axis="y")
         _clock_axis(axes, MOST_TICKS // 2)
         _mark_window(axes, findings.result.window)
         _mark_outages(axes, findings)
     between = 1 + figure.subplotpars.wspace / 2  # in widths of the first panel: one label for both
     panels[0].set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}", x=between)
     panels[0].set_ylim(-0.05, lanes)
+    panels[0].grid(False, axis="y")
+    panels[1].yaxis.set_visible(False)
     names = [shortened(each.summary.service, 28) for each in findings.services]
     panels[0].set_yticks([lanes - 1 - lane for lane in range(lanes)], names)
     return figure

@@ -75,18 +75,17 @@ def operating_points(findings: Findings) -> Figure | None:
         lines.append([(float(x), min(peak, bandwidth * float(x))) for x in xs])
         label = f"{shortened(title, 30)}: {si(peak, 'FLOP/s')}, {si(bandwidth, 'B/s')}"
         handles.append(Line2D([], [], color=device_colour(device), linewidth=3, label=label))
-    for name, found in shown.items():
-        for point in found:
-            axes.plot(
-                [point.intensity],
-                [point.flops_per_s],
-                marker=MARKERS[point.kind][0],
-                markersize=19 if point.kind == "run" else 12,
-                color=findings.styles[name].colour,
-                markeredgecolor="white",
-                linestyle="none",
-                zorder=5,
-            )
+    for kind, (marker, _) in MARKERS.items():
+        of_kind = [(name, point) for name, found in shown.items() for point in found if point.kind == kind]
+        axes.scatter(
+            [point.intensity for _, point in of_kind],
+            [point.flops_per_s for _, point in of_kind],
+            s=19**2 if kind == "run" else 12**2,
+            marker=marker,
+            color=[findings.styles[name].colour for name, _ in of_kind],
+            edgecolors="white",
+            zorder=5,
+        )
     handles += [
         Line2D([], [], linestyle="none", marker=marker, markersize=13, color=GREY, label=label)
         for marker, label in MARKERS.values()
