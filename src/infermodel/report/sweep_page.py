@@ -68,7 +68,20 @@ def answers(story: SweepStory) -> list[str]:
                     f"{service}: {most.axis} moves {TITLES.get(measure, measure)} most, from {number(most.low)} at "
                     f"{most.low_at} to {number(most.high)} at {most.high_at}."
                 )
-    return told or ["No point has an answer."]
+    return told or [why_none_is_cheapest(story)]
+
+
+def why_none_is_cheapest(story: SweepStory) -> str:
+    """A sentence for where no sentence on prices can be told."""
+    if not story.services:
+        return "No point has an answer."
+    points = list(story.points)
+    if any(story.best(service, points) is not None for service in story.services):
+        return "What each point does is in the table."
+    values = [story.value(point, service, "usd_per_mtok") for point in points for service in story.services]
+    if all(isnan(value) for value in values):
+        return "Nothing has a price, so none is cheapest: what each point does is in the table."
+    return "No point keeps the objectives."
 
 
 def fleets(story: SweepStory) -> list[str]:
