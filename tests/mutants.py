@@ -387,6 +387,8 @@ MUTANTS = (
            "        if self._tally.ended:\n            return\n", "", SEPARATE),
     Mutant("first requests of a row count as often as all others", "fidelity/disaggregated.py",
            "np.where(between, (SENT - 2) // (played - 2), 1)", "np.where(between, 1, 1)", APART),
+    Mutant("bands are made of the rows that they are to hold", "fidelity/coverage.py",
+           "if of(each) != fold]", "]", "tests/fidelity/test_fidelity_accuracy.py"),
     Mutant("users who leave at a row's end do not count", "fidelity/disaggregated.py",
            "lasts_s += (SENT - played)", "lasts_s += (SENT - 1 - played)", APART),
     Mutant("seats of a row are not dealt to ranks", "fidelity/disaggregated.py",

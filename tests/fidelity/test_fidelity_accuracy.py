@@ -4,6 +4,7 @@ import pytest
 from tests.fidelity.measured_rows import row
 
 from infermodel.fidelity.accuracy import Prediction, accuracy, knees_ms, scores, suspects
+from infermodel.fidelity.coverage import coverage
 from infermodel.fidelity.replay import Replayed
 
 
@@ -65,3 +66,16 @@ def test_a_row_that_contradicts_its_neighbours_is_flagged() -> None:
 
     assert suspects(family(7.0)) == {"16.0"}
     assert suspects(family(6.5)) == frozenset()
+
+
+def test_bands_hold_rows_that_had_no_part_in_them() -> None:
+    """21 rows of one GPU measure 0.9 to 1.1 of what is predicted, 21 of another 0.8 to 1.2, evenly: nine in ten lie
+    within 0.91 to 1.09 and 0.82 to 1.18. The narrow band holds 9 of the wide rows, the wide one all 21.
+    """
+    rows = [predicted(10, 9 + 0.1 * i, gpu="h100-sxm") for i in range(21)]
+    rows += [predicted(10, 8 + 0.2 * i, gpu="b200") for i in range(21)]
+    (found,) = coverage(rows)  # all of one family: nothing is left beside it
+    assert (found.metric, found.left_out, found.folds, found.rows) == ("TPOT", "GPU", 2, 42)
+    assert found.inside == pytest.approx(30 / 42)
+    assert found.half_width == pytest.approx((0.09 + 0.18) / 2)
+    assert coverage(rows[:21]) == ()

@@ -14,6 +14,7 @@ from infermodel.answers.own_runs import Served, own_runs
 from infermodel.errors import InputError
 from infermodel.fidelity import accuracy, page
 from infermodel.fidelity.accuracy import Accuracy, Prediction, Score
+from infermodel.fidelity.coverage import Coverage, coverage
 from infermodel.fidelity.rows import METRICS, Row, read_rows
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class AccuracyAnswer(Answer):
         """The headline: median errors of each scored metric."""
         return accuracy.scores(self.accuracy)
 
+    @cached_property
+    def coverage(self) -> Sequence[Coverage]:
+        """How often bands hold what had no part in them; empty of few experiments."""
+        return coverage(self.predictions)
+
     @property
     def notes(self) -> Sequence[str]:
         """How many experiments were played."""
@@ -61,13 +67,18 @@ class AccuracyAnswer(Answer):
 
     @property
     def parts(self) -> Sequence[Part]:
-        """What the files are, the headline and the notes."""
-        return [*self.said, page.score_rows(self.scores), *self.notes]
+        """What the files are, the headline, how often bands hold, and the notes."""
+        bands = [page.coverage_rows(self.coverage)] if self.coverage else []
+        return [*self.said, page.score_rows(self.scores), *bands, *self.notes]
 
     @cached_property
     def rows(self) -> Mapping[str, Rows]:
-        """`scores`: the headline; `accuracy`: the rows of accuracy.csv."""
-        return {"scores": list(map(asdict, self.scores)), "accuracy": list(map(asdict, self.accuracy))}
+        """`scores`: the headline; `accuracy`: the rows of accuracy.csv; `coverage`: how often bands hold."""
+        return {
+            "scores": list(map(asdict, self.scores)),
+            "accuracy": list(map(asdict, self.accuracy)),
+            "coverage": list(map(asdict, self.coverage)),
+        }
 
     def figures(self) -> Mapping[str, Figure]:
         """`accuracy`: predicted against measured."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infermodel.fidelity.accuracy import GROUPINGS, SCORED, Accuracy, Prediction, Score, counts, scores
+from infermodel.fidelity.coverage import Coverage, coverage
 from infermodel.fidelity.picture import NAMES, scatter
 from infermodel.fidelity.replay import SEED
 from infermodel.files import read_plain, write_whole
@@ -38,6 +39,23 @@ def score_rows(found: Sequence[Score]) -> list[tuple[str, ...]]:
                 str(each.groups),
                 percent(each.median_over_rows),
                 percent(each.mean_over_groups),
+            )
+            for each in found
+        ),
+    ]
+
+
+def coverage_rows(found: Sequence[Coverage]) -> list[tuple[str, ...]]:
+    """How often bands hold what had no part in them: a line for each metric and way to leave rows out."""
+    return [
+        ("metric", "left out in turn", "rows", "inside a band of 90 %", "half-width, median"),
+        *(
+            (
+                each.metric,
+                f"{each.folds} x {each.left_out}",
+                str(each.rows),
+                percent(each.inside),
+                percent(each.half_width),
             )
             for each in found
         ),
@@ -143,6 +161,7 @@ def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accurac
     tables = {
         "scores": score_rows(scores(lines)),
         "worst": worst_rows(predictions),
+        "coverage": coverage_rows(coverage(predictions)),
         **{grouping: group_rows(lines, grouping) for grouping in GROUPINGS},
     }
     text = re.sub(
