@@ -62,6 +62,12 @@ class StateTable:
         return float(np.maximum(inside, 0.0).sum())
 
 
+def always_up(replicas: int, until_s: float) -> StateTable:
+    """The states of replicas that nothing befalls."""
+    whole = np.full(replicas, until_s)
+    return StateTable(np.arange(replicas), np.full(replicas, "up"), np.zeros(replicas), whole)
+
+
 @dataclass(frozen=True)
 class HandoverTable:
     """Requests whose prompts one pool reads and another decodes: when what was where. A row for each request of the
@@ -74,9 +80,10 @@ class HandoverTable:
         begun_at: what was left to send had the sender's link to itself.
         transferred_at: everything had come.
         joined_at: start of the first step of the decoding pool that worked on it.
-        link_bytes: that crossed.
+        link_bytes: that crossed, the last time if it had to be sent again.
         cached_tokens: of the prompt, found where it decodes, which did not cross.
         prefill_preemptions: times that its memory was taken while its prompt was being read.
+        answer_tokens: that were read with the prompt, since they had been given before a failure.
     """
 
     prefill_replica: NDArray[np.int64]
@@ -88,6 +95,7 @@ class HandoverTable:
     link_bytes: NDArray[np.float64]
     cached_tokens: NDArray[np.int64]
     prefill_preemptions: NDArray[np.int64]
+    answer_tokens: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -259,6 +267,8 @@ class LinkRecord:
         prefilled_gives_first: whether clients have first tokens from the pool that reads prompts.
         recomputes: whether the decoding pool computes the last token of each prompt again.
         block_bytes: of a KV block where it decodes.
+        lost_bytes: of all, those of requests whose sender or receiver failed.
+        lost_tokens: that prompts made and nobody got, since what had been read was lost.
     """
 
     handover: HandoverTable
@@ -269,6 +279,8 @@ class LinkRecord:
     prefilled_gives_first: bool
     recomputes: bool
     block_bytes: float
+    lost_bytes: float = 0.0
+    lost_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -332,6 +344,20 @@ class ServiceRecord:
                 columns.setdefault("up_s", pool.replicas * widths_s)
         sums = {name: np.sum([columns[name] for columns in each], axis=0) for name in each[0]}
         return Timeline(first.edges_s, sums)
+
+    @cached_property
+    def states(self) -> StateTable | None:
+        """Of the replicas of one pool after the other, counted through; None where none comes or goes."""
+        if all(pool.states is None for pool in self.pools):
+            return None
+        each = [pool.states or always_up(pool.replicas, self.ended_at) for pool in self.pools]
+        before = np.cumsum([0, *(pool.replicas for pool in self.pools)])
+        return StateTable(
+            replica=np.concatenate([first + states.replica for first, states in zip(before, each, strict=False)]),
+            state=np.concatenate([states.state for states in each]),
+            start_s=np.concatenate([states.start_s for states in each]),
+            end_s=np.concatenate([states.end_s for states in each]),
+        )
 
     @property
     def replicas(self) -> int:

@@ -163,7 +163,7 @@ def test_a_pool_may_cost_something_else(file: Path) -> None:
         ("services.0.fleet.link.bandwidth=0 GB/s", "services.0.fleet.link.bandwidth"),
         ("services.0.fleet.link={overlap: layers, reserved: after_prefill}", "services.0.fleet.link: overlap 'layers'"),
         ("services.0.fleet.pools.0.router=shared_queue", "a decoding pool without a queue for each replica"),
-        ("services.0.outages=[{system: 0, at: 1 s, for: 2 s}]", "outages of pools that prefill or decode alone"),
+        ("services.0.outages=[{system: 0, at: 1 s, for: 2 s}]", "outages of the service name no pool"),
         ("services.0.fleet.link.bandwith=3 GB/s", "did you mean 'bandwidth'?"),
     ],
 )

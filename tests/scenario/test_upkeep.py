@@ -130,3 +130,76 @@ def test_states_are_a_table_and_a_picture(played: api.RunAnswer) -> None:
 def test_other_fleets_have_no_such_tables(file: Path) -> None:
     plain = api.run(api.load(file, set=["duration=5 s"]))
     assert not {"fleets", "states"} & set(plain.rows)
+
+
+APART = (
+    "services.0.fleet={pools: [{name: r, role: prefill, system: dgx-h100, tensor_parallel: 4},"
+    " {name: w, role: decode, system: dgx-h100, systems: 2, tensor_parallel: 4}]}"
+)
+
+
+def test_pools_fail_and_scale_as_they_say_or_as_their_service_does(file: Path) -> None:
+    own = (
+        "services.0.fleet.pools.1.failures={mtbf: 50 day, mttr: 1 h, spares: 1}",
+        "services.0.fleet.pools.1.autoscaling={min: 2, measure: queue, target: 1, start_up: {}}",
+    )
+    (service,) = resolved(file, APART, FAILURES, SCALING, *own).services
+    reads, writes = service.pools
+    assert reads.failures == FailureSpec(DrawnTime(8640000.0), DrawnTime(14400.0))
+    assert (writes.failures and writes.failures.lasts.mean_s, writes.replicas) == (4320000.0, 2)
+    assert [
+        pool.scaling and (pool.scaling.measure, pool.scaling.least, pool.scaling.most) for pool in (reads, writes)
+    ] == [
+        ("in_flight", 1, 2),
+        ("queue", 2, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["services.0.fleet.pools.0.failures={mtbf: 1 day}"], "pools.0.failures: the key 'mttr' is missing"),
+        (
+            [FAILURES, "services.0.failures.spares=1"],
+            "services.0.failures.spares: all of the fleet's 1 systems would stand by",
+        ),
+        (
+            ["services.0.fleet.pools.1.failures={mtbf: 1 day, mttr: 1 h, spares: 2}"],
+            "services.0.fleet.pools.1.failures.spares: all of the fleet's 2 systems would stand by",
+        ),
+        (
+            [SCALING, "services.0.autoscaling.min=3"],
+            "services.0.autoscaling.min: 3 replicas are more than the 2 that",
+        ),
+        (
+            [SCALING, "services.0.autoscaling.fixed=[1, 2, 3]", "services.0.fleet.pools.0.systems=2",
+             "services.0.fleet.pools.1.systems=4", "services.0.fleet.pools.1.autoscaling={min: 1, measure: queue,"
+             " target: 2, start_up: {}, fixed: [1, 2, 3, 4, 5, 6, 7]}"],
+            "services.0.fleet.pools: 'fixed' of r, w makes 21 fleets, at most 20: each is a run; fewer numbers in each",
+        ),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_of_pools_is_refused(file: Path, changes: list[str], said: str) -> None:
+    (line,) = refused(file, APART, *changes)
+    assert said in line
+
+
+def test_pools_that_fail_and_scale_are_reported_together(file: Path) -> None:
+    wave = (
+        "services.0.fleet.pools.0.failures={mtbf: 1 min, mttr: 5 s, law: fixed, repair_law: fixed}",
+        "services.0.fleet.pools.0.autoscaling={min: 2, measure: queue, target: 9, start_up: {}, fixed: 2}",
+        "services.0.fleet.pools.1.autoscaling={min: 1, measure: in_flight, target: 8, interval: 1 s, cooldown: 5 s,"
+        " start_up: {image: 1 s}, fixed: [4, 1]}",
+    )
+    answer = api.run(api.load(file, set=[APART, "duration=70 s", *wave]))
+    scaled, four, one = answer.result.services[0].fleets
+    assert [each.replicas for each in (scaled, four, one)] == [6, 6, 3]  # two of them read
+    assert [each.failures for each in (scaled, four, one)] == [2, 2, 2]
+    assert scaled.starts >= 1
+    assert one.usd_per_h == 3 * 4 * 2
+    assert scaled.usd_per_h == pytest.approx(scaled.paid_mean * 4 * 2)
+    states = answer.table("states")
+    assert sorted(set(states["replica"])) == [0, 1, 2, 3, 4, 5]
+    assert set(states[states["state"] == "down"]["replica"]) == {0, 1}
+    assert set(states[states["state"] == "starting"]["replica"]) <= {2, 3, 4, 5}
+    assert "replicas" in answer.figures()

@@ -17,10 +17,12 @@ from tests.kit.toy_models import AffineModel
 from infermodel.cost.block_pool import WindowGroups
 from infermodel.metrics.laws import LAWS, check_laws
 from infermodel.metrics.link_laws import LINK_LAWS
-from infermodel.simulation import Horizon, Limits, LinkSpec, PoolSpec, ServiceSpec, one_pool, simulate
+from infermodel.simulation import Horizon, Limits, LinkSpec, Outage, PoolSpec, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.handover import FirstToken, Overlap, Reserved
+from infermodel.simulation.lifetimes import DrawnTime, FailureSpec
 from infermodel.simulation.pool.router import SHARED_QUEUE
+from infermodel.simulation.scaling import ScalingSpec
 from infermodel.tables import HandoverTable, ServiceRecord
 from infermodel.workload.lengths import Fixed
 from infermodel.workload.requests import Requests
@@ -50,13 +52,9 @@ links = st.builds(
 
 
 def separate(reads: ServiceSpec, decodes: ServiceSpec, link: LinkSpec) -> ServiceSpec:
-    """The pools of two services as one service, whose traffic is the first one's and which nothing befalls."""
+    """The pools of two services as one service, whose traffic is the first one's."""
     router = "round_robin" if decodes.pool.router == SHARED_QUEUE else decodes.pool.router
-    steady = {"outages": (), "failures": None, "scaling": None}
-    pools = (
-        replace(reads.pool, role="prefill", **steady),
-        replace(decodes.pool, role="decode", router=router, **steady),
-    )
+    pools = replace(reads.pool, role="prefill"), replace(decodes.pool, role="decode", router=router)
     return replace(reads, pools=pools, link=link)
 
 
@@ -70,7 +68,7 @@ def test_leaps_change_nothing_and_every_law_holds(spec: ServiceSpec, requests: i
         simulate([spec], seed, Horizon(requests=requests), stepping=stepping) for stepping in ("leap", "every")
     )
     assert bits(leap) == bits(every)
-    assert [each.law for each in check_laws(leap)] == [*LAWS, *LINK_LAWS]
+    assert [each.law for each in check_laws(leap)][: len(LAWS) + len(LINK_LAWS)] == [*LAWS, *LINK_LAWS]
 
 
 # ---- on paper: steps of a second, tokens of a byte, blocks of four ---------------------------------------------------
@@ -265,3 +263,118 @@ def test_what_is_on_its_way_stays_there_while_other_services_go_on() -> None:
     assert np.isnan(handover(alone).transferred_at[begun]).any()
     assert bits(beside) == bits(alone)
     check_laws(beside)
+
+
+# ---- on paper: replicas that fail, two of each pool on systems of their own ------------------------------------------
+
+TWO: Final[Mapping[str, Any]] = {"replicas": 2, "systems": 2}
+
+
+def fails(at_s: float) -> dict[str, Any]:
+    """A pool of two replicas whose first one is down from then on."""
+    return {**TWO, "outages": (Outage(0, at_s, 1000.0),)}
+
+
+def test_whoever_decodes_on_a_replica_that_fails_is_read_again() -> None:
+    """Read from 0 to 1, tokens at 1, 2 (and 3, 4). The replica fails at 2.5, with two tokens given: 16 + 2 are read by
+    3.5, which makes the third, and the fourth follows at 4.5 on the other replica. Where the last token is read again,
+    all comes a second later, and so does the failure. 4 blocks of 4 bytes crossed in vain, then 5.
+    """
+    cases: tuple[tuple[FirstToken, float, float], ...] = (
+        ("prefill", 2.5, 4.5),
+        ("arrival", 2.5, 4.5),
+        ("decode", 3.5, 6.5),
+    )
+    for first_token, fails_at, last in cases:
+        record = played([(0.0, 16, 4)], replace(FREE, first_token=first_token), decodes=fails(fails_at))
+        assert record.link is not None
+        assert record.requests.finished_at.tolist() == [last]
+        assert (record.link.link_bytes, record.link.lost_bytes, handover(record).link_bytes.tolist()) == (36, 16, [20])
+        assert (record.requests.replica.tolist(), handover(record).answer_tokens.tolist()) == ([1], [2])
+        assert record.pools[0].timeline.columns["prompt_tokens"].sum() == 16 + 18
+        assert record.gaps.gaps == 3
+
+
+def test_what_is_too_long_for_readers_is_read_where_it_decodes() -> None:
+    """As above, with memory for the prompt alone where it was read: the other writer reads 18 tokens by 3.5."""
+    record = played([(0.0, 16, 4)], FREE, {"step_model": replace(SECOND, kv_tokens=16)}, fails(2.5))
+    assert record.requests.finished_at.tolist() == [4.5]
+    assert [pool.timeline.columns["prompt_tokens"].sum() for pool in record.pools] == [16, 18]
+
+
+def test_what_has_been_read_on_a_replica_that_fails_is_read_again() -> None:
+    """Read by 1; 16 bytes at 8 a second until 3, but the reader fails at 2. The other reads from 2 to 3: the same 16
+    tokens, there at 5; or 17 where the first had been given, which makes the second: 5 blocks, there at 5.5.
+    """
+    cases: tuple[tuple[FirstToken, float, int, float], ...] = (("arrival", 8.0, 1, 32), ("prefill", 7.5, 0, 36))
+    for first_token, last, unseen, crossed in cases:
+        link = LinkSpec(8.0, inf, first_token=first_token)
+        for each in (link, replace(link, reserved="before_prefill")):
+            record = played([(0.0, 16, 4)], each, reads=fails(2.0))
+            assert record.link is not None
+            assert record.requests.finished_at.tolist() == [last]
+            assert (record.link.lost_tokens, record.link.lost_bytes, record.link.link_bytes) == (unseen, 16, crossed)
+            assert handover(record).prefill_replica.tolist() == [1]
+
+
+def test_what_is_read_is_sent_again_where_the_receiver_fails() -> None:
+    """Under way from 1 to 3, the receiver fails at 2: the card is done with it at 3, then sends to the other until 5.
+    Nothing is read again, though blocks were set aside before: three more tokens by 8.
+    """
+    link = LinkSpec(8.0, inf, first_token="arrival")
+    for each in (link, replace(link, reserved="before_prefill")):
+        record = played([(0.0, 16, 4)], each, decodes=fails(2.0))
+        assert record.requests.finished_at.tolist() == [8.0]
+        assert record.pools[0].timeline.columns["prompt_tokens"].sum() == 16
+        assert (handover(record).begun_at.tolist(), handover(record).transferred_at.tolist()) == ([3.0], [5.0])
+
+
+@pytest.mark.parametrize("fails_at", [0.5, 1.5])
+def test_a_reader_reads_on_where_the_receiver_fails(fails_at: float) -> None:
+    """Blocks are set aside at 0, on a replica that fails: a prompt of two steps is read on, and asked for anew half a
+    second after it is read, at 2.5, when it comes at once. Three more tokens by 5.5.
+    """
+    link = LinkSpec(inf, inf, reserved="before_prefill", first_token="arrival", hop_s=0.5)
+    record = played([(0.0, 128, 4)], link, decodes=fails(fails_at))
+    assert record.requests.finished_at.tolist() == [5.5]
+    assert record.pools[0].timeline.columns["prompt_tokens"].sum() == 128
+
+
+def test_an_answer_that_ends_where_its_prompt_is_read_again_leaves_the_queue() -> None:
+    """The first has 20 tokens and 5 of 8 blocks of the receiver when the second, read by 5, wants 4: it waits. Its
+    reader fails at 6, the other reads it and its first token by 7, which makes the last of two. When the first is
+    answered at 12 there is nobody to set blocks aside for; a third gets them.
+    """
+    rows = [(0.0, 16, 12), (4.0, 16, 2), (20.0, 16, 2)]
+    small = {"step_model": replace(SECOND, kv_tokens=32)}
+    record = played(rows, FREE, reads=fails(6.0), decodes=small)
+    assert record.requests.finished_at.tolist() == [12.0, 7.0, 22.0]
+    longer = played([rows[0], (4.0, 16, 3)], FREE, reads=fails(6.0), decodes=small)
+    assert longer.requests.finished_at.tolist() == [12.0, 13.0]
+    assert handover(longer).answer_tokens.tolist() == [0, 1]
+
+
+def test_replicas_of_both_pools_stop_only_when_they_hold_nothing() -> None:
+    """Two of each pool until 0.5, then one is enough. The second reader has read its prompt by 1 and holds it until it
+    has crossed, at 3; the second writer, whose blocks were set aside before, has its three other tokens by 6.
+    """
+    link = LinkSpec(8.0, inf, reserved="before_prefill", first_token="prefill")
+    scaling = ScalingSpec(1, 2, "in_flight", 100.0, 0.0, 0.5, cooldown_s=0.0, schedule=((0.0, 2), (0.5, 1)))
+    scaled = {**TWO, "scaling": scaling}
+    record = played([(0.0, 16, 4), (0.0, 16, 4)], link, scaled, scaled)
+    assert record.requests.finished_at.tolist() == [6.0, 6.0]
+    for pool, since, until in zip(record.pools, (0.5, 0.5), (3.0, 6.0), strict=True):
+        assert pool.states is not None
+        draining = pool.states.state == "draining"
+        spans = pool.states.replica[draining], pool.states.start_s[draining], pool.states.end_s[draining]
+        assert [each.tolist() for each in spans] == [[1], [since], [until]]
+
+
+def test_failures_that_never_come_change_no_bit() -> None:
+    never = {**TWO, "failures": FailureSpec(DrawnTime(1e9), DrawnTime(1.0))}
+    rows = [(0.3 * i, 16 + i, 5) for i in range(30)]
+    link = LinkSpec(16.0, inf, first_token="arrival")
+    steady, failing = played(rows, link, TWO, TWO), played(rows, link, never, never)
+    states = [pool.states for pool in failing.pools]
+    assert all(states)
+    assert bits(steady) == {name: values for name, values in bits(failing).items() if not name.startswith("states")}

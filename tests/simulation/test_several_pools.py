@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.kit.drawn_services import bits, specs
 from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import ByPromptLength, Horizon, Limits, Outage, PoolSpec, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
-from infermodel.simulation.handover import ByTenant, Lightest
-from infermodel.tables import REJECTED
+from infermodel.simulation.handover import ByTenant, FirstRule, Lightest
+from infermodel.simulation.spec import FrontEndSpec
+from infermodel.tables import REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Table, Uniform
 from infermodel.workload.quotas import RateLimits, Tenant
@@ -63,6 +65,43 @@ def test_leaps_change_nothing_and_every_law_holds(
     )
     assert bits(leap) == bits(every)
     check_laws(leap)
+
+
+def certain(pool: PoolSpec, front_end: FrontEndSpec | None) -> PoolSpec:
+    """The pool without anything that is drawn."""
+    failures, scaling = pool.failures, pool.scaling
+    if failures is not None:
+        times = {name: replace(getattr(failures, name), law="fixed") for name in ("lasts", "repair", "take_over")}
+        failures = replace(failures, **times)
+    if scaling is not None:
+        scaling = replace(scaling, start_up=replace(scaling.start_up, law="fixed"))
+    router = "round_robin" if pool.router in ("random", "two_choices") else pool.router
+    return replace(pool, failures=failures, scaling=scaling, router=router, front_end=front_end)
+
+
+@settings(max_examples=15, deadline=None)
+@given(specs, specs, st.integers(0, 1000))
+def test_pools_behind_a_router_by_length_fail_and_scale_as_services_of_their_own(
+    spec: ServiceSpec, other: ServiceSpec, seed: int
+) -> None:
+    """Each as if the other were not there, to the bit: nobody is sent across."""
+    random = np.random.default_rng(seed)
+    arrived_at, zeros = np.cumsum(random.exponential(0.1, 40)), np.zeros(40, np.int64)
+    prompts, outputs = random.integers(1, 60, 40), random.integers(1, 40, 40)
+    pools = tuple(certain(each.pool, spec.pool.front_end) for each in (spec, other))
+
+    def played(rows: NDArray[np.bool_], pools: tuple[PoolSpec, ...], rule: FirstRule | None) -> ServiceRecord:
+        columns = [column[rows] for column in (arrived_at, prompts, outputs, zeros, zeros - 1)]
+        service = replace(spec, traffic=TraceTraffic(Requests(*columns)), pools=pools, first_router=rule)
+        (record,) = simulate([service], seed, Horizon())
+        check_laws(record)
+        return record
+
+    together = played(prompts > 0, pools, ByPromptLength((30,)))
+    for pool, rows in zip(pools, (prompts <= 30, prompts > 30), strict=True):
+        alone = played(rows, (pool,), None)
+        for column in ("status", "first_token_at", "finished_at", "preemptions", "replica"):
+            assert getattr(together.requests, column)[rows].tobytes() == getattr(alone.requests, column).tobytes()
 
 
 def test_long_prompts_go_to_a_pool_of_their_own() -> None:

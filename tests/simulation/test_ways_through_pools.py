@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.kit.toy_models import AffineModel
 
-from infermodel.simulation import ByPromptLength, Limits, LinkSpec, Outage, PoolSpec, ServiceSpec
+from infermodel.simulation import ByPromptLength, Limits, LinkSpec, PoolSpec, ServiceSpec
 from infermodel.simulation.handover import Lightest
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed
@@ -41,7 +41,6 @@ def test_a_prompt_may_be_as_long_as_the_first_pool_reads_and_an_answer_as_the_se
         ((BOTH,), LINK, "a link that leads nowhere"),
         ((PREFILL, DECODE), None, "needs a link"),
         ((PREFILL, replace(DECODE, router="shared_queue")), LINK, "a queue for each replica"),
-        ((PREFILL, replace(DECODE, outages=(Outage(0, 1.0, 1.0),))), LINK, "outages"),
     ],
 )
 def test_other_ways_are_refused(pools: tuple[PoolSpec, ...], link: LinkSpec | None, message: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 from infermodel.experiment.pricing import economics, needed_systems
 from infermodel.metrics.fleets import FleetSummary, fleet_summary
 from infermodel.metrics.steady import Window
 from infermodel.metrics.summary import Summary
-from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
 from infermodel.tables import ServiceRecord
 
 
@@ -23,15 +24,18 @@ def fleet_row(
 
 
 def fixed_scenarios(scenario: ResolvedScenario, service: ResolvedService, window: Window) -> Iterator[ResolvedScenario]:
-    """The service alone with so many replicas, always running, on as many systems as they need beside its spares, and
-    measured in the same window.
+    """The service alone with each pool that scales in each of its fixed sizes, always running, all combinations of
+    them, and measured in the same window.
     """
-    pool = service.pool
-    together = pool.systems_per_replica
+    if all(pool.scaling is None for pool in service.pools):
+        return
+    sizes = [[pool] if pool.scaling is None else [fixed_pool(pool, n) for n in pool.fixed] for pool in service.pools]
+    for pools in product(*sizes):
+        yield replace(scenario, services=(replace(service, pools=pools),), warm_up_s=window.start_s)
+
+
+def fixed_pool(pool: ResolvedPool, replicas: int) -> ResolvedPool:
+    """A pool with so many replicas, always running, on as many systems as they need beside its spares."""
+    together, needed = pool.systems_per_replica, needed_systems(pool, replicas)
     spares = pool.failures.spares * together if pool.failures is not None else 0
-    for replicas in pool.fixed:
-        needed = needed_systems(pool, replicas)
-        alone = service.with_pool(
-            replicas=replicas, systems=needed + spares, groups=needed // together, scaling=None, fixed=()
-        )
-        yield replace(scenario, services=(alone,), warm_up_s=window.start_s)
+    return replace(pool, replicas=replicas, systems=needed + spares, groups=needed // together, scaling=None, fixed=())

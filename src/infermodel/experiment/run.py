@@ -230,9 +230,9 @@ def fleets_of(
     """What a fleet did whose systems fail or whose replicas start and stop, and the fixed fleets that are played beside
     it, in the first replication; nothing of other fleets.
     """
-    if all(pool.states is None for pool in record.pools):
+    if record.states is None:
         return ()
-    scales = service.pool.scaling is not None
+    scales = any(pool.scaling is not None for pool in service.pools)
     found = [fleet_row(service, record, summary, window, "scaled" if scales else "fixed")]
     for fixed in fixed_scenarios(scenario, service, window):
         played = replicate(fixed, "leap", 0, ask_longer=False)

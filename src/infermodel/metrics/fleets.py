@@ -13,12 +13,12 @@ from infermodel.metrics.schema import column
 from infermodel.metrics.steady import Window
 from infermodel.metrics.summary import Summary
 from infermodel.metrics.throughput import share_of
-from infermodel.tables import REJECTED, SERVING, ServiceRecord, StateTable
+from infermodel.tables import REJECTED, SERVING, ServiceRecord, StateTable, always_up
 
 
 @dataclass(frozen=True)
 class FleetSummary:
-    """A fleet over the measured window."""
+    """A fleet over the measured window, all pools of it."""
 
     service: str = column("", "name of the service")
     fleet: str = column("", "`scaled` by its rule, or `fixed`")
@@ -44,7 +44,7 @@ class FleetSummary:
 def fleet_summary(
     record: ServiceRecord, window: Window, summary: Summary, usd_per_h: float, usd_per_mtok: float, fleet: str
 ) -> FleetSummary:
-    """The row of a fleet of one pool.
+    """The row of a fleet.
 
     Args:
         record: of the simulation.
@@ -53,8 +53,8 @@ def fleet_summary(
         usd_per_h, usd_per_mtok: what it cost.
         fleet: what to call it.
     """
-    pool, seconds = record.pool, min(window.end_s, record.ended_at) - window.start_s
-    states = pool.states if pool.states is not None else always_up(pool.replicas, record.ended_at)
+    seconds = min(window.end_s, record.ended_at) - window.start_s
+    states = record.states or always_up(record.replicas, record.ended_at)
     up, down = (states.seconds(frozenset({each}), window.start_s, window.end_s) for each in ("up", "down"))
     begun = (states.start_s >= window.start_s) & (states.start_s < window.end_s) & (states.start_s > 0)
     serving = serving_counts(states, window)
@@ -62,11 +62,11 @@ def fleet_summary(
     return FleetSummary(
         service=record.name,
         fleet=fleet,
-        replicas=pool.replicas,
+        replicas=record.replicas,
         serving_mean=states.seconds(SERVING, window.start_s, window.end_s) / seconds,
-        serving_least=int(serving.min(initial=pool.replicas)),
+        serving_least=int(serving.min(initial=record.replicas)),
         serving_most=int(serving.max(initial=0)),
-        paid_mean=paid_replicas(pool, window),
+        paid_mean=sum(paid_replicas(pool, window) for pool in record.pools),
         starts=int((begun & (states.state == "starting")).sum()),
         failures=int((begun & (states.state == "down")).sum()),
         availability=share_of(up, up + down),
@@ -80,12 +80,6 @@ def fleet_summary(
         usd_per_mtok=usd_per_mtok,
         usd_per_h_outside=usd_per_h * (1 - summary.attainment) if summary.arrived else nan,
     )
-
-
-def always_up(replicas: int, until_s: float) -> StateTable:
-    """The states of replicas that nothing befalls."""
-    whole = np.full(replicas, until_s)
-    return StateTable(np.arange(replicas), np.full(replicas, "up"), np.zeros(replicas), whole)
 
 
 def serving_counts(states: StateTable, window: Window) -> NDArray[np.int64]:

@@ -84,6 +84,7 @@ def output_tokens_are_conserved(record: ServiceRecord) -> Iterator[Statement]:
     most = given + float(requests.output_tokens[begun].sum())
     if record.link is not None:  # whose first token was made, and not given yet
         most += float(np.sum(~np.isnan(record.link.handover.prefilled_at) & np.isnan(requests.first_token_at)))
+        given, most = given + record.link.lost_tokens, most + record.link.lost_tokens
     yield Statement("output tokens made", made, given + float(begun.sum()), most)
     yield Statement("output tokens of all replicas", float(record.replica_totals["output_tokens"].sum()), made)
 

@@ -27,8 +27,9 @@ def between_pools_s(record: ServiceRecord) -> NDArray[np.float64]:
 
 
 def what_crosses_is_what_was_read(record: ServiceRecord) -> Iterator[Statement]:
-    """The link's bytes = the blocks of the prompts that it carried, each once; no lane is used for longer than the run.
-    A request is read, has blocks at the destination, crosses and decodes, in this order."""
+    """The link's bytes = the blocks of the prompts that it carried, each once, and of those that failures made
+    worthless; no lane is used for longer than the run. A request is read, has blocks at the destination, crosses and
+    decodes, in this order."""
     requests, link, pool = record.requests, record.link, record.pools[-1]
     if link is None:
         return
@@ -36,15 +37,17 @@ def what_crosses_is_what_was_read(record: ServiceRecord) -> Iterator[Statement]:
     begun, (whole, groups) = handover.link_bytes > 0, pool.kv_groups
     block = pool.kv_block_tokens
     there = handover.cached_tokens[begun] // block
-    prompts = -(-requests.prompt_tokens[begun] // block)
+    prompts = -(-(requests.prompt_tokens + handover.answer_tokens)[begun] // block)
     least, most = (count * link.block_bytes * float((prompts - there).sum()) for count in (whole, groups))
-    yield Statement("bytes over the link", link.link_bytes, least, most)
-    yield Statement("bytes of requests over the link", float(handover.link_bytes.sum()), link.link_bytes)
+    yield Statement("bytes over the link", link.link_bytes - link.lost_bytes, least, most)
+    yield Statement(
+        "bytes of requests over the link", float(handover.link_bytes.sum()) + link.lost_bytes, link.link_bytes
+    )
     crossed = ~np.isnan(handover.transferred_at)
     handed = ~np.isnan(handover.prefilled_at) & (requests.status == FINISHED)
     yield Statement("requests that finished without what was read for them", int(np.sum(handed & ~crossed)), 0)
     yield Statement("answers of one token that crossed", int(np.sum(crossed & (requests.output_tokens == 1))), 0)
-    if not np.any(begun & ~crossed):
+    if not (np.any(begun & ~crossed) or link.lost_bytes):
         busy_s = float(max(link.out_busy_s.max(), link.in_busy_s.max(), link.shared_busy_s))
         yield Statement("busy seconds of a lane of the link", busy_s, 0.0, record.ended_at)
     way = (

@@ -43,10 +43,10 @@ class Stretch:
 def outages(each: ServiceResult) -> tuple[Window, ...]:
     """When systems of a service are down, as planned or by chance, those that overlap made one."""
     spans = [(o.at_s, o.at_s + o.for_s) for pool in each.service.pools for o in pool.outages]
-    for pool in each.record.pools:
-        if pool.states is not None:
-            down = pool.states.state == "down"
-            spans += zip(pool.states.start_s[down].tolist(), pool.states.end_s[down].tolist(), strict=True)
+    states = each.record.states
+    if states is not None:
+        down = states.state == "down"
+        spans += zip(states.start_s[down].tolist(), states.end_s[down].tolist(), strict=True)
     found: list[Window] = []
     for start_s, end_s in sorted(spans):
         if found and start_s <= found[-1].end_s:

@@ -144,7 +144,7 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
 
 STATES = (
     _SERVICE,
-    Column("replica", "", "its number"),
+    Column("replica", "", "its number, counted through the pools as `pools.csv` has them"),
     Column("state", "", "up, down (with its system), off (stopped), starting, draining (answers what it has, no more)"),
     Column("start_s", "s", "from when"),
     Column("end_s", "s", "until when; the last one ends with the run"),
@@ -204,13 +204,12 @@ def fleet_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
 def state_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:
     """One for each time that a replica of such a service stays in a state."""
     for each in findings.services:
-        for pool in each.record.pools:
-            states = pool.states
-            if states is not None:
-                spans = zip(states.replica, states.state, states.start_s, states.end_s, strict=True)
-                for replica, state, start_s, end_s in spans:
-                    cells = {"replica": int(replica), "state": str(state), "start_s": start_s, "end_s": end_s}
-                    yield {"service": each.summary.service, **cells}
+        states = each.record.states
+        if states is not None:
+            spans = zip(states.replica, states.state, states.start_s, states.end_s, strict=True)
+            for replica, state, start_s, end_s in spans:
+                cells = {"replica": int(replica), "state": str(state), "start_s": start_s, "end_s": end_s}
+                yield {"service": each.summary.service, **cells}
 
 
 def band_rows(findings: Findings) -> Iterator[Mapping[str, Any]]:

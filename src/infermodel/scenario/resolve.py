@@ -41,7 +41,7 @@ from infermodel.scenario.resolve_traffic import (
     with_images,
     with_keys,
 )
-from infermodel.scenario.resolve_upkeep import resolve_failures, resolve_scaling, serving
+from infermodel.scenario.resolve_upkeep import check_fixed, resolve_failures, resolve_scaling, serving
 from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
 from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
@@ -176,6 +176,7 @@ class _Finder:
             families = [pool.system.device.family for pool in pools]
             at = (*at_traffic, "images")
             traffic = self.attempt(at, partial(with_images, traffic, asked, architecture, families))
+        self.attempt((*here, "fleet"), partial(check_fixed, pools))
         first = self.attempt((*here, "fleet"), lambda: (resolve_first_router(service, limits),))
         if traffic is None or first is None or (link is None and pools[0].role != "both"):
             return None

@@ -20,7 +20,10 @@ from infermodel.workload.quotas import RateLimits
 Place = Callable[[KeyPath], KeyPath]
 """From the path of a key below a service of one pool to where it stands in the document."""
 
-OF_POOL = ("engine", "engine_settings", "precision", "limits", "queue", "router", "signals_every", "outages", "price")
+OF_POOL = (
+    "engine", "engine_settings", "precision", "limits", "queue", "router", "signals_every", "outages", "failures",
+    "autoscaling", "price",
+)  # fmt: skip
 """Keys of a service that a pool may have otherwise."""
 
 
@@ -49,7 +52,7 @@ def place_of(document: Document, service: KeyPath, below: KeyPath, key: KeyPath)
         return (*service, *key)
     of_fleet = key[:1] == ("fleet",)
     own = (*service, *below, *(key[1:] if of_fleet else key))
-    return own if of_fleet or not key or document.holds(own) else (*service, *key)
+    return own if of_fleet or not key or document.holds((*service, *below, key[0])) else (*service, *key)
 
 
 def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: ModelArchitecture) -> LinkSpec | None:
@@ -60,9 +63,9 @@ def resolve_link(service: Service, pools: Sequence[ResolvedPool], architecture: 
         FleetError: the pools keep keys and values in different formats, habits that are said contradict each other, or
             requests cannot go this way.
     """
+    if len(pools) > 1 and service.outages:
+        raise FleetError(("pools",), "outages of the service name no pool", "write outages in each pool")
     if pools[0].role == "both":
-        if len(pools) > 1 and service.outages:
-            raise FleetError(("pools",), "outages of the service name no pool", "write outages in each pool")
         return None
     prefill, decode = pools
     formats = [pool.deployment.precision.kv_cache for pool in pools]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from infermodel.scenario.resolve_fleet import FleetError, PlacedFleet
+from infermodel.scenario.resolved import ResolvedPool
 from infermodel.scenario.schema.scenario import Service
-from infermodel.scenario.schema.upkeep import StartUp
+from infermodel.scenario.schema.upkeep import MOST_FIXED, StartUp
 from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec
 from infermodel.simulation.scaling import ScalingSpec
 
@@ -88,6 +91,19 @@ def resolve_scaling(service: Service, placed: PlacedFleet) -> tuple[PlacedFleet,
         repeat_s=said.repeat,
     )
     return replace(placed, replicas=most), spec, fixed
+
+
+def check_fixed(pools: Sequence[ResolvedPool]) -> None:
+    """Beside a service of several pools that scale every combination of their fixed sizes is played.
+
+    Raises:
+        FleetError: there are too many.
+    """
+    lists = {pool.name: pool.fixed for pool in pools if pool.scaling is not None}
+    fleets = prod(map(len, lists.values()))
+    if fleets > MOST_FIXED:
+        said = f"'fixed' of {', '.join(lists)} makes {fleets} fleets, at most {MOST_FIXED}: each is a run"
+        raise FleetError(("pools",), said, "fewer numbers in each")
 
 
 def start_up_parts_s(said: StartUp, placed: PlacedFleet) -> dict[str, float]:

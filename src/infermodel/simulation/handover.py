@@ -116,11 +116,6 @@ class RolePool(Protocol):
         """How its replicas get requests."""
         ...
 
-    @property
-    def outages(self) -> Sequence[object]:
-        """Planned ones."""
-        ...
-
 
 def knows(rule: FirstRule, pools: int) -> bool:
     """Whether a first router is one for so many pools."""
@@ -172,5 +167,3 @@ def check_way(
         raise ValueError(
             f"service {service!r}: a decoding pool without a queue for each replica is not played: choose a router"
         )
-    if any(pool.outages for pool in pools):
-        raise ValueError(f"service {service!r}: outages of pools that prefill or decode alone are not played")

@@ -54,7 +54,8 @@ class Service:
         self._first: FirstRouter | None = None
         if spec.link is not None and handovers is not None:
             source, destination = self.pools
-            self._link = Link(spec.link, source, destination, tally, handovers, clock, order_of(ARRIVE, index, 1))
+            after = order_of(ARRIVE, index, 1)
+            self._link = Link(spec.link, source, destination, tally, handovers, clock, after, self._longest_prompt)
             self._let_in = self._link.enter
         elif len(self.pools) > 1:
             self._first = FirstRouter(self.pools, self._most_tokens_of, spec.first_router, self._refuse, log)

@@ -26,7 +26,7 @@ MOST_BANDS = 64
 
 def replicas_over_time(findings: Findings) -> Figure | None:
     """Serving and paid replicas above, the states of those of the first service that has some below."""
-    known = [(each, each.record.pools[0].states) for each in findings.services]
+    known = [(each, each.record.states) for each in findings.services]
     coming = [(each, states) for each, states in known if states is not None]
     if not coming:
         return None

@@ -25,6 +25,7 @@ from infermodel.scenario.schema.types import (
     Seconds,
     Tokens,
 )
+from infermodel.scenario.schema.upkeep import Autoscaling, Failures
 from infermodel.scenario.schema.values import (
     Block,
     ByKind,
@@ -174,8 +175,10 @@ class Pool(Layout):
         default=None, description="the service's if omitted"
     )
     signals_every: PositiveSeconds | None = Field(default=None, description="the service's if omitted")
-    outages: tuple[Outage, ...] | None = Field(
-        default=None, description="systems of it that go down; for pools of role both"
+    outages: tuple[Outage, ...] | None = Field(default=None, description="systems of it that go down")
+    failures: Failures | None = Field(default=None, description="of its systems, by chance; the service's if omitted")
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="its replicas that start and stop; the service's if omitted"
     )
     price: Price | None = Field(default=None, description="what a system of it costs; the service's if omitted")
 

@@ -96,15 +96,6 @@ class Service(Block):
     price: Price = Field(default=Price(), description="what a system costs and tokens are sold for")
     prices: Prices = Field(default=Prices(), description="keys that differ from the scenario's `prices`")
 
-    @model_validator(mode="after")
-    def _comes_and_goes_in_one_pool(self) -> Self:
-        if self.fleet.pools is not None and len(self.fleet.pools) > 1:
-            said = refusal("is not modelled for a fleet of several pools", "give it a fleet with one 'system'")
-            wrong = [key for key in ("failures", "autoscaling") if getattr(self, key) is not None]
-            if wrong:
-                refuse_below([((key,), said) for key in wrong])
-        return self
-
 
 class Answer(Kind):
     """Which result answers a claim: a mapping of plain values, understood by the claims."""

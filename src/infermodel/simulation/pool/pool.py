@@ -24,6 +24,7 @@ from infermodel.simulation.pool.signals import OldView, order_of_readings
 from infermodel.simulation.pool.standing import Standing
 from infermodel.simulation.pool.system import System, spread
 from infermodel.simulation.pool.unread import Unread
+from infermodel.simulation.records.handovers import served
 from infermodel.simulation.records.recorder import Recorder
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.replica import Replica, Stepping
@@ -47,6 +48,10 @@ class Carrier(Protocol):
 
     def on_answered(self, request: int, /) -> None:
         """A request has its last token."""
+        ...
+
+    def on_lost(self, request: int, role: Role, /) -> None:
+        """A replica of a pool has failed, and has lost a request that it had."""
         ...
 
 
@@ -133,8 +138,7 @@ class Pool:
 
     def offer(self, request: int) -> None:
         """A request comes: it goes to a replica, through a server where there are any."""
-        if self._scaler is not None:
-            self._scaler.changed()
+        self._tell_scaler()
         if not self.up:
             self._stranded.append(request)
             return
@@ -159,13 +163,21 @@ class Pool:
     def expect(self, request: int) -> None:
         """A request comes that another pool reads: blocks are to be set aside for it."""
         self._coming.add(request)
-        self.offer(request)
+        self.offer_again(request)
+
+    def expect_no_more(self, request: int) -> None:
+        """No other pool reads a request that waits here: it is read here."""
+        self._coming.discard(request)
 
     def give_up(self, request: int, replica: int) -> None:
         """A request for which blocks are set aside does not come."""
+        self.release(request, replica)
+        self.on_needless(replica)
+
+    def release(self, request: int, replica: int) -> None:
+        """What a request holds on a replica, and no seat, is needed no more."""
         self.replicas[replica].release(request)
-        if self._load_matters:
-            self.load.add(replica, -1)
+        self._tell_scaler()
 
     def _leave_server(self, request: int, number: int) -> None:
         self._with_servers -= 1
@@ -179,7 +191,7 @@ class Pool:
         if self._shared is None and not self.replicas[number].up:  # it failed meanwhile
             if self._load_matters:
                 self.load.add(number, -1)
-            self._offer_again([request])
+            self.offer_again(request)
             return
         if request in log.routed_again_at:
             log.routed_again_at[request] = now
@@ -191,11 +203,11 @@ class Pool:
             log.replica[request] = number
             self.replicas[number].take(request)
 
-    def _offer_again(self, requests: Sequence[int]) -> None:
-        for request in requests:
-            if not isnan(self._log.admitted_at[request]):
-                self._log.routed_again_at[request] = self._clock.now
-            self.offer(request)
+    def offer_again(self, request: int) -> None:
+        """A request comes that a replica may have had before."""
+        if not isnan(self._log.admitted_at[request]):
+            self._log.routed_again_at[request] = self._clock.now
+        self.offer(request)
 
     # ---- what replicas tell ---------------------------------------------------------------------------------------
 
@@ -217,8 +229,7 @@ class Pool:
     def on_finished(self, request: int, at: float) -> None:
         """The client of `request` has its last token at `at`."""
         self._is_done_with(request)
-        if self._scaler is not None:
-            self._scaler.changed()
+        self._tell_scaler()
         if self.carrier is not None:
             self.carrier.on_answered(request)
         self._tell_service(request, at)
@@ -242,6 +253,16 @@ class Pool:
         if self.carrier is not None:
             self.carrier.on_reserved(request, replica)
 
+    def on_needless(self, replica: int) -> None:
+        """A request that was to come to a replica does not come."""
+        if self._load_matters:
+            self.load.add(replica, -1)
+
+    def _tell_scaler(self) -> None:
+        """A request has come or gone."""
+        if self._scaler is not None:
+            self._scaler.changed()
+
     # ---- replicas that come and go --------------------------------------------------------------------------------
 
     def lose(self, replicas: Sequence[int]) -> None:
@@ -250,14 +271,24 @@ class Pool:
         lost: list[int] = []
         for number in replicas:
             self._set_up(number, up=False)
-            mine = self.replicas[number].fail()
+            mine, kept = self.replicas[number].fail()
             if self._shared is None or self._shared.is_left_by(number):
                 mine += self.replicas[number].drain()
+            lost += mine + kept
             if self._load_matters:
-                for _ in mine:
+                for _ in range(len(mine) + (len(kept) if self._spec.role == "decode" else 0)):
                     self.load.add(number, -1)
-            lost += mine
-        self._offer_again(sorted(lost))
+        for request in sorted(lost):
+            self._lost(request)
+
+    def _lost(self, request: int) -> None:
+        """A replica had a request, and has failed: it goes to another one."""
+        if self.carrier is None:
+            self.offer_again(request)
+            return
+        if self._servers is not None:
+            self._servers.forget(request)
+        self.carrier.on_lost(request, self._spec.role)
 
     def gain(self, replicas: Sequence[int]) -> None:
         """These serve from now on, empty."""
@@ -268,7 +299,8 @@ class Pool:
                 self._shared.let_in(number)
             self.replicas[number].repair()
         stranded, self._stranded = self._stranded, []
-        self._offer_again(stranded)
+        for request in stranded:
+            self.offer_again(request)
 
     def close(self, replica: int) -> None:
         """This one gets no new requests."""
@@ -365,19 +397,3 @@ class Pool:
             role=self._spec.role,
             states=self._standing.availability.table(ended_at) if self._spec.comes_and_goes else None,
         )
-
-
-def served(
-    requests: RequestTable, handover: HandoverTable | None, role: Role
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The replica of a pool that each request was preempted by, and how often."""
-    replica, times = np.maximum(requests.replica, 0), requests.preemptions
-    if handover is None:
-        return replica, times
-    read = handover.prefill_replica >= 0
-    if role == "prefill":
-        times = np.where(read, handover.prefill_preemptions, times)
-        replica = np.where(read, handover.prefill_replica, replica)
-    else:
-        times = np.where(read, times - handover.prefill_preemptions, 0)
-    return np.where(times > 0, replica, 0), times

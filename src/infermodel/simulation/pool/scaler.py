@@ -85,7 +85,7 @@ class Scaler:
         return Seen(
             replicas=standing.count("up", "starting"),
             busy=gained_s / lasted_s if lasted_s else 0.0,
-            in_flight=waiting + sum([each.running for each in replicas]),
+            in_flight=waiting + sum([each.running + each.awaited for each in replicas]),
             waiting=waiting,
             kv_used=sum([each.kv_blocks_used / each.kv_blocks for each in replicas]),
         )

@@ -4,17 +4,23 @@ Blocks at the destination are set aside before anything is sent, those at the so
 transfer passes the cards of the replica that sends, what all transfers share, and the cards of the replica that
 receives. Each of these passes one transfer after the other at its own rate, and passes on at once what has come (cut
 through): so a lone transfer goes at the rate of the slowest, and many together never get more out of any than it has.
+
+What a replica loses that fails is computed again, and nothing else is: a prompt that has been read is sent to another
+replica where the receiver fails, blocks that are set aside wait where a prompt is read anew. Whoever decodes and loses
+its memory begins its way anew, the tokens that it had read with the prompt. The time that lanes have given to a
+transfer that is broken off they have given: nobody moves up.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from math import isnan
 
 import numpy as np
 
 from infermodel.cost.block_pool import KvMemory
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.handover import LinkSpec
+from infermodel.simulation.handover import LinkSpec, Role
 from infermodel.simulation.pool.pool import Pool
 from infermodel.simulation.records.handovers import HandoverLog
 from infermodel.simulation.tally import Tally
@@ -60,6 +66,26 @@ class Lanes:
         return begins_at, done_at
 
 
+class Way:
+    """How far a request is from one pool to the other. Whoever is sent elsewhere gets another one: what was to happen
+    on the old one does not.
+
+    Attributes:
+        given: the pool that reads has it.
+        read: that pool has read it, and keeps what it wrote for the copy.
+        asked: the pool that decodes has it in its queue, or has set blocks aside.
+        goes_to: replica and rank that have set blocks aside.
+        preemptions: of the request, before it was given.
+    """
+
+    __slots__ = ("asked", "given", "goes_to", "preemptions", "read")
+
+    def __init__(self) -> None:
+        self.given = self.read = self.asked = False
+        self.preemptions = 0
+        self.goes_to: tuple[int, int] | None = None
+
+
 class Link:
     """Carries requests from one pool to the other.
 
@@ -71,6 +97,7 @@ class Link:
         handovers: further columns.
         clock: of the simulation.
         order: place of what it does within an instant: after requests have come.
+        longest: tokens of the longest prompt that the source reads.
     """
 
     def __init__(
@@ -82,7 +109,9 @@ class Link:
         handovers: HandoverLog,
         clock: Clock,
         order: int,
+        longest: int,
     ) -> None:
+        self._longest = longest
         self._spec, self._source, self._destination = spec, source, destination
         self._tally, self._log, self._handovers, self._clock, self._order = tally, tally.log, handovers, clock, order
         self._first = spec.reserved == "before_prefill"
@@ -91,60 +120,132 @@ class Link:
         self._out = Lanes(len(source.replicas) * self._ranks[0], spec.out_bytes_per_s / self._ranks[0])
         self._in = Lanes(len(destination.replicas) * self._ranks[1], spec.in_bytes_per_s / self._ranks[1])
         self._shared = Lanes(1, spec.shared_bytes_per_s)
-        self._goes_to: dict[int, tuple[int, int]] = {}  # replica and rank that have set blocks aside
+        self._ways: dict[int, Way] = {}  # of those that have not come to the destination with all they hold
         source.carrier = destination.carrier = self
 
     # ---- a request's way ------------------------------------------------------------------------------------------
 
     def enter(self, request: int) -> None:
-        """A request comes to the service."""
+        """A request comes to the service, or begins its way anew."""
+        self._ways[request] = way = Way()
         if self._first:
-            self._destination.expect(request)
+            self._ask(request, way)
         else:
-            self._source.offer(request)
+            self._give(request, way)
+
+    def _ask(self, request: int, way: Way) -> None:
+        """The destination is to set blocks aside."""
+        way.asked = True
+        self._destination.expect(request)
+
+    def _give(self, request: int, way: Way) -> None:
+        """The source is to read the prompt."""
+        way.given = True
+        way.preemptions = self._log.preemptions[request]
+        self._source.offer_again(request)
 
     def on_prefilled(self, request: int, chunk: int) -> None:
         """The source has read a prompt, `chunk` tokens of it in the last step."""
-        log, handovers, now = self._log, self._handovers, self._clock.now
+        log, handovers, now, way = self._log, self._handovers, self._clock.now, self._ways[request]
+        way.read = True
         handovers.prefill_replica[request] = log.replica[request]
         handovers.prefilled_at[request] = now
-        handovers.prefill_preemptions[request] = log.preemptions[request]
-        if self._first:
-            self._send(request, self._crossed(request, chunk))
-        else:
-            self._clock.call_at(now + self._spec.hop_s, self._order, partial(self._go_on, request))
+        handovers.prefill_preemptions[request] += log.preemptions[request] - way.preemptions
+        if way.goes_to is not None:
+            self._send(request, way, self._crossed(request, chunk))
+        elif not way.asked:
+            self._clock.call_at(now + self._spec.hop_s, self._order, partial(self._go_on, request, way))
 
-    def _go_on(self, request: int) -> None:
+    def _go_on(self, request: int, way: Way) -> None:
         """The destination gets a request that has been read."""
-        self._log.routed_again_at[request] = self._clock.now
-        self._destination.expect(request)
+        if self._ways.get(request) is way:
+            self._ask(request, way)
 
     def on_reserved(self, request: int, replica: int) -> None:
         """A replica of the destination has set blocks aside."""
-        self._goes_to[request] = replica, self._destination.replicas[replica].rank_of(request)
+        way = self._ways[request]
+        way.goes_to = replica, self._destination.replicas[replica].rank_of(request)
         self._handovers.reserved_at[request] = self._clock.now
-        if self._first:
-            self._clock.call_at(self._clock.now, self._order, partial(self._read, request))
-        else:
-            self._send(request, 0.0)
+        if way.read:
+            self._send(request, way, 0.0)
+        elif not way.given:
+            self._clock.call_at(self._clock.now, self._order, partial(self._read, request, way))
 
-    def _read(self, request: int) -> None:
+    def _read(self, request: int, way: Way) -> None:
         """The source gets a request whose blocks are set aside."""
-        self._log.routed_again_at[request] = self._clock.now
-        self._source.offer(request)
+        if self._ways.get(request) is way:
+            self._give(request, way)
 
     def on_answered(self, request: int) -> None:
-        """The source has given all of an answer, which was a single token: blocks that are set aside are not needed."""
-        if request in self._goes_to:
-            replica, _ = self._goes_to.pop(request)
-            self._destination.give_up(request, replica)
+        """The source has given the last token of an answer: blocks that are set aside are not needed."""
+        way = self._ways.pop(request, None)
+        if way is not None:
+            self._let_go_there(request, way)
+
+    def _let_go_there(self, request: int, way: Way) -> None:
+        if way.goes_to is not None:
+            self._destination.give_up(request, way.goes_to[0])
+
+    # ---- replicas that fail ---------------------------------------------------------------------------------------
+
+    def on_lost(self, request: int, role: Role) -> None:
+        """A replica of the source, or of the destination, has failed and has lost a request that it had."""
+        way = self._ways.get(request)
+        if way is None:
+            self._lose_read(request)
+            if self._can_be_read(request):
+                self.enter(request)
+            else:
+                self._destination.offer_again(request)
+        elif role == "decode":
+            self._turn_back(request, way)
+        elif not way.read:
+            self._source.offer_again(request)
+        elif way.asked and way.goes_to is None:
+            self._read_for_who_waits(request, way)
+        else:
+            del self._ways[request]
+            self._let_go_there(request, way)
+            self.on_lost(request, role)
+
+    def _can_be_read(self, request: int) -> bool:
+        """Whether a replica of the source holds all that is to be read; else the destination reads it itself."""
+        return self._handovers.context(request, self._log.prompt_tokens[request]) <= self._longest
+
+    def _read_for_who_waits(self, request: int, way: Way) -> None:
+        """What had been read of a request is lost, which waits at the destination for blocks, and goes on waiting."""
+        self._lose_read(request)
+        if self._can_be_read(request):
+            way.read = False
+            self._give(request, way)
+        else:
+            del self._ways[request]
+            self._destination.expect_no_more(request)
+
+    def _turn_back(self, request: int, way: Way) -> None:
+        """The destination has lost a request that has not come: another replica is asked, perhaps once it is read."""
+        self._handovers.lose_copy(request)
+        if way.given and not way.read:
+            way.asked, way.goes_to = False, None
+            return
+        self._ways[request] = other = Way()
+        other.given, other.read, other.preemptions = way.given, way.read, way.preemptions
+        self._ask(request, other)
+
+    def _lose_read(self, request: int) -> None:
+        """What was computed of a request is lost."""
+        handovers = self._handovers
+        made, joined = (not isnan(each[request]) for each in (handovers.prefilled_at, handovers.joined_at))
+        unseen = self._spec.first_token == "arrival" and made and not joined
+        had, _ = self._log.resumed.get(request, (0, 0.0))
+        handovers.lose_read(request, had, unseen=unseen)
 
     # ---- bytes ----------------------------------------------------------------------------------------------------
 
     def _bytes(self, request: int) -> float:
         """Of all blocks that the destination has set aside and does not find there."""
         memory, found = self._memory, self._handovers.cached_tokens[request]
-        tokens, block = self._log.prompt_tokens[request], self._memory.block_tokens
+        tokens, block = self._handovers.context(request, self._log.prompt_tokens[request]), self._memory.block_tokens
         count = memory.whole * (-(-tokens // block) - found // block)
         count += sum([each.groups * min(-(-tokens // block), each.held) for each in memory.windows])
         return count * block_bytes(memory)
@@ -158,12 +259,14 @@ class Link:
             sendable = total * (1 - 1 / spec.layers)
         elif spec.overlap == "chunks":
             block, found = memory.block_tokens, self._handovers.cached_tokens[request]
-            before = self._log.prompt_tokens[request] - chunk
+            before = self._handovers.context(request, self._log.prompt_tokens[request]) - chunk
             sendable = memory.whole * max(0, before // block - found // block) * block_bytes(memory)
         else:
             return 0.0
         now, lane = self._clock.now, self._lane_out(request)
-        reading_s = (now - self._log.first_scheduled_at[request]) * (sendable / total)
+        log = self._log
+        begun_at = max(log.first_scheduled_at[request], log.routed_again_at[request])  # which it came after a failure
+        reading_s = (now - begun_at) * (sendable / total)
         rate = min(self._out.rate, self._shared.rate, self._in.rate)
         return min(sendable, rate * max(0.0, min(reading_s, now - self._out.free_at(lane))))
 
@@ -171,38 +274,41 @@ class Link:
         replica = self._handovers.prefill_replica[request]
         return replica * self._ranks[0] + self._source.replicas[replica].rank_of(request)
 
-    def _send(self, request: int, crossed: float) -> None:
+    def _send(self, request: int, way: Way, crossed: float) -> None:
         """Both ends have blocks: what has not crossed yet is sent when the sender's lane is free."""
         self._handovers.link_bytes[request] = total = self._bytes(request)
         lane, now = self._lane_out(request), self._clock.now
         self._out.busy_s[lane] += crossed / self._out.rate
         begins_at, done_at = self._out.take(lane, now, total - crossed)
-        begin = partial(self._begin, request, total - crossed, done_at)
+        begin = partial(self._begin, request, way, total - crossed, done_at)
         if begins_at > now:
             self._clock.call_at(begins_at, self._order, begin)
         else:
             begin()
 
-    def _begin(self, request: int, size: float, sent_at: float) -> None:
+    def _begin(self, request: int, way: Way, size: float, sent_at: float) -> None:
         """The sender's lane begins with a transfer, and has sent all of it at `sent_at`."""
-        if self._tally.ended:
-            return  # what is on its way stays there, though other services go on
-        replica, rank = self._goes_to[request]
+        if self._tally.ended or self._ways.get(request) is not way:
+            return  # what is on its way stays there, though other services go on; or it is broken off
+        assert way.goes_to is not None
+        replica, rank = way.goes_to
         self._handovers.begun_at[request] = now = self._clock.now
         passes_at, passed_at = self._shared.take(0, now, size)
         _, received_at = self._in.take(replica * self._ranks[1] + rank, passes_at, size)
         comes_at = max(sent_at, passed_at, received_at) + self._spec.latency_s
-        self._clock.call_at(comes_at, self._order, partial(self._arrive, request))
+        self._clock.call_at(comes_at, self._order, partial(self._arrive, request, way))
 
-    def _arrive(self, request: int) -> None:
+    def _arrive(self, request: int, way: Way) -> None:
         """All has come: the source may forget the request, and the destination goes on with it."""
-        if self._tally.ended:
+        if self._tally.ended or self._ways.get(request) is not way:
             return
         log, handovers = self._log, self._handovers
-        replica, _ = self._goes_to.pop(request)
+        del self._ways[request]
+        assert way.goes_to is not None
+        replica, _ = way.goes_to
         handovers.transferred_at[request] = self._clock.now
         log.routed_again_at.pop(request, None)
-        self._source.replicas[handovers.prefill_replica[request]].release(request)
+        self._source.release(request, handovers.prefill_replica[request])
         log.replica[request] = replica
         self._destination.replicas[replica].arrive(request)
 
@@ -210,11 +316,13 @@ class Link:
         """What it carried, of the first so many requests."""
         return LinkRecord(
             handover=self._handovers.table(requests),
-            link_bytes=float(np.sum(np.asarray(self._handovers.link_bytes))),
+            link_bytes=float(np.sum(np.asarray(self._handovers.link_bytes))) + self._handovers.lost_bytes,
             out_busy_s=self._out.busy_s,
             in_busy_s=self._in.busy_s,
             shared_busy_s=float(self._shared.busy_s[0]),
             prefilled_gives_first=self._spec.first_token == "prefill",
             recomputes=self._spec.first_token == "decode",
             block_bytes=block_bytes(self._memory),
+            lost_bytes=self._handovers.lost_bytes,
+            lost_tokens=self._handovers.lost_tokens,
         )

@@ -61,16 +61,22 @@ class Arrivals:
     # ---- blocks for those who come --------------------------------------------------------------------------------
 
     def set_aside(self, request: int, room: int) -> int:
-        """Set blocks aside for a request that comes; returns how many of `room`, `NO_ROOM` if they are not there."""
+        """Set blocks aside for a request that comes; returns how many of `room`, `NO_ROOM` if they are not there. One
+        that has been answered meanwhile, where its prompt was read again, needs none.
+        """
+        if self._log.finished[request]:
+            self.coming.discard(request)
+            self._owner.on_needless(self._replica)
+            return 0
         found, needed = self._wants(request)
         if not self._may_have(request, needed, room):
             return NO_ROOM
-        memory, prompt = self._memory, self._log.prompt_tokens[request]
+        memory, tokens = self._memory, self._handovers.context(request, self._log.prompt_tokens[request])
         if self._reserves:
             memory.reserve(self._members.blocks_at_end(request))
         memory.take(request, found)
         memory.grow(needed - found.blocks)
-        self.transit.kept[request] = Kept(prompt, memory.held_in_windows(prompt), found.tokens)
+        self.transit.kept[request] = Kept(tokens, memory.held_in_windows(tokens), found.tokens)
         self._handovers.cached_tokens[request] = found.tokens
         self.coming.discard(request)
         self._owner.on_reserved(request, self._replica)
@@ -88,10 +94,10 @@ class Arrivals:
 
     def _wants(self, request: int) -> tuple[Found, int]:
         """What is here of a prompt that is read elsewhere, and the free blocks that holding all of it takes."""
-        memory, prompt = self._memory, self._log.prompt_tokens[request]
+        memory, tokens = self._memory, self._handovers.context(request, self._log.prompt_tokens[request])
         brought = request in self._log.known_tokens  # which says what of it need not be computed, not that it is here
-        found = NOTHING if brought else memory.find(request, prompt - 1)
-        return found, memory.held(prompt) - memory.whole * (found.tokens // memory.block_tokens) + found.blocks
+        found = NOTHING if brought else memory.find(request, tokens - 1)
+        return found, memory.held(tokens) - memory.whole * (found.tokens // memory.block_tokens) + found.blocks
 
     def _may_have(self, request: int, needed: int, room: int) -> bool:
         members, memory = self._members, self._memory
@@ -114,10 +120,10 @@ class Arrivals:
         """
         members, memory, until = self._members, self._memory, self._known_until()
         while budget > 0 and (request := self._next(until)) != NOBODY:
-            prompt = self._take_seat(request, now).tokens
-            read = Prefill(request, prompt, prompt - 1, 1)
-            read.windowed = memory.held_in_windows(prompt - 1)
-            given_back = memory.held(prompt) - memory.held(prompt - 1)
+            tokens = self._take_seat(request, now).tokens
+            read = Prefill(request, tokens, tokens - 1, 1)
+            read.windowed = memory.held_in_windows(tokens - 1)
+            given_back = memory.held(tokens) - memory.held(tokens - 1)
             memory.grow(-given_back)
             members.prompts.prefills.append(read)
             room += given_back - members.prompts.growth(read, 1)

@@ -113,7 +113,7 @@ class Members:
         prompt_tokens, complete = self.prompts.advance(steps)
         thrown_away = 0
         for prefill in complete:
-            if self.transit is not None and self.transit.sends and self._log.output_tokens[prefill.request] > 1:
+            if self.transit is not None and self.transit.sends and self._more_to_come(prefill):
                 self._hand_over(prefill, end, self.transit)
                 thrown_away += self.transit.first_token == "decode"
             else:
@@ -122,11 +122,16 @@ class Members:
             self.waits.join(end, self.decoding.sequences - sequences)
         return produced + len(complete) - thrown_away, prompt_tokens
 
+    def _more_to_come(self, prefill: Prefill) -> bool:
+        """Whether the token that a complete prompt makes is not the last of its answer."""
+        log, request = self._log, prefill.request
+        return prefill.target + 1 < log.prompt_tokens[request] + log.output_tokens[request]
+
     def _hand_over(self, prefill: Prefill, end: float, transit: Transit) -> None:
         """A prompt is complete, and another pool decodes: the request leaves, and what it holds is kept for a copy."""
-        request, log = prefill.request, self._log
+        request = prefill.request
         if transit.first_token == "prefill":
-            log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, end)
+            self._resumed[request] = self._give_token(request, end), end
         transit.handed.add(request)
         self.leaving[request] = prefill.done, prefill.windowed
         self._owner.on_prefilled(request, prefill.chunk)
@@ -134,19 +139,21 @@ class Members:
     def join_read(self, request: int, kept: Kept, now: float) -> None:
         """A request whose prompt was read elsewhere, and whose keys and values are here, decodes from its second token
         on."""
-        log, transit, handovers = self._log, self.transit, self._log.handovers
+        transit, handovers = self.transit, self._log.handovers
         assert transit is not None
         assert handovers is not None
         if not self.decoding.sequences:
             self.settled_at = now
         if transit.first_token == "arrival":
-            log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, now)
+            produced = self._give_token(request, now)
+        else:
+            produced, _ = self._resumed.pop(request)
         if transit.first_token == "prefill" or self.waits.runs:
             if not self.waits.runs:
                 self.waits.join(self.settled_at, self.decoding.sequences)
             self.waits.join(now if transit.first_token == "arrival" else handovers.prefilled_at[request], 1)
         self.just_read.append(request)
-        self._decode(request, kept.tokens, 1)
+        self._decode(request, kept.tokens, produced)
 
     def _decode(self, request: int, tokens: int, produced: int) -> None:
         """A request that has so many tokens in memory, and of its answer, decodes from the next step on."""
@@ -157,16 +164,10 @@ class Members:
 
     def _first_token(self, prefill: Prefill, end: float) -> None:
         """A prompt is complete: its step has sampled a token."""
-        request, log = prefill.request, self._log
-        produced = 1
-        if self._resumed and request in self._resumed:
-            had, last_at = self._resumed.pop(request)
-            produced += had
-            self._gaps.single(end - last_at)
-        else:
-            log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, end)
+        request = prefill.request
+        produced = self._give_token(request, end)
         self.just_read.append(request)
-        to_come = log.output_tokens[request] - produced
+        to_come = self._log.output_tokens[request] - produced
         if to_come == 0:
             self.leaving[request] = prefill.done, prefill.windowed
             self._end(request, end)
@@ -174,6 +175,18 @@ class Members:
         if self.memory.windows:
             self.memory.slide(prefill.windowed - self.memory.held_in_windows(prefill.target))
         self._decode(request, prefill.target, produced)
+
+    def _give_token(self, request: int, at: float) -> int:
+        """The token that reading a prompt has made is the first of its answer, or the next where some were given before
+        its memory was lost; returns the number of tokens with it.
+        """
+        if self._resumed and request in self._resumed:
+            had, last_at = self._resumed.pop(request)
+            self._gaps.single(at - last_at)
+            return had + 1
+        log = self._log
+        log.first_token_at[request] = log.last_token_at[request] = self._owner.streams_from(request, at)
+        return 1
 
     def finish_due(self, end: float) -> None:
         """Those whose last token came with the step that ended at `end` are answered, and leave; prompts answered with
@@ -245,8 +258,10 @@ class Members:
         if self.room is not None:
             self.room.end(request)
 
-    def lose_memory(self) -> list[int]:
-        """Power is gone and all KV memory with it: the requests of the batch in order of admission."""
+    def lose_memory(self) -> tuple[list[int], list[int]]:
+        """Power is gone and all KV memory with it: the requests of the batch in order of admission, and those that held
+        memory and no seat.
+        """
         sequences, prefills = list(self.decoding.offset), self.prompts.prefills
         lost = [*sequences, *(prefill.request for prefill in prefills)]
         self.let_go()
@@ -258,7 +273,20 @@ class Members:
             self.memory.give_back(prefill.request, prefill.done, prefill.windowed)
         prefills.clear()
         self.waits = Waits()
+        kept = self._lose_kept()
         self.memory.lose()
+        return lost, kept
+
+    def _lose_kept(self) -> list[int]:
+        """Whoever held memory and no seat holds none; returns those who needed it still."""
+        transit = self.transit
+        if transit is None:
+            return []
+        self.let_released_go()
+        lost = list(transit.kept)
+        transit.released += lost
+        self.let_released_go()
+        transit.arrived.clear()
         return lost
 
     # ---- tokens of a request --------------------------------------------------------------------------------------

@@ -30,6 +30,10 @@ class Owner(Protocol):
         """`replica` has set blocks aside for a prompt that another pool reads."""
         ...
 
+    def on_needless(self, replica: int, /) -> None:
+        """`replica` need not set blocks aside for a prompt: the pool that read it has given all of the answer."""
+        ...
+
 
 class Sharers(Protocol):
     """Whom a replica tells what it does to its queue, from which others may take as well."""

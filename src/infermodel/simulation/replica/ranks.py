@@ -102,10 +102,15 @@ class Lockstep(Replica):
     def _tokens_a_step(self) -> int:
         return sum([rank.members.active for rank in self._busy])
 
-    def _lose_memory(self) -> list[int]:
+    def _lose_memory(self) -> tuple[list[int], list[int]]:
+        lost: list[int] = []
+        kept: list[int] = []
         for rank in self.ranks:
             rank.waiting.joins_until = inf
-        return [request for rank in self.ranks for request in rank.members.lose_memory()]
+            of_batch, of_transit = rank.members.lose_memory()
+            lost += of_batch
+            kept += of_transit
+        return lost, kept
 
     # ---- the routine ----------------------------------------------------------------------------------------------
 

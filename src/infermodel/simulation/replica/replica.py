@@ -97,9 +97,17 @@ class Replica:
         return sum([len(each.members) for each in self.schedulers])
 
     @property
+    def awaited(self) -> int:
+        """Requests for which blocks are set aside, and which have no seat yet."""
+        transits = [each.members.transit for each in self.schedulers]
+        return sum([len(each) for each in transits if each is not None and not each.sends])
+
+    @property
     def requests(self) -> int:
-        """Requests that it runs, or that wait in its queues."""
-        return self.running + sum([len(each.waiting.queue) for each in self.schedulers])
+        """Requests that it runs, that wait in its queues, or that hold memory of it and no seat."""
+        kept = [each.members.transit for each in self.schedulers]
+        waiting = sum([len(each.waiting.queue) for each in self.schedulers])
+        return self.running + waiting + sum([len(each) for each in kept if each is not None])
 
     def busy_s_by(self, time: float) -> float:
         """Seconds in which steps ran by `time`, which is now."""
@@ -208,17 +216,18 @@ class Replica:
         """When the first step after `time` ends if nothing happens before; infinity between leaps."""
         return self._leap.boundary(self._leap.done_by(time) + 1) if self._in_leap else inf
 
-    def fail(self) -> list[int]:
+    def fail(self) -> tuple[list[int], list[int]]:
         """Power is gone: the KV memory and the step under way are lost; completed steps stand.
 
         Returns:
-            the requests of the batch in order of admission; another replica can go on from the tokens they have.
+            the requests of the batch in order of admission, another replica can go on from the tokens they have; and
+            those that held memory and no seat.
         """
         self.up = False
         self._stop()
         return self._lose_memory()
 
-    def _lose_memory(self) -> list[int]:
+    def _lose_memory(self) -> tuple[list[int], list[int]]:
         self.scheduler.waiting.joins_until = inf
         return self.members.lose_memory()
 

@@ -37,6 +37,10 @@ class Transit:
         self.released: list[int] = []
         self.arrived: deque[tuple[int, float]] = deque()
 
+    def __len__(self) -> int:
+        """Requests whose memory somebody needs still."""
+        return len(self.handed if self.sends else self.kept) - len(self.released)
+
     def holds(self, request: int) -> bool:
         """Whether it is one of these."""
         return request in self.kept or request in self.handed
