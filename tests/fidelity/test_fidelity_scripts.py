@@ -41,6 +41,8 @@ def test_tensorrt_llm_lets_prompts_and_tokens_wait() -> None:
     assert habits(eight) == (60, 0, 0.0)
     assert four.host_sequence_s == eight.host_sequence_s == TENSORRT.host_sequence_s / 10
     assert as_scripted(row(gpus=4, **LLAMA), TENSORRT) == TENSORRT
+    gpt_oss = as_scripted(row(source_set="inferencex", **{**LLAMA, "model": "gpt-oss-120b"}), TENSORRT)
+    assert gpt_oss.host_sequence_s == TENSORRT.host_sequence_s / 20
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ LOOKS_AFTER = ((16, 10), (inf, 30))
 RANKS_WAIT_STEPS = 60
 """TensorRT-LLM with ranks of attention: `attention_dp_config: {enable_balance: true, timeout_iters: 60}`."""
 
-STREAM_INTERVAL = 10
-"""TensorRT-LLM streams so many tokens together; 20 of gpt-oss in its scripts, of which 10 are played, too."""
+STREAM_INTERVAL, GPT_OSS_STREAM_INTERVAL = 10, 20
+"""TensorRT-LLM streams so many tokens together."""
 
 BATCH_WAIT = (20, 0.9)
 """TensorRT-LLM with Llama 3.3 70B on fewer than eight GPUs, 1,024 tokens in and out: `batch_wait_timeout_iters` and
@@ -55,7 +55,8 @@ def as_scripted(row: Row, engine: Engine) -> Engine:
         return replace(engine, receive_interval=next(steps for users, steps in LOOKS_AFTER if row.concurrency < users))
     if row.engine != "tensorrt-llm":
         return engine
-    streamed = replace(engine.streaming(STREAM_INTERVAL), ranks_wait_steps=RANKS_WAIT_STEPS)
+    together = GPT_OSS_STREAM_INTERVAL if row.model.startswith("gpt-oss") else STREAM_INTERVAL
+    streamed = replace(engine.streaming(together), ranks_wait_steps=RANKS_WAIT_STEPS)
     gathers = row.model == "llama-3.3-70b" and row.gpus < 8 and row.prompt_tokens == row.output_tokens == 1024
     if not gathers:
         return streamed
