@@ -406,7 +406,7 @@ MUTANTS = (
     Mutant("users who leave at a row's end do not count", "fidelity/disaggregated.py",
            "lasts_s += (SENT - played)", "lasts_s += (SENT - 1 - played)", APART),
     Mutant("seats of a row are not dealt to ranks", "fidelity/disaggregated.py",
-           "each = row.users // ranks", "each = row.users // row.decode.workers", APART),
+           "each = row.users // row.ranks", "each = row.users // row.decode.workers", APART),
     Mutant("layouts are compared at the end of their speeds", "fidelity/ranking.py",
            "speed = (low * high) ** 0.5", "speed = measured[0][-1][0]", APART),
     Mutant("the ratio of planned pools is turned round", "search/layout.py",

@@ -22,6 +22,7 @@ from infermodel.fidelity.disaggregated import (
     PoolRow,
     as_row,
     as_sent,
+    drafts_of,
     pool_of,
     predict_apart,
     read_apart,
@@ -187,6 +188,14 @@ def test_users_above_a_power_of_two_a_rank_tell_the_seats(file: Path) -> None:
     assert seats_of(replace(of_trt, users=64 * 8 * 3 // 2 + 1)) == 0  # too many to tell
     assert [seats_of(replace(workers, users=users)) for users in (3, 4, 18, 27)] == [0, 1, 4, 8]  # three workers
     assert seats_of(replace(ranks, users=563)) == 0  # SGLang
+
+
+def test_drafts_are_as_many_as_scripts_ask_for(file: Path) -> None:
+    plain, ranks, *_ = read_apart(file)
+    of_trt = replace(ranks, framework="dynamo-trt")  # eight ranks
+    assert [drafts_of(replace(of_trt, users=users)) for users in (8, 511, 512)] == [3, 3, 1]
+    assert drafts_of(replace(plain, framework="dynamo-trt", users=511)) == 1  # three
+    assert drafts_of(plain) == 2
 
 
 def test_steps_of_prompts_are_as_scripts_of_their_time_set_them(file: Path) -> None:

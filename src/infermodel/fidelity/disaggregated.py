@@ -53,6 +53,9 @@ ABOVE_SEATS = 1.5
 SEATS_STEP = 256
 """Of a rank that has more than twice as many."""
 
+DRAFTS_SGLANG, DRAFTS, DRAFTS_FULL, MANY_SEATS = 2, 3, 1, 64
+"""Drafts of SGLang, of TensorRT-LLM, and of a rank of it that has so many sequences or more."""
+
 READ, READ_SINCE = 16_384, "2026"
 """Tokens of a step of a rank of TensorRT-LLM that reads prompts, in these rows' scripts, and since when."""
 
@@ -118,6 +121,11 @@ class ApartRow:
     def gpus(self) -> int:
         """Of both pools."""
         return sum(max(1, pool.workers) * pool.gpus for pool in (self.prefill, self.decode))
+
+    @property
+    def ranks(self) -> int:
+        """That decode, each with sequences of its own."""
+        return self.decode.workers * (self.decode.gpus if self.decode.attention_data else 1)
 
 
 @dataclass(frozen=True)
@@ -215,7 +223,7 @@ def replay_apart(row: ApartRow, draft: str = "mtp", acceptance: tuple[float, ...
     if not (row.prefill.workers and row.decode.workers):
         raise Skipped("does not say how its GPUs are laid out")
     reads, _ = pool_of(row, row.prefill, "prefill")
-    decodes, server = pool_of(row, row.decode, "decode", *((draft, acceptance) if row.drafts else ()))
+    decodes, server = pool_of(row, row.decode, "decode", *((draft, acceptance[: drafts_of(row)]) if row.drafts else ()))
     engine, network = server.engine, server.system.network.bandwidth
     ends = row.prefill.gpus * network, row.decode.gpus * network
     prompt, output = (lengths_of(tokens, row.length_spread) for tokens in (row.prompt_tokens, row.output_tokens))
@@ -275,10 +283,20 @@ def seats_of(row: ApartRow) -> int:
     were sent one number of users, no power of two a rank, this tells the seats of 79. Little's law says the same: of 27
     users at 2.34 requests/s, 3 wait 1.3 s for one of 3 x 8 seats.
     """
-    ranks = row.decode.workers * (row.decode.gpus if row.decode.attention_data else 1)
-    each = row.users // ranks
+    each = row.users // row.ranks
     seats = each - each % SEATS_STEP if each >= 2 * SEATS_STEP else 1 << (max(1, each).bit_length() - 1)
-    return seats if row.framework == "dynamo-trt" and ranks * seats < row.users <= ABOVE_SEATS * ranks * seats else 0
+    tells = row.framework == "dynamo-trt" and row.ranks * seats < row.users <= ABOVE_SEATS * row.ranks * seats
+    return seats if tells else 0
+
+
+def drafts_of(row: ApartRow) -> int:
+    """Tokens that a server drafts at most, as its scripts say: SGLang's two (`speculative-num-steps`), TensorRT-LLM's
+    three, and one where a rank has many sequences: of 81 drafting servers in the list this tells 70, 11 draft one or
+    two more or fewer.
+    """
+    if row.framework != "dynamo-trt":
+        return DRAFTS_SGLANG
+    return DRAFTS_FULL if row.users >= MANY_SEATS * row.ranks else DRAFTS
 
 
 def tokens_read(row: ApartRow) -> float:
