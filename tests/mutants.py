@@ -401,6 +401,8 @@ MUTANTS = (
            UPKEEP),
     Mutant("first requests of a row count as often as all others", "fidelity/disaggregated.py",
            "np.where(between, (SENT - 2) // (played - 2), 1)", "np.where(between, 1, 1)", APART),
+    Mutant("every GPU gets every token, however many there are", "cost/kernels.py",
+           "return gpus if gpus <= top_k else gpus *", "return gpus if gpus else gpus *", "tests/cost/test_cost_corners.py"),
     Mutant("bands are made of the rows that they are to hold", "fidelity/coverage.py",
            "if of(each) != fold]", "]", "tests/fidelity/test_fidelity_accuracy.py"),
     Mutant("users who leave at a row's end do not count", "fidelity/disaggregated.py",
