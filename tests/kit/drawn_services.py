@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from infermodel.engine import Findable, Preempted
 from infermodel.simulation import Limits, Outage, ServiceSpec, one_pool
-from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec, TimeLaw
+from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec, RackSpec, TimeLaw
 from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
@@ -85,6 +85,10 @@ failures = st.builds(
     systems=st.integers(1, 2),
     spares=st.integers(0, 2),
     take_over=st.just(AT_ONCE) | drawn_times,
+    rack=st.none()
+    | st.builds(
+        RackSpec, st.integers(1, 2), st.builds(DrawnTime, st.floats(2, 20)), st.builds(DrawnTime, st.floats(0.1, 8))
+    ),
 )
 
 

@@ -60,6 +60,30 @@ def test_what_is_said_is_played(file: Path) -> None:
         ([FAILURES, "services.0.failures.law=weibull"], "failures.law: the key 'shape' is missing"),
         ([FAILURES, "services.0.failures.shape=2"], "failures.shape: the law 'exponential' has no shape"),
         ([FAILURES, "services.0.failures.take_over=5 min"], "failures.take_over: there is no spare that could"),
+        (
+            [FAILURES, "services.0.failures.rack={mtbf: 1 day, mttr: 1 h}"],
+            "failures.rack: the key 'systems' is missing",
+        ),
+        (
+            [FAILURES, "services.0.failures.rack={systems: 0, mtbf: 1 day, mttr: 1 h}"],
+            "failures.rack.systems: must be at least 1, not 0",
+        ),
+        (
+            [FAILURES, "services.0.failures.rack={systems: 2, mtbf: 1 s, mttr: 1 h}"],
+            "failures.rack.mtbf: must be at least 60 s, not 1 s",
+        ),
+        (
+            [FAILURES, "services.0.failures.rack={systems: 2, mtbf: 1 day, mttr: 1 h, law: weibull}"],
+            "failures.rack.law: no law named 'weibull'",
+        ),
+        (
+            [
+                FAILURES,
+                "services.0.failures.rack={systems: 3, mtbf: 1 day, mttr: 1 h}",
+                "services.0.fleet={system: dgx-h100, systems: 4, tensor_parallel: 8, pipeline_parallel: 2}",
+            ],
+            "failures.rack.systems: a replica spans 2 systems, so a rack holds a multiple of them; write systems: 4",
+        ),
         ([FAILURES, "services.0.failures.spares=2"], "failures.spares: all of the fleet's 2 systems would stand by"),
         ([SCALING, "services.0.autoscaling.min=5"], "autoscaling.min: 5 replicas are more than the 4 that"),
         (

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+from math import comb
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from infermodel import api
+from infermodel.metrics.birth_death import in_racks
 
 SCENARIO = """
 title: T
@@ -48,6 +52,33 @@ def test_one_of_two_carries_the_load_and_none_carries_nothing(months: api.Answer
     assert row["usd_per_h"] == 2 * 8 * 2
     assert row["usd_per_h_lost"] == pytest.approx(32 * (1 - up) ** 2)
     assert row["missed_min_a_month"] == pytest.approx(730 * 60 * (1 - up) ** 2)
+
+
+def test_a_rack_takes_both_of_its_systems(tmp_path: Path) -> None:
+    path = tmp_path / "rack.yaml"
+    path.write_text(SCENARIO.replace("mttr: 1 day", "mttr: 1 day, rack: {systems: 2, mtbf: 90 day, mttr: 10 day}"))
+    answer, up, power = api.availability(path), 30 / 31, 0.9
+    shares = [row["share"] for row in answer.rows["states"]]
+    one = 2 * up * (1 - up) * power
+    assert shares == pytest.approx([up**2 * power, one, 1 - up**2 * power - one])
+    (row,) = answer.rows["months"]
+    assert row["availability"] == pytest.approx(up * power)
+    assert row["failures_a_month"] == pytest.approx((2 * up / 30 + power / 90) * 730 / 24)
+
+
+@pytest.mark.parametrize("sizes", [[1, 1, 1], [2, 2, 1], [3, 2], [5]])
+def test_places_with_power_and_a_system_are_counted_one_by_one(sizes: list[int]) -> None:
+    """Every set of racks that are up and of systems that work, each with its share."""
+    places, up = sum(sizes), 0.7
+    own = [comb(places, n) * 0.6**n * 0.4 ** (places - n) for n in range(places + 1)]
+    rack_of = np.repeat(np.arange(len(sizes)), sizes)
+    expected = np.zeros(places + 1)
+    for racks in product((False, True), repeat=len(sizes)):
+        for systems in product((False, True), repeat=places):
+            serving = sum(works and racks[rack_of[i]] for i, works in enumerate(systems))
+            chance = np.prod([up if each else 1 - up for each in racks])
+            expected[serving] += chance * np.prod([0.6 if each else 0.4 for each in systems])
+    np.testing.assert_allclose(in_racks(own, sizes, up), expected)
 
 
 def test_it_is_told_in_words(months: api.Answer) -> None:

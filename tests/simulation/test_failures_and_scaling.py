@@ -15,17 +15,20 @@ from tests.kit.toy_models import AffineModel
 from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
-from infermodel.simulation.lifetimes import DrawnTime, FailureSpec, TimeLaw
+from infermodel.simulation.lifetimes import DrawnTime, FailureSpec, RackSpec, TimeLaw
 from infermodel.simulation.pool.shared_queue import SharedQueue
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.scaling import ScalingSpec
+from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Fixed, Geometric
 from infermodel.workload.traffic import OpenTraffic, TraceTraffic
 
 STEP_S = 2.0**-8
+FIRST_RACK_FAILS = 2
+"""A seed by which the first of two racks fails, and the other does not."""
 ONE_SEAT = Limits(1, 100_000, 100_000)
 
 
@@ -168,6 +171,47 @@ def test_spares_are_births_and_deaths() -> None:
     weights = np.array([1, 0.5, 0.125, 0.125 / 12])
     shares = weights / weights.sum()
     is_the_share(spec, [shares[3], shares[2], shares[0] + shares[1]])
+
+
+@pytest.mark.slow
+def test_racks_are_up_as_long_as_they_last_whatever_their_systems_do() -> None:
+    rack = RackSpec(2, DrawnTime(FAILS_S), DrawnTime(REPAIR_S))
+    failures = FailureSpec(DrawnTime(FAILS_S), DrawnTime(REPAIR_S), rack=rack)
+    up = 0.8
+    both, one = up**3, 2 * up**2 * (1 - up)  # the rack is up, and so are its systems, or one of them
+    is_the_share(queue(0.02, 0.02, replicas=2, systems=2, failures=failures), [1 - both - one, one, both])
+
+
+def test_a_rack_goes_down_with_all_its_systems() -> None:
+    """Racks of two and of one fail 40 s after they were repaired, for 20 s; systems every 130 s, for 10 s."""
+    rack = RackSpec(2, DrawnTime(40.0, "fixed"), DrawnTime(20.0, "fixed"))
+    failures = FailureSpec(DrawnTime(130.0, "fixed"), DrawnTime(10.0, "fixed"), rack=rack)
+    states = played(queue(0.5, 0.02, replicas=3, systems=3, failures=failures), 120).pool.states
+    assert states is not None
+    for replica in range(3):
+        down = (states.replica == replica) & (states.state == "down")
+        assert states.start_s[down][:4].tolist() == [40, 100, 130, 160]
+        assert states.end_s[down][:4].tolist() == [60, 120, 140, 180]
+
+
+def test_what_a_rack_loses_is_sent_to_another_at_once() -> None:
+    """A request of 400 steps of a second on the first of four replicas, whose rack fails: it passes one API server, an
+    eighth of a second, and goes on from the tokens that it has in the other rack.
+    """
+    rack = RackSpec(2, DrawnTime(300.0), DrawnTime(1e6))
+    spec = one_pool(
+        "s", AffineModel(1.0), TraceTraffic(requests([0.0], [1], [400])), Limits(8, 1000, 1000), replicas=4, systems=4,
+        failures=FailureSpec(DrawnTime(1e9), DrawnTime(1.0), rack=rack), front_end=FrontEndSpec(1, 0.125, 0.0, 0.0),
+    )  # fmt: skip
+    record = played(spec, 1, FIRST_RACK_FAILS)
+    states = record.pool.states
+    assert states is not None
+    down = states.state == "down"
+    assert states.replica[down].tolist() == [0, 1]
+    failed_at, together = states.start_s[down].tolist()
+    assert failed_at == together
+    had = int(failed_at - 0.125)
+    assert record.requests.finished_at.tolist() == pytest.approx([failed_at + 0.125 + 400 - had])
 
 
 def test_a_spare_takes_over_when_it_is_told_to() -> None:

@@ -28,9 +28,9 @@ def not_modelled(findings: Findings) -> tuple[str, ...]:
     if not any(pool.scaling for pool in pools):
         more.append("starting and stopping of replicas during the run, since no service scales")
     if any(pool.failures for pool in pools):
-        more.append(
-            "failures that several systems share (power, switches, software), and requests that clients give up"
-        )
+        racks = all(pool.failures.rack for pool in pools if pool.failures)
+        shared = "power of a hall, software" if racks else "power, switches, software"
+        more.append(f"failures that several systems share ({shared}), and requests that clients give up")
     else:
         more.append("failures by chance, since no service has any; outages are those the scenario names")
     if any(

@@ -9,8 +9,8 @@ from math import prod
 from infermodel.scenario.resolve_fleet import FleetError, PlacedFleet
 from infermodel.scenario.resolved import ResolvedPool
 from infermodel.scenario.schema.scenario import Service
-from infermodel.scenario.schema.upkeep import MOST_FIXED, StartUp
-from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec
+from infermodel.scenario.schema.upkeep import MOST_FIXED, Rack, StartUp
+from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec, RackSpec
 from infermodel.simulation.scaling import ScalingSpec
 
 TAKE_OVER_S = 300.0
@@ -54,7 +54,21 @@ def resolve_failures(service: Service, placed: PlacedFleet) -> FailureSpec | Non
         systems=together,
         spares=said.spares // together,
         take_over=DrawnTime(take_over_s, "fixed") if said.spares else AT_ONCE,
+        rack=None if said.rack is None else resolve_rack(said.rack, together),
     )
+
+
+def resolve_rack(said: Rack, together: int) -> RackSpec:
+    """A rack of groups of so many systems that go down together anyway.
+
+    Raises:
+        FleetError: it holds no whole number of such groups.
+    """
+    if said.systems % together:
+        message = f"a replica spans {together} systems, so a rack holds a multiple of them"
+        suggestion = f"write systems: {-(-said.systems // together) * together}"
+        raise FleetError(("failures", "rack", "systems"), message, suggestion)
+    return RackSpec(said.systems // together, DrawnTime(said.mtbf, said.law), DrawnTime(said.mttr, said.law))
 
 
 def resolve_scaling(service: Service, placed: PlacedFleet) -> tuple[PlacedFleet, ScalingSpec | None, tuple[int, ...]]:

@@ -56,6 +56,7 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.failures": ("failure", "availability", "reliability"),
     "services.failures.mtbf": ("mttf", "time_between_failures"),
     "services.failures.mttr": ("repair_time", "time_to_repair"),
+    "services.failures.rack": ("racks", "power_domain", "failure_domain"),
     "objectives": ("slo", "slos", "sla", "slas", "targets", "goals"),
     "duration": ("time", "run_time", "length", "minutes"),
 }  # fmt: skip

@@ -4,18 +4,19 @@ run delivers with so many down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
 from infermodel.economics.fleet import HOUR_S, MONTH_H
 from infermodel.experiment.pricing import economics
 from infermodel.experiment.run import summary_of
-from infermodel.metrics.birth_death import shares_up
+from infermodel.metrics.birth_death import in_racks, shares_up
 from infermodel.metrics.schema import column
 from infermodel.metrics.summary import Summary
 from infermodel.metrics.throughput import share_of
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
+from infermodel.simulation.lifetimes import FailureSpec
 
 MONTH_S = MONTH_H * HOUR_S
 LEAST_SHARE = 1e-7
@@ -51,7 +52,7 @@ class MonthsSummary:
     attainment_all_up: float = column("share", "the same with every system up")
     outside_a_million: float = column("requests", "of a million, outside the objectives")
     missed_min_a_month: float = column("min", "of a month in which an objective is missed")
-    failures_a_month: float = column("", "of systems that serve")
+    failures_a_month: float = column("", "of systems that serve, and of racks")
     usd_per_h: float = column("USD/h", "mid prices")
     usd_per_h_lost: float = column(
         "USD/h", "of these, for requests that would keep the objectives with every system up"
@@ -84,13 +85,15 @@ def over_months(scenario: ResolvedScenario, service: ResolvedService) -> Months:
     pool = service.pool
     failures = pool.failures
     assert failures is not None
-    shares = shares_up(
+    own = shares_up(
         pool.groups,
         failures.spares,
         lasts_s=failures.mean_lasts_s,
         repair_s=failures.repair.mean_s,
         take_over_s=failures.take_over.mean_s,
-    )[::-1]
+    )
+    rack = failures.rack
+    shares = (own if rack is None else in_racks(own, rack.sizes(pool.groups), rack.up))[::-1]
     played = list(_played(scenario, service, shares))
     states = tuple(
         state_of(service.name, down, share, summary)
@@ -115,13 +118,28 @@ def over_months(scenario: ResolvedScenario, service: ResolvedService) -> Months:
             attainment_all_up=whole.attainment,
             outside_a_million=1e6 * (1 - attainment),
             missed_min_a_month=(1 - holds) * MONTH_S / 60,
-            failures_a_month=up * pool.groups * MONTH_S / failures.mean_lasts_s,
+            failures_a_month=failures_a_month(pool.groups, own[::-1], failures),
             usd_per_h=usd_per_h,
             usd_per_h_lost=usd_per_h * (1 - share_of(attainment, whole.attainment)),
             usd_per_mtok_within=share_of(usd_per_h, 60 * within_tpm) * 1e6,
         ),
         states,
     )
+
+
+def failures_a_month(groups: int, own: Sequence[float], failures: FailureSpec) -> float:
+    """How often in a month a system fails that has a place, or a rack of them.
+
+    Args:
+        groups: of systems, that have a place.
+        own: shares of a long time in which none of them, one, ... is down by itself.
+        failures: how long they and their racks last.
+    """
+    up = sum(share * (groups - down) for down, share in enumerate(own)) / groups
+    of_systems, rack = up * groups * MONTH_S / failures.mean_lasts_s, failures.rack
+    if rack is None:
+        return of_systems
+    return of_systems + len(rack.sizes(groups)) * rack.up * MONTH_S / rack.lasts.mean_s
 
 
 def _played(scenario: ResolvedScenario, service: ResolvedService, shares: list[float]) -> Iterator[Summary | None]:

@@ -43,6 +43,38 @@ AT_ONCE = DrawnTime(0.0, "fixed")
 
 
 @dataclass(frozen=True, slots=True)
+class RackSpec:
+    """Failures of what several systems hang on: a rack's power, its switch.
+
+    Attributes:
+        groups: of systems that fail together, in a rack; the last rack of a pool may have fewer.
+        lasts: from when a rack works until it fails, and all of its systems with it.
+        repair: from then until they have power again. Spares do not take their places.
+    """
+
+    groups: int
+    lasts: DrawnTime
+    repair: DrawnTime
+
+    @property
+    def up(self) -> float:
+        """Share of a long time in which a rack works.
+
+        >>> RackSpec(4, DrawnTime(9.0), DrawnTime(1.0)).up
+        0.9
+        """
+        return self.lasts.mean_s / (self.lasts.mean_s + self.repair.mean_s)
+
+    def sizes(self, groups: int) -> list[int]:
+        """Groups in each rack of a pool of so many.
+
+        >>> RackSpec(4, AT_ONCE, AT_ONCE).sizes(10)
+        [4, 4, 2]
+        """
+        return [min(self.groups, groups - first) for first in range(0, groups, self.groups)]
+
+
+@dataclass(frozen=True, slots=True)
 class FailureSpec:
     """Failures of a pool's systems, each by chance and without regard to the others.
 
@@ -52,6 +84,7 @@ class FailureSpec:
         systems: that fail together, when the first of them does: those of a replica that spans several.
         spares: groups of systems that stand by and do not fail; a failed one stands by after its repair.
         take_over: from when a spare is free until it serves in the place of a failed one.
+        rack: failures of several systems at once, beside their own; None: they share nothing that fails.
     """
 
     lasts: DrawnTime
@@ -59,6 +92,7 @@ class FailureSpec:
     systems: int = 1
     spares: int = 0
     take_over: DrawnTime = AT_ONCE
+    rack: RackSpec | None = None
 
     @property
     def mean_lasts_s(self) -> float:

@@ -31,6 +31,21 @@ MOST_FIXED = 20
 """Fixed fleets beside one that scales, each a run."""
 
 
+class Rack(Block):
+    """What several systems hang on, such as power and a switch: all of them go down with it."""
+
+    systems: Annotated[int, Whole()] = Field(
+        description="in a rack, of those that do not stand by, in order; the last may have fewer"
+    )
+    mtbf: Annotated[float, Quantity("time", "s", at_least=SHORTEST_LIFE_S, at_most=1e11)] = Field(
+        description="mean time of a rack from when it works until it fails"
+    )
+    mttr: PositiveSeconds = Field(description="mean time from then until its systems have power again")
+    law: Annotated[Literal["exponential", "fixed"], Choice("law", ("exponential", "fixed"))] = Field(
+        default="exponential", description="of both times"
+    )
+
+
 class Failures(Block):
     """Systems that fail by chance."""
 
@@ -51,6 +66,7 @@ class Failures(Block):
     take_over: Seconds | None = Field(
         default=None, description="from when a spare is free until it serves; 5 min if omitted (assumed)"
     )
+    rack: Rack | None = Field(default=None, description="failures of whole racks, beside those of systems")
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

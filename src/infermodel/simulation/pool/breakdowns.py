@@ -1,4 +1,6 @@
-"""Failures by chance: a process a system, which takes its power when it fails and gives it back when it is replaced."""
+"""Failures by chance: a process a system, which takes its power when it fails and gives it back when it is replaced,
+and one a rack, which does so with all of its systems.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from simpy.resources.container import Container
 
 from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.lifetimes import FailureSpec
+from infermodel.simulation.lifetimes import FailureSpec, RackSpec
 from infermodel.simulation.pool.system import System
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally
@@ -46,6 +48,32 @@ def breakdowns(
         system.get_power()
 
 
+def rack_breakdowns(
+    spec: RackSpec, systems: Sequence[System], random: np.random.Generator, clock: Clock, tally: Tally
+) -> Generator[Event, None, None]:
+    """A rack works until it fails with all of its systems, and again once it is repaired, over and over.
+
+    Args:
+        spec: how long what takes.
+        systems: in the rack.
+        random: this rack's own stream.
+        clock, tally: of the simulation.
+    """
+    while True:
+        yield clock.at(clock.now + spec.lasts.draw(random), order_of(ARRIVE))
+        if tally.ended:
+            return
+        for system in systems:
+            system.cut_off()
+        for system in systems:
+            system.lose_power()
+        yield clock.at(clock.now + spec.repair.draw(random), order_of(ARRIVE))
+        if tally.ended:
+            return
+        for system in systems:
+            system.get_power()
+
+
 def repair(until_s: float, spares: Container, clock: Clock) -> Generator[Event, None, None]:
     """A failed system is repaired, and stands by from then on."""
     yield clock.at(until_s, order_of(ARRIVE))
@@ -55,7 +83,7 @@ def repair(until_s: float, spares: Container, clock: Clock) -> Generator[Event, 
 def start_breakdowns(
     spec: FailureSpec | None, systems: Sequence[System], streams: Streams, of: str, clock: Clock, tally: Tally
 ) -> None:
-    """A process for each system.
+    """A process for each system, and one for each rack of them.
 
     Args:
         spec: how long what takes; None: nothing fails.
@@ -70,3 +98,10 @@ def start_breakdowns(
     for number, system in enumerate(systems):
         random = streams(f"failures of system {number}{of}")
         clock.process(breakdowns(spec, system, spares, random, clock, tally))
+    if spec.rack is None:
+        return
+    first = 0
+    for number, size in enumerate(spec.rack.sizes(len(systems))):
+        random = streams(f"failures of rack {number}{of}")
+        clock.process(rack_breakdowns(spec.rack, systems[first : first + size], random, clock, tally))
+        first += size

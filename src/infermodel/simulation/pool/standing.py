@@ -74,6 +74,13 @@ class Standing:
 
     # ---- systems --------------------------------------------------------------------------------------------------
 
+    def cut_off(self, system: int) -> None:
+        """A system is about to fail: nothing is sent there any more."""
+        for unit in self._on_system[system]:
+            if self.state[unit] == "up":
+                for number in self._units[unit]:
+                    self._pool.close(number)
+
     def take_down(self, system: int) -> None:
         """A system fails now; what its replicas held goes to others. Those that were not to serve on stay off."""
         units = self._on_system[system]

@@ -14,6 +14,10 @@ from infermodel.simulation.replica.replica import Replica
 class Fleet(Protocol):
     """What befalls the replicas of a pool with the systems that they are on, by number."""
 
+    def cut_off(self, system: int, /) -> None:
+        """A system is about to fail: nothing is sent there any more."""
+        ...
+
     def take_down(self, system: int, /) -> None:
         """A system fails now; what its replicas held goes to others."""
         ...
@@ -31,6 +35,10 @@ class System:
         self._fails, self._works_again = clock.event(), clock.event()
         self._causes = 0  # for which it is down
         clock.process(self.system())
+
+    def cut_off(self) -> None:
+        """It is about to lose power in this instant, and others with it: what they lose is not to come here."""
+        self._fleet.cut_off(self._number)
 
     def lose_power(self) -> None:
         """It fails, or is taken out of service."""
