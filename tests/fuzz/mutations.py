@@ -195,10 +195,11 @@ class Mutant:
 
 @cache
 def originals() -> tuple[tuple[str, str, str], ...]:
-    """Kind, name and text of every file that is mutated: those that ship, and the golden ones."""
+    """Kind, name and text of every file that is mutated: those that ship, the golden ones, those of keys in neither."""
     found = [("scenario", path) for path in sorted((ROOT / "scenarios").glob("*.yaml"))]
     found.append(("scenario", ROOT / "src/infermodel/scenario/starter.yaml"))
-    found += [("scenario", path) for path in sorted((ROOT / "tests/golden").glob("*.yaml"))]
+    for folder in ("golden", "fuzz"):
+        found += [("scenario", path) for path in sorted((ROOT / "tests" / folder).glob("*.yaml"))]
     for folder, kind in (("sweeps", "sweep"), ("plans", "plan")):
         for path in sorted((ROOT / "scenarios" / folder).glob("*.yaml")):
             is_base = "services:" in path.read_text(encoding="utf-8")
