@@ -144,6 +144,15 @@ def test_a_system_has_one_colour_everywhere() -> None:
     assert not set(COLOURS.values()) & set(SPARE_COLOURS)
 
 
+def test_only_fleets_that_come_and_go_are_named_beside_their_replicas() -> None:
+    still, going = findings(), coming_and_going(findings())
+    one = replace(still.result, services=(*still.services[:-1], going.services[-1]))
+    image = image_of("replicas", replace(still, result=one))
+    assert image is not None
+    names = [each.summary.service for each in still.services]
+    assert [f">{name}<" in image.decode() for name in names] == [name == names[-1] for name in names]
+
+
 def test_services_on_one_device_can_be_told_apart() -> None:
     looks = styles(["h100-sxm"] * 6)
     assert len({(each.colour, each.dash) for each in looks}) == 6

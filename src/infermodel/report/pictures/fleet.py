@@ -15,6 +15,7 @@ from infermodel.metrics.fleets import serving_steps
 from infermodel.report.drawing import legend_below, of_load, service_handles, sheet
 from infermodel.report.findings import Findings
 from infermodel.report.palette import GREY
+from infermodel.report.pictures.over_time import clock_axis
 from infermodel.tables import PAID, SERVING, StateTable
 
 STATE_COLOURS = {"up": "#44BB99", "starting": "#EEDD88", "draining": "#99DDFF", "down": "#EE8866", "off": "#EEEEEE"}
@@ -44,14 +45,16 @@ def replicas_over_time(findings: Findings) -> Figure | None:
     _bands(below, states)
     below.set_ylabel("number of the replica")
     below.set_xlim(0, first.record.ended_at)
-    below.set_xlabel("seconds since the start")
+    below.set_xlabel("time since the start")
+    clock_axis(below)
     lines = [
         Line2D([], [], color=GREY, linewidth=2.2, label="serving"),
         Line2D([], [], color=GREY, linewidth=1.4, linestyle=(0, (1, 1.5)), label="paid for"),
     ]
     seen = set(states.state.tolist())
     patches = [Patch(color=colour, label=state) for state, colour in STATE_COLOURS.items() if state in seen]
-    legend_below(figure, [*service_handles(findings), *lines, *patches])
+    handles = dict(zip(findings.styles, service_handles(findings), strict=True))
+    legend_below(figure, [*(handles[each.summary.service] for each, _ in coming), *lines, *patches])
     return figure
 
 

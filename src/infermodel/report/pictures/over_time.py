@@ -83,12 +83,12 @@ def promises_kept(findings: Findings) -> Figure | None:
         axes.set_xlim(min(p[0].window.start_s for p in parts.values()), max(p[-1].window.end_s for p in parts.values()))
         _mark_outages(axes, findings)
     panels[-1].set_xlabel(f"time of arrival since the start{_told_outages(findings)}; dashed: limits")
-    _clock_axis(panels[-1])
+    clock_axis(panels[-1])
     legend_below(figure, service_handles(findings))
     return figure
 
 
-def _clock_axis(axes: Axes, most_ticks: int = MOST_TICKS) -> None:
+def clock_axis(axes: Axes, most_ticks: int = MOST_TICKS) -> None:
     """Ticks at whole seconds, minutes or hours, as few as can be read."""
     low, high = axes.get_xlim()
     step_s = next((each for each in CLOCK_STEPS_S if (high - low) / each <= most_ticks), CLOCK_STEPS_S[-1])
@@ -119,7 +119,10 @@ def _mark_outages(axes: Axes, findings: Findings) -> None:
 
 
 def _told_outages(findings: Findings) -> str:
-    return "; red: systems down" if any(map(outages, findings.services)) else ""
+    """What the bands are, with whose systems are down where they are those of one of several services."""
+    down = [each.summary.service for each in findings.services if outages(each)]
+    whose = f" of {shortened(down[0])}" if len(down) == 1 < len(findings.services) else ""
+    return f"; red: systems{whose} down" if down else ""
 
 
 def coarse(record: ServiceRecord, *names: str) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
@@ -153,7 +156,7 @@ def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], l
         _mark_window(axes, findings.result.window)
         _mark_outages(axes, findings)
     below.set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}")
-    _clock_axis(below)
+    clock_axis(below)
     legend_below(figure, service_handles(findings))
     return figure
 
@@ -172,7 +175,7 @@ def _lanes(findings: Findings, title: str, measures: Sequence[tuple[str, str, fl
             axes.fill_between(middles, base, base + 0.85 * means[which] / most, color=colour, alpha=0.75, linewidth=0)
         axes.set_title(f"{label}, a lane is {number(scale * most)}")
         axes.set_xlim(0, max(each.record.ended_at for each in findings.services))
-        _clock_axis(axes, MOST_TICKS // 2)
+        clock_axis(axes, MOST_TICKS // 2)
         _mark_window(axes, findings.result.window)
         _mark_outages(axes, findings)
     between = 1 + figure.subplotpars.wspace / 2  # in widths of the first panel: one label for both
