@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from infermodel.answers.run import RunAnswer
 from infermodel.experiment import Capacity, Result, ServiceResult, run
+from infermodel.metrics.steady import warm_up
 from infermodel.report.findings import Findings
 from infermodel.report.page import page
 from infermodel.report.tables import capacity_rows, price_rows
@@ -349,6 +350,14 @@ def test_questions_are_answered_at_the_rate_at_which_they_are_asked(tmp_path: Pa
     assert found is not None
     assert found.answered_per_hour == pytest.approx(3600)  # one a second
     assert only(result).summary.rpm == pytest.approx(180)  # of three calls each
+
+
+def test_a_day_is_measured_from_its_start(tmp_path: Path) -> None:
+    # A quiet half and a crowded one: by its times the first half would pass for a warm-up.
+    day = "traffic.arrivals={kind: profile, rates: [[0 s, 300 /min], [20 s, 3600 /min]]}"
+    small = only(played(tmp_path, SMALL, day, "requests=null", "duration=40 s", "services.0.limits.max_sequences=32"))
+    assert warm_up(small.record.requests, 40.0)[0] > 15
+    assert (small.summary.window_start_s, small.summary.offered_rpm) == (0.0, 1950)
 
 
 def test_tenants_share_the_rate_of_their_service(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infermodel.report.sweep_page import answers
+from infermodel.report.sweep_page import answers, lines
 from infermodel.report.sweep_story import SweepStory
 
 
@@ -26,6 +26,7 @@ def row(point: int, measure: str, value: float) -> dict[str, Any]:
         ([row(1, "rpm", 60.0)], (), "Nothing has a price, so none is cheapest: what each point does is in the table."),
         ([row(1, "usd_per_mtok", 2.0), row(1, "objectives_met", 0.0)], (), "No point keeps the objectives."),
         ([row(1, "usd_per_mtok", 2.0), row(2, "usd_per_mtok", 1.0)], (), "G: cheapest at seats 8, 1.00 USD/Mtok."),
+        ([row(0, "usd_per_mtok", 1.0), row(1, "usd_per_mtok", 1.0)], (), "G: cheapest at seats 4, 1.00 USD/Mtok."),
         ([row(1, "usd_per_mtok", 2.0)], ("seats",), "What each point does is in the table."),
     ],
 )
@@ -33,3 +34,8 @@ def test_a_page_says_where_a_token_is_cheapest_or_why_it_does_not(
     rows: list[dict[str, Any]], circumstances: tuple[str, ...], said: str
 ) -> None:
     assert answers(story(*rows, circumstances=circumstances)) == [said]
+
+
+def test_a_price_that_does_not_hold_is_struck_out() -> None:
+    told = lines(story(row(1, "usd_per_mtok", 2.0), row(1, "rpm", 60.0), row(1, "price_holds", 0.5)))
+    assert [value for value, _ in told[0].cells] == ["60", "–", "–", "~~2~~"]

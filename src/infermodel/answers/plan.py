@@ -152,8 +152,9 @@ def option_line(option: Option) -> str:
     name = f"{option.layout.candidate.title} ({words_of(option.layout.settings)})"
     if option.reason:
         return f"  {name}: {option.reason}"
+    systems = "1 system" if option.bought == 1 else f"{option.bought} systems"
     return (
-        f"  {name}: {option.bought} systems, {number(option.racks)} racks, {watts(option.power_w)}, "
+        f"  {name}: {systems}, {number(option.racks)} racks, {watts(option.power_w)}, "
         f"{usd(option.usd_per_h)}/h, {usd(option.usd_per_mtok)}/Mtok, {percent(option.utilisation)} busy, "
         f"{number(option.speed_tok_s)} tok/s a user, TTFT p99 {seconds(option.ttft_p99_s)}"
     )

@@ -193,7 +193,8 @@ def uncertainty_rows(bands: Sequence[AnswerBand]) -> list[tuple[str, ...]]:
     """A line for each answer of a service that moves at all with the constants."""
     heads = ("service", "answer", "with the catalog's values", "5 %", "95 %", "draws")
     moving = [each for each in bands if each.low != each.high]
-    ends = [tuple(map(figure, (each.value, each.low, each.high))) for each in moving]
+    words = [time if each.answer.endswith("_s") and not each.answer.endswith("tok_s") else figure for each in moving]
+    ends = [tuple(map(told, (each.value, each.low, each.high))) for each, told in zip(moving, words, strict=True)]
     return [heads, *((b.service, b.answer, *figures, str(b.draws)) for b, figures in zip(moving, ends, strict=True))]
 
 

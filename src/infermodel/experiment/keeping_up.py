@@ -25,8 +25,7 @@ from infermodel.metrics.unfinished import answer_s
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
 from infermodel.simulation import Horizon, ServiceSpec, simulate
 from infermodel.tables import ServiceRecord
-from infermodel.workload.arrivals import Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic, profile_of
 
 MOST_ASKED = 20_000
 """Requests of the longest run that says whether a fleet keeps up; where more would be needed, nobody can tell."""
@@ -127,7 +126,7 @@ def keeps_up(
     takes_s = time_of_an_answer_s(record, window)
     if not isfinite(takes_s):
         return NOT_ASKED
-    steady = isinstance(traffic, OpenTraffic) and not isinstance(traffic.arrivals, Profile)
+    steady = isinstance(traffic, OpenTraffic) and profile_of(traffic) is None
     seen = presence(requests, window, takes_s)
     short = window.seconds < FEWEST_TURNOVERS * takes_s or len(times) < FEWEST_REQUESTS
     if not short and (stays(seen) or not steady):

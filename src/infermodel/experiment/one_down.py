@@ -9,8 +9,7 @@ from math import isfinite
 from infermodel.experiment.run import summary_of
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.workload.arrivals import Profile
-from infermodel.workload.traffic import OpenTraffic
+from infermodel.workload.traffic import OpenTraffic, profile_of
 
 ENOUGH_REQUESTS = 4000
 """Of a run at a constant rate: a p99 is then that of forty."""
@@ -33,7 +32,7 @@ def with_one_down(scenario: ResolvedScenario, service: ResolvedService) -> Summa
     """The summary of the service alone, all its other systems up always; a long run at a constant rate is cut short."""
     alone = replace(scenario, services=(service.without(1).with_pool(scaling=None),))
     traffic = service.traffic
-    if isinstance(traffic, OpenTraffic) and not isinstance(traffic.arrivals, Profile) and service.sessions is None:
+    if isinstance(traffic, OpenTraffic) and profile_of(traffic) is None and service.sessions is None:
         rate = traffic.mean_rate_per_s
         asked = scenario.requests if scenario.duration_s is None else rate * scenario.duration_s
         if isfinite(rate) and asked is not None and asked > ENOUGH_REQUESTS and scenario.warm_up_s is None:

@@ -28,7 +28,7 @@ from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.spec import front_end_of
 from infermodel.tables import ServiceRecord
 from infermodel.workload.arrivals import Offline
-from infermodel.workload.traffic import OpenTraffic, TraceTraffic, Traffic
+from infermodel.workload.traffic import OpenTraffic, TraceTraffic, Traffic, profile_of
 
 
 def run(
@@ -183,8 +183,8 @@ def measured_window(scenario: ResolvedScenario, records: Sequence[ServiceRecord]
     end_s = last_arrival_s(scenario, records)
     if scenario.duration_s is None and any(record.requests.arrived_at[0] == end_s for record in records):
         return Window(0.0, min(next_arrival_s(records, end_s), whole.end_s))
-    finite = all(is_finite(service.traffic) for service in scenario.services)
-    start_s = 0.0 if scenario.warm_up_s is None and finite else scenario.warm_up_s
+    never_steady = all(is_finite(each.traffic) or profile_of(each.traffic) for each in scenario.services)
+    start_s = 0.0 if scenario.warm_up_s is None and never_steady else scenario.warm_up_s
     try:
         return common_window(records, end_s, start_s=start_s, least_s=least_start_s(scenario, records, joined_s))
     except ValueError:  # shorter than a bin of the timeline: nothing to cut

@@ -14,8 +14,7 @@ from infermodel.report.findings import Findings
 from infermodel.report.grid import Cell, Grid
 from infermodel.report.human import NONE, about, number, usd
 from infermodel.report.offers import TokenOffer, rental_offers, token_offers
-from infermodel.workload.arrivals import Profile
-from infermodel.workload.traffic import ClosedTraffic, OpenTraffic
+from infermodel.workload.traffic import ClosedTraffic, profile_of
 
 ENDS, TO_HIGH = ("low", "mid", "high"), ("middle", "high")
 
@@ -126,10 +125,10 @@ def priced_row(
 
 def busiest_per_mean(each: ServiceResult, duration_s: float | None) -> float:
     """Rate of the busiest step that a run of a profile comes to, over that of the run; 1 without a profile."""
-    traffic = each.service.traffic
-    if not isinstance(traffic, OpenTraffic) or not isinstance(traffic.arrivals, Profile) or not each.summary.rpm:
+    profile = profile_of(each.service.traffic)
+    if profile is None or not each.summary.rpm:
         return 1.0
-    return 60 * traffic.arrivals.busiest_step(inf if duration_s is None else duration_s)[0] / each.summary.rpm
+    return 60 * profile.busiest_step(inf if duration_s is None else duration_s)[0] / each.summary.rpm
 
 
 def offers(findings: Findings, each: ServiceResult) -> list[list[Cell]]:

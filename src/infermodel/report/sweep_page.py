@@ -123,8 +123,17 @@ def lines(story: SweepStory) -> list[Line]:
         for service in story.services:
             cells = tuple(cell(story.row(point, service, measure), measure) for measure in SHOWN[story.ask])
             if any(value != "–" for value, _ in cells):
-                told.append(Line(point, place, service, cells))
+                doubtful = story.value(point, service, "price_holds") < 1
+                told.append(Line(point, place, service, struck(cells, SHOWN[story.ask]) if doubtful else cells))
     return told
+
+
+def struck(cells: Sequence[tuple[str, str]], measures: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The cells with dollars struck out, as a page draws them."""
+    return tuple(
+        (f"~~{value}~~", beside) if measure.startswith("usd") else (value, beside)
+        for (value, beside), measure in zip(cells, measures, strict=True)
+    )
 
 
 def cell(row: Mapping[str, Any], measure: str) -> tuple[str, str]:

@@ -134,7 +134,9 @@ class SweepStory:
         return found
 
     def best(self, service: str, points: Sequence[int]) -> int | None:
-        """The point of these with the fewest dollars a token, among those that keep the objectives."""
+        """The point of these with the fewest dollars a token, among those that keep the objectives; the base last of
+        equals.
+        """
         kept = [
             point
             for point in points
@@ -142,7 +144,7 @@ class SweepStory:
         ]
         priced = [point for point in kept if not isnan(self.value(point, service, "usd_per_mtok"))]
         if priced:
-            return min(priced, key=lambda point: self.value(point, service, "usd_per_mtok"))
+            return min(priced, key=lambda point: (self.value(point, service, "usd_per_mtok"), not point))
         return None
 
 

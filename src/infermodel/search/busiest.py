@@ -6,8 +6,7 @@ from dataclasses import replace
 from math import inf
 
 from infermodel.scenario.resolved import ResolvedScenario
-from infermodel.workload.arrivals import Profile
-from infermodel.workload.traffic import OpenTraffic
+from infermodel.workload.traffic import OpenTraffic, profile_of
 
 LONGEST_PEAK_S = 600.0
 """Of the busiest step that is played: at a constant rate more of it says the same."""
@@ -20,10 +19,10 @@ def at_busiest(scenario: ResolvedScenario) -> ResolvedScenario:
     """The scenario of one service at the rate of its profile's busiest step, as long as that step lasts, at most
     `LONGEST_PEAK_S`; as it is where its rate does not vary.
     """
-    profile = profile_of(scenario)
+    (service,) = scenario.services
+    profile = profile_of(service.traffic)
     if profile is None:
         return scenario
-    (service,) = scenario.services
     rate, lasts_s = profile.busiest_step(inf if scenario.duration_s is None else scenario.duration_s)
     assert isinstance(service.traffic, OpenTraffic)  # that has a profile
     peak = replace(service, traffic=replace(service.traffic, arrivals=profile.constant(rate)))
@@ -35,15 +34,9 @@ def mean_per_busiest(scenario: ResolvedScenario) -> float:
     """Mean rate of a profile, over the run or over a day where the run says no duration, over its busiest one; 1 where
     the rate does not vary.
     """
-    profile = profile_of(scenario)
+    profile = profile_of(scenario.services[0].traffic)
     if profile is None:
         return 1.0
     until_s = scenario.duration_s or profile.repeat_s
     mean = profile.mean_rate_per_s if until_s is None else profile.expected_arrivals(until_s) / until_s
     return mean / profile.busiest_step(until_s or inf)[0]
-
-
-def profile_of(scenario: ResolvedScenario) -> Profile | None:
-    """The profile of the only service; None where it has none."""
-    traffic = scenario.services[0].traffic
-    return traffic.arrivals if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Profile) else None

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from infermodel.workload.arrivals import Arrivals, require_positive
+from infermodel.workload.arrivals import Arrivals, Profile, require_positive
 from infermodel.workload.bodies import Priorities, Shared, Streams, request_bodies
 from infermodel.workload.images import Images
 from infermodel.workload.lengths import Lengths, Tokens
@@ -332,3 +332,8 @@ def shifted(
     if block_hashes is None or not by:
         return block_hashes and block_hashes[part]
     return tuple(tuple(block + by for block in blocks) for blocks in block_hashes[part])
+
+
+def profile_of(traffic: Traffic) -> Profile | None:
+    """The profile of the day that the rate follows; None where it does not vary."""
+    return traffic.arrivals if isinstance(traffic, OpenTraffic) and isinstance(traffic.arrivals, Profile) else None

@@ -107,7 +107,10 @@ def _read(folder: Path, title: str) -> SavedReport:
             if row.get("price_holds") == "false"
         }
         digest, seed, laws = str(manifest["digest"]), int(manifest["seed"]), int(manifest["laws"]["checked"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
+    except OSError as error:
+        missing = Path(str(error.filename)).name
+        raise NotAReport(f"{folder} is no report of a run: {missing} cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
         raise NotAReport(f"{folder} is no report of a run: {type(error).__name__}: {error}") from None
     requests, devices = _requests(folder, summary), _devices(folder, summary)
     return SavedReport(title, digest, seed, summary, capacity, prices, requests, devices, laws, doubtful)

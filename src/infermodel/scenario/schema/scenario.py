@@ -142,7 +142,8 @@ class Scenario(Block):
         default=None, description="instead of `duration`: how many requests are measured, at most a hundred million"
     )
     warm_up: Annotated[float | str, WordOr("auto", Quantity("time", "s", at_most=LONGEST_S))] = Field(
-        default="auto", description="what is cut from the start; `auto` finds it (MSER-5)"
+        default="auto",
+        description="what is cut from the start; `auto` finds it (MSER-5), of a day that follows a profile nothing",
     )
     traffic: Traffic | None = Field(default=None, description="of every service without its own")
     objectives: Annotated[tuple[Objective, ...], ObjectivesKind()] = Field(default=(), description="promises to users")
