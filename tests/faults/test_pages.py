@@ -86,7 +86,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for part in command.arguments
                 if part != "--no-figures"
             ]
-            said = CliRunner().invoke(infermodel, given)
+            said = CliRunner().invoke(infermodel, [*given, "--quiet"])
             assert said.exit_code == 0, said.output
             assert said.stderr == ""
     return folder
