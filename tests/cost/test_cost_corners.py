@@ -4,6 +4,7 @@ refused, memory that nothing fits into, formats that a device does not have.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from infermodel.cost.memory import check_layout, fewest_that_fit
 from infermodel.cost.replica import gpu_replica
 from infermodel.cost.speculative import Speculation, speculative_model
 from infermodel.cost.stages import peak
-from infermodel.cost.step import Batch, Chunk, DoesNotFit
+from infermodel.cost.step import Batch, Chunk, DoesNotFit, StepModel
 from infermodel.cost.wafer import draft_ring, wafer_ring
 from infermodel.cost.work import LinearOperator, Shard
 
@@ -178,3 +179,18 @@ def test_a_step_is_the_first_of_its_ramp() -> None:
     assert (step.latency_s, step.joules, step.flops, step.bytes) == (
         ramp.first_s, ramp.first_joules, ramp.first_flops, ramp.first_bytes
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE),
+        wafer_ring(SMALL, CS_3, Deployment(), RUNTIME),
+        lpu_ring(SMALL, LPU_RACK, Deployment(), RUNTIME),
+    ],
+)
+def test_another_process_gets_what_a_model_is_made_of_and_not_what_it_remembers(model: StepModel) -> None:
+    batch, sent = Batch(3, 3000, 1200), pickle.dumps(model)
+    ramp = model.ramp(batch)
+    assert pickle.dumps(model) == sent
+    assert pickle.loads(sent).ramp(batch) == ramp

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from infermodel import compiled
 from infermodel.experiment.processes import processes
 
 SLEEPERS = """
@@ -88,9 +87,3 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def test_compiled_inner_loops_stay_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "runs", lambda: True)
-    with processes(2) as mapped:
-        assert list(mapped(lambda task: (task, os.getpid()), [1, 2])) == [(1, os.getpid()), (2, os.getpid())]

@@ -19,7 +19,7 @@ from infermodel.compiled import HOT, PACKAGE, PLAIN_VARIABLE, SEEN, products
 ROOT = Path(__file__).resolve().parents[2]
 
 DIGESTS = """
-import sys
+import pickle, sys
 from dataclasses import fields, replace
 from hashlib import sha256
 import numpy as np
@@ -30,7 +30,7 @@ from infermodel.workload.lengths import Uniform
 from infermodel.workload.traffic import ClosedTraffic, ThinkTime
 users = ClosedTraffic(40, Uniform(100, 2000), Uniform(1, 300), ThinkTime(0.2))
 for case in ("W1_10k", "W4_1M", "W5_100k"):
-    spec = CASES[case].service()
+    spec = pickle.loads(pickle.dumps(CASES[case].service()))  # as other processes get it
     for traffic in (spec.traffic, users, poisson(30.0, Uniform(1, 4000), Uniform(1, 400))):
         (record,) = simulate([replace(spec, traffic=traffic)], 1, Horizon(requests=400))
         columns = [getattr(record.requests, field.name) for field in fields(record.requests)]

@@ -69,6 +69,10 @@ class Ring:
     peak_bandwidth: float
     placement: Placement | None = None
 
+    def __reduce__(self) -> tuple[type[Ring], tuple[object, ...]]:
+        """To another process go its fields; compiled there is no other way."""
+        return Ring, tuple([getattr(self, name) for name in self.__match_args__])
+
     @property
     def idle_w(self) -> float:
         """Power while no step runs: the same as with one."""

@@ -42,6 +42,7 @@ class GpuStepModel:
     """
 
     def __init__(self, architecture: ModelArchitecture, system: System, deployment: Deployment, engine: Engine) -> None:
+        self._made_of = architecture, system, deployment, engine
         self.replica = gpu_replica(architecture, system, deployment, engine)
         device, gpus = self.replica.device, self.replica.gpus
         self.kv_memory: KvMemory = kv_memory(architecture, device, deployment, engine)
@@ -58,6 +59,10 @@ class GpuStepModel:
         largest = deployment.max_batched_tokens * deployment.data_parallel * (1.0 / self._places)
         self._contexts = Contexts(attention_rates(self.replica), self._places, largest)
         self._ranks = RankSteps(self.replica) if deployment.data_parallel > 1 else None
+
+    def __reduce__(self) -> tuple[type[GpuStepModel], tuple[ModelArchitecture, System, Deployment, Engine]]:
+        """To another process goes what it is made of, not what it remembers; compiled there is no other way."""
+        return GpuStepModel, self._made_of
 
     def full_batch(self, running: int, prompt_tokens: int) -> tuple[int, int]:
         """What runs, and one prompt."""

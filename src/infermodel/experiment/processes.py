@@ -11,8 +11,6 @@ from multiprocessing import active_children, get_context, parent_process
 from threading import Thread, current_thread, main_thread
 from typing import Protocol, TypeVar
 
-from infermodel import compiled
-
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
@@ -27,13 +25,12 @@ class Mapper(Protocol):
 
 @contextmanager
 def processes(jobs: int) -> Iterator[Mapper]:
-    """A `map` over `jobs` processes; the plain one for a single process, and where loops are compiled, whose objects
-    cannot be sent to another process.
+    """A `map` over `jobs` processes; the plain one for a single process.
 
     Workers do not see Ctrl-C: this process does, and ends them, so that a user reads one line and not a traceback of
     each worker. They end with this process however it ends.
     """
-    if jobs <= 1 or compiled.runs():
+    if jobs <= 1:
         yield map
         return
     others = set(active_children())
