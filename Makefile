@@ -72,7 +72,7 @@ test: lint ## everything that a change must pass, under 10 minutes on 2 cores
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --hypothesis-profile exploring $(ARGS)
 
-compile: $(VENV)/.installed ## compile the inner loops (a minute or two, needs a C compiler); PLAIN=1 runs without them
+compile: $(VENV)/.installed ## compile the inner loops (50 s of CPU, needs a C compiler); PLAIN=1 runs without them
 	@$(BIN)/python tools/compile.py --again --within 900
 
 golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--record takes today's

@@ -2,7 +2,7 @@
 
 mypyc turns the very sources that Python reads into C extensions, so results are the same to the bit. In a checkout they
 lie in `build/compiled`, in a folder named by a hash of the sources and the version of Python: what was compiled from
-other sources is never found. In an installed wheel they lie beside the modules. Without them plain Python runs.
+other sources is never found. In an installed wheel they lie beside the package. Without them plain Python runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+from importlib import import_module
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +25,11 @@ BUILT = PACKAGE.parents[1] / "build" / "compiled"
 PLAIN_VARIABLE = "INFERMODEL_PLAIN"
 """Set to anything: plain Python, whatever has been compiled."""
 
+LIBRARY = "infermodel_inner_loops__mypyc"
+"""The extension that holds all that is compiled; mypyc ends its name so."""
+
 WHY_NOT = "why_not.txt"
-"""Lies where extensions would lie if compiling these sources has failed, and says how."""
+"""Lies where the library would lie if compiling these sources has failed, and says how."""
 
 HOT = (
     *(
@@ -65,7 +70,7 @@ def sources() -> list[str]:
 
 @cache
 def products() -> Path:
-    """Where a checkout has, or would have, the extensions that were compiled from exactly its sources, in its way."""
+    """Where a checkout has, or would have, what was compiled from exactly its sources, in its way."""
     checkout, digest = PACKAGE.parents[1], sha256()
     seen = [path for each in SEEN for path in (PACKAGE / each).rglob("*.py")]
     for path in sorted([*checkout.glob("setup.py"), *PACKAGE.glob("*.py"), *seen]):
@@ -73,32 +78,56 @@ def products() -> Path:
     return BUILT / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
 
 
+@cache
+def library() -> str | None:
+    """The file that this process would take compiled modules from; None: there is none."""
+    if os.environ.get(PLAIN_VARIABLE):
+        return None
+    # Where nothing has been compiled, no source need be read to name what would have been.
+    folders = [*([products()] if BUILT.is_dir() else ()), PACKAGE.parent]
+    found = PathFinder.find_spec(LIBRARY, [str(folder) for folder in folders])
+    return None if found is None else found.origin
+
+
+def entry(name: str) -> str:
+    """What the library calls the module of that name."""
+    return name.replace(".", "___")
+
+
+class FromLibrary(ExtensionFileLoader):
+    """Makes a module of the library that all of `HOT` share: one file instead of one for each of them, which would take
+    longer to compile than what they hold."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """As an extension's of its own, but that it goes by its entry, and needs the library first."""
+        import_module(LIBRARY)
+        return super().create_module(ModuleSpec(entry(spec.name), self, origin=spec.origin))
+
+
 class Finder:
-    """Finds modules of `HOT`, and the library that they share, among the products of a checkout."""
+    """Finds the library, if there is one, and in it the modules of `HOT`."""
 
     modules = frozenset(f"{PACKAGE.name}.{name}" for name in HOT)
 
     @classmethod
     def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The extension of a module; None: whoever is asked next finds the source."""
-        if not BUILT.is_dir() or (name not in cls.modules and not name.endswith("__mypyc")):
-            return None  # nothing is compiled here, so that no source need be read to name it
-        return PathFinder.find_spec(name, [str(products().joinpath(*name.split(".")[:-1]))], target)
+        """A module's; None: whoever is asked next finds the source."""
+        file = library() if name in cls.modules or name == LIBRARY else None
+        if file is None:
+            return None
+        loader = ExtensionFileLoader if name == LIBRARY else FromLibrary
+        return spec_from_file_location(name, file, loader=loader(name, file))
 
 
 def use() -> None:
-    """Let this process import extensions instead of modules where a checkout has them."""
-    if not os.environ.get(PLAIN_VARIABLE) and Finder not in sys.meta_path:
+    """Let this process import compiled modules where there are any."""
+    if Finder not in sys.meta_path:
         sys.meta_path.insert(0, Finder)
 
 
 def runs() -> bool:
     """Whether this process runs the compiled form."""
-    name = f"{PACKAGE.name}.{HOT[0]}"
-    spec = None if os.environ.get(PLAIN_VARIABLE) else Finder.find_spec(name, None)
-    if spec is None:
-        spec = PathFinder.find_spec(name, [str(PACKAGE.joinpath(*HOT[0].split(".")[:-1]))])
-    return spec is not None and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES))
+    return library() is not None
 
 
 def form() -> str:
