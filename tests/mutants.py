@@ -66,6 +66,7 @@ RANK_STEPS = "tests/cost/test_cost_ranks.py"
 COMES_AND_GOES = "tests/simulation/test_failures_and_scaling.py"
 UPKEEP = "tests/scenario/test_upkeep.py"
 MONTHS = "tests/search/test_availability.py"
+OPERATIONS = "tests/report/test_report_operations.py"
 
 
 class Mutant(NamedTuple):
@@ -114,6 +115,8 @@ MUTANTS = (
            "min(self.groups, groups - first) for first", "1 for first", COMES_AND_GOES),
     Mutant("systems of a rack fail apart over months", "search/availability.py",
            "rack.sizes(pool.groups)", "[1] * pool.groups", MONTHS),
+    Mutant("the pool that is down is always the first", "scenario/resolved.py",
+           "outages=down if place == number else ()", "outages=down if place == 0 else ()", OPERATIONS),
     Mutant("a system works again with the first of what it was down for", "simulation/pool/system.py",
            "        if self._causes == 0:\n", "        if True:\n", COMES_AND_GOES),
     Mutant("a replica stops before its cooldown", "simulation/pool/scaler.py",

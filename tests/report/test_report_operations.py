@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,19 +29,35 @@ FLEET = {
 }
 
 
-def test_with_one_of_two_down_a_fleet_is_the_other_one() -> None:
-    both = api.load(FLEET).resolved
-    alone = experiment.run(api.load(FLEET, set={"services.0.fleet.systems": 1}).resolved).services[0].summary
-    found = experiment.one_down(both)["8B"]
+APART = {
+    "services.0.fleet": {
+        "pools": [
+            {"name": "reads", "role": "prefill", "system": "dgx-h100", "tensor_parallel": 8},
+            {"name": "writes", "role": "decode", "system": "dgx-h100", "tensor_parallel": 8, "systems": 2},
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("fleet", "name", "one"),
+    [({}, "8B", "services.0.fleet.systems"), (APART, "8B, writes", "services.0.fleet.pools.1.systems")],
+)
+def test_with_one_of_two_down_a_pool_is_the_other_one(fleet: Mapping[str, Any], name: str, one: str) -> None:
+    both, other = api.load(FLEET, set=fleet).resolved, api.load(FLEET, set={**fleet, one: 1}).resolved
+    alone, found = experiment.run(other).services[0].summary, experiment.one_down(both)
     names = ("arrived", "ttft_p50_s", "ttft_p99_s", "tpot_p99_s", "e2e_mean_s", "attainment")
-    assert [getattr(found, name) for name in names] == [getattr(alone, name) for name in names]
-    assert experiment.one_down(api.load(FLEET, set={"services.0.fleet.systems": 1}).resolved) == {}
+    assert list(found) == [name]
+    assert [getattr(found[name], each) for each in names] == [getattr(alone, each) for each in names]
+    assert experiment.one_down(other) == {}
 
 
 def test_what_one_failure_does_is_said() -> None:
     each = example()[0].services[0]
-    assert one_down(each, None)[0] == "everything stops"
-    spared = replace(each, service=each.service.with_pool(systems=4, groups=2))  # half of them stand by
+    pool = each.service.pool
+    assert one_down(pool, None)[0] == "everything stops"
+    assert one_down(replace(pool, name="reads"), None)[0] == "all of the pool stops"
+    spared = replace(pool, systems=4, groups=2)  # half of them stand by
     down, _, (verdicts, queue), _ = one_down(spared, each.summary)
     assert down == "1 of 4"
     assert verdicts.startswith("keeps ")

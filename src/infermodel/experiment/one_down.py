@@ -1,4 +1,4 @@
-"""One failure, played: each service again at its own load, with one of its systems down all the time."""
+"""One failure, played: each service again at its own load, with one system of a pool down all the time."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ ENOUGH_REQUESTS = 4000
 
 
 def one_down(scenario: ResolvedScenario) -> Mapping[str, Summary]:
-    """What each service keeps with its first group of systems down, by name.
+    """What each service keeps with the first group of a pool's systems down, by the name of the pool where there are
+    several, else of the service.
 
-    Services of one group, that stop altogether, and of several pools, whose outages are not played, are left out, and
-    so are those without objectives.
+    Pools of one group are left out, and so are services without objectives.
     """
     return {
-        service.name: with_one_down(scenario, service)
+        name: with_one_down(scenario, service, number)
         for service in scenario.services
-        if service.objectives and len(service.pools) == 1 and service.pool.groups > 1
+        if service.objectives
+        for number, (name, pool) in enumerate(service.named_pools)
+        if pool.groups > 1
     }
 
 
-def with_one_down(scenario: ResolvedScenario, service: ResolvedService) -> Summary:
-    """The summary of the service alone, all its other systems up always; a long run at a constant rate is cut short."""
-    alone = replace(scenario, services=(service.without(1).with_pool(scaling=None),))
+def with_one_down(scenario: ResolvedScenario, service: ResolvedService, number: int = 0) -> Summary:
+    """The summary of the service alone, all systems up always but for the first group of one pool; a long run at a
+    constant rate is cut short.
+    """
+    down = service.without(1, number).with_pools(lambda pool: replace(pool, scaling=None))
+    alone = replace(scenario, services=(down,))
     traffic = service.traffic
     if isinstance(traffic, OpenTraffic) and profile_of(traffic) is None and service.sessions is None:
         rate = traffic.mean_rate_per_s

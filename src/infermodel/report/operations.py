@@ -16,6 +16,7 @@ from infermodel.report.findings import Findings
 from infermodel.report.grid import Cell, Grid
 from infermodel.report.human import NONE, about, number, seconds, share
 from infermodel.report.kept import limit, short, value
+from infermodel.scenario.resolved import ResolvedPool
 
 WARNED_AT = 0.8
 """Of the capacity: what is left then is a step of a day's rise, and time to start a replica."""
@@ -52,20 +53,16 @@ def operations(findings: Findings) -> list[Grid]:
 
 
 def room(findings: Findings) -> Grid:
-    """Headroom of each service, and what it keeps with one of its systems down."""
+    """Headroom of each service, and what it keeps with one system of each of its pools down."""
     rows: list[list[Cell]] = []
     for each in findings.services:
         capacity = findings.capacities.get(each.summary.service)
         headroom = each.headroom(capacity)
         if not findings.failures and not isfinite(headroom):
             continue
-        rows.append(
-            [
-                each.summary.service,
-                f"{number(headroom)} ×" if isfinite(headroom) else NONE,
-                *one_down(each, findings.failures.get(each.summary.service)),
-            ]
-        )
+        said = f"{number(headroom)} ×" if isfinite(headroom) else NONE
+        for name, pool in each.service.named_pools:
+            rows.append([name, said, *one_down(pool, findings.failures.get(name))])
     return Grid(
         title="Headroom, and one failure",
         lead="Headroom is capacity over the offered load. The failure is played: the same load with one system (all "
@@ -76,17 +73,16 @@ def room(findings: Findings) -> Grid:
     )
 
 
-def one_down(each: ServiceResult, summary: Summary | None) -> list[Cell]:
-    """What is kept with one system down, or why that was not played."""
+def one_down(pool: ResolvedPool, summary: Summary | None) -> list[Cell]:
+    """What is kept with one system of a pool down, or why that was not played."""
     if summary is None:
-        alone = len(each.service.pools) == 1 and each.service.pool.groups == 1
-        return ["everything stops" if alone else "not played", NONE, NONE, NONE]
+        alone = "all of the pool stops" if pool.name else "everything stops"
+        return [alone if pool.groups == 1 else "not played", NONE, NONE, NONE]
     verdicts = "; ".join(
         f"{'keeps' if v.met else 'misses'} {short(v.objective)} ({value(v)} of {limit(v.objective)})"
         for v in summary.verdicts
     )
     grows = "the queue grows" if summary.overloaded else "queue stays bounded"
-    pool = each.service.pool
     return [
         f"{pool.systems_per_replica} of {pool.systems}",
         number(summary.rpm),

@@ -190,12 +190,16 @@ class ResolvedService:
         """The service with other values of fields of its only pool."""
         return replace(self, pools=(replace(self.pool, **changes),))
 
-    def without(self, groups: int) -> ResolvedService:
-        """The service of one pool with so many groups of its systems down throughout, those that hold the most replicas
-        first, and no other ever.
+    def without(self, groups: int, number: int = 0) -> ResolvedService:
+        """The service with so many groups of systems of one of its pools down throughout, those that hold the most
+        replicas first, and no other ever.
         """
-        outages = tuple(Outage(group, 0.0, LONGEST_S) for group in range(groups))
-        return self.with_pool(outages=outages, failures=None, fixed=())
+        down = tuple(Outage(group, 0.0, LONGEST_S) for group in range(groups))
+        pools = [
+            replace(pool, outages=down if place == number else (), failures=None, fixed=())
+            for place, pool in enumerate(self.pools)
+        ]
+        return replace(self, pools=tuple(pools))
 
     @property
     def images(self) -> Images | None:
