@@ -125,10 +125,11 @@ def availability(scenario: Asked, *, on_progress: OnProgress = silent) -> Months
         on_progress: told what is being done.
 
     Raises:
-        InputError: the scenario is not sound, or no service of it has failures and objectives.
+        InputError: the scenario is not sound, no service of it has failures and objectives, or the states of one's
+            pools are too many.
     """
     from infermodel.answers.months import MonthsAnswer
-    from infermodel.search.availability import failing, over_months
+    from infermodel.search.availability import MOST_STATES, count_states, failing, over_months
 
     resolved = load(scenario).resolved
     asked = failing(resolved)
@@ -137,6 +138,10 @@ def availability(scenario: Asked, *, on_progress: OnProgress = silent) -> Months
             "has no service with failures and objectives: give one some, such as failures: {mtbf: 200 day, mttr: 12 h}"
         )
         raise InputError(f"{resolved.source} {said}")
+    for service in asked:
+        if (states := count_states(service)) > MOST_STATES:
+            said = f"{service.name}: {states:,} states of its pools, at most {MOST_STATES:,}: let fewer pools fail"
+            raise InputError(f"{resolved.source} {said}")
     found = []
     for number, service in enumerate(asked):
         on_progress(Progress(f"playing {service.name} with systems down", number, len(asked)))

@@ -54,6 +54,35 @@ def test_one_of_two_carries_the_load_and_none_carries_nothing(months: api.Answer
     assert row["missed_min_a_month"] == pytest.approx(730 * 60 * (1 - up) ** 2)
 
 
+def in_pools(folder: Path, *pools: str) -> Path:
+    """The scenario with such pools of DGX H100."""
+    path, listed = folder / "pools.yaml", [f"{{system: dgx-h100, tensor_parallel: 8, {pool}}}" for pool in pools]
+    fleet = f"{{pools: [{', '.join(listed)}]}}"
+    path.write_text(SCENARIO.replace("{system: dgx-h100, systems: 2, tensor_parallel: 8}", fleet))
+    return path
+
+
+def test_pools_fail_each_by_itself(tmp_path: Path) -> None:
+    reader = "name: r, role: prefill, failures: {mtbf: 90 day, mttr: 10 day}"
+    answer = api.availability(in_pools(tmp_path, reader, "name: w, role: decode, systems: 2"))
+    up, reads = 30 / 31, 0.9
+    writes = [up**2, 2 * up * (1 - up), (1 - up) ** 2]
+    states = answer.rows["states"]
+    assert [row["by_pool"] for row in states] == [f"r {r}, w {w}" for r in (0, 1) for w in (0, 1, 2)]
+    assert [row["share"] for row in states] == pytest.approx([*(reads * w for w in writes), *(0.1 * w for w in writes)])
+    assert [row["played"] for row in states] == [True, True, False, False, False, False]
+    (row,) = answer.rows["months"]
+    assert row["availability"] == pytest.approx((reads + 2 * up) / 3)
+    assert row["holds"] == pytest.approx(reads * (1 - (1 - up) ** 2))
+    assert row["failures_a_month"] == pytest.approx((reads / 90 + 2 * up / 30) * 730 / 24)
+
+
+def test_too_many_states_are_refused(tmp_path: Path) -> None:
+    pools = [f"name: p{number}, role: both, systems: 2" for number in range(11)]
+    with pytest.raises(api.InputError, match="A: 177,147 states of its pools, at most 100,000"):
+        api.availability(in_pools(tmp_path, *pools))
+
+
 def test_a_rack_takes_both_of_its_systems(tmp_path: Path) -> None:
     path = tmp_path / "rack.yaml"
     path.write_text(SCENARIO.replace("mttr: 1 day", "mttr: 1 day, rack: {systems: 2, mtbf: 90 day, mttr: 10 day}"))

@@ -74,7 +74,7 @@ def _state(each: DownState) -> tuple[str, ...]:
     verdict = "met" if each.objectives_met else "missed"
     told = percent(each.attainment), verdict, time(each.ttft_p99_s), figure(each.tpm)
     shown = told if each.played else ("nothing", "missed", "-", "-")
-    return each.service, str(each.down), percent(each.share), f"{each.hours_a_month:.3g}", *shown
+    return each.service, each.by_pool or str(each.down), percent(each.share), f"{each.hours_a_month:.3g}", *shown
 
 
 def percent(share: float) -> str:

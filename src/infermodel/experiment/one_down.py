@@ -34,7 +34,8 @@ def with_one_down(scenario: ResolvedScenario, service: ResolvedService, number: 
     """The summary of the service alone, all systems up always but for the first group of one pool; a long run at a
     constant rate is cut short.
     """
-    down = service.without(1, number).with_pools(lambda pool: replace(pool, scaling=None))
+    which = [int(place == number) for place in range(len(service.pools))]
+    down = service.without(which).with_pools(lambda pool: replace(pool, scaling=None))
     alone = replace(scenario, services=(down,))
     traffic = service.traffic
     if isinstance(traffic, OpenTraffic) and profile_of(traffic) is None and service.sessions is None:

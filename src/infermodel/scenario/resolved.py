@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -190,16 +190,13 @@ class ResolvedService:
         """The service with other values of fields of its only pool."""
         return replace(self, pools=(replace(self.pool, **changes),))
 
-    def without(self, groups: int, number: int = 0) -> ResolvedService:
-        """The service with so many groups of systems of one of its pools down throughout, those that hold the most
+    def without(self, down: Sequence[int]) -> ResolvedService:
+        """The service with so many groups of systems of each of its pools down throughout, those that hold the most
         replicas first, and no other ever.
         """
-        down = tuple(Outage(group, 0.0, LONGEST_S) for group in range(groups))
-        pools = [
-            replace(pool, outages=down if place == number else (), failures=None, fixed=())
-            for place, pool in enumerate(self.pools)
-        ]
-        return replace(self, pools=tuple(pools))
+        outages = [tuple(Outage(group, 0.0, LONGEST_S) for group in range(groups)) for groups in down]
+        pools = zip(self.pools, outages, strict=True)
+        return replace(self, pools=tuple(replace(pool, outages=o, failures=None, fixed=()) for pool, o in pools))
 
     @property
     def images(self) -> Images | None:

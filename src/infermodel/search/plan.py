@@ -191,7 +191,7 @@ def judged_without(down: int, scenario: ResolvedScenario, replications: int) -> 
     (service,) = scenario.services
     if down >= service.pool.groups:
         return [], "every objective, with no system up,"
-    return judged(replace(scenario, services=(service.without(down),)), replications)
+    return judged(replace(scenario, services=(service.without([down]),)), replications)
 
 
 def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:
