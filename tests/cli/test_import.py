@@ -146,7 +146,7 @@ def test_the_unit_and_the_grid_of_a_trace_are_named(tmp_path: Path) -> None:
 def test_a_log_without_a_unit_is_asked_for_it(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("time,prompt_tokens,output_tokens\n0,5,5\n2500,5,5\n")
-    assert "say so with unit" in call(path).output
+    assert "or --unit s" in call(path).output
     assert "requests  2 in 2.5 s" in call(path, "--unit", "ms").stdout
 
 

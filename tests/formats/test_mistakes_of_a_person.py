@@ -40,7 +40,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "a time without its unit": (
         "time,prompt_tokens,completion_tokens\n1.5,100,20\n2.5,100,20\n",
-        "time: numbers from 1.5 to 2.5, and nothing says whether these are seconds or milliseconds; say so with unit",
+        "time: numbers from 1.5 to 2.5, and nothing says whether these are seconds or milliseconds; "
+        "say so by unit: s or --unit s",
     ),
     "months before days": (
         f"{HEAD}01/13/2026 10:00:00,100,20\n",

@@ -222,7 +222,7 @@ def seconds(path: Path, names: Names, cells: Sequence[Any]) -> tuple[NDArray[np.
     unit = names.unit or _unit(names.arrived, float(numbers.min()))
     if not unit:
         problem = f"{names.arrived}: numbers from {numbers.min():g} to {numbers.max():g}, and nothing says whether"
-        raise FormatError(path, f"{problem} these are seconds or milliseconds; say so with unit")
+        raise FormatError(path, f"{problem} these are seconds or milliseconds; say so by unit: s or --unit s")
     return (numbers - numbers.min()) * UNITS[unit], "" if names.unit else f"{path.name}: {names.arrived} is in {unit}"
 
 
