@@ -103,17 +103,24 @@ def joined(files: Sequence[Path], scratch: Path, entries: Sequence[str]) -> list
     return made
 
 
+def is_gcc(command: Sequence[str]) -> bool:
+    """Whether a compiler is there and is gcc; what others make of its options is not known."""
+    try:
+        said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False  # setuptools says so in a moment, and a wheel does without
+    return "Free Software Foundation" in said.stdout
+
+
 class OnAllCores(build_ext):
     """As setuptools' own, which compiles the files of one extension one after the other."""
 
     def build_extensions(self) -> None:
         """Compile as many files at once as there are cores."""
         compile_in_turn: Callable[..., list[str]] = self.compiler.compile
-        if os.name != "nt":
-            said = subprocess.run([*self.compiler.compiler, "--version"], capture_output=True, text=True, check=False)
-            if "Free Software Foundation" in said.stdout:
-                for each in self.extensions:
-                    each.extra_compile_args += FROM_GCC
+        if os.name != "nt" and is_gcc(self.compiler.compiler):
+            for each in self.extensions:
+                each.extra_compile_args += FROM_GCC
         with ThreadPoolExecutor(CORES) as pool:
 
             def compile_at_once(files: list[str], *arguments: object, **named: object) -> list[str]:
