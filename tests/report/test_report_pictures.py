@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 from tests.report.example_report import example, findings, hostile
 
 from infermodel.economics.band import Band
+from infermodel.metrics.objectives import objectives
 from infermodel.report.drawing import HEIGHT_PX, WIDTH_PX, look, svgs
 from infermodel.report.findings import Findings
 from infermodel.report.palette import BOUNDS, COLOURS, PARTS, SPARE_COLOURS, styles
@@ -100,6 +101,18 @@ def test_a_picture_is_a_slide_whose_words_are_text(name: str) -> None:
     assert b"Matplotlib" not in image
 
 
+def assert_apart(boxes: list[tuple[str, Bbox]]) -> None:
+    """Nothing leaves the sheet or covers something else."""
+    assert boxes
+    for text, box in boxes:
+        assert min(box.x0, box.y0) >= -1, text
+        assert box.x1 <= WIDTH_PX + 1, text
+        assert box.y1 <= HEIGHT_PX + 1, text
+    for (one, a), (other, b) in combinations(boxes, 2):
+        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width <= 1 or height <= 2, f"{one!r} covers {other!r}"
+
+
 @pytest.mark.parametrize("case", ["plain", "hostile", "many"])
 @pytest.mark.parametrize("name", FIRST)
 def test_no_text_covers_another_or_leaves_the_sheet(name: str, case: str) -> None:
@@ -109,14 +122,21 @@ def test_no_text_covers_another_or_leaves_the_sheet(name: str, case: str) -> Non
         figure = PICTURES[name].picture(material)
         assert isinstance(figure, Figure)
         boxes = text_boxes(figure)
-    assert boxes
-    for text, box in boxes:
-        assert min(box.x0, box.y0) >= -1, text
-        assert box.x1 <= WIDTH_PX + 1, text
-        assert box.y1 <= HEIGHT_PX + 1, text
-    for (one, a), (other, b) in combinations(boxes, 2):
-        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert width <= 1 or height <= 2, f"{one!r} covers {other!r}"
+    assert_apart(boxes)
+
+
+def test_labels_of_promised_speeds_fit_beside_their_panels() -> None:
+    material = findings()
+    promised = objectives({"output_speed_p10": 30.0, "ttft_p99": 2.0, "tpot_p99": 0.05})
+    services = [replace(each, service=replace(each.service, objectives=promised)) for each in material.services]
+    with look():
+        figure = PICTURES["objectives"].picture(
+            replace(material, result=replace(material.result, services=tuple(services)))
+        )
+        assert isinstance(figure, Figure)
+        boxes = text_boxes(figure)
+    assert "tokens/s p10" in [text for text, _ in boxes]
+    assert_apart(boxes)
 
 
 @pytest.mark.parametrize("case", ["plain", "many"])

@@ -73,7 +73,7 @@ def promises_kept(findings: Findings) -> Figure | None:
         for level in {v.objective.limit for p in parts.values() for s in p for v in s.verdicts if _same(v, objective)}:
             axes.axhline(level, color=INK, linestyle=(0, (5, 3)), linewidth=1.6, zorder=2)
         in_seconds = objective.metric != "output_speed"
-        axes.set_ylabel(short(objective) if in_seconds else f"{short(objective)}\ntokens/s")
+        axes.set_ylabel(short(objective) if in_seconds else f"tokens/s p{objective.percent:g}")
         axes.yaxis.set_major_formatter(FuncFormatter(seconds_tick if in_seconds else plain_number))
     for name, each in parts.items():
         _steps(panels[-1], findings.styles[name], each, [100 * part.attainment for part in each])
