@@ -235,8 +235,9 @@ def _tornado_panel(axes: Axes, swings: Sequence[Swing], colour: str) -> None:
     shown = list(swings[:10])[::-1]
     for place, swing in enumerate(shown):
         axes.barh(place, swing.high - swing.low, left=swing.low, color=shaded(colour, -0.25), height=0.62)
-        axes.annotate(f"{shortened(swing.low_at, 18)} ", (swing.low, place), ha="right", va="center", fontsize=12)
-        axes.annotate(f" {shortened(swing.high_at, 18)}", (swing.high, place), ha="left", va="center", fontsize=12)
+        for words, end, side in ((swing.low_at, swing.low, -1), (swing.high_at, swing.high, 1)):
+            look: dict[str, Any] = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 12}
+            axes.annotate(shortened(words, 18), (end, place), xytext=(6 * side, 0), textcoords="offset points", **look)
     if isfinite(shown[0].base):
         axes.axvline(shown[0].base, color=GREY, linestyle=(0, (4, 3)), linewidth=1.5)
     axes.set_yticks(range(len(shown)), [shortened(swing.axis, 26) for swing in shown])
