@@ -72,7 +72,7 @@ def certain(pool: PoolSpec, front_end: FrontEndSpec | None) -> PoolSpec:
     failures, scaling = pool.failures, pool.scaling
     if failures is not None:
         times = {name: replace(getattr(failures, name), law="fixed") for name in ("lasts", "repair", "take_over")}
-        failures = replace(failures, **times)
+        failures = replace(failures, **times, rack=None)
     if scaling is not None:
         scaling = replace(scaling, start_up=replace(scaling.start_up, law="fixed"))
     router = "round_robin" if pool.router in ("random", "two_choices") else pool.router
