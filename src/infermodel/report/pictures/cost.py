@@ -76,7 +76,7 @@ def _per_mtok(axes: Axes, shown: list[Headline]) -> None:
     if not figures:
         axes.text(0.5, 0.5, "no tokens were delivered", transform=axes.transAxes, ha="center")
         return
-    log_axis(axes, "x", min(figures), max(figures), pad=0.16)
+    log_axis(axes, "x", min(figures), max(figures), pad=0.16, most_ticks=8)
     delivered = {row: band for row, band in enumerate(bands) if isfinite(band.mid) and band.mid > 0}
     _whiskers(axes, bands)
     axes.plot([band.mid for band in delivered.values()], [*delivered], "o", markersize=12, color=INK, zorder=4)
