@@ -54,6 +54,14 @@ class Carrier(Protocol):
         """A replica of a pool has failed, and has lost a request that it had."""
         ...
 
+    def on_released(self, request: int, /) -> None:
+        """What a request held on a replica, and no seat, is given back."""
+        ...
+
+    def is_reading(self, request: int, /) -> bool:
+        """Whether the pool that reads is at it."""
+        ...
+
 
 class Pool:
     """Sends each request to a replica, and to another one when its system fails.
@@ -200,7 +208,8 @@ class Pool:
         if self._shared is not None:
             self._shared.push(request)
         else:
-            log.replica[request] = number
+            if self.carrier is None or not self.carrier.is_reading(request) or request not in self._coming:
+                log.replica[request] = number  # else it is the reader's that has it
             self.replicas[number].take(request)
 
     def offer_again(self, request: int) -> None:
@@ -252,6 +261,11 @@ class Pool:
         """A replica has set blocks aside for a prompt that another pool reads."""
         if self.carrier is not None:
             self.carrier.on_reserved(request, replica)
+
+    def on_released(self, request: int) -> None:
+        """What a request held on a replica, and no seat, is given back."""
+        if self.carrier is not None:
+            self.carrier.on_released(request)
 
     def on_needless(self, replica: int) -> None:
         """A request that was to come to a replica does not come."""

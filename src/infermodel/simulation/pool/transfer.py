@@ -13,6 +13,7 @@ transfer that is broken off they have given: nobody moves up.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from math import isnan
 
@@ -120,6 +121,8 @@ class Link:
         self._out = Lanes(len(source.replicas) * self._ranks[0], spec.out_bytes_per_s / self._ranks[0])
         self._in = Lanes(len(destination.replicas) * self._ranks[1], spec.in_bytes_per_s / self._ranks[1])
         self._shared = Lanes(1, spec.shared_bytes_per_s)
+        self._releasing: Counter[int] = Counter()  # on how many replicas the next step gives back what requests hold
+        self._again: set[int] = set()  # who waits for that, to begin anew
         self._ways: dict[int, Way] = {}  # of those that have not come to the destination with all they hold
         source.carrier = destination.carrier = self
 
@@ -184,6 +187,7 @@ class Link:
 
     def _let_go_there(self, request: int, way: Way) -> None:
         if way.goes_to is not None:
+            self._releasing[request] += 1
             self._destination.give_up(request, way.goes_to[0])
 
     # ---- replicas that fail ---------------------------------------------------------------------------------------
@@ -193,10 +197,8 @@ class Link:
         way = self._ways.get(request)
         if way is None:
             self._lose_read(request)
-            if self._can_be_read(request):
-                self.enter(request)
-            else:
-                self._destination.offer_again(request)
+            self._again.add(request)
+            self._begin_anew(request)
         elif role == "decode":
             self._turn_back(request, way)
         elif not way.read:
@@ -207,6 +209,29 @@ class Link:
             del self._ways[request]
             self._let_go_there(request, way)
             self.on_lost(request, role)
+
+    def _begin_anew(self, request: int) -> None:
+        """A request that lost all it had begins its way anew, once what it held elsewhere is given back."""
+        if request not in self._again or self._releasing[request]:
+            return
+        self._again.discard(request)
+        if self._can_be_read(request):
+            self.enter(request)
+        else:
+            self._destination.offer_again(request)
+
+    def on_released(self, request: int) -> None:
+        """What a request held on a replica is given back, in the step that is composed now."""
+        self._releasing[request] -= 1
+        if not self._releasing[request]:
+            del self._releasing[request]
+        if request in self._again:
+            self._clock.call_at(self._clock.now, self._order, partial(self._begin_anew, request))
+
+    def is_reading(self, request: int) -> bool:
+        """Whether the source is at it."""
+        way = self._ways.get(request)
+        return way is not None and way.given and not way.read
 
     def _can_be_read(self, request: int) -> bool:
         """Whether a replica of the source holds all that is to be read; else the destination reads it itself."""
@@ -308,6 +333,7 @@ class Link:
         replica, _ = way.goes_to
         handovers.transferred_at[request] = self._clock.now
         log.routed_again_at.pop(request, None)
+        self._releasing[request] += 1
         self._source.release(request, handovers.prefill_replica[request])
         log.replica[request] = replica
         self._destination.replicas[replica].arrive(request)

@@ -233,6 +233,7 @@ class Members:
             return
         for request in transit.released:
             transit.handed.discard(request)
+            self._owner.on_released(request)
             kept = transit.kept.pop(request, None)
             if kept is None:
                 continue  # it is leaving, and now gives back what it holds with the others
@@ -284,8 +285,10 @@ class Members:
             return []
         self.let_released_go()
         lost = list(transit.kept)
-        transit.released += lost
-        self.let_released_go()
+        for request, kept in transit.kept.items():
+            self.memory.give_back(request, kept.tokens, kept.windowed, named_tokens=kept.named, ended=True)
+        transit.kept.clear()
+        transit.handed.clear()
         transit.arrived.clear()
         return lost
 

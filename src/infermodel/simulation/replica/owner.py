@@ -30,6 +30,10 @@ class Owner(Protocol):
         """`replica` has set blocks aside for a prompt that another pool reads."""
         ...
 
+    def on_released(self, request: int, /) -> None:
+        """What a request held on a replica, and no seat, is given back."""
+        ...
+
     def on_needless(self, replica: int, /) -> None:
         """`replica` need not set blocks aside for a prompt: the pool that read it has given all of the answer."""
         ...
