@@ -108,7 +108,8 @@ class Admission:
             budget -= chunk
             room -= cost
             seats -= 1
-        queue.bring_back()
+        if self.deferred:
+            queue.bring_back()
         if queue and not (self.short_of or self.deferred):
             self.short_of = self._budget.short if seats > 0 else SEATS
         if moved:

@@ -34,13 +34,15 @@ class Waiting:
         """
         queue, found, late = self.queue, NOBODY, False
         while queue and found == NOBODY:
-            if self.came_at(queue.head()) <= known_until:
-                found = queue.head()
+            head = queue.head()
+            if self.came_at(head) <= known_until:
+                found = head
             else:
                 late = True
                 if not queue.pass_over():
                     break
-        queue.bring_back()
+        if late:
+            queue.bring_back()
         return found, late
 
     def all_late(self) -> bool:
