@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ from infermodel.metrics.objectives import Objective, Verdict
 from infermodel.metrics.steady import Window
 from infermodel.report.drawing import Margins, legend_below, of_load, plain_number, seconds_tick, service_handles, sheet
 from infermodel.report.findings import Findings
-from infermodel.report.human import clock, number, shortened
+from infermodel.report.human import clock, number, seconds, shortened
 from infermodel.report.kept import short
 from infermodel.report.palette import DOWN, GREY, INK, Style
 from infermodel.report.stretches import Stretch, outages
@@ -26,11 +26,16 @@ from infermodel.tables import ServiceRecord
 MOST_LINES = 4
 """Over one another; more services get a lane each."""
 
-MOST_OBJECTIVES = 3
+MOST_OBJECTIVES, MOST_OBJECTIVES_IN_LANES = 3, 2
 MOST_TICKS = 12
 CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 FEWEST_SLICES = 3
 """Of the window; fewer tell nothing of time."""
+
+SINCE_START = "time since the start"
+
+LANE = 0.85
+"""Height of a lane's largest value; the next lane begins at 1."""
 
 MOST_BINS = 80
 """Drawn of a timeline; more would be noise on a slide."""
@@ -63,9 +68,16 @@ def promises_kept(findings: Findings) -> Figure | None:
     shown = list({objective.name: objective for objective in every}.values())[:MOST_OBJECTIVES]
     if not shown or max(map(len, parts.values())) < FEWEST_SLICES:
         return None
-    figure, grid = sheet(
-        "Objectives over time", of_load(findings), rows=len(shown) + 1, margins=Margins(left=150, down=35), sharex=True
-    )
+    title = "Objectives over time"
+    if len(parts) > MOST_LINES:
+        panels_of = [_objective_lanes(parts, objective) for objective in shown[:MOST_OBJECTIVES_IN_LANES]]
+        return _lanes(
+            findings,
+            title,
+            [*panels_of, _attainment_lanes(parts)],
+            across="time of arrival since the start; dashed: limits",
+        )
+    figure, grid = sheet(title, of_load(findings), rows=len(shown) + 1, margins=Margins(left=150, down=35), sharex=True)
     panels = [row[0] for row in grid]
     for axes, objective in zip(panels, shown, strict=False):
         for name, each in parts.items():
@@ -107,9 +119,13 @@ def _value(part: Stretch, objective: Objective) -> float:
 
 
 def _steps(axes: Axes, style: Style, parts: Sequence[Stretch], values: Sequence[float]) -> None:
-    edges = [part.window.start_s for part in parts] + [parts[-1].window.end_s]
     look: dict[str, Any] = {"color": style.colour, "linestyle": style.dash, "linewidth": 2.2}
-    axes.plot(edges, [*values, values[-1]], drawstyle="steps-post", **look)
+    axes.plot(_edges(parts), [*values, values[-1]], drawstyle="steps-post", **look)
+
+
+def _edges(parts: Sequence[Stretch]) -> NDArray[np.float64]:
+    """Seconds at which parts begin, and at which the last one ends."""
+    return np.array([part.window.start_s for part in parts] + [parts[-1].window.end_s])
 
 
 def _mark_outages(axes: Axes, findings: Findings) -> None:
@@ -140,7 +156,7 @@ def coarse(record: ServiceRecord, *names: str) -> tuple[NDArray[np.float64], tup
 def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], lower: tuple[str, str, float]) -> Figure:
     """Two columns of the timeline, one line a service; each is its name, its label and its scale."""
     if len(findings.services) > MOST_LINES:
-        return _lanes(findings, title, (upper, lower))
+        return _lanes(findings, title, [_timeline_lanes(findings, *each) for each in (upper, lower)], SINCE_START)
     figure, ((above,), (below,)) = sheet(title, of_load(findings), rows=2, margins=Margins(down=40), sharex=True)
     for each in findings.services:
         style = findings.styles[each.summary.service]
@@ -155,34 +171,70 @@ def _two_panels(findings: Findings, title: str, upper: tuple[str, str, float], l
         axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
         _mark_window(axes, findings.result.window)
         _mark_outages(axes, findings)
-    below.set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}")
+    below.set_xlabel(f"{SINCE_START}; grey: not measured{_told_outages(findings)}")
     clock_axis(below)
     legend_below(figure, service_handles(findings))
     return figure
 
 
-def _lanes(findings: Findings, title: str, measures: Sequence[tuple[str, str, float]]) -> Figure:
+class Lanes(NamedTuple):
+    """What a panel shows of every service, in order: edges of its steps in seconds, a value between each two, and the
+    limit that is drawn, NaN for none; and how a value is told.
+    """
+
+    label: str
+    steps: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    limits: Sequence[float]
+    told: Callable[[float], str]
+
+
+def _timeline_lanes(findings: Findings, name: str, label: str, scale: float) -> Lanes:
+    series = [coarse(each.record, name) for each in findings.services]
+    return Lanes(label, [(edges, scale * means) for edges, (means,) in series], [nan] * len(series), number)
+
+
+def _objective_lanes(parts: Mapping[str, Sequence[Stretch]], objective: Objective) -> Lanes:
+    values = [np.array([_value(part, objective) for part in each]) for each in parts.values()]
+    limits = [
+        next((v.objective.limit for part in each for v in part.verdicts if _same(v, objective)), nan)
+        for each in parts.values()
+    ]
+    in_seconds = objective.metric != "output_speed"
+    label = short(objective) if in_seconds else f"tokens/s p{objective.percent:g}"
+    steps = list(zip(map(_edges, parts.values()), values, strict=True))
+    return Lanes(label, steps, limits, seconds if in_seconds else number)
+
+
+def _attainment_lanes(parts: Mapping[str, Sequence[Stretch]]) -> Lanes:
+    steps = [(_edges(each), np.array([100 * part.attainment for part in each])) for each in parts.values()]
+    return Lanes("within limits (%)", steps, [nan] * len(steps), number)
+
+
+def _lanes(findings: Findings, title: str, measures: Sequence[Lanes], across: str) -> Figure:
     """A lane for each service, all on one scale: lines of many services on top of each other say nothing."""
     margins = Margins(left=350, across=50)
-    figure, ((*panels,),) = sheet(title, of_load(findings), columns=2, margins=margins, sharey=True)
+    figure, ((*panels,),) = sheet(title, of_load(findings), columns=len(measures), margins=margins, sharey=True)
     lanes = len(findings.services)
-    series = [coarse(each.record, *(name for name, _, _ in measures)) for each in findings.services]
-    for which, (axes, (_, label, scale)) in enumerate(zip(panels, measures, strict=True)):
-        most = max(float(means[which].max(initial=0)) for _, means in series) or 1.0
-        for lane, (each, (edges, means)) in enumerate(zip(findings.services, series, strict=True)):
+    for axes, (label, steps, limits, written) in zip(panels, measures, strict=True):
+        values = np.concatenate([each for _, each in steps] + [np.array(limits)])
+        most = float(np.nanmax(values, initial=0)) or 1.0
+        for lane, (each, (edges, heights), limit) in enumerate(zip(findings.services, steps, limits, strict=True)):
             colour, base = findings.styles[each.summary.service].colour, lanes - 1 - lane
-            middles = (edges[1:] + edges[:-1]) / 2
-            axes.fill_between(middles, base, base + 0.85 * means[which] / most, color=colour, alpha=0.75, linewidth=0)
-        axes.set_title(f"{label}, a lane is {number(scale * most)}")
+            drawn = base + LANE * np.append(heights, heights[-1:]) / most
+            axes.fill_between(edges, base, drawn, step="post", color=colour, alpha=0.75, linewidth=0)
+            if isfinite(limit):
+                axes.axhline(base + LANE * limit / most, color=INK, linestyle=(0, (5, 3)), linewidth=1.2)
+        axes.set_title(f"{label}, a lane is {written(most)}")
         axes.set_xlim(0, max(each.record.ended_at for each in findings.services))
-        clock_axis(axes, MOST_TICKS // 2)
+        clock_axis(axes, MOST_TICKS // len(panels))
         _mark_window(axes, findings.result.window)
         _mark_outages(axes, findings)
-    between = 1 + figure.subplotpars.wspace / 2  # in widths of the first panel: one label for both
-    panels[0].set_xlabel(f"time since the start; grey: not measured{_told_outages(findings)}", x=between)
+    middle = len(panels) / 2 + (len(panels) - 1) * figure.subplotpars.wspace / 2  # in widths of a panel: one for all
+    panels[0].set_xlabel(f"{across}; grey: not measured{_told_outages(findings)}", x=middle)
     panels[0].set_ylim(-0.05, lanes)
     panels[0].grid(False, axis="y")
-    panels[1].yaxis.set_visible(False)
+    for axes in panels[1:]:
+        axes.yaxis.set_visible(False)
     names = [shortened(each.summary.service, 28) for each in findings.services]
     panels[0].set_yticks([lanes - 1 - lane for lane in range(lanes)], names)
     return figure
