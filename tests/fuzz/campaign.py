@@ -194,7 +194,8 @@ def run_it(scenario: Scenario, path: Path) -> str:
     changes = [part for change in capped(scenario) for part in ("--set", change)]
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        said = CliRunner().invoke(infermodel, ["run", str(path), *changes, "--no-figures", "--out", str(out)])
+        silent = ["--no-figures", "--quiet", "--out", str(out)]
+        said = CliRunner().invoke(infermodel, ["run", str(path), *changes, *silent])
     left = [each.name for each in path.parent.iterdir() if "draft" in each.name]
     if left:
         return f"! leaves {left}"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isnan
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
-from infermodel.simulation.handover import Role
 from infermodel.simulation.pool.api_servers import ApiServers, servers_of
 from infermodel.simulation.pool.breakdowns import start_breakdowns
+from infermodel.simulation.pool.carrier import Carrier
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.outages import start_outages
 from infermodel.simulation.pool.replicas import Builder
@@ -33,34 +32,6 @@ from infermodel.simulation.spec import ServiceSpec
 from infermodel.simulation.streams import Streams
 from infermodel.simulation.tally import Tally
 from infermodel.tables import HandoverTable, PoolRecord, RequestTable
-
-
-class Carrier(Protocol):
-    """Who brings requests from a pool that reads prompts to one that decodes."""
-
-    def on_prefilled(self, request: int, chunk: int, /) -> None:
-        """A prompt has been read, the last `chunk` tokens in its last step."""
-        ...
-
-    def on_reserved(self, request: int, replica: int, /) -> None:
-        """A replica has set blocks aside for a prompt."""
-        ...
-
-    def on_answered(self, request: int, /) -> None:
-        """A request has its last token."""
-        ...
-
-    def on_lost(self, request: int, role: Role, /) -> None:
-        """A replica of a pool has failed, and has lost a request that it had."""
-        ...
-
-    def on_released(self, request: int, /) -> None:
-        """What a request held on a replica, and no seat, is given back."""
-        ...
-
-    def is_reading(self, request: int, /) -> bool:
-        """Whether the pool that reads is at it."""
-        ...
 
 
 class Pool:

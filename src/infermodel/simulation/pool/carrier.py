@@ -1,0 +1,35 @@
+"""What pools tell whoever brings requests from one that reads prompts to one that decodes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from infermodel.simulation.handover import Role
+
+
+class Carrier(Protocol):
+    """Who brings requests from a pool that reads prompts to one that decodes."""
+
+    def on_prefilled(self, request: int, chunk: int, /) -> None:
+        """A prompt has been read, the last `chunk` tokens in its last step."""
+        ...
+
+    def on_reserved(self, request: int, replica: int, /) -> None:
+        """A replica has set blocks aside for a prompt."""
+        ...
+
+    def on_answered(self, request: int, /) -> None:
+        """A request has its last token."""
+        ...
+
+    def on_lost(self, request: int, role: Role, /) -> None:
+        """A replica of a pool has failed, and has lost a request that it had."""
+        ...
+
+    def on_released(self, request: int, /) -> None:
+        """What a request held on a replica, and no seat, is given back."""
+        ...
+
+    def is_reading(self, request: int, /) -> bool:
+        """Whether the pool that reads is at it."""
+        ...
