@@ -11,9 +11,10 @@ from infermodel.catalog import load_system
 from infermodel.economics.band import Band
 from infermodel.experiment.result import ServiceResult
 from infermodel.report.findings import Findings
-from infermodel.report.human import usd
+from infermodel.report.human import NONE, usd
 from infermodel.report.money import bills, busiest_per_mean, counted, money, units
 from infermodel.report.offers import OWN_LIST, rental_offers, token_offers, unpriced
+from infermodel.simulation.scaling import ScalingSpec
 from infermodel.workload.arrivals import Profile
 from infermodel.workload.traffic import OpenTraffic
 
@@ -89,3 +90,11 @@ def test_the_busiest_step_of_a_day() -> None:
     free = replace(by_day, economics=replace(by_day.economics, blended_usd_per_mtok=Band.exactly(3.0)))
     told = Findings.of(replace(example()[0], services=(free,)), [], [])
     assert [row[1][0] for row in units(told, [free]).rows] == ["over the run", "at the busiest step"]
+    # Where replicas start and stop, neither the bill of the whole run nor a break-even is that of another load.
+    pools = tuple(replace(pool, scaling=ScalingSpec(1, 1, "in_flight", 8.0)) for pool in free.service.pools)
+    scaled = replace(free, service=replace(free.service, pools=pools))
+    told = Findings.of(replace(example()[0], services=(scaled,)), [], [])
+    assert [row[1][0] for row in units(told, [scaled]).rows] == ["over the run"]
+    (offered,) = [each for each in money(told) if each.title.startswith("Own")]
+    assert {row[5] for row in offered.rows if row[0] == scaled.summary.service} == {(NONE, "the bill follows the load")}
+    assert bills([scaled]).lead.endswith("as in this run.")

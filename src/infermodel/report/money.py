@@ -59,7 +59,8 @@ def bills(priced: list[ServiceResult]) -> Grid:
         title="What it costs to have",
         lead="Dollars of the whole fleet at the offered load, paid whether it is busy or not: capital is the systems, "
         "network and spares over their life, running costs are power or colocation, operations, rent. A month has "
-        f"{MONTH_H} hours. Low and high: the ends of every uncertain price together.",
+        f"{MONTH_H} hours. Low and high: the ends of every uncertain price together."
+        f"{' Replicas that start and stop are paid for as in this run.' if any(map(scales, priced)) else ''}",
         heads=(
             *("service", "capital a month", "running a month"),
             *("a month, low", *TO_HIGH),
@@ -76,7 +77,7 @@ def units(findings: Findings, priced: list[ServiceResult]) -> Grid:
         holds = each.summary.price_holds
         rows.append(unit_row(each, "over the run", each.summary, each.economics, holds))
         peak = busiest_per_mean(each, findings.result.scenario.duration_s)
-        if peak > 1 and holds:
+        if peak > 1 and holds and not scales(each):
             hourly, summary = each.economics.hourly.total, each.summary
             band = blended_usd_per_mtok(hourly, summary.tpm * peak)
             rows.append(priced_row(each, "at the busiest step", summary.rpm * peak, hourly, band, inf, ""))
@@ -121,6 +122,11 @@ def priced_row(
     if reason:
         figures = [f"~~{figure}~~" for figure in figures]
     return [each.summary.service, (load, reason), number(rpm), *figures]
+
+
+def scales(each: ServiceResult) -> bool:
+    """Whether a rule starts and stops replicas, so that the bill follows the load."""
+    return any(pool.scaling is not None for pool in each.service.pools)
 
 
 def busiest_per_mean(each: ServiceResult, duration_s: float | None) -> float:
@@ -185,7 +191,11 @@ def token_row(each: ServiceResult, offer: TokenOffer, held: float) -> list[Cell]
         usd(price * 1e6),
         usd(price * summary.tpm * 60 * MONTH_H),
         usd(hourly.mid * MONTH_H),
-        *(tokens(getattr(even, end)) for end in ENDS),
+        *(
+            [(NONE, "the bill follows the load"), NONE, NONE]
+            if scales(each)
+            else [tokens(getattr(even, end)) for end in ENDS]
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from infermodel.report.findings import Findings
 from infermodel.report.grid import Cell, Grid
 from infermodel.report.human import NONE, about, number, seconds, share
 from infermodel.report.kept import limit, short, value
+from infermodel.report.money import busiest_per_mean
 from infermodel.scenario.resolved import ResolvedPool
 
 WARNED_AT = 0.8
@@ -60,13 +61,17 @@ def room(findings: Findings) -> Grid:
         headroom = each.headroom(capacity)
         if not findings.failures and not isfinite(headroom):
             continue
-        said = f"{number(headroom)} ×" if isfinite(headroom) else NONE
+        said: Cell = NONE
+        if isfinite(headroom):
+            peak = busiest_per_mean(each, findings.result.scenario.duration_s)
+            said = (f"{number(headroom)} ×", f"{number(headroom / peak)} × at the busiest step" if peak > 1 else "")
         for name, pool in each.service.named_pools:
             rows.append([name, said, *one_down(pool, findings.failures.get(name))])
     return Grid(
         title="Headroom, and one failure",
-        lead="Headroom is capacity over the offered load. The failure is played: the same load with one system (all "
-        "those of one replica, where it spans several) down all the time.",
+        lead="Headroom is capacity over the offered load, mean over the run. The failure is played: the same load with "
+        "one system (all those of one replica, where it spans several) down and all others up all the time, without "
+        "rules that start and stop replicas.",
         heads=("service", "headroom", "down", "requests/min", "objectives with it down", "within every limit"),
         rows=rows,
         words=frozenset({2, 4}),

@@ -76,6 +76,8 @@ def _of_one_model(title: str, group: list[Headline]) -> list[str]:
         if len(quick) > 1:
             ratio = _speed(quick[0]) / _speed(quick[1])
             words += f", {_times(ratio, 'as many')} as on the next, {quick[1].name}"
+            if quick[0].at_capacity or quick[1].at_capacity:
+                words += ", each at the largest load that it holds"
         found.append(words + ".")
     if priced:
         priced.sort(key=_mid_price)

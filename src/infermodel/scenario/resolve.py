@@ -47,6 +47,7 @@ from infermodel.scenario.schema import traffic as schema
 from infermodel.scenario.schema.fleet import ModelConfig
 from infermodel.scenario.schema.scenario import Capacity, Scenario, Service
 from infermodel.scenario.too_long import longer_than, told_before
+from infermodel.scenario.unheeded import unheeded
 from infermodel.workload.trace import TraceNotFound
 from infermodel.workload.traffic import Traffic
 
@@ -85,6 +86,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
             *dict.fromkeys(finder.engine_notes),
             *dict.fromkeys(note for log in finder.logs.values() for note in log.notes),
             *(note for service in found for note in told_of_images(service)),
+            *dict.fromkeys(note for service in found for note in unheeded(service, scenario.duration)),
             *(note for service in found for note in told_before(service, scenario.seed, scenario.requests)),
         ),
         tree=content,

@@ -299,6 +299,8 @@ def note_on(service: ResolvedService, search: _Search) -> str:
         notes.append("with every replica running: scaling is left out")
     if service.rate_limits is not None:
         notes.append("whatever keys may send: rate limits are left out")
+    if any(service.tenant_objectives):
+        notes.append("by the service's objectives: tenants may miss their own at this load")
     return "; ".join(notes)
 
 
