@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 
 from infermodel.scenario.document import KeyPath
 from infermodel.scenario.errors import named
-from infermodel.scenario.schema.fleet import PoolLink, Systems, one_of_each
+from infermodel.scenario.schema.fleet import PoolLink, one_of_each
 from infermodel.scenario.schema.money import Price
 from infermodel.scenario.schema.scenario import Service
 from infermodel.scenario.schema.several import Several
-from infermodel.scenario.schema.types import ENGINE, SYSTEM, Name, PrecisionName, Tokens
+from infermodel.scenario.schema.types import ENGINE, SYSTEM, Name, PrecisionName, Systems, Tokens
 from infermodel.scenario.schema.values import Block, Choice, Kind, Whole, refusal, refuse, refuse_below, tree
 from infermodel.search.override_text import override_text
 

@@ -14,10 +14,9 @@ from infermodel.scenario.document import read
 from infermodel.scenario.errors import named
 from infermodel.scenario.override import override
 from infermodel.scenario.resolve_traffic import resolve_arrivals
-from infermodel.scenario.schema.fleet import MOST_SYSTEMS, Systems
 from infermodel.scenario.schema.scenario import Scenario, Service
 from infermodel.scenario.schema.traffic import Closed, Offline, Profile, Trace, Traffic
-from infermodel.scenario.schema.types import Flag, Index, Replications
+from infermodel.scenario.schema.types import MOST_SYSTEMS, Flag, Index, Replications, Systems
 from infermodel.scenario.schema.values import Whole, refusal, refuse_below
 from infermodel.scenario.validation import validate_as
 from infermodel.search.candidate import Candidate, Size, on_candidate

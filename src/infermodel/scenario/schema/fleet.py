@@ -23,6 +23,7 @@ from infermodel.scenario.schema.types import (
     PositiveShare,
     PrecisionName,
     Seconds,
+    Systems,
     Tokens,
 )
 from infermodel.scenario.schema.upkeep import Autoscaling, Failures
@@ -43,9 +44,6 @@ from infermodel.simulation.replica.queues import QUEUES
 
 MOST_REPLICAS = 100_000
 MOST_POOLS = 16
-
-MOST_SYSTEMS = 1_000_000
-Systems = Annotated[int, Whole(at_most=MOST_SYSTEMS)]
 
 
 class ModelConfig(Block):

@@ -22,8 +22,10 @@ MOST_PROMPTS = 10**7
 MOST_SYSTEM_TOKENS = 10**6
 """Of a conversation: each block of them has an id in every conversation."""
 MOST_REPLICATIONS = 10_000
+MOST_SYSTEMS = 1_000_000
 BURSTIEST = 100.0
 """Standard deviation of a gap over its mean: a burst has some cv squared requests at one moment."""
+
 
 Seconds = Annotated[float, Quantity("time", "s", at_most=LONGEST_S)]
 PositiveSeconds = Annotated[float, Quantity("time", "s", above=0.0, at_most=LONGEST_S)]
@@ -40,6 +42,7 @@ Burstiness = Annotated[float, Quantity("count", above=0.0, at_most=BURSTIEST)]
 Index = Annotated[int, Whole(at_least=0)]
 Seed = Annotated[int, Whole(at_least=0, at_most=2**63 - 1)]
 Degree = Annotated[int, Whole(at_most=100_000)]
+Systems = Annotated[int, Whole(at_most=MOST_SYSTEMS)]
 Tokens = Annotated[int, Whole(tokens=True, at_most=MOST_TOKENS)]
 Words = Annotated[str, Text()]
 Name = Annotated[str, Text(longest=120)]

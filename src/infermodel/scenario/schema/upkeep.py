@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema.several import Several
-from infermodel.scenario.schema.types import Index, PositiveSeconds, Ratio, Seconds, Share
+from infermodel.scenario.schema.types import Index, PositiveSeconds, Ratio, Seconds, Share, Systems
 from infermodel.scenario.schema.values import (
     Block,
     Choice,
@@ -34,9 +34,7 @@ MOST_FIXED = 20
 class Rack(Block):
     """What several systems hang on, such as power and a switch: all of them go down with it."""
 
-    systems: Annotated[int, Whole()] = Field(
-        description="in a rack, of those that do not stand by, in order; the last may have fewer"
-    )
+    systems: Systems = Field(description="in a rack, of those that do not stand by, in order; the last may have fewer")
     mtbf: Annotated[float, Quantity("time", "s", at_least=SHORTEST_LIFE_S, at_most=1e11)] = Field(
         description="mean time of a rack from when it works until it fails"
     )
