@@ -43,7 +43,7 @@ class OfUniqueWords(Memory):
         whole = len(tokens) // self.block
         if whole <= len(names):
             return
-        names += tokens[len(names) * self.block : whole * self.block : self.block]  # type: ignore[arg-type]
+        names += map(hash, tokens[len(names) * self.block : whole * self.block : self.block])
 
 
 def seconds_of(model: StepModel) -> StepSeconds:

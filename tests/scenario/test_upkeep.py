@@ -227,3 +227,23 @@ def test_pools_that_fail_and_scale_are_reported_together(file: Path) -> None:
     assert set(states[states["state"] == "down"]["replica"]) == {0, 1}
     assert set(states[states["state"] == "starting"]["replica"]) <= {2, 3, 4, 5}
     assert "replicas" in answer.figures()
+
+
+TENANTS = "services.0.rate_limits={tenants: [{name: a, priority: 0}, {name: b, priority: 1}]}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["services.0.outages=[{system: 0, at: 59 s, for: 5 min}]"], []),
+        (
+            ["services.0.outages=[{system: 0, at: 60 s, for: 5 min}]"],
+            ["A: an outage never happens: it is from 60 s, though requests come until 60 s alone"],
+        ),
+        ([TENANTS], ["A: tenants' priority changes nothing: write queue: priority (or fair) in the service"]),
+        ([TENANTS, "services.0.queue=priority"], []),
+        ([TENANTS.replace("priority: 1", "priority: 0")], []),
+    ],
+)
+def test_what_a_run_does_not_heed_is_said(file: Path, changes: list[str], said: list[str]) -> None:
+    assert list(resolved(file, *changes).notes) == said

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from infermodel.metrics.schema import row
 from infermodel.scenario.resolved import ResolvedPool, ResolvedScenario, ResolvedService
 from infermodel.simulation.streams import Streams, named_streams
 
-Sourced = TypeVar("Sourced")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Sourced = TypeVar("Sourced", bound="DataclassInstance")
 
 Refit = Callable[[System, Engine], System]
 """Fits the calibrated constant of a device again after its other constants and the engine's were moved."""
@@ -77,8 +80,7 @@ def redrawn(sourced: Sourced, provenance: Mapping[str, Quantity], generator: np.
             fields[field] = {**stated, key: drawn(quantity, generator)}
         elif not key and isinstance(stated, float):
             fields[field] = drawn(quantity, generator)
-    changed: Sourced = replace(sourced, **fields)  # type: ignore[type-var]  # all `Sourced` are dataclasses
-    return changed
+    return replace(sourced, **fields)
 
 
 def with_drawn_constants(
