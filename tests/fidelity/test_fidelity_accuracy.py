@@ -79,3 +79,5 @@ def test_bands_hold_rows_that_had_no_part_in_them() -> None:
     assert found.inside == pytest.approx(30 / 42)
     assert found.half_width == pytest.approx((0.09 + 0.18) / 2)
     assert coverage(rows[:21]) == ()
+    (partly,) = coverage(rows[:26])  # beside the first 21 only five are left, which make no band
+    assert (partly.folds, partly.rows) == (1, 5)

@@ -78,20 +78,21 @@ def coverage(predictions: Sequence[Prediction]) -> tuple[Coverage, ...]:
     for metric, names in FIGURES.items():
         known = [(each, ratio) for each in predictions if (ratio := measured_share(each, names)) is not None]
         for left_out, of in FOLDS.items():
-            folds = {of(each) for each, _ in known}
+            folds = 0
             inside: list[bool] = []
             widths: list[float] = []
-            for fold in sorted(folds):
+            for fold in sorted({of(each) for each, _ in known}):
                 others = [ratio for each, ratio in known if of(each) != fold]
                 if len(others) < FEWEST:
                     continue
                 low, high = np.quantile(others, [(1 - INSIDE) / 2, (1 + INSIDE) / 2])
                 own = [low <= ratio <= high for each, ratio in known if of(each) == fold]
+                folds += 1
                 inside += own
                 widths += [(high - low) / 2] * len(own)
             if inside:
                 share, width = sum(inside) / len(inside), float(np.median(widths))
-                found.append(Coverage(metric, left_out, len(folds), len(inside), share, width))
+                found.append(Coverage(metric, left_out, folds, len(inside), share, width))
     return tuple(found)
 
 
