@@ -117,6 +117,10 @@ def test_what_is_said_is_played(file: Path) -> None:
         ),
         ([SCALING, "services.0.autoscaling.schedule=[[30 h, 2]]"], "autoscaling.repeat: must be later than"),
         (["services.0.autoscaling={min: 1, measure: queue, target: 2}"], "the key 'start_up' is missing"),
+        (["services.0.signals_every=0 s"], "services.0.signals_every: must be more than 0 s, not 0 s"),
+        (["services.0.router=sticky"], "services.0.router: no router named 'sticky'; write 'session_affinity'"),
+        (["services.0.outages=[{system: 0, at: 1 s, duration: 5 s}]"], "'duration' here; write 'for'"),
+        (["services.0.failures={rate: 0.1 /day, mttr: 4 h}"], "no key named 'rate' here; write 'mtbf'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(file: Path, changes: list[str], said: str) -> None:
@@ -231,6 +235,8 @@ def test_pools_that_fail_and_scale_are_reported_together(file: Path) -> None:
 
 TENANTS = "services.0.rate_limits={tenants: [{name: a, priority: 0}, {name: b, priority: 1}]}"
 
+USERS = "traffic.arrivals={kind: closed, users: 8}"
+
 
 @pytest.mark.parametrize(
     ("changes", "said"),
@@ -243,6 +249,15 @@ TENANTS = "services.0.rate_limits={tenants: [{name: a, priority: 0}, {name: b, p
         ([TENANTS], ["A: tenants' priority changes nothing: write queue: priority (or fair) in the service"]),
         ([TENANTS, "services.0.queue=priority"], []),
         ([TENANTS.replace("priority: 1", "priority: 0")], []),
+        (
+            ["services.0.signals_every=5 s", "services.0.router=round_robin"],
+            ["A: signals_every changes nothing: round_robin reads nothing of replicas"],
+        ),
+        (
+            ["services.0.router=session_affinity"],
+            ["A: session_affinity finds no sessions in this traffic: it is least_outstanding"],
+        ),
+        (["services.0.router=session_affinity", "services.0.signals_every=5 s", USERS], []),
     ],
 )
 def test_what_a_run_does_not_heed_is_said(file: Path, changes: list[str], said: list[str]) -> None:

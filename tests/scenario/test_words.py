@@ -240,6 +240,7 @@ def test_every_name_that_is_told_is_a_key_of_the_language(path: str) -> None:
             {
                 "autoscaling": {},
                 "failures": {},
+                "outages": [{}],
                 "fleet": {},
                 "limits": {},
                 "precision": {},

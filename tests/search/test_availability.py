@@ -77,6 +77,18 @@ def test_pools_fail_each_by_itself(tmp_path: Path) -> None:
     assert row["failures_a_month"] == pytest.approx((reads / 90 + 2 * up / 30) * 730 / 24)
 
 
+def test_another_pool_takes_what_comes_where_any_can(tmp_path: Path) -> None:
+    """Each pool is down a tenth of the time, and either carries the load; by the length of prompts each is needed."""
+    pools = [f"name: p{number}, role: both, failures: {{mtbf: 90 day, mttr: 10 day}}" for number in range(2)]
+    path = in_pools(tmp_path, *pools)
+    (row,) = api.availability(path).rows["months"]
+    assert row["holds"] == pytest.approx(1 - 0.1**2)
+    by_length = path.read_text().replace("{pools:", "{first_router: {kind: prompt_length, bounds: [100]}, pools:")
+    path.write_text(by_length)
+    (row,) = api.availability(path).rows["months"]
+    assert row["holds"] == pytest.approx(0.9**2)
+
+
 def test_too_many_states_are_refused(tmp_path: Path) -> None:
     pools = [f"name: p{number}, role: both, systems: 2" for number in range(11)]
     with pytest.raises(api.InputError, match="A: 177,147 states of its pools, at most 100,000"):

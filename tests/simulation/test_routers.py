@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.pool.load import LoadIndex
-from infermodel.simulation.pool.router import two_choices
+from infermodel.simulation.pool.router import ROUTERS, two_choices
 from infermodel.simulation.pool.unread import Unread
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.replica.queues import Columns
@@ -58,6 +59,12 @@ def test_prompts_that_an_outage_sends_elsewhere_count_there() -> None:
     rows = [(0.0, 40, 9, 1), (0.0, 40, 9, 2), (3.0, 40, 2, 3), (3.0, 40, 2, 4)]
     table = routed(rows, (Outage(0, 0.5, 1.5),))
     assert table.replica.tolist() == [1, 1, 0, 0]
+
+
+def test_a_router_that_chooses_a_replica_that_is_down_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROUTERS, "prefix_aware", lambda request, pool: 0)
+    with pytest.raises(RuntimeError, match="router 'prefix_aware' chose replica 0, which is not up"):
+        routed([(1.0, 40, 2, 1)], (Outage(0, 0.5, 1.5),))
 
 
 class View:

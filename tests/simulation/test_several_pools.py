@@ -16,6 +16,7 @@ from infermodel.metrics.laws import check_laws
 from infermodel.simulation import ByPromptLength, Horizon, Limits, Outage, PoolSpec, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
 from infermodel.simulation.handover import ByTenant, FirstRule, Lightest
+from infermodel.simulation.pool.router import SHARED_QUEUE
 from infermodel.simulation.spec import FrontEndSpec
 from infermodel.tables import REJECTED, ServiceRecord
 from infermodel.workload.arrivals import Poisson
@@ -58,7 +59,7 @@ def test_two_pools_of_equal_replicas_in_turn_are_one_pool(
 def test_leaps_change_nothing_and_every_law_holds(
     spec: ServiceSpec, other: ServiceSpec, bound: int, requests: int, seed: int
 ) -> None:
-    first_router = ByPromptLength((bound,)) if bound else None
+    first_router = ByPromptLength((bound,)) if bound > 20 else Lightest() if bound else None
     several = replace(spec, pools=(*spec.pools, *other.pools), first_router=first_router)
     (leap,), (every,) = (
         simulate([several], seed, Horizon(requests=requests), stepping=stepping) for stepping in ("leap", "every")
@@ -81,7 +82,7 @@ def certain(pool: PoolSpec, front_end: FrontEndSpec | None) -> PoolSpec:
 
 @settings(max_examples=15, deadline=None)
 @given(specs, specs, st.integers(0, 1000))
-def test_pools_behind_a_router_by_length_fail_and_scale_as_services_of_their_own(
+def test_pools_of_tenants_fail_and_scale_as_services_of_their_own(
     spec: ServiceSpec, other: ServiceSpec, seed: int
 ) -> None:
     """Each as if the other were not there, to the bit: nobody is sent across."""
@@ -89,19 +90,48 @@ def test_pools_behind_a_router_by_length_fail_and_scale_as_services_of_their_own
     arrived_at, zeros = np.cumsum(random.exponential(0.1, 40)), np.zeros(40, np.int64)
     prompts, outputs = random.integers(1, 60, 40), random.integers(1, 40, 40)
     pools = tuple(certain(each.pool, spec.pool.front_end) for each in (spec, other))
+    tenants = RateLimits((Tenant("first"), Tenant("second")))
 
-    def played(rows: NDArray[np.bool_], pools: tuple[PoolSpec, ...], rule: FirstRule | None) -> ServiceRecord:
+    def played(rows: NDArray[np.bool_], service: ServiceSpec) -> ServiceRecord:
         columns = [column[rows] for column in (arrived_at, prompts, outputs, zeros, zeros - 1)]
-        service = replace(spec, traffic=TraceTraffic(Requests(*columns)), pools=pools, first_router=rule)
-        (record,) = simulate([service], seed, Horizon())
+        (record,) = simulate([replace(service, traffic=TraceTraffic(Requests(*columns)))], seed, Horizon())
         check_laws(record)
         return record
 
-    together = played(prompts > 0, pools, ByPromptLength((30,)))
-    for pool, rows in zip(pools, (prompts <= 30, prompts > 30), strict=True):
-        alone = played(rows, (pool,), None)
+    together = played(prompts > 0, replace(spec, pools=pools, rate_limits=tenants, first_router=ByTenant((0, 1))))
+    assert together.pool_of is not None
+    for number, pool in enumerate(pools):
+        rows = together.pool_of == number
+        alone = played(rows, replace(spec, pools=(pool,)))
         for column in ("status", "first_token_at", "finished_at", "preemptions", "replica"):
             assert getattr(together.requests, column)[rows].tobytes() == getattr(alone.requests, column).tobytes()
+
+
+@pytest.mark.parametrize("router", ["round_robin", SHARED_QUEUE])
+def test_whose_pool_is_down_goes_to_another_that_is_long_enough(router: str) -> None:
+    """Two pools of two replicas, steps of a second, one request at a time. Three short prompts come at once, or nearly,
+    and a long one at 2.5 s. A pool is down from 1.05 s, when the first request has a token.
+
+    The pool of short prompts: all three go to the other pool; there the first needs two more steps, the third waits for
+    it, and the long prompt for the second. The pool of long ones: the long one waits for the repair at 9 s, as nobody
+    else can take it. Both, and only where least is done decides: all wait, and all go to whichever works first, at 5 s.
+    """
+    at_s, prompts, ones = np.array([0.0, 0.1, 0.2, 2.5]), np.array([10, 10, 10, 30]), np.ones(4, np.int64)
+    trace = TraceTraffic(Requests(at_s, prompts, 3 * ones, 0 * ones, -ones))
+    short, long = (PoolSpec(AffineModel(1.0), Limits(1, 64, most), router=router, replicas=2) for most in (24, 64))
+    down, briefly = ({"outages": (Outage(0, 1.05, for_s),)} for for_s in (7.95, 3.95))
+
+    def played(rule: FirstRule, *pools: PoolSpec) -> tuple[list[int], list[float]]:
+        (record,) = simulate([ServiceSpec("s", trace, pools, first_router=rule)], 1, Horizon())
+        check_laws(record)
+        assert record.pool_of is not None
+        return record.pool_of.tolist(), record.requests.finished_at.tolist()
+
+    by_length = ByPromptLength((20,))
+    assert played(by_length, replace(short, **down), long) == ([1, 1, 1, 1], pytest.approx([3.05, 4.05, 6.05, 7.05]))
+    assert played(by_length, short, replace(long, **down)) == ([0, 0, 0, 1], pytest.approx([3.0, 3.1, 6.0, 12.0]))
+    both = (replace(long, **down), replace(long, **briefly))
+    assert played(Lightest(), *both) == ([1, 1, 1, 1], pytest.approx([7.0, 8.0, 10.0, 11.0]))
 
 
 def test_long_prompts_go_to_a_pool_of_their_own() -> None:
@@ -130,7 +160,9 @@ def test_users_come_as_to_one_pool_of_all_replicas() -> None:
 
 
 def test_the_lightest_pool_is_that_with_least_for_each_replica() -> None:
-    """Pools of one replica and of three; nobody is answered meanwhile, then all are."""
+    """Pools of one replica and of three; nobody is answered meanwhile, then all are. Whoever is in a pool that goes
+    down goes to the other one.
+    """
     at_s, ones = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 99.0, 99.1]), np.ones(10, np.int64)
     trace = TraceTraffic(Requests(at_s, 10 * ones, 20 * ones, 0 * ones, -ones))
     model, limits = AffineModel(1.0), Limits(8, 64, 64)
@@ -141,7 +173,7 @@ def test_the_lightest_pool_is_that_with_least_for_each_replica() -> None:
     down = replace(pools[0], outages=(Outage(0, 0.15, 50.0),))
     (record,) = simulate([ServiceSpec("s", trace, (down, pools[1]), first_router=Lightest())], 1, Horizon())
     assert record.pool_of is not None
-    assert record.pool_of.tolist() == [0, *7 * [1], 0, 1]
+    assert record.pool_of.tolist() == [*8 * [1], 0, 1]
 
 
 def test_tenants_go_to_pools_of_their_own() -> None:

@@ -19,14 +19,14 @@ def one_down(scenario: ResolvedScenario) -> Mapping[str, Summary]:
     """What each service keeps with the first group of a pool's systems down, by the name of the pool where there are
     several, else of the service.
 
-    Pools of one group are left out, and so are services without objectives.
+    Pools of one group are left out unless others stand in, and so are services without objectives.
     """
     return {
         name: with_one_down(scenario, service, number)
         for service in scenario.services
         if service.objectives
         for number, (name, pool) in enumerate(service.named_pools)
-        if pool.groups > 1
+        if pool.groups > 1 or service.pools_stand_in
     }
 
 

@@ -17,7 +17,7 @@ from infermodel.hardware import System
 from infermodel.metrics.objectives import Objective
 from infermodel.scenario.schema.scenario import Claim
 from infermodel.scenario.schema.types import LONGEST_S
-from infermodel.simulation.handover import FirstRule, LinkSpec, Role
+from infermodel.simulation.handover import FirstRule, Lightest, LinkSpec, Role
 from infermodel.simulation.lifetimes import FailureSpec
 from infermodel.simulation.scaling import ScalingSpec
 from infermodel.simulation.spec import Limits, Outage
@@ -171,6 +171,12 @@ class ResolvedService:
     def decode_pool(self) -> ResolvedPool:
         """That makes tokens after the first; the last one, where it reads prompts too."""
         return self.pools[-1]
+
+    @property
+    def pools_stand_in(self) -> bool:
+        """Whether there are several pools, and while all of one is down any other takes whatever comes."""
+        several = len(self.pools) > 1 and self.pools[0].role == "both"
+        return several and isinstance(self.first_router, Lightest | None)
 
     @property
     def prices(self) -> ResolvedPrices:

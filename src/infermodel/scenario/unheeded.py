@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.simulation.pool.router import SHARED_QUEUE
+from infermodel.workload.traffic import ClosedTraffic, TraceTraffic
 
 HEED_PRIORITY = ("priority", "fair")
 """Queues that look at the priority of a request."""
+
+READ_NOTHING = ("round_robin", "random", SHARED_QUEUE)
+"""Ways to replicas that look at none of them."""
 
 
 def unheeded(service: ResolvedService, duration_s: float | None) -> Iterator[str]:
@@ -22,6 +27,17 @@ def unheeded(service: ResolvedService, duration_s: float | None) -> Iterator[str
             if duration_s is not None and outage.at_s >= duration_s:
                 when = f"from {outage.at_s:g} s, though requests come until {duration_s:g} s alone"
                 yield f"{service.name}: an outage never happens: it is {when}"
+        if pool.signals_every_s and pool.router in READ_NOTHING:
+            yield f"{service.name}: signals_every changes nothing: {pool.router} reads nothing of replicas"
+        if pool.router == "session_affinity" and not has_sessions(service):
+            yield f"{service.name}: session_affinity finds no sessions in this traffic: it is least_outstanding"
     levels = {tenant.priority for tenant in service.rate_limits.tenants} if service.rate_limits is not None else {None}
     if len(levels) > 1 and not any(pool.queue in HEED_PRIORITY for pool in service.pools):
         yield f"{service.name}: tenants' priority changes nothing: write queue: priority (or fair) in the service"
+
+
+def has_sessions(service: ResolvedService) -> bool:
+    """Whether clients say which session a request is of: who asks several times, and users of a loop."""
+    traffic = service.traffic
+    follows = isinstance(traffic, TraceTraffic) and traffic.requests.after is not None
+    return service.sessions is not None or follows or isinstance(traffic, ClosedTraffic)

@@ -14,7 +14,7 @@ from infermodel.scenario.document import Document, KeyPath
 from infermodel.scenario.errors import ScenarioError, ScenarioErrors, did_you_mean, named
 from infermodel.scenario.schema.scenario import Scenario
 from infermodel.scenario.schema.values import REFUSED, BlockKind, ByKind, Kind, WordOr, keys
-from infermodel.scenario.words import LONE, meant
+from infermodel.scenario.words import LONE, meant, meant_here
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -151,7 +151,8 @@ def _instead(path: KeyPath, document: Document, root: type[BaseModel]) -> str:
     free = tuple(key for key in (keys(block) if block else ()) if key not in _node(document.tree, path[:-1]))
     here = ".".join(key for key in path[:-1] if isinstance(key, str))
     word = str(path[-1])
-    return _belongs_to(path, document, root) or meant(word, here, free) or did_you_mean(word, free)
+    own = meant_here(word, here) or _belongs_to(path, document, root)
+    return own or meant(word, here, free) or did_you_mean(word, free)
 
 
 def _is_misnamed(path: KeyPath, document: Document, root: type[BaseModel]) -> bool:

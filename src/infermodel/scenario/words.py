@@ -54,8 +54,9 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.autoscaling.min": ("min_replicas", "minreplicas"),
     "services.autoscaling.max": ("max_replicas", "maxreplicas"),
     "services.failures": ("failure", "availability", "reliability"),
-    "services.failures.mtbf": ("mttf", "time_between_failures"),
+    "services.failures.mtbf": ("mttf", "time_between_failures", "rate", "failure_rate"),
     "services.failures.mttr": ("repair_time", "time_to_repair"),
+    "services.outages.for": ("duration", "lasts"),
     "services.failures.rack": ("racks", "power_domain", "failure_domain"),
     "objectives": ("slo", "slos", "sla", "slas", "targets", "goals"),
     "duration": ("time", "run_time", "length", "minutes"),
@@ -118,6 +119,7 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "least_outstanding": ("least_loaded", "least_connections", "least_requests", "least_busy"),
         "prefix_aware": ("kv_aware", "cache_aware", "prefix"), "two_choices": ("power_of_two", "p2c"),
         "shared_queue": ("central_queue", "global_queue"),
+        "session_affinity": ("sticky", "consistent_hash", "affinity"),
     },
     "queue policy": {"fcfs": ("fifo", "first_come_first_served"), "fair": ("wfq", "drr")},
     "system": {
@@ -152,6 +154,22 @@ def name_meant(noun: str, word: str) -> str:
     return next((name for name, words in known.items() if said in words or said.replace("-", "_") in words), "")
 
 
+def as_word(key: str) -> str:
+    """A key as the lists above write it."""
+    return key.strip().lower().replace("-", "_").lstrip("_")
+
+
+def meant_here(key: str, here: str) -> str:
+    """What to write for another tool's word for a key of this mapping; empty where it is none.
+
+    >>> meant_here("duration", "services.outages"), meant_here("duration", "services")
+    ("write 'for'", '')
+    """
+    word = as_word(key)
+    paths = (path for path, words in KNOWN_AS.items() if path.rpartition(".")[0] == here and word in words)
+    return next((f"write '{path.rpartition('.')[-1]}'{ADDED.get(path, '')}" for path in paths), "")
+
+
 def meant(key: str, here: str, free: tuple[str, ...]) -> str:
     """What to write for a key that the language has not; empty where nobody can guess.
 
@@ -167,14 +185,16 @@ def meant(key: str, here: str, free: tuple[str, ...]) -> str:
     >>> meant("spot", "services.price", ())[:31]
     'spot instances are not modelled'
     """
-    word = key.strip().lower().replace("-", "_").lstrip("_")
+    word = as_word(key)
     for instead, words in NOT_MODELLED.items():
         if word in words:
             return instead
+    if own := meant_here(key, here):
+        return own
     paths = [path for path, words in KNOWN_AS.items() if word in words or path.endswith(f".{word}")]
     for path in paths:
-        block, _, name = path.rpartition(".")
-        if block == here or (name in free and word not in free):
+        name = path.rpartition(".")[-1]
+        if name in free and word not in free:
             return f"write '{name}'{ADDED.get(path, '')}"
     if not paths:
         return ""

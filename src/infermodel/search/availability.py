@@ -162,8 +162,11 @@ def failures_a_month(pool: ResolvedPool) -> float:
 def summary_without(
     scenario: ResolvedScenario, service: ResolvedService, down: Sequence[int], share: float
 ) -> Summary | None:
-    """Of a run with so many systems of each pool down; None for what is too rare, and with all of a pool down."""
-    stops = any(count == pool.groups for pool, count in zip(service.pools, down, strict=True))
+    """Of a run with so many systems of each pool down; None for what is too rare, and with all of a pool down for which
+    no other stands in.
+    """
+    gone = [count == pool.groups for pool, count in zip(service.pools, down, strict=True)]
+    stops = all(gone) if service.pools_stand_in else any(gone)
     if any(down) and (share < LEAST_SHARE or stops):
         return None
     return summary_of(replace(scenario, services=(service.without(down),)), 0)

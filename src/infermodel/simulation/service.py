@@ -99,7 +99,7 @@ class Service:
         """The client of `request` has its last token at `at`."""
         self.log.finished[request] = 1
         if self._first is not None:
-            self._first.on_answered(request)
+            self._first.on_left(request)
         self._tally.count_out(request)
         if self._clients is not None:
             self._clients.on_answered(request, at)

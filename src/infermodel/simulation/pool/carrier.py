@@ -1,4 +1,6 @@
-"""What pools tell whoever brings requests from one that reads prompts to one that decodes."""
+"""Whom pools tell of their requests: who brings them from one that reads prompts to one that decodes, and who sends
+them to another one where each does all.
+"""
 
 from __future__ import annotations
 
@@ -32,4 +34,16 @@ class Carrier(Protocol):
 
     def is_reading(self, request: int, /) -> bool:
         """Whether the pool that reads is at it."""
+        ...
+
+
+class Others(Protocol):
+    """Who knows of other pools that could do all of a request, too."""
+
+    def take_over(self, request: int, /) -> bool:
+        """The request's pool is wholly down: whether another one takes it."""
+        ...
+
+    def on_up(self) -> None:
+        """Replicas of a pool serve that did not before."""
         ...

@@ -16,7 +16,8 @@ from infermodel.simulation.records.log import RequestLog
 
 class FirstRouter:
     """Sends each request to one of the pools: by the length of its prompt, by whose it is, to where least is to be
-    done, or to each in turn.
+    done, or to each in turn. While that pool is wholly down another one takes it, of those that are long enough the one
+    with the least to be done; but a tenant's requests wait for the repair of its own.
 
     Args:
         pools: that there are.
@@ -38,6 +39,9 @@ class FirstRouter:
         self._chosen = array("i")
         self._turn = 0
         self._open = [0] * len(pools)  # unfinished requests
+        if not isinstance(rule, ByTenant):
+            for pool in pools:
+                pool.others = self
 
     def offer(self, request: int) -> None:
         """A request comes."""
@@ -50,6 +54,30 @@ class FirstRouter:
         self._chosen[request] = number
         self._open[number] += 1
         self._pools[number].offer(request)
+
+    def take_over(self, request: int) -> bool:
+        """The pool that was chosen is down: whether another one takes the request."""
+        log = self._log
+        tokens = log.prompt_tokens[request] + log.output_tokens[request]
+        able = [
+            number
+            for number, pool in enumerate(self._pools)
+            if not pool.is_down and tokens <= self._most_tokens[number]
+        ]
+        if not able:
+            return False
+        number = min(able, key=self._load)
+        self.on_left(request)
+        self._open[number] += 1
+        self._chosen[request] = number
+        self._pools[number].offer_again(request)
+        return True
+
+    def on_up(self) -> None:
+        """Replicas of a pool serve that did not before: who waits for the repair of another may go there."""
+        for pool in self._pools:
+            if pool.is_down:
+                pool.offer_stranded()
 
     def _choose(self, request: int) -> int:
         rule, log = self._rule, self._log
@@ -66,8 +94,8 @@ class FirstRouter:
         up = len(self._pools[number].up)
         return self._open[number] / up if up else inf
 
-    def on_answered(self, request: int) -> None:
-        """A request has its last token."""
+    def on_left(self, request: int) -> None:
+        """A request has its last token, or goes to another pool."""
         self._open[self._chosen[request]] -= 1
 
     def chosen(self, requests: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from infermodel.simulation.alarm import ARRIVE, order_of
 from infermodel.simulation.clock import Clock
 from infermodel.simulation.pool.api_servers import ApiServers, servers_of
 from infermodel.simulation.pool.breakdowns import start_breakdowns
-from infermodel.simulation.pool.carrier import Carrier
+from infermodel.simulation.pool.carrier import Carrier, Others
 from infermodel.simulation.pool.load import LoadIndex
 from infermodel.simulation.pool.outages import start_outages
 from infermodel.simulation.pool.replicas import Builder
@@ -48,6 +48,7 @@ class Pool:
         columns: of the requests.
         kv_memory: of a replica.
         carrier: who brings requests from one pool to the next; None: this one does all of a request.
+        others: who sends requests to other pools while this one is down; None: they wait for its repair.
     """
 
     def __init__(
@@ -62,13 +63,12 @@ class Pool:
         stepping: Stepping,
     ) -> None:
         spec, of = service.pools[number], f" of pool {number}" if number else ""
-        self._number = number
         self.load, self.random, self.turn = LoadIndex(spec.replicas), streams(f"router{of}"), 0
         self.columns = self._log = log = tally.log
-        self._spec, self._tally, self._tell_service, self._clock = spec, tally, on_finished, clock
-        self._egress_s = service.egress_s
-        self.kv_memory = spec.step_model.kv_memory
+        self._number, self._spec, self._tally, self._clock = number, spec, tally, clock
+        self._tell_service, self._egress_s, self.kv_memory = on_finished, service.egress_s, spec.step_model.kv_memory
         self.carrier: Carrier | None = None
+        self.others: Others | None = None
         self._recorder = Recorder(spec.replicas)
         self._coming: set[int] = set()  # requests that another pool reads, until blocks are set aside for them here
         self.replicas: list[Replica] = []
@@ -86,8 +86,7 @@ class Pool:
         builder = Builder(
             number, service, index, self, self._shared, log, self._recorder, self._coming, clock, streams, stepping
         )
-        for replica in range(spec.replicas):
-            self.replicas.append(builder.replica(replica))
+        self.replicas += [builder.replica(replica) for replica in range(spec.replicas)]
         self._stranded: list[int] = []  # requests that came while no replica was up
         self._with_servers = 0  # requests that are on their way through a server
         on_systems = spread(spec.replicas, spec.systems)
@@ -119,7 +118,8 @@ class Pool:
         """A request comes: it goes to a replica, through a server where there are any."""
         self._tell_scaler()
         if not self.up:
-            self._stranded.append(request)
+            if not self._goes_elsewhere(request):
+                self._stranded.append(request)
             return
         number = self.up[0]
         if self._load_matters and self._route is not None:
@@ -128,6 +128,8 @@ class Pool:
             else:
                 self._seen.note(self.turn)
                 number = self._route(request, self._seen)
+            if not self.load.is_up(number):
+                raise RuntimeError(f"router {self._spec.router!r} chose replica {number}, which is not up")
             self.turn += 1
             self.load.add(number, 1)
             if self._counts_unread:
@@ -138,6 +140,26 @@ class Pool:
             self._servers.take(request, number)
         else:
             self._enqueue(request, number)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether no replica serves, and none will before a repair."""
+        return not self.up and not self._standing.count("starting") and not self._standing.startable()
+
+    def _goes_elsewhere(self, request: int) -> bool:
+        """Whether this pool is down, and another one takes the request."""
+        if self.others is None or not self.is_down or not self.others.take_over(request):
+            return False
+        self.unread.forget(request)
+        if self._servers is not None:
+            self._servers.forget(request)
+        return True
+
+    def offer_stranded(self) -> None:
+        """Requests that came while no replica was up come again."""
+        stranded, self._stranded = self._stranded, []
+        for request in stranded:
+            self.offer_again(request)
 
     def expect(self, request: int) -> None:
         """A request comes that another pool reads: blocks are to be set aside for it."""
@@ -151,7 +173,7 @@ class Pool:
     def give_up(self, request: int, replica: int) -> None:
         """A request for which blocks are set aside does not come."""
         self.release(request, replica)
-        self.on_needless(replica)
+        self.on_fewer(replica)
 
     def release(self, request: int, replica: int) -> None:
         """What a request holds on a replica, and no seat, is needed no more."""
@@ -168,9 +190,10 @@ class Pool:
         if self._tally.ended:
             return
         if self._shared is None and not self.replicas[number].up:  # it failed meanwhile
-            if self._load_matters:
-                self.load.add(number, -1)
+            self.on_fewer(number)
             self.offer_again(request)
+            return
+        if self._shared is not None and self._goes_elsewhere(request):  # all of them did
             return
         if request in log.routed_again_at:
             log.routed_again_at[request] = now
@@ -208,7 +231,7 @@ class Pool:
 
     def on_finished(self, request: int, at: float) -> None:
         """The client of `request` has its last token at `at`."""
-        self._is_done_with(request)
+        self.on_fewer(self._log.replica[request])
         self._tell_scaler()
         if self.carrier is not None:
             self.carrier.on_answered(request)
@@ -216,17 +239,13 @@ class Pool:
 
     def on_prefilled(self, request: int, chunk: int) -> None:
         """A replica has read a prompt that another pool decodes, the last `chunk` tokens in its last step."""
-        self._is_done_with(request)
+        self.on_fewer(self._log.replica[request])
         if self._counts_unread:
             self.unread.forget(request)
         if self._servers is not None:
             self._servers.forget(request)
         if self.carrier is not None:
             self.carrier.on_prefilled(request, chunk)
-
-    def _is_done_with(self, request: int) -> None:
-        if self._load_matters:
-            self.load.add(self._log.replica[request], -1)
 
     def on_reserved(self, request: int, replica: int) -> None:
         """A replica has set blocks aside for a prompt that another pool reads."""
@@ -238,8 +257,8 @@ class Pool:
         if self.carrier is not None:
             self.carrier.on_released(request)
 
-    def on_needless(self, replica: int) -> None:
-        """A request that was to come to a replica does not come."""
+    def on_fewer(self, replica: int) -> None:
+        """A replica has a request fewer: it is done, has gone to another one, or does not come."""
         if self._load_matters:
             self.load.add(replica, -1)
 
@@ -260,20 +279,18 @@ class Pool:
             if self._shared is None or self._shared.is_left_by(number):
                 mine += self.replicas[number].drain()
             lost += mine + kept
-            if self._load_matters:
-                for _ in range(len(mine) + (len(kept) if self._spec.role == "decode" else 0)):
-                    self.load.add(number, -1)
+            for _ in range(len(mine) + (len(kept) if self._spec.role == "decode" else 0)):
+                self.on_fewer(number)
+        if self.others is not None and self.is_down:
+            lost += self._stranded + ([] if self._shared is None else self._shared.drain())
+            self._stranded = []
         for request in sorted(lost):
-            self._lost(request)
-
-    def _lost(self, request: int) -> None:
-        """A replica had a request, and has failed: it goes to another one."""
-        if self.carrier is None:
-            self.offer_again(request)
-            return
-        if self._servers is not None:
-            self._servers.forget(request)
-        self.carrier.on_lost(request, self._spec.role)
+            if self.carrier is None:
+                self.offer_again(request)
+                continue
+            if self._servers is not None:
+                self._servers.forget(request)
+            self.carrier.on_lost(request, self._spec.role)
 
     def gain(self, replicas: Sequence[int]) -> None:
         """These serve from now on, empty."""
@@ -283,9 +300,9 @@ class Pool:
             if self._shared is not None:
                 self._shared.let_in(number)
             self.replicas[number].repair()
-        stranded, self._stranded = self._stranded, []
-        for request in stranded:
-            self.offer_again(request)
+        self.offer_stranded()
+        if self.others is not None:
+            self.others.on_up()
 
     def close(self, replica: int) -> None:
         """This one gets no new requests."""
@@ -358,14 +375,13 @@ class Pool:
         if pool_of is not None:
             mine = pool_of == self._number
             served_by, times = served_by[mine], times[mine]
-        preemptions = np.bincount(served_by, weights=times, minlength=count)
         return PoolRecord(
             gaps=recorder.gaps.histogram(sum(each.waited_s() for each in self.replicas)),
             timeline=self._standing.availability.over_time(recorder.over_time.table(ended_at), ended_at),
             replicas=count,
             replica_totals={
                 **recorder.totals.columns,
-                "preemptions": preemptions.astype(np.float64),
+                "preemptions": np.bincount(served_by, weights=times, minlength=count).astype(np.float64),
                 "up_s": self._standing.availability.up_s(ended_at),
                 "kv_blocks_left": np.array([replica.kv_blocks_used for replica in self.replicas], np.float64),
             },

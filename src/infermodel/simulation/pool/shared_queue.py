@@ -41,6 +41,10 @@ class SharedQueue:
         up = [replica for replica in self.replicas if replica.up]
         return next(([replica] for replica in up if replica.idle), up)
 
+    def drain(self) -> list[int]:
+        """Take everybody out of it."""
+        return [self.queue.take() for _ in range(len(self.queue))]
+
     def leave(self, replica: int) -> None:
         """This one takes nothing more; what it gives back for lack of room it takes again itself."""
         self.replicas[replica].scheduler.waiting.queue = self._new_queue()

@@ -66,7 +66,7 @@ class Arrivals:
         """
         if self._log.finished[request]:
             self.coming.discard(request)
-            self._owner.on_needless(self._replica)
+            self._owner.on_fewer(self._replica)
             return 0
         found, needed = self._wants(request)
         if not self._may_have(request, needed, room):

@@ -34,8 +34,8 @@ class Owner(Protocol):
         """What a request held on a replica, and no seat, is given back."""
         ...
 
-    def on_needless(self, replica: int, /) -> None:
-        """`replica` need not set blocks aside for a prompt: the pool that read it has given all of the answer."""
+    def on_fewer(self, replica: int, /) -> None:
+        """`replica` has a request fewer: blocks need not be set aside, as the pool that read it has answered it."""
         ...
 
 
