@@ -435,6 +435,8 @@ MUTANTS = (
            "return parts_of(layout.settings[\"ratio\"])", "return parts_of(layout.settings[\"ratio\"])[::-1]", PLANS),
     Mutant("no spare is bought for planned pools", "search/layout.py",
            "part.systems + spares,", "part.systems + spares * (len(self.parts) == 1),", PLANS),
+    Mutant("only the pool that reads loses systems in a plan", "search/plan.py",
+           "for rest in rests if sum(rest) <= count]", "for rest in rests if not any(rest)]", PLANS),
     Mutant("a pool that decodes is charged with prompts", "search/plan_bounds.py",
            "each._replace(prompt_s=0.0, decoding=True) for", "each for", BOUNDS),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 
 from infermodel.answers.plan import PlanAnswer
 from infermodel.experiment import run
-from infermodel.scenario import ScenarioErrors, load, resolve
+from infermodel.scenario import ResolvedScenario, ScenarioErrors, load, resolve
 from infermodel.search.candidate import Size
-from infermodel.search.plan import Planned, find_plan, judged
+from infermodel.search.plan import Planned, find_plan, judged, judged_without, missed_with_one_down
 from infermodel.search.plan_schema import load_plan
 from infermodel.search.plan_table import best_yaml, plan_rows
 
@@ -89,6 +90,7 @@ def test_the_best_fleet_of_pools_is_billed_as_planned(found: Planned, tmp_path: 
     (service,) = run(resolve(load(tmp_path / "best.yaml"))).services
     assert service.economics.hourly.total.mid == pytest.approx(best.usd_per_h, rel=1e-9)
     assert service.summary.replicas == best.replicas
+    assert missed_with_one_down(found.plan, best) == ""  # its spares serve, too: no less is left than was sized
 
 
 def test_the_table_has_columns_of_pools(found: Planned, tmp_path: Path) -> None:
@@ -110,6 +112,35 @@ def test_limits_that_a_pool_lists_are_the_base_s_but_for_those(found: Planned) -
     reads, decodes = (pool.limits for pool in fleet.pools)
     assert (decodes.max_batched_tokens, decodes.max_sequences, decodes.max_context) == (256, 16, 8192)
     assert reads.max_batched_tokens != 256
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ((), [True, False]),
+        (("objectives={tpot_p90: 3.25 ms}", "traffic.arrivals.rate=4500 /min"), [False, True]),
+    ],
+)
+def test_objectives_hold_whichever_pool_loses_a_system(
+    tmp_path: Path, changes: tuple[str, ...], needed: list[bool]
+) -> None:
+    """Systems are alike: a pool of two of which one is down is a pool of one. Either pool may be what misses."""
+    plan = load_plan(written(tmp_path, PLAN), ["systems_down=1", *changes])
+    settings = next(iter(plan.candidates[0].settings()))
+    pairs = plan.changes(plan.candidates[0], settings, (Size(2, 2), Size(2, 4)))
+    fleet = resolve(load(plan.base_path, pairs))
+    (service,) = fleet.services
+
+    def halved(number: int) -> ResolvedScenario:
+        pools = list(service.pools)
+        pools[number] = replace(pools[number], systems=1, groups=1, replicas=pools[number].replicas // 2)
+        return replace(fleet, services=(replace(service, pools=tuple(pools)),))
+
+    told = [judged(halved(number), 1)[1] for number in (0, 1)]
+    assert [bool(missed) for missed in told] == needed
+    assert judged_without(1, fleet, 1)[1] == told[needed.index(True)]
+    assert judged_without(2, fleet, 1)[1] == "every objective, with no system of a pool up,"
+    assert not judged_without(0, fleet, 1)[1]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,11 @@ class Layout:
         steps = systems // self.step
         return tuple(Size(steps * part.systems + spares, steps * (part.replicas or 0)) for part in self.parts)
 
+    def all_serving(self, systems: int, spares: int) -> tuple[Size, ...]:
+        """The same with as many replicas as the spares hold, too."""
+        bought = zip(self.sizes(systems, spares), self.parts, strict=True)
+        return tuple(Size(each.systems, each.systems * (part.replicas or 0) // part.systems) for each, part in bought)
+
 
 def list_layouts(plan: Plan) -> list[Layout]:
     """Every layout of the plan with its bounds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from math import inf, nan
 
 from infermodel.economics.band import NOTHING, Band
@@ -145,15 +146,17 @@ def find_plan(
 
 def missed_with_one_down(plan: Plan, best: Option) -> str | None:
     """What all systems that were bought, spares among them, miss at the busiest load while one (or those that a replica
-    spans) is down; empty for nothing. None where that cannot be played (pools, or nothing would be left), or where the
-    plan has every fleet keep its promises with systems down.
+    spans) is down, of whichever pool; empty for nothing. None where nothing of a pool would be left, or where the plan
+    has every fleet keep its promises with systems down.
     """
-    layout = best.layout
-    if len(layout.parts) > 1 or plan.systems_down:
+    if plan.systems_down:
         return None
-    fleet = at_busiest(resolved_on(plan, layout, layout.sizes(best.bought)))
+    fleet = at_busiest(resolved_on(plan, best.layout, best.layout.all_serving(best.systems, plan.spares)))
     (service,) = fleet.services
-    return why_missed(with_one_down(fleet, service)) if service.pool.groups > 1 else None
+    if min(pool.groups for pool in service.pools) == 1:
+        return None
+    missed = (why_missed(with_one_down(fleet, service, number)) for number, _ in enumerate(service.pools))
+    return next(filter(None, missed), "")
 
 
 def smallest_fleet(plan: Plan, layout: Layout) -> Option:
@@ -184,14 +187,30 @@ def smallest_fleet(plan: Plan, layout: Layout) -> Option:
 
 def judged_without(down: int, scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:
     """The same of the scenario with so many systems of its service out of service throughout, those with most replicas
-    first.
+    first and whichever pools they are of; where all is kept, of the case in which most requests miss something.
     """
     if not down:
         return judged(scenario, replications)
     (service,) = scenario.services
-    if down >= service.pool.groups:
-        return [], "every objective, with no system up,"
-    return judged(replace(scenario, services=(service.without([down]),)), replications)
+    if down >= min(pool.groups for pool in service.pools):
+        return [], f"every objective, with no system{' of a pool' * (len(service.pools) > 1)} up,"
+    cases = []
+    for lost in shared_out(down, len(service.pools)):
+        summaries, missed = judged(replace(scenario, services=(service.without(lost),)), replications)
+        if missed:
+            return summaries, missed
+        cases.append(summaries)
+    return min(cases, key=lambda each: min(summary.attainment for summary in each)), ""
+
+
+def shared_out(count: int, pools: int) -> list[tuple[int, ...]]:
+    """Every way in which so many systems are of so many pools.
+
+    >>> shared_out(2, 2), shared_out(2, 1)
+    ([(2, 0), (1, 1), (0, 2)], [(2,)])
+    """
+    rests = product(range(count + 1), repeat=pools - 1)
+    return [(count - sum(rest), *rest) for rest in rests if sum(rest) <= count]
 
 
 def judged(scenario: ResolvedScenario, replications: int) -> tuple[list[Summary], str]:

@@ -34,7 +34,8 @@ class Plan(Question):
     candidates: tuple[Candidate, ...] = Field(min_length=1, max_length=100, description="what could serve")
     spares: Index = Field(default=0, description="systems bought beyond those that carry the load")
     systems_down: Annotated[int, Whole(at_least=0, at_most=MOST_SYSTEMS)] = Field(
-        default=0, description="systems that are down throughout every run: the objectives hold without them"
+        default=0,
+        description="systems that are down throughout every run, of whichever pools: the objectives hold without them",
     )
     most_systems: Systems = Field(default=64, description="of any fleet, spares not counted")
     replications: Replications = Field(
@@ -89,10 +90,6 @@ def load_plan(path: str | Path, changes: Sequence[str] = ()) -> Plan:
             if load_system(system).device.family != "gpu" and each.devices_per_replica is None:
                 at = ("candidates", i, *below, "system")
                 errors.append(document.error(at, "the devices of a replica are open", "list devices_per_replica"))
-    if plan.systems_down and any(candidate.pools for candidate in plan.candidates):
-        errors.append(
-            document.error(("systems_down",), "systems of several pools cannot be down", "write systems_down: 0")
-        )
     if errors:
         raise ScenarioErrors(errors)
     base = load(plan.base_path, plan.set)
