@@ -14,7 +14,7 @@ from infermodel.scenario.document import parse
 from infermodel.scenario.schema.lengths import LENGTHS
 from infermodel.scenario.schema.traffic import ARRIVALS
 from infermodel.scenario.validation import block_at, validate
-from infermodel.scenario.words import KNOWN_AS, LONE, NAMES, NOT_MODELLED
+from infermodel.scenario.words import KNOWN_AS, KNOWN_HERE, LONE, NAMES, NOT_MODELLED
 from infermodel.simulation.pool.router import ROUTER_NAMES
 from infermodel.simulation.replica.queues import QUEUES
 
@@ -60,6 +60,13 @@ MODEL, SYSTEM, PARALLEL = "meta-llama/Llama-3.3-70B-Instruct", "DGX-H100", "tens
 PRICE, RENTAL = "price: {rental: $2.99/h}", "rental: $2.99/h"
 FLEET = "fleet: {system: DGX-H100, systems: 1, tensor_parallel: 8}"
 
+TENANTS = "rate_limits: {{tenants: [{{name: a, share: {}}}, {{name: b, share: {}}}]}}"
+
+
+def outage(more: str, system: str = "system: 0, ", at: str = "at: 2 min, ") -> tuple[str, str]:
+    return "router: Round_Robin", f"outages: [{{{system}{at}{more}}}]"
+
+
 WRONG: list[tuple[str, str, str]] = [
     # units and counts
     (RATE, "rate: «1200»", "1200 has no unit; a rate reads like '30 /min'"),
@@ -91,6 +98,14 @@ WRONG: list[tuple[str, str, str]] = [
     ("ttft_p99: 2 seconds", "ttft_p99: «<2s»", "'<2s' does not start with a number; write '2s'"),
     ("tpot_p99: 40ms", "tpot_p99: «25 tok/s»", "'25 tok/s' is a token rate, not a time"),
     ("tpot_p99: 40ms", "tpot_p99: «40ms/token»", "'40ms/token' is second per token, not a time"),
+    ("router: Round_Robin", f"{TENANTS.format('60 %', '«40»')}", "40 stands beside 60 %; give all of them in % or"),
+    ("router: Round_Robin", f"{TENANTS.format('«0.4»', '60%')}", "0.4 stands beside 60%; give all of them in % or"),
+    (
+        LAW + ", mean: 3k, cv: 70%, max: 16k tokens",
+        "kind: table, tokens: [1, 2], weights: [«70», 30 %]",
+        "70 stands besi",
+    ),
+    ("objectives:", "  priorities: {levels: [0, 1], shares: [60 %, «40»]}\nobjectives:", "40 stands beside 60 %; give"),
     # prices
     (RENTAL, "rental: «2.99»", "2.99 has no unit; a money per time reads like '2.99 USD/h'"),
     (RENTAL, "rental: «$2.99»", "'$2.99' is money, not a money per time (such as '2.99 USD/h')"),
@@ -153,6 +168,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("cv: 70%", "«std»: 2000", "no key named 'std' here; write 'cv', the standard deviation over the mean"),
     (MEAN, "«avg»: 3000", "no key named 'avg' here; write 'mean'"),
     (MEAN, "«median»: 3000", "write 'mean', of a lognormal law the median times sqrt(1 + cv^2)"),
+    (*outage("«duration»: 3 min"), "no key named 'duration' here; write 'for', the time from then until it is up"),
+    (*outage("for: 3 min, «start»: 0 s", at=""), "no key named 'start' here; write 'at'"),
+    (*outage("for: 3 min, «node»: 0", system=""), "no key named 'node' here; write 'system', its number from 0"),
     ("prompt_tokens:", "«input_tokens»:", "no key named 'input_tokens' here; write 'prompt_tokens'"),
     ("title: T", "«tittle»: T", "no key named 'tittle' here; did you mean 'title'?"),
     # what is known and not modelled
@@ -228,7 +246,7 @@ def everywhere(block: str) -> Iterator[tuple[str | int, ...]]:
     yield path
 
 
-@pytest.mark.parametrize("path", KNOWN_AS)
+@pytest.mark.parametrize("path", [*KNOWN_AS, *KNOWN_HERE])
 def test_every_name_that_is_told_is_a_key_of_the_language(path: str) -> None:
     block, _, name = path.rpartition(".")
     tree = {

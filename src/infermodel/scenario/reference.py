@@ -93,7 +93,8 @@ def _content(field: FieldInfo) -> tuple[bool, Kind | None, type[BaseModel] | Non
 
 def _of(annotation: Any) -> tuple[bool, Kind | None, type[BaseModel] | None]:
     if typing.get_origin(annotation) is typing.Annotated:
-        return False, next(part for part in annotation.__metadata__ if isinstance(part, Kind)), None
+        kind = next((part for part in annotation.__metadata__ if isinstance(part, Kind)), None)
+        return (False, kind, None) if kind else _of(annotation.__origin__)
     arguments = [part for part in typing.get_args(annotation) if part not in (types.NoneType, ...)]
     if typing.get_origin(annotation) is tuple:
         return True, *_of(arguments[0])[1:]

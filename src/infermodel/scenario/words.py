@@ -56,18 +56,26 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "services.failures": ("failure", "availability", "reliability"),
     "services.failures.mtbf": ("mttf", "time_between_failures", "rate", "failure_rate"),
     "services.failures.mttr": ("repair_time", "time_to_repair"),
-    "services.outages.for": ("duration", "lasts"),
     "services.failures.rack": ("racks", "power_domain", "failure_domain"),
     "objectives": ("slo", "slos", "sla", "slas", "targets", "goals"),
     "duration": ("time", "run_time", "length", "minutes"),
 }  # fmt: skip
-"""Path of a key in a scenario: what other tools and people call it."""
+"""Path of a key in a scenario: what other tools and people call it, wherever they write it."""
+
+KNOWN_HERE: Mapping[str, tuple[str, ...]] = {
+    "services.outages.system": ("replica", "node", "server", "machine", "index", "id"),
+    "services.outages.at": ("start", "starts", "begin", "begins", "from", "time"),
+    "services.outages.for": ("duration", "lasts", "length", "until", "end", "ends", "to"),
+}
+"""The same for words that mean it in its own mapping only."""
 
 ADDED: Mapping[str, str] = {
     "traffic.arrivals.users": ", with 'kind: closed'",
     "traffic.prompt_tokens.cv": ", the standard deviation over the mean",
     "services.engine_settings.cuda_graphs": ": false launches every kernel by itself",
     "services.fleet.systems": ", of whole systems; replicas follow from them and from the parallelism",
+    "services.outages.system": ", its number from 0",
+    "services.outages.for": ", the time from then until it is up again",
     "services.fleet.pools": ", one of role prefill and one of role decode, or some of role both",
     "services.fleet.system": " with the name of what one buys ('infermodel catalog systems' lists them), and 'systems'",
 }
@@ -162,11 +170,12 @@ def as_word(key: str) -> str:
 def meant_here(key: str, here: str) -> str:
     """What to write for another tool's word for a key of this mapping; empty where it is none.
 
-    >>> meant_here("duration", "services.outages"), meant_here("duration", "services")
-    ("write 'for'", '')
+    >>> meant_here("start", "services.outages"), meant_here("start", "services")
+    ("write 'at'", '')
     """
     word = as_word(key)
-    paths = (path for path, words in KNOWN_AS.items() if path.rpartition(".")[0] == here and word in words)
+    known = {**KNOWN_AS, **KNOWN_HERE}
+    paths = (path for path, words in known.items() if path.rpartition(".")[0] == here and word in words)
     return next((f"write '{path.rpartition('.')[-1]}'{ADDED.get(path, '')}" for path in paths), "")
 
 

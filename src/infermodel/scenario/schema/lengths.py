@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from infermodel.scenario.schema.types import Ratio, Tokens, Weight
+from infermodel.scenario.schema.types import Ratio, Tokens, Weights
 from infermodel.scenario.schema.values import Block, ByKind, Quantity, refusal, refuse_below
 
 
@@ -49,7 +49,7 @@ class Table(Block):
     """An empirical law."""
 
     tokens: tuple[Tokens, ...] = Field(min_length=1, description="the lengths")
-    weights: tuple[Weight, ...] | None = Field(default=None, description="how often each comes; equally if omitted")
+    weights: Weights | None = Field(default=None, description="how often each comes; equally if omitted")
 
     @model_validator(mode="after")
     def _one_weight_a_length(self) -> Self:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from infermodel.scenario.errors import named
 from infermodel.scenario.schema.objectives import Objectives
 from infermodel.scenario.schema.types import Count, Degree, Flag, Index, Name, PositiveSeconds, Tokens, Weight
-from infermodel.scenario.schema.values import Block, Refusals, refusal, refuse_below
+from infermodel.scenario.schema.values import Block, Refusals, refusal, refuse_below, weighed_alike
 
 MOST_KEYS = 1_000_000
 """Of all tenants: each has a line of its own, some 700 bytes."""
@@ -30,7 +30,9 @@ class Tenant(Block):
     keys: Degree = Field(
         default=1, description="how many, a million with those of the other tenants; each sends as much as the next"
     )
-    share: Weight = Field(default=1.0, description="of the requests, against the other tenants' shares")
+    share: Weight = Field(
+        default=1.0, description="of the requests, against the other tenants' shares: numbers, or all in %"
+    )
     limits: tuple[RateLimit, ...] = Field(default=(), description="of each key; none if omitted")
     priority: Index | None = Field(
         default=None, description="of its requests for the queues `priority` and `fair`; the traffic's if omitted"
@@ -56,6 +58,14 @@ class RateLimits(Block):
     backs_off: Flag = Field(
         default=True, description="whether a refused client waits as it is told and tries again; else it gives up"
     )
+
+    @field_validator("tenants", mode="before")
+    @classmethod
+    def _shares_alike(cls, tenants: object) -> object:
+        if isinstance(tenants, list):
+            said = {i: tenant for i, tenant in enumerate(tenants) if isinstance(tenant, dict)}
+            weighed_alike(((i, "share"), tenant.get("share", "1, where none is given,")) for i, tenant in said.items())
+        return tenants
 
     @model_validator(mode="after")
     def _names_differ_and_somebody_sends(self) -> Self:

@@ -25,7 +25,7 @@ from infermodel.scenario.schema.types import (
     Seconds,
     Share,
     Tokens,
-    Weight,
+    Weights,
 )
 from infermodel.scenario.schema.values import (
     Block,
@@ -257,7 +257,7 @@ class Priorities(Block):
     """Shares of requests by priority."""
 
     levels: tuple[Index, ...] = Field(min_length=1, description="lower numbers go first")
-    shares: tuple[Weight, ...] | None = Field(default=None, description="of each level; equal if omitted")
+    shares: Weights | None = Field(default=None, description="of each level; equal if omitted")
 
     @model_validator(mode="after")
     def _one_share_a_level(self) -> Self:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import BeforeValidator
+
 from infermodel import catalog
 from infermodel.architecture import PRECISION_BYTES
-from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole, refuse, told
+from infermodel.scenario.schema.values import Choice, Quantity, Text, Truth, Whole, refuse, told, weighed_alike
 from infermodel.scenario.words import UNLIKE, name_meant
 
 LONGEST_S = 10 * 365 * 86400.0
@@ -27,6 +29,13 @@ BURSTIEST = 100.0
 """Standard deviation of a gap over its mean: a burst has some cv squared requests at one moment."""
 
 
+def _alike(weights: object) -> object:
+    """The list as it is, where its weights can be compared."""
+    if isinstance(weights, list):
+        weighed_alike(((i,), weight) for i, weight in enumerate(weights))
+    return weights
+
+
 Seconds = Annotated[float, Quantity("time", "s", at_most=LONGEST_S)]
 PositiveSeconds = Annotated[float, Quantity("time", "s", above=0.0, at_most=LONGEST_S)]
 Rate = Annotated[float, Quantity("rate", "/s", above=0.0, at_most=1e9)]
@@ -34,6 +43,7 @@ PositiveShare = Annotated[float, Quantity("share", above=0.0, at_most=1.0)]
 Share = Annotated[float, Quantity("share", at_most=1.0)]
 Ratio = Annotated[float, Quantity("count", above=0.0, at_most=1e6)]
 Weight = Annotated[float, Quantity("count", at_most=1e12)]
+Weights = Annotated[tuple[Weight, ...], BeforeValidator(_alike)]
 Count = Annotated[int, Whole()]
 RequestCount = Annotated[int, Whole(at_most=MOST_REQUESTS)]
 CallCount = Annotated[int, Whole(at_most=MOST_CALLS)]

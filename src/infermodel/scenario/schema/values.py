@@ -53,6 +53,22 @@ def refuse_below(errors: Refusals) -> NoReturn:
     raise ValidationError.from_exception_data("scenario", details)
 
 
+def weighed_alike(weights: Iterable[tuple[tuple[str | int, ...], object]]) -> None:
+    """Refuse weights of which some are in per cent and some are plain numbers: 40 beside `60 %` is not 40 times 1.
+
+    Args:
+        weights: path of each below the value that is being read, and what was written there.
+    """
+    said = [
+        (path, weight, isinstance(weight, str) and weight.rstrip().endswith(("%", "percent")))
+        for path, weight in weights
+    ]
+    percent = next((weight for _, weight, is_percent in said if is_percent), None)
+    if plain := [(path, weight) for path, weight, is_percent in said if not is_percent and percent is not None]:
+        what = "give all of them in % or none"
+        refuse_below([(path, refusal(f"{weight} stands beside {percent}", what)) for path, weight in plain[:1]])
+
+
 class Kind(ABC):
     """A kind of value: reads it from the tree, writes it back to a tree."""
 
