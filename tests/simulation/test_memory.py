@@ -301,7 +301,7 @@ def test_a_prompt_gives_back_what_is_behind_its_window_step_by_step(ahead: bool,
     the four, token 128 looks back on 97, and three blocks are the least that is held; composed ahead, on 65 as before.
     """
     memory = Replica([-1], blocks=40, prompt=160, windows=(WindowGroups(32, 1, 3, 5),)).memory
-    prompts = Prompts(memory, ahead=ahead)
+    prompts = Prompts(memory, {}, ahead=ahead)
     prompts.prefills.append(Prefill(0, 160, 0, 32))
     assert prompts.growth_of_all(4) == 8 + in_last_step
     assert prompts.advance(4) == (128, [])

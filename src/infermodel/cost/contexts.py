@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from infermodel.cost.attention import AttentionRate, PromptLoad, prompt_load, steps_to_window
 from infermodel.cost.forever import FOREVER
 from infermodel.cost.record import Record
 from infermodel.cost.step import Batch, Chunk
+
+
+MOST_REMEMBERED: Final = 1 << 14
+"""Loads of chunks that are remembered, some 3 MB; prompts of all lengths would make millions."""
 
 
 class Load(Record):
@@ -59,6 +63,7 @@ class Contexts:
         whole = next((rate for rate in rates if rate.window < 0), None)
         self.whole = (whole.decode_s, whole.decode_flops, whole.decode_bytes) if whole else (0.0, 0.0, 0.0)
         self._places, self._share, self._largest = places, 1.0 / places, largest_piece
+        self._alone: dict[tuple[int, int], PromptLoad] = {}
 
     def load(self, batch: Batch, flops: float, moved: float) -> Load:
         """Of the next steps of a batch, beside so many FLOPs and bytes that its contexts do not decide."""
@@ -93,7 +98,7 @@ class Contexts:
             context_s, slope_s, steps = busier(even, self._longest_s(longest, each), steps)
         pairs_s = slope_pairs_s = 0.0
         if chunks:
-            load = prompt_load(self._rates, chunks)
+            load = prompt_load(self._rates, chunks) if len(chunks) > 1 else self._load_alone(chunks[0])
             pairs_s, slope_pairs_s, reads_s, slope_reads_s, line = self._busiest_prompts(chunks, load)
             context_s += reads_s
             slope_s += slope_reads_s
@@ -103,6 +108,16 @@ class Contexts:
             slope_bytes += load.more_bytes
             steps = min(steps, line)
         return Load(steps, context_s, slope_s, pairs_s, slope_pairs_s, flops, slope_flops, moved, slope_bytes)
+
+    def _load_alone(self, chunk: Chunk) -> PromptLoad:
+        """What contexts cost the only chunk of a step, remembered from now on: prompts come in few lengths."""
+        key = chunk.new, chunk.before
+        load = self._alone.get(key)
+        if load is None:
+            if len(self._alone) >= MOST_REMEMBERED:
+                self._alone.clear()
+            self._alone[key] = load = prompt_load(self._rates, (chunk,))
+        return load
 
     def _busiest_prompts(self, chunks: tuple[Chunk, ...], load: PromptLoad) -> tuple[float, float, float, float, int]:
         """Seconds and growth of pairs and of reads where they take longest, and for how many steps these are lines:
@@ -115,7 +130,7 @@ class Contexts:
         pieces = [max(share, min(1.0, largest / max(1, chunk.new))) for chunk in chunks]
         if len(chunks) == 1:
             return pieces[0] * pairs_s, pieces[0] * more_pairs_s, reads_s, more_reads_s, load.steps
-        alone = [prompt_load(self._rates, (chunk,)) for chunk in chunks]
+        alone = [self._load_alone(chunk) for chunk in chunks]
         pairs_s = max(share * pairs_s, *(piece * each.pairs_s for piece, each in zip(pieces, alone, strict=True)))
         return pairs_s, 0.0, max(share * reads_s, *(each.reads_s for each in alone)), 0.0, 1
 

@@ -41,7 +41,8 @@ class Service:
         handovers = None if spec.link is None else HandoverLog()
         self.log = log = RequestLog(handovers)
         self.most_tokens, self._longest_prompt = spec.most_tokens, spec.longest_prompt
-        self._first_rule, self._most_tokens_of = spec.first_router, [pool.most_tokens for pool in spec.pools]
+        self._most_tokens_of = [pool.most_tokens for pool in spec.pools]
+        self._by_length = spec.first_router if isinstance(spec.first_router, ByPromptLength) else None
         self._spec, self._clock = spec, clock
         self._tally = tally = Tally(clock, horizon, log, self._end)
         order = order_of(ARRIVE, index)
@@ -79,8 +80,8 @@ class Service:
         """A request comes to the door: refuse it, or let it in."""
         log, most = self.log, self.most_tokens
         prompt = log.prompt_tokens[request]
-        if isinstance(self._first_rule, ByPromptLength):
-            most = self._most_tokens_of[self._first_rule.pool_of(prompt)]
+        if self._by_length is not None:
+            most = self._most_tokens_of[self._by_length.pool_of(prompt)]
         if prompt + log.output_tokens[request] > most or prompt > self._longest_prompt:
             self._refuse(request)
         elif self._gate is not None:

@@ -32,11 +32,10 @@ def send_block(alarm: Alarm, block: Requests, way: Way, sent: Event) -> Routine:
     tally, door, clock, order = way.tally, way.door, way.clock, way.order
     duration_s, most = tally.horizon.duration_s, tally.horizon.requests
     number = tally.log.extend(block)
-    ways_s = way.ingress_s + way.tokenise_s * block.prompt_tokens
-    for arrived_at, way_s in zip(block.arrived_at.tolist(), ways_s.tolist(), strict=True):
+    comes_at = block.arrived_at + (way.ingress_s + way.tokenise_s * block.prompt_tokens)
+    for arrived_at, at in zip(block.arrived_at.tolist(), comes_at.tolist(), strict=True):
         if tally.measured == inf and (arrived_at >= duration_s or (number >= most and arrived_at > tally.first_at)):
             tally.close_window(more=True)
-        at = arrived_at + way_s
         if at > clock.now:
             alarm.set(at, order)
             yield alarm

@@ -99,7 +99,7 @@ class Memory(Ledger):
 
     def find(self, request: int, limit: int) -> Found:
         """What is there of the first `limit` tokens of a request; of what its log says was cached, all."""
-        if self._is_brought(request):
+        if self._log.known_tokens and self._is_brought(request):
             known = min(self._log.known_tokens[request], limit) // self.block_tokens
             return Found(known * self.block_tokens, known * self.whole, HERE) if known else NOTHING
         if self._prefixes is None or self._is_nameless(request):
@@ -169,7 +169,7 @@ class Memory(Ledger):
 
     def take(self, request: int, found: Found) -> None:
         """A request holds what it has found; what it computes it gets by `grow`, and others may find it."""
-        if self._is_brought(request):
+        if self._log.known_tokens and self._is_brought(request):
             self.grow(found.blocks)
             return
         if not self.caches or self._is_nameless(request):

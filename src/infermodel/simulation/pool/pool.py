@@ -116,7 +116,8 @@ class Pool:
 
     def offer(self, request: int) -> None:
         """A request comes: it goes to a replica, through a server where there are any."""
-        self._tell_scaler()
+        if self._scaler is not None:
+            self._scaler.changed()
         if not self.up:
             if not self._goes_elsewhere(request):
                 self._stranded.append(request)
@@ -178,7 +179,8 @@ class Pool:
     def release(self, request: int, replica: int) -> None:
         """What a request holds on a replica, and no seat, is needed no more."""
         self.replicas[replica].release(request)
-        self._tell_scaler()
+        if self._scaler is not None:
+            self._scaler.changed()
 
     def _leave_server(self, request: int, number: int) -> None:
         self._with_servers -= 1
@@ -231,8 +233,10 @@ class Pool:
 
     def on_finished(self, request: int, at: float) -> None:
         """The client of `request` has its last token at `at`."""
-        self.on_fewer(self._log.replica[request])
-        self._tell_scaler()
+        if self._load_matters:
+            self.load.add(self._log.replica[request], -1)
+        if self._scaler is not None:
+            self._scaler.changed()
         if self.carrier is not None:
             self.carrier.on_answered(request)
         self._tell_service(request, at)
@@ -261,11 +265,6 @@ class Pool:
         """A replica has a request fewer: it is done, has gone to another one, or does not come."""
         if self._load_matters:
             self.load.add(replica, -1)
-
-    def _tell_scaler(self) -> None:
-        """A request has come or gone."""
-        if self._scaler is not None:
-            self._scaler.changed()
 
     # ---- replicas that come and go --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from infermodel.simulation.replica.drafts import Drafting
 from infermodel.simulation.replica.giving_way import GivingWay, ShortestAnswerFirst
 from infermodel.simulation.replica.holding_back import HoldingBack
 from infermodel.simulation.replica.members import Members
-from infermodel.simulation.replica.owner import NobodyElse, Owner
+from infermodel.simulation.replica.owner import Owner
 from infermodel.simulation.replica.prompts_first import PromptsFirst
 from infermodel.simulation.replica.queues import QUEUES
 from infermodel.simulation.replica.rank_router import RANK_ROUTERS
@@ -84,15 +84,15 @@ class Builder:
         """Who composes steps, by the rules that the limits ask for."""
         spec, limits, log, shared = self._spec, self._limits, self._log, self._shared
         discipline = QUEUES[spec.queue]
-        members, sharers = self._members(), NobodyElse() if shared is None else shared
+        members = self._members()
         waiting = Waiting(discipline.queue(log) if shared is None else shared.queue, log)
         budget = StepBudget(limits, spec.step_model, members.decoding)
         gives_way = ShortestAnswerFirst if limits.preempted == "shortest_answer" else GivingWay
-        giving_way = gives_way(number, limits, discipline, members, waiting, budget, log, sharers)
+        giving_way = gives_way(number, limits, discipline, members, waiting, budget, log, shared)
         if members.room is not None:
-            admission: Admission = AdmissionWithRoom(number, limits, discipline, members, waiting, budget, log, sharers)
+            admission: Admission = AdmissionWithRoom(number, limits, discipline, members, waiting, budget, log, shared)
         else:
-            admission = Admission(number, limits, discipline, members, waiting, budget, log, sharers)
+            admission = Admission(number, limits, discipline, members, waiting, budget, log, shared)
         admission.arrivals = self._arrivals(number, members, waiting)
         if members.room is None and limits.mixes_prompts:
             return Scheduler(limits, members, waiting, budget, admission, giving_way)

@@ -38,7 +38,7 @@ class Admission:
         waiting: Waiting,
         budget: StepBudget,
         log: RequestLog,
-        sharers: Sharers,
+        sharers: Sharers | None,
     ) -> None:
         self.held_up = self.deferred = False
         self.short_of = NOTHING
@@ -67,7 +67,7 @@ class Admission:
         occupied = members.seated
         seats = self._limits.max_sequences - occupied
         joins_until = waiting.joins_until if occupied else inf
-        spoken_for, moved = memory.free - room, False
+        spoken_for, moved, sharers = memory.free - room, False, self._sharers
         while queue and budget > 0 and seats > 0:
             request = queue.head()
             if joins_until < inf and waiting.came_at(request) > joins_until:
@@ -86,11 +86,12 @@ class Admission:
                 memory.make_room(spoken_for)
                 continue
             target, chunk, found, cost, free = self._first_chunk(request, budget)
-            fits = chunk > 0 and self._has_room(request, free, room)
+            fits = chunk > 0 and free <= room and self._may_grow(request)
             if not (fits and self._is_let_in(request, target, chunk, found)):
                 self.held_up = not self._overtakes
                 self.short_of = BLOCKS if chunk else self._budget.short
-                self._sharers.on_held_up(self._replica)
+                if sharers is not None:
+                    sharers.on_held_up(self._replica)
                 break
             queue.take()
             moved = True
@@ -100,7 +101,8 @@ class Admission:
             members.admissions = log.admission[request] = members.admissions + 1
             prefills.append(Prefill(request, target, found.tokens, chunk, log.images.get(request)))
             spoken_for += cost - found.blocks
-            memory.make_room(spoken_for)
+            if memory.cached:
+                memory.make_room(spoken_for)
             log.replica[request] = self._replica
             if isnan(log.first_scheduled_at[request]):
                 log.first_scheduled_at[request] = now
@@ -112,8 +114,8 @@ class Admission:
             queue.bring_back()
         if queue and not (self.short_of or self.deferred):
             self.short_of = self._budget.short if seats > 0 else SEATS
-        if moved:
-            self._sharers.on_queue_moved(self._replica)
+        if moved and sharers is not None:
+            sharers.on_queue_moved(self._replica)
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int, int]:
@@ -123,18 +125,18 @@ class Admission:
         if self._resumed and request in self._resumed:
             target += self._resumed[request][0]
         found = memory.find(request, target - 1)
-        chunk = min(target - found.tokens, self.long_prompts.most)
+        rest, most = target - found.tokens, self.long_prompts.most
+        chunk = rest if rest < most else most
         if chunk > budget:
             # An engine without chunks waits for a step that takes the prompt whole; only an empty replica splits it.
             chunk = budget if self._limits.chunked_prefill or not self._members.seated else 0
         cost = memory.cost(found, found.tokens + chunk)
-        charged = max(cost, memory.charge(found, target)) if self._limits.whole_prompt else cost
-        return target, chunk, found, cost, charged
+        if self._limits.whole_prompt and (chunk < rest or memory.windows):
+            return target, chunk, found, cost, max(cost, memory.charge(found, target))
+        return target, chunk, found, cost, cost
 
-    def _has_room(self, request: int, needed: int, room: int) -> bool:
-        """Whether so many of the free blocks are left, and all that a request may come to need where that is kept."""
-        if needed > room:
-            return False
+    def _may_grow(self, request: int) -> bool:
+        """Whether all that a request may come to need can be set aside, where it is."""
         return not self._reserves or self._members.memory.may_reserve(self._members.blocks_at_end(request))
 
     def _is_let_in(self, request: int, target: int, chunk: int, found: Found) -> bool:
@@ -152,10 +154,10 @@ class Admission:
         _, chunk, found, _, needed = self._first_chunk(head, budget)
         members.steps_on = 0
         taken = self._taken_after(steps)
-        fits = chunk > 0 and self._has_room(head, needed, memory.free - taken)
+        fits = chunk > 0 and needed <= memory.free - taken and self._may_grow(head)
         if not fits and found.blocks and taken > memory.free - memory.cached:
             return True  # what it finds may be gone by then: composing the step tells
-        if not fits:
+        if not fits and self._sharers is not None:
             self._sharers.on_held_up(self._replica)
         return fits
 

@@ -56,7 +56,8 @@ class Decoding:
         offset = context - self.step
         self.offset[request] = offset
         self.sequences += 1
-        self._count(offset, 1)
+        self.offsets += offset
+        self._crossings.count(offset, 1)
         if offset > self._most > NOBODY:
             self._most = offset
         for window in self.windows:
@@ -68,7 +69,8 @@ class Decoding:
         """`request` decodes no more; returns the context that its next token would have had."""
         offset = self.offset.pop(request)
         self.sequences -= 1
-        self._count(offset, -1)
+        self.offsets -= offset
+        self._crossings.count(offset, -1)
         if offset == self._most:
             self._most = NOBODY
         context = offset + self.step
@@ -82,8 +84,9 @@ class Decoding:
         """`request` has got further tokens, beside the one of each step."""
         offset = self.offset[request]
         self.offset[request] = offset + tokens
-        self._count(offset, -1)
-        self._count(offset + tokens, 1)
+        self.offsets += tokens
+        self._crossings.count(offset, -1)
+        self._crossings.count(offset + tokens, 1)
         if offset + tokens > self._most > NOBODY:
             self._most = offset + tokens
         context, step = offset + self.step, self.step
@@ -94,29 +97,24 @@ class Decoding:
             filling.leave(request)
             filling.join(request, context + tokens, step)
 
-    def _count(self, offset: int, change: int) -> None:
-        """Sequences with this offset come (1) or go (-1)."""
-        self.offsets += change * offset
-        self._crossings.count(offset, change)
-
     def advance(self, steps: int) -> int:
         """Every sequence has got a token in each of `steps` steps; returns the KV blocks that this newly took.
 
         Blocks that sequences took and gave back behind a window are `turned_over`.
         """
-        if not self.sequences:
-            grown = 0
-        elif self._fillings:
-            grown = self.growth(steps)
-        else:
-            grown = self._whole * self._crossings.within(self.step, steps, self.sequences)
+        step, sequences = self.step, self.sequences
+        opened = self._crossings.within(step, steps, sequences) if sequences else 0
+        grown = self._whole * opened
         if self._fillings:
-            opened, self.turned_over = self._crossings.within(self.step, steps, self.sequences), 0
+            self.turned_over = 0
             for filling in self._fillings:
-                self.turned_over += filling.groups * opened - filling.growth(self.step, steps)
-        self.step += steps
-        for window in self.windows:
-            window.advance(steps)
+                taken = filling.growth(step, steps)
+                grown += taken
+                self.turned_over += filling.groups * opened - taken
+        self.step = step + steps
+        if self.windows:
+            for window in self.windows:
+                window.advance(steps)
         return grown
 
     def longest(self) -> int:

@@ -28,7 +28,7 @@ class GivingWay:
         waiting: Waiting,
         budget: StepBudget,
         log: RequestLog,
-        sharers: Sharers,
+        sharers: Sharers | None,
     ) -> None:
         self.happened = False
         self._replica, self._discipline, self._sharers = replica, discipline, sharers
@@ -111,7 +111,8 @@ class GivingWay:
         log.preemptions[victim] += 1
         if not ended:
             self._send_back(victim)
-            self._sharers.on_given_back(self._replica)
+            if self._sharers is not None:
+                self._sharers.on_given_back(self._replica)
         if members.room is not None:
             members.room.full = False
 

@@ -59,7 +59,7 @@ class Members:
             holding=None if handovers is None else handovers.holding,
         )
         self.decoding = Decoding(step_model.windows, room.block_tokens, room.whole, room.windows)
-        self.prompts = Prompts(self.memory, ahead=limits.schedules_ahead)
+        self.prompts = Prompts(self.memory, log.images, ahead=limits.schedules_ahead)
         self.endings = Endings()
         self.leaving: dict[int, tuple[int, int]] = {}
         self.settled_at = 0.0
@@ -107,7 +107,8 @@ class Members:
         elif not self.waits.runs:
             self.waits.join(self.settled_at, sequences)
         self.settled_at = end
-        self.just_read.clear()
+        if self.just_read:
+            self.just_read.clear()
         if not self.prompts.prefills:
             return produced, 0
         prompt_tokens, complete = self.prompts.advance(steps)
@@ -195,7 +196,7 @@ class Members:
         due = self.endings.due(self.decoding)
         for request in due:
             tokens = self.decoding.leave(request) - 1
-            self.leaving[request] = tokens, self.memory.held_in_windows(tokens)
+            self.leaving[request] = tokens, self.memory.held_in_windows(tokens) if self.memory.windows else 0
         for request in due:
             self._end(request, end)
         if self.leaving and not self._ahead:

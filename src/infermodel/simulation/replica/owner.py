@@ -53,16 +53,3 @@ class Sharers(Protocol):
     def on_given_back(self, replica: int, /) -> None:
         """`replica` has put a preempted request back into the queue."""
         ...
-
-
-class NobodyElse:
-    """Those who take from a queue that is a replica's own."""
-
-    def on_held_up(self, replica: int) -> None:
-        """Nobody minds."""
-
-    def on_queue_moved(self, replica: int) -> None:
-        """Nobody minds."""
-
-    def on_given_back(self, replica: int) -> None:
-        """Nobody minds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from infermodel.architecture import Seen
@@ -129,16 +129,21 @@ class Prompts:
         chunks: of them that the next steps take.
         finishing: how many of the chunks end their prompt in the next step.
         images: that it encodes.
+
+    Args:
+        images: of the requests that have any.
     """
 
-    def __init__(self, memory: Memory, *, ahead: bool) -> None:
+    def __init__(self, memory: Memory, images: Mapping[int, PromptImages], *, ahead: bool) -> None:
         self.prefills: list[Prefill] = []
         self.chunks, self.finishing, self.images = NO_CHUNKS, 0, NO_IMAGES
-        self._memory, self._ahead = memory, ahead
+        self._memory, self._ahead, self._images = memory, ahead, images
 
     def take_pieces(self) -> int:
         """Set chunks and images of the next steps; returns for how many all of them can repeat."""
         self.chunks, self.finishing, most = pieces(self.prefills)
+        if not self._images:
+            return most
         self.images, more = to_encode(self.prefills)
         return 1 if self.images or more else most
 
@@ -148,9 +153,11 @@ class Prompts:
 
     def growth(self, prefill: Prefill, steps: int) -> int:
         """KV blocks that a prompt takes in the next steps, as many as it holds in the last of them."""
-        memory, done = self._memory, prefill.done
-        reached = min(prefill.target, done + prefill.chunk * steps)
-        grown = memory.whole * (blocks(reached, memory.block_tokens) - blocks(done, memory.block_tokens))
+        memory, done, block = self._memory, prefill.done, self._memory.block_tokens
+        reached = done + prefill.chunk * steps
+        if reached > prefill.target:
+            reached = prefill.target
+        grown = memory.whole * (-done // block - -reached // block)  # rounded up, both
         return grown + self._in_windows(prefill, steps) - prefill.windowed if memory.windows else grown
 
     def growth_of_all(self, steps: int) -> int:

@@ -258,11 +258,15 @@ class Replica:
     def serve(self) -> Routine:
         """Run engine steps while there is work; sleep until a request arrives when there is none."""
         clock, waiting, alarm, agenda = self._clock, self.scheduler.waiting, self._alarm, self._clock.agenda.entries
-        now = clock.now
+        leap, now = self._leap, clock.now
         while not self._halted:
             most = self._plan(now)
             if most:
-                self._start_leap(now, most)
+                leap.steps = steps = self._ask(most)
+                leap.anchor_s = now
+                self._in_leap, self._knocked, self._looks_up = True, False, False
+                self._rings_at = steps = 1 if self._every else steps
+                self._rings_at_s = leap.boundary(steps)
             else:
                 self.idle = True
                 waiting.joins_until = inf
@@ -277,7 +281,7 @@ class Replica:
                         break
                 else:
                     clock.now = now = self._rings_at_s  # nothing else happens until then
-                if self._rings_at == self._leap.steps or self._ends_for_newcomer():
+                if self._rings_at == leap.steps or self._ends_for_newcomer():
                     self._settle(self._rings_at, now)
             # Others may complete or arrive at this very instant: let them, before the next step starts.
             if most and agenda and agenda[0][0] == now and not self._halted:
@@ -295,36 +299,25 @@ class Replica:
             most, left = scheduler.plan(now), False
         return most
 
-    def _start_leap(self, now: float, most: int) -> None:
-        """Set out on the planned steps, at most so many, and know when the last of them ends."""
-        leap = self._leap
-        leap.steps = steps = self._ask(most)
-        leap.anchor_s = now
-        self._in_leap, self._knocked, self._looks_up = True, False, False
-        if self._every:
-            steps = 1
-        self._rings_at = steps
-        self._rings_at_s = leap.boundary(steps)
-
     def _ask(self, most: int) -> int:
         """Ask what the planned steps take; returns for how many of them, at most so many, the answer holds."""
-        scheduler, members, steps = self.scheduler, self.members, most
+        members, leap, steps, line = self.members, self._leap, most, None
         decoding, chunks = members.decoding, members.prompts.chunks
-        sequences = decoding.sequences
-        self._context = context = decoding.offsets + sequences * decoding.step
-        self._line = line = None if chunks else self._line_of(sequences, context)
+        if not chunks:
+            sequences = decoding.sequences
+            self._context = context = decoding.offsets + sequences * decoding.step
+            line = self._line_of(sequences, context)
+        self._line = line
         if line is not None:
-            first_s, slope_s = line.first_s + line.more_s * context, line.slope_s
+            leap.first_s, leap.slope_s = line.first_s + line.more_s * context, line.slope_s
             if line.until < inf:
                 steps = min(steps, int((line.until - context) / sequences) + 1)
-        else:
-            self._ramp = ramp = self._ramp_of(scheduler.batch())
-            first_s, slope_s = ramp.first_s, ramp.slope_s
-            steps = min(steps, ramp.steps)
-            if steps > 1 and chunks:
-                steps = scheduler.steps_that_fit(steps)
-        self._leap.first_s, self._leap.slope_s = first_s, slope_s
-        return steps
+            return steps
+        self._ramp = ramp = self._ramp_of(self.scheduler.batch())
+        leap.first_s, leap.slope_s = ramp.first_s, ramp.slope_s
+        if ramp.steps < steps:
+            steps = ramp.steps
+        return self.scheduler.steps_that_fit(steps) if steps > 1 and chunks else steps
 
     def _ends_for_newcomer(self) -> bool:
         """A step has ended, but not the leap: whether it ends here for the head of the queue; if not, it goes on."""
@@ -353,16 +346,17 @@ class Replica:
     def _settle(self, steps: int, end: float) -> None:
         """Account for `steps` completed steps of the leap, which ends here, at `end`."""
         self._in_leap = False
-        scheduler, members, begin = self.scheduler, self.members, self._leap.anchor_s
+        members, memory, line, begin = self.members, self.members.memory, self._line, self._leap.anchor_s
         if self._receiving.late:
-            scheduler.waiting.joins_until = self._known_until(steps)
+            self.scheduler.waiting.joins_until = self._known_until(steps)
             self._receiving.settle(steps, reads_prompts=self._reads_prompts())
-        short_of = scheduler.admission.short_of
+        short_of = self.scheduler.admission.short_of
         if short_of:
             self._totals.waited(self.index, short_of, end - begin)
-        memory, waiting = members.memory, members.decoding.sequences if members.held else 0
-        sequences = members.decoding.sequences - waiting
-        if members.waits.runs and not members.held:
+        sequences, waiting = members.decoding.sequences, 0
+        if members.held:
+            sequences, waiting = 0, sequences
+        elif members.waits.runs:
             members.waits.end(begin, self._leap.first_s, self._gaps)
         self.busy_s += end - begin
         free, before = memory.free, (steps - 1) * sequences
@@ -370,7 +364,7 @@ class Replica:
         self._latest_tokens, self._settled_at_s = 0, end
         produced, prompt_tokens = members.advance(steps, end)
         self._latest_tokens = produced - before
-        blocks, line = memory.capacity - (free + memory.free) / 2, self._line
+        blocks = memory.capacity - (free + memory.free) / 2
         if line is not None:
             self._leaps.record(self.index, begin, end, steps, sequences, blocks, self._context, line)
         else:

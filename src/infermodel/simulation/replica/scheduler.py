@@ -76,10 +76,10 @@ class Scheduler:
         sequences, most = decoding.sequences, gathers_for or FOREVER
         if prompts.prefills:
             most = min(most, prompts.take_pieces())
-        elif sequences:
-            prompts.chunks, prompts.finishing, prompts.images = NO_CHUNKS, 0, NO_IMAGES
-        else:
+        elif not sequences:
             return 0
+        elif prompts.chunks:
+            prompts.chunks, prompts.finishing, prompts.images = NO_CHUNKS, 0, NO_IMAGES
         if sequences:
             to_finish = members.endings.heap[0][0] - decoding.step
             if to_finish < most:
@@ -177,7 +177,8 @@ class Scheduler:
             if self.waiting.queue:
                 admission.short_of = BLOCKS
             return True  # as vLLM: nobody is admitted in a step that had to preempt
-        memory.make_room(needed)  # whoever is admitted does not find what those before him write over
+        if memory.cached:
+            memory.make_room(needed)  # whoever is admitted does not find what those before him write over
         if self.held_back:
             self._budget_left = 0
             return bool(self.waiting.queue) and self.waiting.all_late()
