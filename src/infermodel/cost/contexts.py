@@ -99,14 +99,17 @@ class Contexts:
         pairs_s = slope_pairs_s = 0.0
         if chunks:
             load = prompt_load(self._rates, chunks) if len(chunks) > 1 else self._load_alone(chunks[0])
-            pairs_s, slope_pairs_s, reads_s, slope_reads_s, line = self._busiest_prompts(chunks, load)
-            context_s += reads_s
-            slope_s += slope_reads_s
+            if self._places > 1:
+                load = self._busiest_prompts(chunks, load)
+            pairs_s, slope_pairs_s = load.pairs_s, load.more_pairs_s
+            context_s += load.reads_s
+            slope_s += load.more_reads_s
             flops += load.flops
             slope_flops += load.more_flops
             moved += load.bytes
             slope_bytes += load.more_bytes
-            steps = min(steps, line)
+            if load.steps < steps:
+                steps = load.steps
         return Load(steps, context_s, slope_s, pairs_s, slope_pairs_s, flops, slope_flops, moved, slope_bytes)
 
     def _load_alone(self, chunk: Chunk) -> PromptLoad:
@@ -119,20 +122,23 @@ class Contexts:
             self._alone[key] = load = prompt_load(self._rates, (chunk,))
         return load
 
-    def _busiest_prompts(self, chunks: tuple[Chunk, ...], load: PromptLoad) -> tuple[float, float, float, float, int]:
-        """Seconds and growth of pairs and of reads where they take longest, and for how many steps these are lines:
-        evenly shared, or a piece of one chunk, which reads all that is before it.
+    def _busiest_prompts(self, chunks: tuple[Chunk, ...], load: PromptLoad) -> PromptLoad:
+        """The same with the seconds of pairs and of reads where they take longest: evenly shared, or a piece of one
+        chunk, which reads all that is before it.
         """
-        pairs_s, more_pairs_s, reads_s, more_reads_s = load.pairs_s, load.more_pairs_s, load.reads_s, load.more_reads_s
-        if self._places == 1:
-            return pairs_s, more_pairs_s, reads_s, more_reads_s, load.steps
         share, largest = self._share, self._largest
         pieces = [max(share, min(1.0, largest / max(1, chunk.new))) for chunk in chunks]
+        pairs_s, more_pairs_s, reads_s, more_reads_s, steps = 0.0, 0.0, 0.0, 0.0, 1
         if len(chunks) == 1:
-            return pieces[0] * pairs_s, pieces[0] * more_pairs_s, reads_s, more_reads_s, load.steps
-        alone = [self._load_alone(chunk) for chunk in chunks]
-        pairs_s = max(share * pairs_s, *(piece * each.pairs_s for piece, each in zip(pieces, alone, strict=True)))
-        return pairs_s, 0.0, max(share * reads_s, *(each.reads_s for each in alone)), 0.0, 1
+            pairs_s, more_pairs_s = pieces[0] * load.pairs_s, pieces[0] * load.more_pairs_s
+            reads_s, more_reads_s, steps = load.reads_s, load.more_reads_s, load.steps
+        else:
+            alone = [self._load_alone(chunk) for chunk in chunks]
+            longest = [piece * each.pairs_s for piece, each in zip(pieces, alone, strict=True)]
+            pairs_s, reads_s = max(share * load.pairs_s, *longest), max(share * load.reads_s, *[e.reads_s for e in alone])
+        return PromptLoad(
+            pairs_s, more_pairs_s, reads_s, more_reads_s, load.flops, load.more_flops, load.bytes, load.more_bytes, steps
+        )
 
     def _longest_s(self, longest: int, each: int) -> tuple[float, float]:
         """Seconds of the longest context alone, and by how much they grow in a step."""

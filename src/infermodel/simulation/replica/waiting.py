@@ -33,6 +33,8 @@ class Waiting:
         who came later, and so misses the step composed since.
         """
         queue, found, late = self.queue, NOBODY, False
+        if known_until == inf:
+            return queue.head() if queue else NOBODY, False
         while queue and found == NOBODY:
             head = queue.head()
             if self.came_at(head) <= known_until:
