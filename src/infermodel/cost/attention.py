@@ -169,9 +169,10 @@ def steps_to_window(window: int, longest: int, growing: int, each: int) -> int:
 def chunk_growth(chunk: Chunk, window: int | None) -> tuple[float, float, float, float, int]:
     """Pairs and context read of a chunk, how much they grow when it repeats, and for how many steps that is a line."""
     new, before = chunk.new, chunk.before
-    pairs, read = chunk_pairs(chunk, window), chunk_context(chunk, window)
+    pairs = chunk_pairs(chunk, window)
     if window is None:
-        return pairs, new * new, read, new, FOREVER
+        return pairs, new * new, before + new, new, FOREVER
+    read = chunk_context(chunk, window)
     if before >= window:
         return pairs, 0, read, 0, FOREVER
     if before + new <= window:
@@ -186,12 +187,13 @@ def prompt_load(rates: tuple[AttentionRate, ...], chunks: tuple[Chunk, ...]) -> 
     for rate in rates:
         pairs = more_pairs = reads = more_reads = 0.0
         for chunk in chunks:
-            of_chunk = chunk_growth(chunk, rate.window_tokens)
-            pairs += of_chunk[0]
-            more_pairs += of_chunk[1]
-            reads += of_chunk[2]
-            more_reads += of_chunk[3]
-            steps = min(steps, of_chunk[4])
+            of_pairs, by_pairs, of_reads, by_reads, line = chunk_growth(chunk, rate.window_tokens)
+            pairs += of_pairs
+            more_pairs += by_pairs
+            reads += of_reads
+            more_reads += by_reads
+            if line < steps:
+                steps = line
         pairs_s += rate.pair_s * pairs
         more_pairs_s += rate.pair_s * more_pairs
         reads_s += rate.read_s * reads

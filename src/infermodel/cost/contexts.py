@@ -9,7 +9,6 @@ from infermodel.cost.forever import FOREVER
 from infermodel.cost.record import Record
 from infermodel.cost.step import Batch, Chunk
 
-
 MOST_REMEMBERED: Final = 1 << 14
 """Loads of chunks that are remembered, some 3 MB; prompts of all lengths would make millions."""
 
@@ -135,9 +134,20 @@ class Contexts:
         else:
             alone = [self._load_alone(chunk) for chunk in chunks]
             longest = [piece * each.pairs_s for piece, each in zip(pieces, alone, strict=True)]
-            pairs_s, reads_s = max(share * load.pairs_s, *longest), max(share * load.reads_s, *[e.reads_s for e in alone])
+            pairs_s, reads_s = (
+                max(share * load.pairs_s, *longest),
+                max(share * load.reads_s, *[e.reads_s for e in alone]),
+            )
         return PromptLoad(
-            pairs_s, more_pairs_s, reads_s, more_reads_s, load.flops, load.more_flops, load.bytes, load.more_bytes, steps
+            pairs_s,
+            more_pairs_s,
+            reads_s,
+            more_reads_s,
+            load.flops,
+            load.more_flops,
+            load.bytes,
+            load.more_bytes,
+            steps,
         )
 
     def _longest_s(self, longest: int, each: int) -> tuple[float, float]:

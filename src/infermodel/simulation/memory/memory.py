@@ -202,11 +202,11 @@ class Memory(Ledger):
         """
         block, whole = self.block_tokens, self.whole
         own = -(-tokens // block)
-        if named_tokens is None:
-            named_tokens = tokens
         if not self.caches:
             self.grow(-own * whole - windowed)
             return
+        if named_tokens is None:
+            named_tokens = tokens
         if windowed:
             self.slide(windowed)
         if ended and self._is_nameless(request):

@@ -139,7 +139,7 @@ class Pool:
         if self._servers is not None:
             self._with_servers += 1
             self._servers.take(request, number)
-        else:
+        elif not self._tally.ended:
             self._enqueue(request, number)
 
     @property
@@ -184,23 +184,21 @@ class Pool:
 
     def _leave_server(self, request: int, number: int) -> None:
         self._with_servers -= 1
-        self._enqueue(request, number)
-
-    def _enqueue(self, request: int, number: int) -> None:
-        """The scheduler of replica `number`, or of all, sees the request."""
-        now, log = self._clock.now, self._log
         if self._tally.ended:
             return
         if self._shared is None and not self.replicas[number].up:  # it failed meanwhile
             self.on_fewer(number)
             self.offer_again(request)
-            return
-        if self._shared is not None and self._goes_elsewhere(request):  # all of them did
-            return
-        if request in log.routed_again_at:
-            log.routed_again_at[request] = now
+        elif self._shared is None or not self._goes_elsewhere(request):  # where all share a queue, all may have failed
+            self._enqueue(request, number)
+
+    def _enqueue(self, request: int, number: int) -> None:
+        """The scheduler of replica `number`, or of all, sees the request."""
+        log = self._log
+        if log.routed_again_at and request in log.routed_again_at:
+            log.routed_again_at[request] = self._clock.now
         else:
-            log.admitted_at[request] = now
+            log.admitted_at[request] = self._clock.now
         if self._shared is not None:
             self._shared.push(request)
         else:

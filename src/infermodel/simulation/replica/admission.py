@@ -67,7 +67,7 @@ class Admission:
         occupied = members.seated
         seats = self._limits.max_sequences - occupied
         joins_until = waiting.joins_until if occupied else inf
-        spoken_for, moved, sharers = memory.free - room, False, self._sharers
+        spoken_for, moved, sharers, replica = memory.free - room, False, self._sharers, self._replica
         while queue and budget > 0 and seats > 0:
             request = queue.head()
             if joins_until < inf and waiting.came_at(request) > joins_until:
@@ -86,24 +86,25 @@ class Admission:
                 memory.make_room(spoken_for)
                 continue
             target, chunk, found, cost, free = self._first_chunk(request, budget)
-            fits = chunk > 0 and free <= room and self._may_grow(request)
-            if not (fits and self._is_let_in(request, target, chunk, found)):
+            if not (chunk > 0 and free <= room and self._is_let_in(request, target, chunk, found)):
                 self.held_up = not self._overtakes
                 self.short_of = BLOCKS if chunk else self._budget.short
                 if sharers is not None:
-                    sharers.on_held_up(self._replica)
+                    sharers.on_held_up(replica)
                 break
             queue.take()
             moved = True
             if self._reserves:
                 memory.reserve(members.blocks_at_end(request))
-            memory.take(request, found)
+            if memory.caches or found.blocks:
+                memory.take(request, found)
             members.admissions = log.admission[request] = members.admissions + 1
-            prefills.append(Prefill(request, target, found.tokens, chunk, log.images.get(request)))
+            images = log.images.get(request) if log.images else None
+            prefills.append(Prefill(request, target, found.tokens, chunk, images))
             spoken_for += cost - found.blocks
             if memory.cached:
                 memory.make_room(spoken_for)
-            log.replica[request] = self._replica
+            log.replica[request] = replica
             if isnan(log.first_scheduled_at[request]):
                 log.first_scheduled_at[request] = now
                 log.cached_tokens[request] = found.tokens
@@ -115,7 +116,7 @@ class Admission:
         if queue and not (self.short_of or self.deferred):
             self.short_of = self._budget.short if seats > 0 else SEATS
         if moved and sharers is not None:
-            sharers.on_queue_moved(self._replica)
+            sharers.on_queue_moved(replica)
         return budget
 
     def _first_chunk(self, request: int, budget: int) -> tuple[int, int, Found, int, int]:
@@ -135,37 +136,33 @@ class Admission:
             return target, chunk, found, cost, max(cost, memory.charge(found, target))
         return target, chunk, found, cost, cost
 
-    def _may_grow(self, request: int) -> bool:
-        """Whether all that a request may come to need can be set aside, where it is."""
-        return not self._reserves or self._members.memory.may_reserve(self._members.blocks_at_end(request))
-
     def _is_let_in(self, request: int, target: int, chunk: int, found: Found) -> bool:
-        """Whether the engine takes the head of the queue where memory allows it."""
-        return True
+        """Whether the engine takes the head of the queue, for whose first chunk there is room."""
+        return not self._reserves or self._keeps_room_for(request)
+
+    def _keeps_room_for(self, request: int) -> bool:
+        """Whether all that a request may come to need can be set aside."""
+        return self._members.memory.may_reserve(self._members.blocks_at_end(request))
 
     def would_fit(self, head: int, steps: int, budget: int) -> bool:
         """Whether a request could join with so much budget when the batch under way has done `steps` steps."""
         if self.long_prompts.alone:
             return True
         members, memory, arrivals = self._members, self._members.memory, self.arrivals
+        taken = members.decoding.growth(steps + members.lookahead)  # when it has, and the next one is composed
+        if members.prompts.prefills:
+            taken += members.prompts.growth_of_all(steps + 1)
         if arrivals is not None and head in arrivals.coming:
-            return arrivals.would_fit(head, steps, self._taken_after(steps))
+            return arrivals.would_fit(head, steps, taken)
         members.steps_on = steps
         _, chunk, found, _, needed = self._first_chunk(head, budget)
         members.steps_on = 0
-        taken = self._taken_after(steps)
-        fits = chunk > 0 and needed <= memory.free - taken and self._may_grow(head)
+        fits = chunk > 0 and needed <= memory.free - taken and (not self._reserves or self._keeps_room_for(head))
         if not fits and found.blocks and taken > memory.free - memory.cached:
             return True  # what it finds may be gone by then: composing the step tells
         if not fits and self._sharers is not None:
             self._sharers.on_held_up(self._replica)
         return fits
-
-    def _taken_after(self, steps: int) -> int:
-        """Blocks that the batch has newly taken when it has done `steps` steps and composed the next."""
-        members = self._members
-        taken = members.decoding.growth(steps + members.lookahead)
-        return taken + members.prompts.growth_of_all(steps + 1) if members.prompts.prefills else taken
 
 
 class AdmissionWithRoom(Admission):
@@ -188,6 +185,8 @@ class AdmissionWithRoom(Admission):
         return super().admit(now, budget, room)
 
     def _is_let_in(self, request: int, target: int, chunk: int, found: Found) -> bool:
+        if not super()._is_let_in(request, target, chunk, found):
+            return False
         answers = self._room
         rest, asked = target - found.tokens, answers.asked(request)
         produced = target - self._log.prompt_tokens[request]

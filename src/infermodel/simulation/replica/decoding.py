@@ -50,6 +50,7 @@ class Decoding:
         self._crossings = Crossings(block_tokens)
         self._whole = whole
         self._fillings = [Filling(each, block_tokens) for each in pooled]
+        self._narrow = bool(windows or pooled)  # some layers see a window only
 
     def join(self, request: int, context: int) -> None:
         """`request` decodes from the step to come on, in which its context is `context`."""
@@ -60,10 +61,11 @@ class Decoding:
         self._crossings.count(offset, 1)
         if offset > self._most > NOBODY:
             self._most = offset
-        for window in self.windows:
-            window.join(request, context, self.step)
-        for filling in self._fillings:
-            filling.join(request, context, self.step)
+        if self._narrow:
+            for window in self.windows:
+                window.join(request, context, self.step)
+            for filling in self._fillings:
+                filling.join(request, context, self.step)
 
     def leave(self, request: int) -> int:
         """`request` decodes no more; returns the context that its next token would have had."""
@@ -74,10 +76,11 @@ class Decoding:
         if offset == self._most:
             self._most = NOBODY
         context = offset + self.step
-        for window in self.windows:
-            window.leave(request, context, self.step)
-        for filling in self._fillings:
-            filling.leave(request)
+        if self._narrow:
+            for window in self.windows:
+                window.leave(request, context, self.step)
+            for filling in self._fillings:
+                filling.leave(request)
         return context
 
     def grow(self, request: int, tokens: int) -> None:

@@ -30,8 +30,8 @@ class Endings:
 
     def due(self, decoding: Decoding) -> list[int]:
         """Who ended with the last step; they are forgotten."""
-        heap, due = self.heap, []
-        while heap and heap[0][0] <= decoding.step:
+        heap, step, due = self.heap, decoding.step, []
+        while heap and heap[0][0] <= step:
             due.append(heappop(heap)[1])
         return due
 

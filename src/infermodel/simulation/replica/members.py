@@ -168,8 +168,7 @@ class Members:
         request = prefill.request
         produced = self._give_token(request, end)
         self.just_read.append(request)
-        to_come = self._log.output_tokens[request] - produced
-        if to_come == 0:
+        if produced == self._log.output_tokens[request]:
             self.leaving[request] = prefill.done, prefill.windowed
             self._end(request, end)
             return
@@ -193,13 +192,15 @@ class Members:
         """Those whose last token came with the step that ended at `end` are answered, and leave; prompts answered with
         one token are leaving already.
         """
-        due = self.endings.due(self.decoding)
-        for request in due:
-            tokens = self.decoding.leave(request) - 1
-            self.leaving[request] = tokens, self.memory.held_in_windows(tokens) if self.memory.windows else 0
-        for request in due:
-            self._end(request, end)
-        if self.leaving and not self._ahead:
+        decoding, leaving, memory = self.decoding, self.leaving, self.memory
+        due = self.endings.due(decoding)
+        if due:
+            for request in due:
+                tokens = decoding.leave(request) - 1
+                leaving[request] = tokens, memory.held_in_windows(tokens) if memory.windows else 0
+            for request in due:
+                self._end(request, end)
+        if leaving and not self._ahead:
             self.let_go()
 
     def _end(self, request: int, end: float) -> None:

@@ -176,7 +176,7 @@ class Prompts:
     def advance(self, steps: int) -> tuple[int, list[Prefill]]:
         """So many steps are done: prompt tokens that they computed, and the prompts that are complete and go on."""
         memory = self._memory
-        prompt_tokens, unfinished, complete = 0, [], []
+        prompt_tokens, grown, unfinished, complete = 0, 0, [], []
         for prefill in self.prefills:
             done, chunk = prefill.done, prefill.chunk
             if chunk:
@@ -189,12 +189,16 @@ class Prompts:
                 else:
                     unfinished.append(prefill)
                 prompt_tokens += reached - done
-                memory.grow(self.growth(prefill, steps))
+                grown += self.growth(prefill, steps)
                 if memory.windows:
+                    memory.grow(grown)
+                    grown = 0
                     self._slide(prefill, steps, reached)
                 prefill.done = reached
             else:
                 unfinished.append(prefill)
+        if grown:
+            memory.grow(grown)
         self.prefills = unfinished
         return prompt_tokens, complete
 
