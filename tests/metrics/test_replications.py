@@ -8,7 +8,7 @@ import pytest
 from tests.metrics.hand_records import one_at_a_time
 
 from infermodel.metrics.objectives import objectives
-from infermodel.metrics.replications import combine, decided, difference
+from infermodel.metrics.replications import combine, decided
 from infermodel.metrics.steady import Window
 from infermodel.metrics.summary import Summary, summarise
 
@@ -91,17 +91,6 @@ def test_one_run_decides_by_its_value() -> None:
     assert decided(replication(9)) is True
     assert decided(replication(21)) is False
     assert decided(replace(replication(9), verdicts=())) is True
-
-
-def test_paired_difference_sees_through_common_noise() -> None:
-    ours = [replace(replication(9), ttft_mean_s=value) for value in (1.0, 5.0, 9.0)]
-    theirs = [replace(replication(9), ttft_mean_s=value) for value in (0.5, 4.4, 8.6)]
-    gap = difference(ours, theirs, "ttft_mean_s")  # 0.5, 0.6, 0.4: mean 0.5, deviation 0.1
-    assert gap.mean == pytest.approx(0.5)
-    assert gap.half_width == pytest.approx(4.30265 * 0.1 / sqrt(3), rel=1e-5)
-    assert gap.excludes_zero
-    with pytest.raises(ValueError, match="pairs"):
-        difference(ours, theirs[:2], "ttft_mean_s")
 
 
 def test_missing_values_stay_missing() -> None:

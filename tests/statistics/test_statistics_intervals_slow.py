@@ -13,8 +13,8 @@ import pytest
 from tests.kit.toy_models import AffineModel
 from tests.statistics.queueing_theory import pollaczek_khinchine_s
 
-from infermodel.metrics.confidence import Interval, batch_means
-from infermodel.metrics.replications import combine, difference
+from infermodel.metrics.confidence import Interval, batch_means, of_pairs
+from infermodel.metrics.replications import combine
 from infermodel.metrics.steady import common_window, mser5
 from infermodel.metrics.summary import Summary, summarise
 from infermodel.simulation import Horizon, Limits, one_pool, simulate
@@ -88,7 +88,8 @@ def test_intervals_of_differences() -> None:
     found = []
     for seed in range(RUNS):
         pairs = [summaries(500, seed, 1.0, 0.8, replication=each) for each in range(4)]
-        found.append(difference([slow for slow, _ in pairs], [fast for _, fast in pairs], WAIT))
+        slow, fast = ([getattr(each, WAIT) for each in service] for service in zip(*pairs, strict=True))
+        found.append(of_pairs(slow, fast))
     truth = pollaczek_khinchine_s(LOAD, 1.0, 1.0) - pollaczek_khinchine_s(LOAD, 0.8, 0.8**2)
     check("differences", list(found), truth)
 

@@ -39,7 +39,6 @@ class StageMemory:
 
     weights_bytes: float
     beside_bytes: float
-    free_bytes: float
     kv_bytes_per_token: float
     block_bytes: float
     blocks: float
@@ -196,7 +195,7 @@ def stage_memory(
         block = block_bytes(counts, per_token, pool_groups(architecture, deployment), tokens)
     blocks = free / block * deployment.data_parallel
     kept = sum(each for window, each in per_token.items() if window != STATE)
-    return StageMemory(weights, beside, free, kept, block, blocks)
+    return StageMemory(weights, beside, kept, block, blocks)
 
 
 def kv_by_window(

@@ -172,11 +172,11 @@ def place(sizes: Sizes, counts: Sequence[int], usable_bytes: float, reserve_byte
     return Placement(f"{sizes.title} on {wafers}", tuple(loads))
 
 
-def even_cut(sizes: Sizes, wafers: int, usable_bytes: float, reserve_bytes: float = 0.0) -> Placement:
+def even_cut(sizes: Sizes, wafers: int, usable_bytes: float) -> Placement:
     """The same number of layers on each wafer, the first ones taking what is over."""
     share, over = divmod(len(sizes.layer_bytes), wafers)
     counts = [share + 1] * over + [share] * (wafers - over)
-    return place(sizes, counts, usable_bytes, reserve_bytes)
+    return place(sizes, counts, usable_bytes)
 
 
 def best_cut(sizes: Sizes, wafers: int, usable_bytes: float, reserve_bytes: float = 0.0) -> Placement | None:

@@ -6,7 +6,7 @@ A wafer has one fitted constant, the effective clock, from one speed; an LPU one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isnan, sqrt
 
@@ -100,13 +100,12 @@ def speed_tok_s(published: PublishedSpeed, system: System | None = None) -> floa
     return 1 / ring(published, system).token_latency_s(published.context_tokens)
 
 
-def effective_clock_hz(
-    published: PublishedSpeed = EFFECTIVE_CLOCK_FIT, system: System | None = None, engine: Engine | None = None
-) -> float:
-    """The clock at which the layer law gives exactly the published speed.
+def effective_clock_hz(system: System | None = None, engine: Engine | None = None) -> float:
+    """The clock at which the layer law gives exactly the published speed that it is fitted to.
 
     Latency is cycles / clock + hops + host, so clock = cycles / (1 / speed - hops - host).
     """
+    published = EFFECTIVE_CLOCK_FIT
     system = system or load_system(published.system)
     engine = engine or load_engine(ENGINES["wafer"])
     device = system.device
@@ -126,18 +125,16 @@ def refitted(system: System, engine: Engine | None = None) -> System:
     clock = device.provenance.get("effective_clock_hz")
     if clock is not None and clock.kind != "calibrated":
         return system
-    clock_hz = effective_clock_hz(system=system, engine=engine)
+    clock_hz = effective_clock_hz(system, engine)
     return replace(system, device=replace(device, effective_clock_hz=clock_hz))
 
 
-def layer_fixed_s(
-    published: Sequence[PublishedSpeed] = LAYER_FIXED_FIT, system: System | None = None, engine: Engine | None = None
-) -> tuple[float, float]:
+def layer_fixed_s(system: System | None = None, engine: Engine | None = None) -> tuple[float, float]:
     """Fixed seconds of an LPU layer and their standard error: the mean of what each published speed implies alone."""
     engine = engine or load_engine(ENGINES["lpu"])
     host_s = engine.host_step_s + engine.host_sequence_s
     implied = []
-    for speed in published:
+    for speed in LAYER_FIXED_FIT:
         racks = system or load_system(speed.system)
         assert isinstance(racks.device, LpuDevice)
         without = ring(speed, replace(racks, device=replace(racks.device, layer_fixed_s=0.0)))
@@ -158,7 +155,7 @@ def refitted_layer(system: System, engine: Engine) -> System:
     fixed = device.provenance.get("layer_fixed_s")
     if fixed is not None and fixed.kind != "calibrated":
         return system
-    moved_s = layer_fixed_s(system=system, engine=engine)[0] - layer_fixed_s()[0]
+    moved_s = layer_fixed_s(system, engine)[0] - layer_fixed_s()[0]
     return replace(system, device=replace(device, layer_fixed_s=device.layer_fixed_s + moved_s))
 
 
@@ -214,16 +211,16 @@ def _speed(value: float) -> str:
     return "does not fit" if isnan(value) else f"{value:,.0f}"
 
 
-def context_table(model: str = "llama-3.1-70b", wafers: Sequence[int] = (4, 5, 6)) -> str:
-    """KV tokens of a model in 16 bits by wafers and cut, and how many sequences that is, as a Markdown table."""
-    architecture, device = load_model(model), load_system("cs-3").device
+def context_table() -> str:
+    """KV tokens of Llama 3.1 70B in 16 bits by wafers and cut, and how many sequences that is, as a Markdown table."""
+    architecture, device = load_model("llama-3.1-70b"), load_system("cs-3").device
     assert isinstance(device, WaferDevice)
     usable = device.memory_capacity_bytes * device.memory_usable_share
     lines = [
         "| CS-3 | KV tokens, even cut | best cut | layers by wafer | sequences of 8k | of 32k | of 128k |",
         "|---|---|---|---|---|---|---|",
     ]
-    for count in wafers:
+    for count in (4, 5, 6):
         sizes = Sizes.of(architecture, BF16)
         even, best = even_cut(sizes, count, usable), best_cut(sizes, count, usable)
         assert best is not None

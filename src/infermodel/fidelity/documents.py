@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from infermodel import catalog
 from infermodel.fidelity.by_device import ON_SOME
@@ -28,28 +27,28 @@ def figure(name: str, quantity: Quantity | None) -> str:
     return f"{written(name, quantity.value)} ({quantity.kind})"
 
 
-def device_table(names: Sequence[str] = tuple(MEASURED)) -> list[tuple[str, ...]]:
+def device_table() -> list[tuple[str, ...]]:
     """Constants of the devices with kernel tables, a column each."""
-    sources = {name: catalog.load_device(name).provenance for name in names}
+    sources = {name: catalog.load_device(name).provenance for name in MEASURED}
     constants = list(dict.fromkeys(key for each in sources.values() for key in each if key.startswith("constants.")))
     return [
-        ("constant", *names),
+        ("constant", *MEASURED),
         *(
-            (f"`{key.removeprefix('constants.')}`", *(figure(key, sources[name].get(key)) for name in names))
+            (f"`{key.removeprefix('constants.')}`", *(figure(key, sources[name].get(key)) for name in MEASURED))
             for key in constants
         ),
     ]
 
 
-def engine_table(names: Sequence[str] = tuple(FITTED)) -> list[tuple[str, ...]]:
+def engine_table() -> list[tuple[str, ...]]:
     """Constants of the engines, a line each."""
-    sources = {name: catalog.load_engine(name).provenance for name in names}
+    sources = {name: catalog.load_engine(name).provenance for name in FITTED}
     everywhere = {each.name for parameters in FITTED.values() for each in parameters}
     elsewhere = {each.name for some in ON_SOME for each in some.parameters} - everywhere  # see `on_some_table`
     keys = (*HOST_FIELDS, *(f"constants.{name}" for name in FURTHER_CONSTANTS if name not in elsewhere))
     return [
         ("engine", *(f"`{key.removeprefix('constants.')}`" for key in keys)),
-        *((f"`{name}`", *(figure(key, sources[name].get(key)) for key in keys)) for name in names),
+        *((f"`{name}`", *(figure(key, sources[name].get(key)) for key in keys)) for name in FITTED),
     ]
 
 

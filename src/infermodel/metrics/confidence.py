@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan, ceil, cos, isfinite, isnan, log, nan, pi, sin, sqrt
+from math import atan, ceil, cos, isfinite, log, nan, pi, sin, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+
+LEVEL = 0.95
+"""Share of intervals that hold the true mean, where no other is asked for."""
+
+BATCHES = 20
+"""Of one run, whose means are taken as independent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +22,12 @@ class Interval:
 
     Attributes:
         mean: the estimate.
-        half_width: at `level`; NaN where there is no ground for an interval.
-        level: share of such intervals that hold the true mean.
+        half_width: NaN where there is no ground for an interval.
         samples: independent values behind it.
     """
 
     mean: float
     half_width: float
-    level: float
     samples: int
 
     @property
@@ -35,11 +39,6 @@ class Interval:
     def high(self) -> float:
         """Upper end."""
         return self.mean + self.half_width
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the sign of the mean is established at this level."""
-        return not isnan(self.half_width) and (self.low > 0 or self.high < 0)
 
 
 def student_t_cdf(t: float, degrees: int) -> float:
@@ -87,7 +86,7 @@ def student_t_quantile(probability: float, degrees: int) -> float:
         low, high = (middle, high) if student_t_cdf(middle, degrees) < probability else (low, middle)
 
 
-def fewest_to_bound(percent: float, level: float = 0.95) -> int:
+def fewest_to_bound(percent: float) -> int:
     """Values that a sample needs before its largest one lies beyond the true percentile with this confidence: with
     fewer no upper limit of the percentile can be told from them, so what is printed as one may be far too low.
 
@@ -98,12 +97,12 @@ def fewest_to_bound(percent: float, level: float = 0.95) -> int:
     >>> [fewest_to_bound(percent) for percent in (50, 90, 95, 99)]
     [5, 29, 59, 299]
     """
-    if not 0 < percent < 100 or not 0 < level < 1:
-        raise ValueError(f"a percentile strictly between 0 and 100 and a level below 1, got {percent} and {level}")
-    return ceil(log(1 - level) / log(percent / 100))
+    if not 0 < percent < 100:
+        raise ValueError(f"a percentile lies strictly between 0 and 100, got {percent}")
+    return ceil(log(1 - LEVEL) / log(percent / 100))
 
 
-def of_independent(values: Sequence[float] | NDArray[np.float64], level: float = 0.95) -> Interval:
+def of_independent(values: Sequence[float] | NDArray[np.float64], level: float = LEVEL) -> Interval:
     """Mean of independent values (one per replication) with its t interval; no interval for fewer than two.
 
     >>> round(of_independent([9.0, 10.0, 11.0]).half_width, 3)  # t = 4.3027, times 1 / sqrt(3)
@@ -112,15 +111,15 @@ def of_independent(values: Sequence[float] | NDArray[np.float64], level: float =
     sample = np.asarray(values, dtype=np.float64)
     n = len(sample)
     if n == 0:
-        return Interval(nan, nan, level, 0)
+        return Interval(nan, nan, 0)
     mean = float(np.sum(sample)) / n
     if n == 1 or not isfinite(mean):
-        return Interval(mean, nan, level, n)
+        return Interval(mean, nan, n)
     error = float(np.std(sample, ddof=1)) / sqrt(n)
-    return Interval(mean, student_t_quantile((1 + level) / 2, n - 1) * error, level, n)
+    return Interval(mean, student_t_quantile((1 + level) / 2, n - 1) * error, n)
 
 
-def of_intercept(values: NDArray[np.float64], variates: Sequence[NDArray[np.float64]], level: float = 0.95) -> Interval:
+def of_intercept(values: NDArray[np.float64], variates: Sequence[NDArray[np.float64]]) -> Interval:
     """What independent values are on average where variates are zero, by least squares, with its t interval; their
     plain mean where there are too few for a line.
 
@@ -129,16 +128,16 @@ def of_intercept(values: NDArray[np.float64], variates: Sequence[NDArray[np.floa
     """
     n, columns = len(values), 1 + len(variates)
     if n < columns + 2:
-        return of_independent(values, level)
+        return of_independent(values)
     table = np.column_stack([np.ones(n), *variates])
     inverse = np.linalg.pinv(table)
     coefficients = inverse @ values
     off = values - table @ coefficients
     error = sqrt(float(off @ off) / (n - columns) * float(inverse[0] @ inverse[0]))
-    return Interval(float(coefficients[0]), student_t_quantile((1 + level) / 2, n - columns) * error, level, n)
+    return Interval(float(coefficients[0]), student_t_quantile((1 + LEVEL) / 2, n - columns) * error, n)
 
 
-def of_pairs(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Interval:
+def of_pairs(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
     """Mean of the differences ours - theirs of runs with the same seeds; the pairing takes the common noise out.
 
     Raises:
@@ -146,7 +145,7 @@ def of_pairs(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95
     """
     if len(ours) != len(theirs):
         raise ValueError(f"pairs need as many values on both sides, got {len(ours)} and {len(theirs)}")
-    return of_independent([a - b for a, b in zip(ours, theirs, strict=True)], level)
+    return of_independent([a - b for a, b in zip(ours, theirs, strict=True)])
 
 
 def in_batches(series: NDArray[np.float64], batches: int) -> NDArray[np.float64]:
@@ -160,7 +159,7 @@ def in_batches(series: NDArray[np.float64], batches: int) -> NDArray[np.float64]
     return means
 
 
-def batch_means(series: NDArray[np.float64], level: float = 0.95, batches: int = 20) -> Interval:
+def batch_means(series: NDArray[np.float64]) -> Interval:
     """Mean of one run's series with the t interval over the means of consecutive batches.
 
     Neighbouring requests wait in the same queue, so they are no independent sample; long batches nearly are. Where the
@@ -172,13 +171,13 @@ def batch_means(series: NDArray[np.float64], level: float = 0.95, batches: int =
     """
     n = len(series)
     mean = float(np.mean(series)) if n else nan
-    size = n // batches
+    size = n // BATCHES
     if size < 2 or not isfinite(mean):
-        return Interval(mean, nan, level, 0)
-    means = in_batches(series, batches)
+        return Interval(mean, nan, 0)
+    means = in_batches(series, BATCHES)
     if _depend(means):
-        return Interval(mean, nan, level, batches)
-    return Interval(mean, of_independent(means, level).half_width, level, batches)
+        return Interval(mean, nan, BATCHES)
+    return Interval(mean, of_independent(means).half_width, BATCHES)
 
 
 def _depend(means: NDArray[np.float64]) -> bool:

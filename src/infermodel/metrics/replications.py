@@ -1,4 +1,4 @@
-"""Independent repetitions of one service: means over them with confidence intervals, and paired comparisons."""
+"""Independent repetitions of one service: means over them with confidence intervals, and what they decide."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from infermodel.metrics.confidence import Interval, of_independent, of_pairs
+from infermodel.metrics.confidence import of_independent
 from infermodel.metrics.objectives import Verdict
 from infermodel.metrics.pools import mean_of_pools
 from infermodel.metrics.schema import measures
@@ -17,7 +17,7 @@ COUNTED = ("arrived", "finished", "unfinished", "rejected", "preemptions")
 """Columns that add up over replications; every other number is averaged."""
 
 
-def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
+def combine(summaries: Sequence[Summary]) -> Summary:
     """One row for several replications of a service.
 
     Counts are summed, other numbers averaged, each with Student's t interval over the replications in `intervals`.
@@ -33,11 +33,11 @@ def combine(summaries: Sequence[Summary], level: float = 0.95) -> Summary:
     if len(summaries) == 1:
         return first
     averaged = measures(first)
-    intervals = {name: of_independent([getattr(each, name) for each in summaries], level) for name in averaged}
+    intervals = {name: of_independent([getattr(each, name) for each in summaries]) for name in averaged}
     verdicts = []
     for position, verdict in enumerate(first.verdicts):
         promise = verdict.objective
-        value = of_independent([each.verdicts[position].value for each in summaries], level)
+        value = of_independent([each.verdicts[position].value for each in summaries])
         intervals[promise.name] = value
         verdicts.append(Verdict(promise, value.mean, promise.is_met_by(value.mean)))
     steady = not any(each.overloaded or each.unfinished or each.warning for each in summaries)
@@ -78,15 +78,3 @@ def decided(combined: Summary) -> bool | None:
             return False
         sure &= good
     return True if sure else None
-
-
-def difference(ours: Sequence[Summary], theirs: Sequence[Summary], column: str, level: float = 0.95) -> Interval:
-    """How much larger a column is with us than with them, over replications with the same seeds, pair by pair.
-
-    Two services that meet the same arrivals and lengths share most of the noise, so the interval of the difference is
-    far narrower than the two intervals suggest.
-
-    Raises:
-        ValueError: different numbers of replications.
-    """
-    return of_pairs([getattr(each, column) for each in ours], [getattr(each, column) for each in theirs], level)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -45,6 +44,9 @@ MODELS = (
     ("llama-4-maverick", "fp8"),
 )
 """Names and the precision of the weights; keys and values stay in 16 bits."""
+
+LARGE = ("llama-3.1-70b", "bf16")
+"""Of `MODELS`, the one whose contexts and batches are shown."""
 
 LENGTHS = (8192, 32768, 131072)
 
@@ -114,18 +116,18 @@ def loading_s(model: str, weights: str, wafers: int) -> float:
     return size / (wafers * load_system("cs-3").network.bandwidth)
 
 
-def context_table(model: str = "llama-3.1-70b", weights: str = "bf16") -> str:
+def context_table() -> str:
     """What longer contexts cost: fewest CS-3 for one and for ten requests, and the speed of one user there."""
     lines = [
         "| context | CS-3 for one request | its tok/s there | CS-3 for ten | tok/s of each there |",
         "|---|---|---|---|---|",
     ]
     for length in LENGTHS:
-        one = ring(model, weights, 0, length)
+        one = ring(*LARGE, 0, length)
         wafers = one.devices
-        while ring(model, weights, wafers).kv_memory.tokens < 10 * length:
+        while ring(*LARGE, wafers).kv_memory.tokens < 10 * length:
             wafers += 1
-        ten = ring(model, weights, wafers)
+        ten = ring(*LARGE, wafers)
         together = 1 / ten.step(Batch(10, 10 * length, length)).latency_s
         lines.append(
             f"| {length:,} | {one.devices} | {1 / one.token_latency_s(length):,.0f} | {wafers} | {together:,.0f} |"
@@ -136,9 +138,9 @@ def context_table(model: str = "llama-3.1-70b", weights: str = "bf16") -> str:
 BATCHES = (1, 2, 4, 8, 16, 32, 48, 64, 80, 100, 128)
 
 
-def batch_table(cases: Sequence[tuple[str, str, int]] = (("llama-3.1-8b", "bf16", 1), ("llama-3.1-70b", "bf16", 4),
-                                                        ("llama-3.1-70b", "bf16", 6))) -> str:  # fmt: skip
+def batch_table() -> str:
     """Users at a time, what each sees and how full the pipeline is, at contexts of a thousand tokens."""
+    cases = (("llama-3.1-8b", "bf16", 1), (*LARGE, 4), (*LARGE, 6))
     heads = [f"{load_model(model).title} on {wafers}" for model, _, wafers in cases]
     lines = [
         "| users | " + " | ".join(f"{head}: tok/s each | all | occupied" for head in heads) + " |",

@@ -7,7 +7,7 @@ Publishers state neither GPUs, precision nor batch, so every layout is tried; no
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -168,10 +168,10 @@ def table() -> str:
 SYSTEMS = ("dgx-a100", "dgx-h100", "hgx-h200", "dgx-b200", "gb200-nvl72", "mi300x-8")
 
 
-def one_query(model: str, system: str, degrees: Sequence[int] = (1, 2, 4, 8)) -> list[float | None]:
+def one_query(model: str, system: str) -> list[float | None]:
     """Tokens per second of a single user on 1, 2, 4, 8 GPUs in 16 bits; None where the model does not fit."""
     speeds: list[float | None] = []
-    for gpus in degrees:
+    for gpus in (1, 2, 4, 8):
         built = replica(model, Layout(system, gpus, "bf16"))
         speeds.append(speed_tok_s(built, 1) if built else None)
     return speeds

@@ -270,18 +270,10 @@ def _ticks_of_a_decade(low: float, high: float, most: int) -> tuple[float, ...]:
     return (1.0,)
 
 
-def service_handles(findings: Findings, *, markers: bool = False) -> list[Line2D]:
+def service_handles(findings: Findings) -> list[Line2D]:
     """Legend entries, one for each service."""
     return [
-        Line2D(
-            [],
-            [],
-            color=style.colour,
-            linestyle="none" if markers else cast(Any, style.dash),
-            marker=style.marker if markers else "",
-            markersize=11,
-            label=shortened(name),
-        )
+        Line2D([], [], color=style.colour, linestyle=cast(Any, style.dash), label=shortened(name))
         for name, style in findings.styles.items()
     ]
 

@@ -33,8 +33,6 @@ def place(
     names: Sequence[str],
     colours: Sequence[str],
     keep_free: Sequence[Bbox] = (),
-    *,
-    fontsize: float = 14,
     obstacles: Sequence[Line] = (),
 ) -> list[Bbox]:
     """Write each name near its point, at the nearest free place; a thin line leads to it where that is not close.
@@ -57,7 +55,7 @@ def place(
     room = axes.get_window_extent()
     boxes = []
     for (x, y), point, name, colour in zip(centres, points, names, colours, strict=True):
-        text = _outlined(axes, shortened(name), point, fontsize, shaded(colour, 0.25))
+        text = _outlined(axes, shortened(name), point, 14, shaded(colour, 0.25))
         size = text.get_window_extent()
         best, distance = _free_place(x, y, size.width, size.height, taken, room)
         _move(axes, text, size, best)

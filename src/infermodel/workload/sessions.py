@@ -8,7 +8,7 @@ on how fast its calls are answered nor on what other questions draw. The simulat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -149,9 +149,6 @@ class TreeSearch:
                 ]
             level = range(first, len(planned))
         return tuple(planned)
-
-
-PATTERNS: Mapping[str, type[Pattern]] = {"chain": Chain, "best_of": BestOf, "tree_search": TreeSearch}
 
 
 @dataclass(frozen=True)

@@ -103,11 +103,6 @@ def one_window(config: Config) -> list[int | None]:
     return [config.whole("sliding_window", default=0) or None] * config.layers()
 
 
-def switched_window(config: Config) -> list[int | None]:
-    """The same where `use_sliding_window` says so."""
-    return one_window(config) if config.flag("use_sliding_window") else everything(config)
-
-
 def windows(default: Callable[[Config, int], bool], *, size: str = "sliding_window", sliding: str = "") -> Windows:
     """Windows by `layer_types`, or by the rule of the class.
 
@@ -167,11 +162,11 @@ def attention(
     return found
 
 
-def dense(*, gated: bool = True, bias: Flag = False, width: str = "intermediate_size") -> FeedForwards:
+def dense(*, gated: bool = True, bias: Flag = False) -> FeedForwards:
     """One feed-forward network in every layer."""
 
     def found(config: Config) -> list[FeedForward]:
-        return [network(config, gated=gated, bias=bias, width=width)] * config.layers()
+        return [network(config, gated=gated, bias=bias)] * config.layers()
 
     return found
 

@@ -61,7 +61,7 @@ def olmo_delta(config: Config) -> LinearAttention:
     )
 
 
-def mamba2(config: Config, inner: int | None = None, *, norm: bool = True, bias: bool | None = None) -> Mamba2:
+def mamba2(config: Config, inner: int | None = None, *, norm: bool = True) -> Mamba2:
     """Mamba-2 under the names that Bamba, Granite 4 and Falcon-H1 use."""
     return Mamba2(
         config.whole("mamba_expand") * config.whole("hidden_size") if inner is None else inner,
@@ -70,7 +70,7 @@ def mamba2(config: Config, inner: int | None = None, *, norm: bool = True, bias:
         config.whole("mamba_d_state"),
         config.whole("mamba_d_conv"),
         config.flag("mamba_conv_bias", True),
-        config.flag("mamba_proj_bias") if bias is None else bias,
+        config.flag("mamba_proj_bias"),
         norm,
     )
 

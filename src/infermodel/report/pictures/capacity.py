@@ -138,15 +138,15 @@ def _panel(
     return lines, sorted(limits)
 
 
-def knee(line: Sequence[tuple[float, float]], factor: float = 2.0) -> tuple[float, float] | None:
-    """Where a latency first reaches `factor` times its value at the lightest load, between points on log axes.
+def knee(line: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Where a latency first reaches twice its value at the lightest load, between points on log axes.
 
     None where it never does.
 
     >>> knee([(1.0, 0.1), (10.0, 0.1), (40.0, 0.4)])
     (20.0, 0.2)
     """
-    wanted = factor * line[0][1]
+    wanted = 2 * line[0][1]
     for (load, value), (next_load, next_value) in pairwise(line):
         if next_value >= wanted:
             share = log(wanted / value) / log(next_value / value)

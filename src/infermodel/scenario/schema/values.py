@@ -273,28 +273,6 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True, eq=False)
-class NameOr(Kind):
-    """A name of the catalog, or the thing itself."""
-
-    choice: Choice
-    other: Quantity
-
-    def read(self, value: Any) -> str | float:
-        """The name, or the quantity in SI."""
-        if is_name(value):
-            return self.choice.read(value)
-        return self.other.read(value)
-
-    def write(self, value: Any) -> Any:
-        """A name as it is, a quantity in SI."""
-        return value if isinstance(value, str) else self.other.write(value)
-
-    def unit(self) -> str:
-        """For the reference table."""
-        return f"{self.choice.unit()}, or {self.other.unit()}"
-
-
-@dataclass(frozen=True, eq=False)
 class WordOr(Kind):
     """One certain word (or false), or the thing itself."""
 
