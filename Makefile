@@ -17,7 +17,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run check sweep plan capacity report serve test test-slow golden docs bench clients compile lint lock
+.PHONY: help run check sweep plan capacity report serve test test-slow golden docs bench clients compiled compile lint lock
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,22 +40,25 @@ $(VENV)-clients/.installed: requirements-clients.lock
 
 clients: $(VENV)-clients/.installed ## install aiperf and guidellm (6.5 GB), which test-slow then points at the stand-in server
 
-run: $(VENV)/.installed ## simulate SCENARIO, write reports/<scenario>/
+compiled: $(VENV)/.installed
+	@$(BIN)/python tools/compile.py
+
+run: compiled ## simulate SCENARIO, write reports/<scenario>/
 	@$(BIN)/infermodel run "$(SCENARIO)" $(ARGS)
 
 check: $(VENV)/.installed ## read SCENARIO and say whether it is sound, without running it
 	@$(BIN)/infermodel run "$(SCENARIO)" --dry-run $(ARGS)
 
-capacity: $(VENV)/.installed ## the largest load each service of SCENARIO sustains at its objectives
+capacity: compiled ## the largest load each service of SCENARIO sustains at its objectives
 	@$(BIN)/infermodel capacity "$(SCENARIO)" $(ARGS)
 
-sweep: $(VENV)/.installed ## run the what-ifs of SWEEP
+sweep: compiled ## run the what-ifs of SWEEP
 	@$(BIN)/infermodel sweep "$(SWEEP)" $(ARGS)
 
-plan: $(VENV)/.installed ## the cheapest fleet for PLAN
+plan: compiled ## the cheapest fleet for PLAN
 	@$(BIN)/infermodel plan "$(PLAN)" $(ARGS)
 
-serve: $(VENV)/.installed ## answer HTTP requests as SCENARIO's service would
+serve: compiled ## answer HTTP requests as SCENARIO's service would
 	@$(BIN)/infermodel serve "$(SCENARIO)" $(ARGS)
 
 report: run ## same as run: the page is reports/<scenario>/report.html
@@ -72,7 +75,7 @@ test: lint ## everything that a change must pass, under 10 minutes on 2 cores
 test-slow: $(VENV)/.installed-dev ## statistics, soaks and mutants
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --hypothesis-profile exploring $(ARGS)
 
-compile: $(VENV)/.installed ## compile the inner loops (50 s of CPU, needs a C compiler); PLAIN=1 runs without them
+compile: $(VENV)/.installed ## compile the inner loops once more (40 s of CPU), as run does where there is a C compiler; PLAIN=1 runs without them
 	@$(BIN)/python tools/compile.py --again --within 900
 
 golden: $(VENV)/.installed ## what moved in the five recorded runs; ARGS=--record takes today's

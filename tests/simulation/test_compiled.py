@@ -55,7 +55,6 @@ def form(checkout: Path, *, plain: bool = False) -> str:
     return call(checkout, "-m", "infermodel", "--version", plain=plain)[0].strip().partition("inner loops ")[2]
 
 
-@pytest.mark.slow
 def test_compiled_tables_are_those_of_plain_python() -> None:
     call(ROOT, "tools/compile.py", "--within", "900")
     assert form(ROOT) == "compiled"
