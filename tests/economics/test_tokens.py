@@ -102,9 +102,8 @@ def test_the_usual_mix_of_a_list_price() -> None:
 def test_revenue_by_hand() -> None:
     # 2 Mtok at 0.5, 1 Mtok cached at 0.1, 3 Mtok out at 1.5 USD/Mtok: 1 + 0.1 + 4.5
     tokens = TokenCounts(2e6, 1e6, 3e6)
-    prices = {"input_usd_per_token": 0.5e-6, "output_usd_per_token": 1.5e-6}
-    assert list_revenue_usd(tokens, **prices, cached_usd_per_token=0.1e-6) == pytest.approx(5.6)
-    assert list_revenue_usd(tokens, **prices) == pytest.approx(6.0)
+    prices = {"input_usd_per_token": 0.5e-6, "cached_usd_per_token": 0.1e-6, "output_usd_per_token": 1.5e-6}
+    assert list_revenue_usd(tokens, **prices) == pytest.approx(5.6)
     assert tokens.total == 6e6
 
 

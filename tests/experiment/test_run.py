@@ -33,7 +33,7 @@ services:
   - name: GPU
     model: llama-3.1-8b
     fleet: {system: dgx-h100, systems: 1, replicas: 8}
-    price: {purchase: 350400 USD, list: {input: 1 USD/Mtok, output: 3 USD/Mtok}}
+    price: {purchase: 350400 USD, list: {input: 1 USD/Mtok, output: 3 USD/Mtok, cached: 0.2 USD/Mtok}}
   - name: wafer
     model: llama-3.1-8b
     fleet: {system: cs-3}
@@ -81,7 +81,11 @@ def test_the_bill_is_dollars_over_tokens(lonely: Result) -> None:
         parts = answer.split.input_usd.mid + answer.split.output_usd.mid + answer.split.cached_usd.mid
         assert parts == pytest.approx(answer.hourly.total.mid)
     # List price at 1,000 in and 101 out: (1,000 x 1 + 101 x 3) / 1,101.
-    assert lonely.services[0].economics.list_usd_per_mtok == pytest.approx(1303 / 1101)
+    sold = lonely.services[0]
+    assert sold.economics.list_usd_per_mtok == pytest.approx(1303 / 1101)
+    # And with half of the prompt found in the cache: (500 x 1 + 500 x 0.2 + 101 x 3) / 1,101.
+    half = economics(sold.service, replace(sold.summary, cached_share=0.5))
+    assert half.list_usd_per_mtok == pytest.approx(903 / 1101)
 
 
 def test_on_a_ring_a_prompt_token_costs_a_slot_like_an_output_token(lonely: Result) -> None:

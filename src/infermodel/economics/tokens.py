@@ -105,15 +105,11 @@ def at_mix(input_usd_per_mtok: Band, output_usd_per_mtok: Band, mix: tuple[float
 
 
 def list_revenue_usd(
-    tokens: TokenCounts,
-    *,
-    input_usd_per_token: float,
-    output_usd_per_token: float,
-    cached_usd_per_token: float | None = None,
+    tokens: TokenCounts, *, input_usd_per_token: float, cached_usd_per_token: float, output_usd_per_token: float
 ) -> float:
-    """What the tokens bring in at a list price; cached input costs as much as other input unless the list says less."""
-    cached = input_usd_per_token if cached_usd_per_token is None else cached_usd_per_token
-    return tokens.uncached * input_usd_per_token + tokens.cached * cached + tokens.output * output_usd_per_token
+    """What the tokens bring in at a list price."""
+    read = tokens.uncached * input_usd_per_token + tokens.cached * cached_usd_per_token
+    return read + tokens.output * output_usd_per_token
 
 
 def margin(revenue_usd: float, cost_usd: Band) -> Band:

@@ -38,7 +38,12 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
     sold = service.prices.sold
     if sold is None:
         return answer
-    revenue = list_revenue_usd(tokens, input_usd_per_token=sold.input_usd, output_usd_per_token=sold.output_usd)
+    revenue = list_revenue_usd(
+        tokens,
+        input_usd_per_token=sold.input_usd,
+        cached_usd_per_token=sold.cached_usd,
+        output_usd_per_token=sold.output_usd,
+    )
     return replace(
         answer,
         list_usd_per_mtok=revenue / tokens.total * MTOK,

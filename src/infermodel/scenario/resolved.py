@@ -31,10 +31,11 @@ from infermodel.workload.traffic import TraceTraffic, Traffic
 
 @dataclass(frozen=True)
 class ResolvedListPrice:
-    """What tokens are sold for, USD per token, and where that was published."""
+    """What tokens are sold for, USD per token, those of prompts that are cached apart, and where that was published."""
 
     input_usd: float
     output_usd: float
+    cached_usd: float
     source: str
 
 

@@ -125,6 +125,9 @@ class ListPrice(Block):
 
     input: TokenPrice = Field(description="of a prompt token")
     output: TokenPrice = Field(description="of an answer's token")
+    cached: TokenPrice | None = Field(
+        default=None, description="of a prompt token found in the prefix cache; that of any prompt token if omitted"
+    )
     source: Annotated[str, Text(may_be_empty=True)] = Field(default="", description="where the price was published")
 
 
@@ -137,7 +140,7 @@ class ListKind(Kind):
             return ListPrice.model_validate(value)
         if isinstance(value, str):
             return prices_of("list").read(value)
-        refuse(f"expected {{input, output, source}} or a price list of the catalog, got {named(value)}")
+        refuse(f"expected {{input, output, cached, source}} or a price list of the catalog, got {named(value)}")
 
     def write(self, value: ListPrice | str) -> Any:
         """The name or the prices as a tree."""
