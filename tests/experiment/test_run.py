@@ -86,6 +86,10 @@ def test_the_bill_is_dollars_over_tokens(lonely: Result) -> None:
     # And with half of the prompt found in the cache: (500 x 1 + 500 x 0.2 + 101 x 3) / 1,101.
     half = economics(sold.service, replace(sold.summary, cached_share=0.5))
     assert half.list_usd_per_mtok == pytest.approx(903 / 1101)
+    assert sold.service.prices.sold is not None
+    one_price = replace(sold.service.prices, sold=replace(sold.service.prices.sold, cached_usd=None))
+    as_others = economics(sold.service.with_pool(prices=one_price), replace(sold.summary, cached_share=0.5))
+    assert as_others.list_usd_per_mtok == sold.economics.list_usd_per_mtok
 
 
 def test_on_a_ring_a_prompt_token_costs_a_slot_like_an_output_token(lonely: Result) -> None:

@@ -197,7 +197,7 @@ def test_prices_merge_key_by_key(file: Path) -> None:
     assert wafer.electricity_usd_per_j is not None
     assert wafer.electricity_usd_per_j.mid == catalog.load_price("us-industrial-2024").value
     assert wafer.sold is not None
-    assert (wafer.sold.input_usd, wafer.sold.output_usd, wafer.sold.cached_usd) == (1e-7, 1e-7, 1e-7)
+    assert (wafer.sold.input_usd, wafer.sold.output_usd) == (1e-7, 1e-7)
     assert gpus.electricity_usd_per_j is None
     assert gpus.colocation_usd_per_w_s is not None
     assert gpus.colocation_usd_per_w_s.mid == pytest.approx(180 / (1000 * 730 * 3600))

@@ -41,7 +41,7 @@ def economics(service: ResolvedService, summary: Summary) -> Economics:
     revenue = list_revenue_usd(
         tokens,
         input_usd_per_token=sold.input_usd,
-        cached_usd_per_token=sold.cached_usd,
+        cached_usd_per_token=sold.input_usd if sold.cached_usd is None else sold.cached_usd,
         output_usd_per_token=sold.output_usd,
     )
     return replace(

@@ -116,8 +116,7 @@ def _list_price(price: ListPrice | str | None, model: str) -> ResolvedListPrice 
     if price is None:
         return None
     if isinstance(price, ListPrice):
-        cached = price.input if price.cached is None else price.cached
-        return ResolvedListPrice(price.input, price.output, cached, price.source)
+        return ResolvedListPrice(price.input, price.output, price.source, price.cached)
     found = catalog.load_price(price)
     if found.category != "list":
         raise PriceError(("price", "list"), f"'{price}' is a price of the category {found.category}, not list")
@@ -126,4 +125,4 @@ def _list_price(price: ListPrice | str | None, model: str) -> ResolvedListPrice 
     except CatalogError as error:
         raise PriceError(("price", "list"), str(error)) from None
     dated = f"{tokens.input.source}, {tokens.input.date}" if tokens.input.date else tokens.input.source
-    return ResolvedListPrice(tokens.input.value, tokens.output.value, tokens.input.value, dated)
+    return ResolvedListPrice(tokens.input.value, tokens.output.value, dated)

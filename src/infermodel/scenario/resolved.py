@@ -31,12 +31,16 @@ from infermodel.workload.traffic import TraceTraffic, Traffic
 
 @dataclass(frozen=True)
 class ResolvedListPrice:
-    """What tokens are sold for, USD per token, those of prompts that are cached apart, and where that was published."""
+    """What tokens are sold for, USD per token, and where that was published.
+
+    Attributes:
+        cached_usd: of prompt tokens found in a cache; None where they cost what others do.
+    """
 
     input_usd: float
     output_usd: float
-    cached_usd: float
     source: str
+    cached_usd: float | None = None
 
 
 @dataclass(frozen=True)
