@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cost.directions import batch
 from tests.cost.gpu_fixtures import ENGINE, H100, H200, LLAMA_8B, LLAMA_70B, MIXTRAL, R1, WINDOWED, node
 
 from infermodel.cost.build import step_model
 from infermodel.cost.deployment import Deployment, Precision
 from infermodel.cost.gpu import GpuStepModel
-from infermodel.cost.step import Batch, Chunk, Ramp, Windowed
+from infermodel.cost.step import Batch, Chunk, Ramp
 
 MODELS = {
     "8b": GpuStepModel(LLAMA_8B, node(H100), Deployment(), ENGINE),
@@ -30,11 +31,6 @@ MODELS = {
 }
 
 
-def batch_of(model: GpuStepModel, contexts: list[int], chunks: tuple[Chunk, ...], each: int) -> Batch:
-    windowed = tuple(Windowed(sum(min(c, w) for c in contexts), sum(c < w for c in contexts)) for w in model.windows)
-    return Batch(len(contexts), sum(contexts), max(contexts, default=0), windowed, each, chunks, 0)
-
-
 @given(
     name=st.sampled_from(sorted(MODELS)),
     contexts=st.lists(st.integers(1, 3000), max_size=30),
@@ -46,13 +42,13 @@ def test_a_ramp_is_the_steps_of_the_batch_advanced(name, contexts, chunks, each)
     if not contexts and not chunks:
         return
     model = MODELS[name]
-    ramp = model.ramp(batch_of(model, contexts, tuple(chunks), each))
+    ramp = model.ramp(batch(model, contexts, tuple(chunks), each))
     assert ramp.steps >= 1
     for i in {0, 1, 2, ramp.steps // 2, ramp.steps - 1}:
         if not 0 <= i < min(ramp.steps, 100_000):
             continue
         later = tuple(Chunk(chunk.new, chunk.before + i * chunk.new) for chunk in chunks)
-        step = model.step(batch_of(model, [c + i * each for c in contexts], later, each))
+        step = model.step(batch(model, [c + i * each for c in contexts], later, each))
         assert ramp.first_s + i * ramp.slope_s == pytest.approx(step.latency_s, rel=1e-12)
         assert ramp.first_joules + i * ramp.slope_joules == pytest.approx(step.joules, rel=1e-12)
         assert ramp.first_flops + i * ramp.slope_flops == pytest.approx(step.flops, rel=1e-12)
@@ -81,7 +77,7 @@ def test_plain_decode_costs_what_it_costs_beside_an_empty_chunk(name, sequences,
 
 
 def decode(model: GpuStepModel, sequences: int, context: int) -> Batch:
-    return batch_of(model, [context] * sequences, (), 1)
+    return batch(model, [context] * sequences, (), 1)
 
 
 def test_a_lone_token_of_8b_moves_weights_and_context() -> None:
@@ -108,7 +104,7 @@ def test_a_naive_roofline_is_faster_but_not_by_far() -> None:
 
 def test_prefill_is_bound_by_compute_and_small_steps_by_the_host() -> None:
     model = MODELS["8b"]
-    assert model.step(batch_of(model, [], (Chunk(8192, 0),), 1)).bound_by == "compute"
+    assert model.step(batch(model, [], (Chunk(8192, 0),), 1)).bound_by == "compute"
     slow = GpuStepModel(LLAMA_8B, node(H100), Deployment(), replace(ENGINE, host_step_s=50e-3))
     assert slow.step(decode(slow, 1, 100)).bound_by == "host"
 

@@ -139,6 +139,11 @@ def call(arguments: tuple[str, ...], desk: Path, tamper: Callable[[], None] = la
     return ended(start(arguments, desk, tamper))
 
 
+def full_output() -> None:
+    """For `tamper`: standard output is a device without room."""
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+
 def contents(folder: Path) -> dict[str, str]:
     """Checksum of every finished file below a folder by its relative path; nothing where there is no folder."""
     return {

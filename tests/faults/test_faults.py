@@ -16,7 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.commands import COMMANDS, SCENARIO, Command, call, contents, drafts, ended, lay_out, start
+from tests.faults.commands import (
+    COMMANDS,
+    SCENARIO,
+    Command,
+    call,
+    contents,
+    drafts,
+    ended,
+    full_output,
+    lay_out,
+    start,
+)
 
 Files = dict[str, str]
 
@@ -306,11 +317,7 @@ def test_a_real_folder_that_is_read_only(tmp_path: Path, tmpfs: Callable[[str], 
 
 def test_an_output_that_nobody_can_take_is_said(tmp_path: Path) -> None:
     lay_out(tmp_path)
-
-    def full() -> None:
-        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-
     for arguments in (("catalog",), ("schema",), ("run", "s.yaml", "--dry-run")):
-        assert call(arguments, tmp_path, full) == 74
+        assert call(arguments, tmp_path, full_output) == 74
         said = "infermodel failed: standard output cannot be written: No space left on device\n"
         assert (tmp_path / "said").read_text() == said

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.commands import call, lay_out
+from tests.faults.commands import call, full_output, lay_out
 
 RUN = ("run", "s.yaml", "--out", "o", "--no-figures", "--jobs", "1", "--set", "capacity=false")
 
@@ -51,11 +51,7 @@ def test_bad_input_keeps_its_status_without_streams(tmp_path: Path) -> None:
 
 def test_a_report_is_written_though_the_console_is_full(tmp_path: Path) -> None:
     lay_out(tmp_path)
-
-    def full() -> None:
-        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-
-    assert call(RUN, tmp_path, full) == 74
+    assert call(RUN, tmp_path, full_output) == 74
     assert (tmp_path / "said").read_text() == (
         "infermodel failed: standard output cannot be written: No space left on device\n"
     )

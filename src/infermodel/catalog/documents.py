@@ -6,9 +6,14 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING or not yaml.__with_libyaml__:
+    from yaml import SafeLoader
+else:
+    from yaml import CSafeLoader as SafeLoader
 
 KINDS: Mapping[str, str] = {
     "devices": "device",
@@ -26,8 +31,8 @@ class CatalogError(ValueError):
     """A name that the catalog does not hold, or a file of it that cannot be understood."""
 
 
-class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the base is chosen at run time
-    """A safe loader that refuses a key given twice; PyYAML keeps the last one silently."""
+class _UniqueKeys(SafeLoader):
+    """Refuses a key given twice; PyYAML keeps the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]

@@ -118,8 +118,7 @@ class Ring:
 
     def step(self, batch: Batch) -> StepCost:
         """Cost of one round."""
-        ramp = self.ramp(batch)
-        return StepCost(ramp.first_s, ramp.first_joules, ramp.first_flops, ramp.first_bytes, ramp.bound_by)
+        return self.ramp(batch).first()
 
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next rounds of an unchanged batch, until another of the round's lower limits takes over."""

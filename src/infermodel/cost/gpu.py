@@ -78,8 +78,7 @@ class GpuStepModel:
 
     def step(self, batch: Batch) -> StepCost:
         """Cost of one step."""
-        ramp = self.ramp(batch)
-        return StepCost(ramp.first_s, ramp.first_joules, ramp.first_flops, ramp.first_bytes, ramp.bound_by)
+        return self.ramp(batch).first()
 
     def ramp(self, batch: Batch) -> Ramp:
         """Cost of the next steps of an unchanged batch, exact."""

@@ -18,8 +18,6 @@ class Record:
             getattr(self, name) == getattr(other, name) for name in type(self).__match_args__
         )
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__match_args__)
         return f"{type(self).__name__}({fields})"

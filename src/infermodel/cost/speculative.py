@@ -129,8 +129,7 @@ class SpeculativeModel:
 
     def step(self, batch: Batch) -> StepCost:
         """Cost of one step: a token for each sequence in expectation, a whole round where rounds are sampled."""
-        ramp = self.ramp(batch)
-        return StepCost(ramp.first_s, ramp.first_joules, ramp.first_flops, ramp.first_bytes, ramp.bound_by)
+        return self.ramp(batch).first()
 
     def decode_line(self, sequences: int, context_tokens: int) -> DecodeLine | None:
         """None: a step is a share of a round."""

@@ -189,6 +189,10 @@ class Ramp(Record):
         self.slope_bytes = slope_bytes
         self.bound_by = bound_by
 
+    def first(self) -> StepCost:
+        """Cost of the first step."""
+        return StepCost(self.first_s, self.first_joules, self.first_flops, self.first_bytes, self.bound_by)
+
 
 class DecodeLine(Record):
     """Steps of so many decoding sequences and nothing else, where the sum of their contexts is below `until`: their

@@ -15,7 +15,7 @@ from infermodel.architecture import (
     Layer,
 )
 from infermodel.formats.hf.config import Config
-from infermodel.formats.hf.mixture import balanced
+from infermodel.formats.hf.mixture import balanced, unbiased
 from infermodel.formats.hf.pieces import (
     Body,
     Mixers,
@@ -27,7 +27,6 @@ from infermodel.formats.hf.pieces import (
     known,
     mixture,
     network,
-    shared_width,
     stack,
 )
 
@@ -150,11 +149,7 @@ def _large4(config: Config) -> Body:
         )
         for index, (source, kind, turns) in enumerate(zip(sources, indexer_kinds(config), rotary, strict=True))
     ]
-    return stack(lambda _: mixers, mixture(_unbiased, by_types()))(config)
-
-
-def _unbiased(config: Config) -> ExpertFeedForward:
-    return experts(config, count="n_routed_experts", shared=shared_width(config))
+    return stack(lambda _: mixers, mixture(unbiased, by_types()))(config)
 
 
 RATIOS: Mapping[int, str] = {
@@ -221,10 +216,10 @@ def _dense_here(config: Config) -> DenseFeedForward:
 
 LITE: Mixers = everywhere_latent
 LATENT: Mapping[str, Reader] = {
-    "deepseek_v2": stack(LITE, mixture(_unbiased, after(), _dense_here)),
+    "deepseek_v2": stack(LITE, mixture(unbiased, after(), _dense_here)),
     "deepseek_v3": experts_or_dense(after()),
     "kimi_k2": experts_or_dense(after()),
-    "mistral4": stack(LITE, mixture(_unbiased, after())),
+    "mistral4": stack(LITE, mixture(unbiased, after())),
     "glm4_moe_lite": experts_or_dense(by_types(_after_one)),
     "axk1": _axk1,
     "axk2": _axk2,

@@ -62,6 +62,11 @@ def balanced(
     return found
 
 
+def unbiased(config: Config) -> ExpertFeedForward:
+    """The same under its usual names, without that bias (DeepSeek-V2)."""
+    return experts(config, count="n_routed_experts", shared=shared_width(config))
+
+
 def first_dense(config: Config) -> list[bool]:
     """Experts in all layers but the first."""
     return [index > 0 for index in range(config.layers())]
@@ -207,10 +212,6 @@ def _aria(config: Config) -> ExpertFeedForward:
     return experts(config, count="moe_num_experts", top_k="moe_topk", width="intermediate_size", shared=width)
 
 
-def _plain_shared(config: Config) -> ExpertFeedForward:
-    return experts(config, count="n_routed_experts", shared=shared_width(config))
-
-
 def biased(bias: Flag) -> Callable[[Config], DenseFeedForward]:
     """A dense network with biases where a key says so."""
     return lambda config: network(config, bias=bias)
@@ -232,7 +233,7 @@ def swiglu(count: str = "num_local_experts") -> FeedForwards:
 
 
 QWEN_EXPERTS = mixture(routed("num_experts"), every_step)
-OCR = stack(attention(qkv_bias="attention_bias"), mixture(_plain_shared, by_types(_from(1)), biased("mlp_bias")))
+OCR = stack(attention(qkv_bias="attention_bias"), mixture(unbiased, by_types(_from(1)), biased("mlp_bias")))
 
 MIXTURE: Mapping[str, Reader] = {
     "mixtral": stack(attention(reach=one_window), swiglu()),
@@ -308,7 +309,7 @@ MIXTURE: Mapping[str, Reader] = {
                 lambda config, _: bool(config.keys.get("sliding_window")), sliding="reference_sliding_attention"
             ),
         ),
-        mixture(_plain_shared, by_types(_from(1)), biased("mlp_bias")),
+        mixture(unbiased, by_types(_from(1)), biased("mlp_bias")),
     ),
 }
 """By `model_type`."""

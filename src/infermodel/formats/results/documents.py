@@ -179,6 +179,16 @@ def objects(path: Path, expected: str) -> tuple[Entry, ...]:
     return tuple(Entry(path, text, begin, value) for begin, value in found)
 
 
+def numbered(path: Path, expected: str) -> list[tuple[Entry, str]]:
+    """Objects of a file as `objects` has them, each with its number where there are several.
+
+    Raises:
+        FormatError: as of `objects`.
+    """
+    found = objects(path, expected)
+    return [(entry, str(number) if len(found) > 1 else "") for number, entry in enumerate(found)]
+
+
 def at(path: Path, text: str, place: int, problem: str, width: int = 1) -> FormatError:
     """The error for a place in a text of several lines."""
     line = text.count("\n", 0, place) + 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from infermodel.formats.results import measured as shape
-from infermodel.formats.results.documents import Entry, objects
+from infermodel.formats.results.documents import Entry, numbered
 from infermodel.formats.results.measured import Field, Latency, Load, Measured, RequestColumns, Tokens
 
 TOOL = "sglang bench"
@@ -49,8 +49,7 @@ def read(path: Path) -> tuple[Measured, ...]:
     Raises:
         FormatError: with line and column of what is broken.
     """
-    found = objects(path, EXPECTED)
-    return tuple(_run(entry, str(number) if len(found) > 1 else "") for number, entry in enumerate(found))
+    return tuple(_run(entry, name) for entry, name in numbered(path, EXPECTED))
 
 
 def _run(entry: Entry, name: str) -> Measured:
