@@ -90,6 +90,10 @@ def test_the_busiest_step_of_a_day() -> None:
     free = replace(by_day, economics=replace(by_day.economics, blended_usd_per_mtok=Band.exactly(3.0)))
     told = Findings.of(replace(example()[0], services=(free,)), [], [])
     assert [row[1][0] for row in units(told, [free]).rows] == ["over the run", "at the busiest step"]
+    doubtful = replace(free, summary=replace(free.summary, price_holds=False, price_reason="the queue grows"))
+    _, busiest = units(told, [doubtful]).rows
+    assert busiest[1] == ("at the busiest step", "the queue grows")
+    assert all(str(figure).startswith("~~") for figure in busiest[3:])
     # Where replicas start and stop, neither the bill of the whole run nor a break-even is that of another load.
     pools = tuple(replace(pool, scaling=ScalingSpec(1, 1, "in_flight", 8.0)) for pool in free.service.pools)
     scaled = replace(free, service=replace(free.service, pools=pools))

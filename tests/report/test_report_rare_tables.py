@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from infermodel.experiment import run
@@ -80,3 +81,7 @@ def test_tables_of_keys_and_of_questions(tmp_path: Path) -> None:
     assert "Keys and their limits" in page
     assert "Questions of several calls" in page
     assert "within the uncertainty of the constants" in page
+    heads = set(re.findall(r'<th[^>]* title="[^"]*">([^<]*)</th>', page))
+    assert {"serving, fewest", "USD/h", "TTFT p99", "replicas up", "all done in", "answer time, p95"} <= heads
+    assert not [head for head in heads if "_" in head or head in ("mfu", "usd per h", "tpm")]
+    assert "prompt tokens<br>cached" in page

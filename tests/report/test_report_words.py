@@ -28,6 +28,17 @@ def test_the_answer_names_the_fastest_and_the_cheapest_of_each_model() -> None:
     assert f"cheapest on {'CS-3 8B' if prices[0] < prices[1] else 'DGX H100 8B'}:" in sentences[1]
 
 
+def test_services_that_are_alike_to_the_digits_shown_are_called_so() -> None:
+    result, _, _ = example()
+    first = result.services[0]
+    twin = replace(first, service=replace(first.service, name="twin"), summary=replace(first.summary, service="twin"))
+    fastest, cheapest = words.answers(Findings.of(replace(result, services=(first, twin)), [], []))
+    assert fastest.startswith("Llama 3.1 8B is equally fast on CS-3 8B and twin: half of its users see")
+    assert cheapest.startswith("Llama 3.1 8B is equally cheap on CS-3 8B and twin: $")
+    assert "next" not in fastest + cheapest
+    assert "overlap" not in cheapest
+
+
 def test_one_service_is_not_compared() -> None:
     result, capacities, _ = example()
     alone = Findings.of(replace(result, services=result.services[:1]), capacities[:1], [])

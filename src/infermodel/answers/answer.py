@@ -102,6 +102,12 @@ class Answer(ABC):
         """Pictures by name, those that there is something to draw for."""
         return {}
 
+    def pngs(self) -> Mapping[str, bytes]:
+        """The figures as PNG, 1,600 by 900 pixels, each by its file name."""
+        from infermodel.report.drawing import pngs
+
+        return {f"{name}.png": image for name, image in pngs(self.figures())}
+
     def __str__(self) -> str:
         return self.answer
 

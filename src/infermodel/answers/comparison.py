@@ -76,12 +76,15 @@ class ComparisonAnswer(Answer):
         }
         return {name: picture for name, picture in found.items() if picture is not None}
 
-    def write(self, folder: str | Path, *, figures: bool = True, command: Sequence[str] = ()) -> Path:
+    def write(
+        self, folder: str | Path, *, figures: bool = True, png: bool = False, command: Sequence[str] = ()
+    ) -> Path:
         """Write table, pictures and page; an older report is replaced.
 
         Args:
             folder: does not exist, is empty, or holds a report.
             figures: whether to draw.
+            png: whether to write each picture as PNG, too.
             command: by which it was asked for, for the page and the manifest.
 
         Raises:
@@ -90,7 +93,14 @@ class ComparisonAnswer(Answer):
         """
         from infermodel.report.compare.write import write_comparison
 
-        write_comparison(self.reports, self.differences, Path(folder), figures=figures, command=command)
+        write_comparison(
+            self.reports,
+            self.differences,
+            Path(folder),
+            figures=figures,
+            more=self.pngs() if png else {},
+            command=command,
+        )
         return Path(folder)
 
 

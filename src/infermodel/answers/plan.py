@@ -120,11 +120,12 @@ class PlanAnswer(Answer):
         found = {name: drawn(picture, self.story) for name, (picture, _) in PICTURES.items()}
         return {name: figure for name, figure in found.items() if figure is not None}
 
-    def write(self, folder: str | Path, *, command: Sequence[str] = ()) -> Path:
+    def write(self, folder: str | Path, *, png: bool = False, command: Sequence[str] = ()) -> Path:
         """Write table, page, pictures and the scenario of the cheapest fleet; the last two only where there is one.
 
         Args:
             folder: does not exist, is empty, or holds a report.
+            png: whether to write each picture as PNG, too.
             command: by which it was asked for, for the page and the manifest.
 
         Raises:
@@ -140,6 +141,7 @@ class PlanAnswer(Answer):
         write_rows(table, header_of(self.planned), self.story.rows)
         pictures = plan_pictures(self.story)
         found: dict[str, str | bytes] = {f"{name}.svg": image for name, (_, image) in pictures.items()}
+        found |= self.pngs() if png else {}
         if self.fleet:
             found |= {"best.yaml": self.best_yaml, **deployment_files(self.fleet)}
         page = plan_page(self.story, pictures, command)

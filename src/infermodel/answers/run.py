@@ -116,6 +116,7 @@ class RunAnswer(Answer):
         folder: str | Path,
         *,
         figures: bool = True,
+        png: bool = False,
         requests: Format = "csv",
         replay: bool = False,
         command: Sequence[str] = (),
@@ -126,6 +127,7 @@ class RunAnswer(Answer):
         Args:
             folder: does not exist, is empty, or holds a report.
             figures: whether to draw.
+            png: whether to write each picture as PNG, too.
             requests: `csv` for requests.csv.gz, `parquet` for requests.parquet (needs pyarrow).
             replay: whether to write what each service was sent for load generators, too.
             command: by which it was asked for, for the page and the manifest.
@@ -145,6 +147,7 @@ class RunAnswer(Answer):
             bands=self.bands,
             failures=self.failures,
             figures=figures,
+            more=self.pngs() if png else {},
             command=command,
             requests=requests,
             replay=replay,

@@ -102,11 +102,12 @@ class SweepAnswer(Answer):
         found = {name: drawn(picture, self.story) for name, (picture, _) in PICTURES.items()}
         return {name: figure for name, figure in found.items() if figure is not None}
 
-    def write(self, folder: str | Path, *, command: Sequence[str] = ()) -> Path:
+    def write(self, folder: str | Path, *, png: bool = False, command: Sequence[str] = ()) -> Path:
         """Write table, pictures and page; an older report is replaced.
 
         Args:
             folder: does not exist, is empty, or holds a report.
+            png: whether to write each picture as PNG, too.
             command: by which it was asked for, for the page and the manifest.
 
         Raises:
@@ -123,6 +124,7 @@ class SweepAnswer(Answer):
         write_rows(table, header(self.swept.sweep), self.story.rows)
         pictures = sweep_pictures(self.story)
         images = {f"{name}.svg": image for name, (_, image) in pictures.items()}
+        images |= self.pngs() if png else {}
         page = sweep_page(self.story, pictures, command)
         write_folder(Path(folder), {"sweep.csv": table.getvalue(), **images, "sweep.html": page}, command)
         return Path(folder)

@@ -10,10 +10,9 @@ import click
 
 from infermodel import api
 from infermodel.cli import JOBS, REPLICATIONS
-from infermodel.cli.place import REPORTS, checked, command_line, refusal
+from infermodel.cli.place import REPORTS, checked, command_line, refusal, report_name
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option, quiet_option, set_option
-from infermodel.files import safe_name
+from infermodel.cli.told import Told, json_option, png_option, quiet_option, set_option
 
 
 class Quantity(click.ParamType[float]):
@@ -47,6 +46,7 @@ class Quantity(click.ParamType[float]):
 @click.option("--jobs", type=JOBS, default=lambda: os.cpu_count() or 1, help="Processes; all cores.")
 @click.option("--time-limit", type=Quantity("time"), help="Such as 5 min; then the brackets so far are the answer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario>-capacity.")
+@png_option
 @json_option
 @quiet_option
 def capacity(
@@ -57,13 +57,14 @@ def capacity(
     jobs: int,
     time_limit: float | None,
     out: Path | None,
+    png: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """The largest load that each service of SCENARIO sustains at its objectives, with a report."""
     asked = api.load(scenario, set=changes)
     told = Told("capacity", as_json=as_json, quiet=quiet)
-    folder = checked(out or REPORTS / f"{safe_name(asked.name)}-capacity")
+    folder = checked(out or REPORTS / report_name(asked.name, changes, "capacity"))
     with progress(quiet=told.quiet) as say:
         answer = api.capacity(
             asked,
@@ -74,7 +75,7 @@ def capacity(
             on_progress=say,
         )
     with progress("writing the report", quiet=told.quiet) as say, refusal(folder):
-        answer.write(folder, command=command_line(), on_progress=say)
+        answer.write(folder, png=png, command=command_line(), on_progress=say)
     told.answer(answer)
     told.text(f"\nreport: {folder / 'report.html'}")
     told.file(folder)

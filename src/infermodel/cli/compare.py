@@ -9,7 +9,7 @@ import click
 from infermodel import api
 from infermodel.cli.place import REPORTS, checked, command_line, refusal
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option, quiet_option
+from infermodel.cli.told import Told, json_option, png_option, quiet_option
 from infermodel.files import safe_name
 
 
@@ -19,9 +19,10 @@ from infermodel.files import safe_name
     "--out", type=click.Path(path_type=Path), help="Folder of the comparison; reports/compare_A_B if omitted."
 )
 @click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
+@png_option
 @json_option
 @quiet_option
-def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, as_json: bool, quiet: bool) -> None:
+def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, png: bool, as_json: bool, quiet: bool) -> None:
     """Put reports side by side, with differences and intervals.
 
     REPORTS are two folders or more; differences are to the first.
@@ -30,7 +31,7 @@ def compare(reports: tuple[Path, ...], out: Path | None, figures: bool, as_json:
     folder = checked(REPORTS / safe_name("compare_" + "_".join(path.name for path in reports)) if out is None else out)
     answer = api.compare(*reports)
     with progress("writing the comparison", quiet=told.quiet), refusal(folder):
-        answer.write(folder, figures=figures, command=command_line())
+        answer.write(folder, figures=figures, png=png, command=command_line())
     told.answer(answer)
     told.text(f"\ncomparison: {folder / 'compare.html'}")
     told.file(folder)

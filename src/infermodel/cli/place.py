@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from infermodel.files import safe_name
 
 REPORTS = Path("reports")
 """Where reports go, each in a folder named after its scenario."""
 
 CAPACITY_CACHE = REPORTS / ".capacity"
 """Capacities found before, by what they depend on."""
+
+
+def report_name(name: str, changes: Sequence[str], what: str = "") -> str:
+    """Name of the folder of a report that is told none: with other values it stands beside that with the file's own.
+
+    Args:
+        name: of the file.
+        changes: `PATH=VALUE`, as typed.
+        what: a word for reports that are not of a run.
+
+    >>> report_name("my", ()), report_name("my", ("services.0.fleet.systems=4",), "capacity")
+    ('my', 'my-services.0.fleet.systems_4-capacity')
+    """
+    return safe_name("-".join([name, *changes, *([what] if what else [])]), longest=200)
 
 
 def command_line() -> list[str]:

@@ -10,10 +10,9 @@ import click
 
 from infermodel import api
 from infermodel.cli import DRAWS, JOBS, MISSED, REPLICATIONS
-from infermodel.cli.place import CAPACITY_CACHE, REPORTS, checked, command_line, refusal
+from infermodel.cli.place import CAPACITY_CACHE, REPORTS, checked, command_line, refusal, report_name
 from infermodel.cli.progress import progress
-from infermodel.cli.told import Told, json_option, quiet_option, set_option
-from infermodel.files import safe_name
+from infermodel.cli.told import Told, json_option, png_option, quiet_option, set_option
 
 
 @click.command()
@@ -25,10 +24,15 @@ from infermodel.files import safe_name
 @click.option("--draws", type=DRAWS, default=0, help="Draw uncertain constants that often, for bands.")
 @click.option("--dry-run", is_flag=True, help="Check the scenario and show what would run.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an objective is missed.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; reports/<scenario> if omitted.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the report; reports/<scenario>, with what --set and --seed change, if omitted.",
+)
 @click.option("--figures/--no-figures", default=True, help="Whether to draw pictures.")
 @click.option("--requests", type=click.Choice(["csv", "parquet"]), default="csv", help="Format of the requests' table.")
 @click.option("--replay", is_flag=True, help="Write what each service was sent for load generators, too.")
+@png_option
 @json_option
 @quiet_option
 @click.pass_context
@@ -46,24 +50,28 @@ def run(
     figures: bool,
     requests: Literal["csv", "parquet"],
     replay: bool,
+    png: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Simulate SCENARIO and report latency, throughput and price at its load and at the largest it sustains."""
-    asked = api.load(scenario, set=changes if seed is None else (*changes, f"seed={seed}"))
+    changes = changes if seed is None else (*changes, f"seed={seed}")
+    asked = api.load(scenario, set=changes)
     told = Told("run", as_json=as_json, quiet=quiet)
     if dry_run:
         told.answer(asked)
         told.end()
         return
-    folder = checked(REPORTS / safe_name(asked.name) if out is None else out)
+    folder = checked(REPORTS / report_name(asked.name, changes) if out is None else out)
     with progress(quiet=told.quiet) as say:
         answer = api.run(
             asked, replications=replications, draws=draws, jobs=jobs, cache=CAPACITY_CACHE, on_progress=say
         )
     told.answer(answer)
     with progress("writing the report", quiet=told.quiet) as say, refusal(folder):
-        answer.write(folder, figures=figures, requests=requests, replay=replay, command=command_line(), on_progress=say)
+        answer.write(
+            folder, figures=figures, png=png, requests=requests, replay=replay, command=command_line(), on_progress=say
+        )
     told.text(f"\nreport: {folder / 'report.html'}")
     told.file(folder)
     told.end()

@@ -11,10 +11,9 @@ import click
 
 from infermodel import api
 from infermodel.cli import JOBS
-from infermodel.cli.place import REPORTS, checked, command_line, refusal
+from infermodel.cli.place import REPORTS, checked, command_line, refusal, report_name
 from infermodel.cli.progress import progress_bar
-from infermodel.cli.told import Told, json_option, question_set_option, quiet_option
-from infermodel.files import safe_name
+from infermodel.cli.told import Told, json_option, png_option, question_set_option, quiet_option
 from infermodel.search.cluster import ClusterError
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ def part_of(context: click.Context, parameter: click.Parameter, value: str) -> t
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A page in Markdown, whose tables and pictures of this sweep are written again; see docs/sweeps.md.",
 )
+@png_option
 @json_option
 @quiet_option
 def sweep(
@@ -51,12 +51,13 @@ def sweep(
     shard: tuple[int, int],
     out: Path | None,
     page: Path | None,
+    png: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Answer the what-ifs of a sweep FILE; goes on where it was interrupted."""
     told = Told("sweep", as_json=as_json, quiet=quiet)
-    folder = checked(out or REPORTS / "sweeps" / safe_name(Path(file).stem))
+    folder = checked(out or REPORTS / "sweeps" / report_name(Path(file).stem, changes))
     place = Path(os.path.realpath(folder))
     points = place.with_name(f"{place.name}.points")  # beside the folder, which is exchanged as a whole
     with progress_bar(quiet=told.quiet) as say, refusal(folder):
@@ -72,7 +73,7 @@ def sweep(
         told.end()
         return
     with refusal(folder):
-        answer.write(folder, command=command_line())
+        answer.write(folder, png=png, command=command_line())
         if page:
             write_into(page, Path(file).stem, folder, answer)
     told.answer(answer)

@@ -24,6 +24,7 @@ from infermodel.answers.answer import Answer
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead (docs/json.md).")
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but what is wrong.")
+png_option = click.option("--png", is_flag=True, help="Write each picture as PNG, too: 1,600 by 900 pixels.")
 
 _changes = partial(click.option, "--set", "changes", metavar="PATH=VALUE", multiple=True)
 set_option = _changes(help="Change a key; services by index or name.")

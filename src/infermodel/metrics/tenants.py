@@ -42,7 +42,7 @@ class TenantSummary:
     makespan_s: float = _column("s", "from its first request to the end of its last answer; NaN if not all finished")
     ttft_p99_s: float = _column("s", "percentile 99; of its requests that arrive in the window")
     tpot_p99_s: float = _column("s", "percentile 99; of the same")
-    attainment: float = _column("", "share of the same that keep every limit of the tenant's objectives")
+    attainment: float = _column("share", "share of the same that keep every limit of the tenant's objectives")
     missed: str = _column("", "its objectives that are not met")
 
 

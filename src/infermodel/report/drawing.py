@@ -180,6 +180,13 @@ def drawn(picture: Callable[[Told], Figure | None], findings: Told) -> Figure | 
         return picture(findings)
 
 
+def pngs(figures: Mapping[str, Figure]) -> Iterator[tuple[str, bytes]]:
+    """Name and PNG of figures in the look of all pictures."""
+    with look():
+        for name, figure in figures.items():
+            yield name, _png(figure)
+
+
 def rendered(draw: Callable[[], Figure]) -> bytes:
     """PNG of what `draw` makes, in the look of all pictures."""
     with look():

@@ -77,10 +77,10 @@ def units(findings: Findings, priced: list[ServiceResult]) -> Grid:
         holds = each.summary.price_holds
         rows.append(unit_row(each, "over the run", each.summary, each.economics, holds))
         peak = busiest_per_mean(each, findings.result.scenario.duration_s)
-        if peak > 1 and holds and not scales(each):
+        if peak > 1 and not scales(each):
             hourly, summary = each.economics.hourly.total, each.summary
-            band = blended_usd_per_mtok(hourly, summary.tpm * peak)
-            rows.append(priced_row(each, "at the busiest step", summary.rpm * peak, hourly, band, inf, ""))
+            band, reason = blended_usd_per_mtok(hourly, summary.tpm * peak), "" if holds else summary.price_reason
+            rows.append(priced_row(each, "at the busiest step", summary.rpm * peak, hourly, band, inf, reason))
         capacity = findings.capacities.get(each.summary.service)
         if capacity is not None and capacity.summary is not None and capacity.economics is not None:
             rows.append(unit_row(each, "at capacity", capacity.summary, capacity.economics, True))

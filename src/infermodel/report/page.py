@@ -11,7 +11,7 @@ from infermodel.cost.bounds import decode_bounds
 from infermodel.cost.step import Batch
 from infermodel.experiment.result import ServiceResult
 from infermodel.experiment.trust import service_rests_on
-from infermodel.metrics.schema import Column
+from infermodel.metrics.fleets import recomputed_tokens
 from infermodel.metrics.total import total
 from infermodel.report import words
 from infermodel.report.findings import Findings
@@ -22,15 +22,7 @@ from infermodel.report.not_modelled import not_modelled
 from infermodel.report.offers import unpriced
 from infermodel.report.operations import operations
 from infermodel.report.palette import BOUNDS
-from infermodel.report.tables import (
-    RARE_SCHEMAS,
-    band_rows,
-    fleet_rows,
-    handover_rows,
-    pool_rows,
-    question_rows,
-    tenant_rows,
-)
+from infermodel.report.rare_tables import head, rare_tables, shown
 
 LATENCIES = (
     ("Time to first token", "ttft"),
@@ -113,6 +105,9 @@ def content(findings: Findings) -> dict[str, Any]:
         "latencies": LATENCIES,
         "verdicts": findings.verdicts,
         "rare_tables": rare_tables(findings),
+        "head": head,
+        "shown": shown,
+        "recomputed": {each.summary.service: recomputed_tokens(each.record) for each in findings.services},
         "never": inf,
         "not_modelled": not_modelled(findings),
         "laws": len(result.laws),
@@ -126,46 +121,6 @@ def side_by_side(findings: Findings) -> bool:
     whose sum nobody would buy.
     """
     return len(findings.services) > 1 and all(each.service.own_traffic for each in findings.services)
-
-
-LEFT_TO_THE_FILE = frozenset(
-    {
-        "waiting",
-        "tpm_per_key",
-        "recomputed_tokens",
-        "ttft_p99_s",
-        "usd_per_h_outside",
-        "charged_tokens",
-        "charged_tokens_most",
-        "e2e_p50_s",
-        "kv_use_peak",
-        "power_peak_w",
-    }
-    | {f"bound_{name}_share" for name in BOUNDS}
-)
-"""Columns of rare tables that a page has no room for."""
-
-
-def rare_tables(findings: Findings) -> list[tuple[str, Sequence[Column], list[Mapping[str, Any]]]]:
-    """Title, columns and rows of the tables that only some runs have."""
-    found = [
-        ("Pools at the offered load", "pools.csv", list(pool_rows(findings))),
-        ("From one pool to the other, at the offered load", "handover.csv", list(handover_rows(findings))),
-        ("Keys and their limits, the whole run", "tenants.csv", list(tenant_rows(findings))),
-        ("Questions of several calls, at the offered load", "questions.csv", list(question_rows(findings))),
-        ("Fleets that fail or scale, and fixed ones beside them", "fleets.csv", list(fleet_rows(findings))),
-        ("Answers at the offered load within the uncertainty of the constants", "bands.csv", moving_bands(findings)),
-    ]
-    return [
-        (title, [each for each in RARE_SCHEMAS[file] if each.name not in LEFT_TO_THE_FILE], rows)
-        for title, file, rows in found
-        if rows
-    ]
-
-
-def moving_bands(findings: Findings) -> list[Mapping[str, Any]]:
-    """Bands of the answers that move at all with the constants."""
-    return [line for line in band_rows(findings) if line["low"] != line["high"]]
 
 
 def bound_shares(each: ServiceResult) -> list[tuple[str, float]]:

@@ -72,8 +72,9 @@ def _of_one_model(title: str, group: list[Headline]) -> list[str]:
     if quick:
         quick.sort(key=_speed, reverse=True)
         speed = number(_speed(quick[0]))
-        words = f"{title} is fastest on {quick[0].name}: half of its users see {speed} tokens/s or more"
-        if len(quick) > 1:
+        equal = [each for each in quick if number(_speed(each)) == speed]
+        words = f"{title} is {_first(equal, 'fastest')}: half of its users see {speed} tokens/s or more"
+        if 1 == len(equal) < len(quick):
             ratio = _speed(quick[0]) / _speed(quick[1])
             words += f", {_times(ratio, 'as many')} as on the next, {quick[1].name}"
             if quick[0].at_capacity or quick[1].at_capacity:
@@ -81,8 +82,9 @@ def _of_one_model(title: str, group: list[Headline]) -> list[str]:
         found.append(words + ".")
     if priced:
         priced.sort(key=_mid_price)
-        words = f"{title} is cheapest on {priced[0].name}: {_price(priced[0])} per million tokens"
-        if len(priced) > 1:
+        equal = [each for each in priced if usd(_mid_price(each)) == usd(_mid_price(priced[0]))]
+        words = f"{title} is {_first(equal, 'cheapest')}: {_price(priced[0])} per million tokens"
+        if 1 == len(equal) < len(priced):
             ratio = _mid_price(priced[1]) / _mid_price(priced[0])
             words += f"; on the next, {priced[1].name}, it costs {_times(ratio, 'as much')}"
             low, high = priced[1].economics.blended_usd_per_mtok.low, priced[0].economics.blended_usd_per_mtok.high
@@ -195,6 +197,13 @@ def load_words(findings: Findings) -> str:
     return (
         f"window: {seconds(window.start_s)} to {seconds(window.end_s)} of the run; seed {findings.result.scenario.seed}"
     )
+
+
+def _first(equal: Sequence[Headline], best: str) -> str:
+    """On which services something is best, to the digits that are shown."""
+    if len(equal) == 1:
+        return f"{best} on {equal[0].name}"
+    return f"equally {best.removesuffix('est')} on {', '.join(each.name for each in equal[:-1])} and {equal[-1].name}"
 
 
 def _times(ratio: float, words: str) -> str:

@@ -36,6 +36,7 @@ def write(
     bands: Sequence[AnswerBand] = (),
     failures: Mapping[str, Summary] = MappingProxyType({}),
     figures: bool = True,
+    more: Mapping[str, bytes] = MappingProxyType({}),
     command: Sequence[str] = (),
     requests: Format = "csv",
     replay: bool = False,
@@ -53,6 +54,7 @@ def write(
         bands: on the answers, where uncertain constants were drawn.
         failures: summaries of services with one of their systems down, by name.
         figures: whether to draw.
+        more: files beside these, by name.
         command: that was typed, for the manifest and the page.
         requests: `csv` for requests.csv.gz, `parquet` for requests.parquet (needs pyarrow).
         replay: whether to write each service's requests for load generators, too.
@@ -83,8 +85,10 @@ def write(
         pictures = draw(findings, on_progress) if figures else {}
         for name, (_, image) in pictures.items():
             (draft / f"{name}.svg").write_bytes(image)
+        for name, content in more.items():
+            (draft / name).write_bytes(content)
         on_progress("report.html")
-        beside = [path.name for path in sorted(draft.iterdir()) if path.suffix != ".svg"]
+        beside = [path.name for path in sorted(draft.iterdir()) if path.suffix not in (".svg", ".png")]
         _write_text(draft / "report.html", page(findings, pictures, [*beside, MARK], command))
         _write_text(draft / MARK, manifest(result, command, draft))
     return folder

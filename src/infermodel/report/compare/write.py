@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 from infermodel import __version__
 from infermodel.metrics.schema import columns, row
@@ -27,6 +28,7 @@ def write_comparison(
     folder: Path,
     *,
     figures: bool = True,
+    more: Mapping[str, bytes] = MappingProxyType({}),
     command: Sequence[str] = (),
 ) -> None:
     """Write the comparison of these reports to `folder`, whole or not at all.
@@ -36,6 +38,7 @@ def write_comparison(
         rows: of `differences`.
         folder: does not exist, is empty, or holds a report.
         figures: whether to draw.
+        more: files beside these, by name.
         command: that was typed, for the page and the manifest.
 
     Raises:
@@ -45,8 +48,8 @@ def write_comparison(
     with replacing(folder) as draft:
         write_table(draft / "compare.csv", [each.name for each in columns(Difference)], map(row, rows))
         pictures = draw(reports, rows) if figures else {}
-        for name, image in pictures.items():
-            (draft / f"{name}.svg").write_bytes(image)
+        for name, content in {**{f"{name}.svg": image for name, image in pictures.items()}, **more}.items():
+            (draft / name).write_bytes(content)
         (draft / "compare.html").write_bytes(page(reports, rows, pictures, command).encode("utf-8", errors="replace"))
         stated = {
             "infermodel": __version__,
