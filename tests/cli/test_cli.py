@@ -114,7 +114,7 @@ def test_a_run_leaves_a_report(file: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "reports").glob("s*")) == [changed, f"{changed}-seed_2"]
     assert (tmp_path / "reports" / changed / "summary.csv").is_file()
     assert not list((tmp_path / "reports" / changed).glob("*.png"))
-    drawn = (tmp_path / "reports" / f"{changed}-seed_2" / "cost.png").read_bytes()
+    drawn = (tmp_path / "reports" / f"{changed}-seed_2" / "latency.png").read_bytes()
     assert (drawn[:4], drawn[16:24]) == (b"\x89PNG", (1600).to_bytes(4) + (900).to_bytes(4))
     assert call("run", file, *TINY, "--out", "here").exit_code == 0
     assert (tmp_path / "here" / "report.html").is_file()

@@ -20,13 +20,14 @@ function layoutOf(x, y) {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: styleOf("--ink"), size: 13 },
     margin: { l: 55, r: 12, t: 30, b: 45 }, xaxis: axis(x), yaxis: axis(y), hovermode: "closest",
-    legend: { orientation: "h", y: -0.2, yanchor: "top", x: 0 }, showlegend: true,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true,
     modebar: { bgcolor: "rgba(0,0,0,0)", color: styleOf("--grey"), activecolor: styleOf("--ink") }, uirevision: x.text + y.text,
   };
 }
 
-function ticked(axis, values) { // what spans too little for these keeps Plotly's own ticks
-  const wide = axis.type === "log" && Math.max(...values) > 5 * Math.min(...values);
+function ticked(axis, values) { // what spans too little for these keeps Plotly's own ticks; around equal values it shows a decade
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const wide = axis.type === "log" && (most > 5 * least || most === least);
   return wide ? { ...axis, more: { ...LOG_TICKS, ...axis.more } } : axis;
 }
 

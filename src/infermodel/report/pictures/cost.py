@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from infermodel.economics.band import Band
-from infermodel.report.drawing import Margins, log_axis, sheet
+from infermodel.report.drawing import Margins, log_axis, plain_number, sheet
 from infermodel.report.findings import Findings, Headline
 from infermodel.report.human import shortened, usd
 from infermodel.report.palette import GREY, INK, PARTS
@@ -65,6 +66,8 @@ def _hourly(axes: Axes, shown: list[Headline]) -> None:
     for row, total in enumerate(totals):
         axes.text(total.high + 0.015 * longest, row, usd(total.mid), va="center", fontsize=14)
     axes.set_xlim(0, 1.16 * longest)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
     axes.set_title("Dollars of an hour of the fleet")
     axes.set_xlabel("USD/h")
 
@@ -113,7 +116,7 @@ def _per_mtok(axes: Axes, shown: list[Headline]) -> None:
                 color="#AA3377",
             )
     axes.set_title("Dollars per million tokens")
-    axes.set_xlabel("USD/Mtok, input and output at the run's own mix (log scale)")
+    axes.set_xlabel("USD/Mtok at the run's own mix (log scale)")
 
 
 def _whiskers(axes: Axes, bands: Sequence[Band]) -> None:
