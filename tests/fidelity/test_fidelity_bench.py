@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from tests.kit.bench_files import ONE_A_CHUNK, evalscope
 
 from infermodel.catalog import build, documents
 from infermodel.cli import infermodel
-from infermodel.fidelity.bench import bench_rows, bench_runs, served_by
+from infermodel.fidelity.bench import bench_runs, served_by
 from infermodel.fidelity.engines import play_with
 from infermodel.fidelity.replay import arrivals_of
+from infermodel.fidelity.rows import Row
 from infermodel.workload.arrivals import Constant, Gamma
 
 SERVER = served_by("llama-3.1-8b", "h100-sxm", "vllm", "0.18.0", 1, "bf16", "bf16")
@@ -35,6 +37,11 @@ def summary(users: int, prompt: int, output: int) -> dict[str, object]:
         "total_input_tokens": 10 * users * prompt,
         "total_output_tokens": 10 * users * output,
     }
+
+
+def bench_rows(folder: Path, server: Row, asked_as: Collection[str] = ()) -> list[Row]:
+    """Of those runs of a folder that have a row."""
+    return [told.row for told in bench_runs(folder, server, asked_as)[0] if told.row is not None]
 
 
 @pytest.fixture

@@ -81,11 +81,6 @@ def bench_runs(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tup
     return tuple(runs), passed
 
 
-def bench_rows(folder: Path, server: Row, asked_as: Collection[str] = ()) -> tuple[Row, ...]:
-    """The rows of `bench_runs`, of those runs that have one."""
-    return tuple(told.row for told in bench_runs(folder, server, asked_as)[0] if told.row is not None)
-
-
 def _told(folder: Path, run: Measured, server: Row, asked_as: Collection[str]) -> Told:
     file = run.files[0].relative_to(folder)
     name = f"{file.with_name(bare_name(file).rpartition('.')[0])}#{run.name or '0'}"
@@ -93,7 +88,7 @@ def _told(folder: Path, run: Measured, server: Row, asked_as: Collection[str]) -
     return Told(name, run, None if why else bench_row(run, replace(server, id=name)), why)
 
 
-def unfit(run: Measured, server: Row, asked_as: Collection[str] = ()) -> str:
+def unfit(run: Measured, server: Row, asked_as: Collection[str]) -> str:
     """Why a run is no row of what this server served; empty if it is one."""
     if run.model and not _asks_for(run, server, asked_as):
         return f"asked for {run.model!r}, which is not {server.model} (if it is: --asked-as {run.model})"

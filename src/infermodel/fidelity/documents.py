@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from infermodel import catalog
 from infermodel.fidelity.by_device import ON_SOME
 from infermodel.fidelity.calibrate import MEASURED
@@ -83,8 +81,3 @@ def engines() -> str:
 def on_some_devices() -> str:
     """Constants of engines on some devices, as a Markdown table."""
     return markdown(on_some_table())
-
-
-def constants_named(text: str) -> set[str]:
-    """Constants that the tables of a page name."""
-    return set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
