@@ -143,6 +143,8 @@ MUTANTS = (
            "tokens = self.tokens // self.ranks //", "tokens = self.tokens //", RANK_STEPS),
     Mutant("an idle rank misses a step as busy ones do", "simulation/replica/ranks.py",
            "if self._receiving.late and len(rank.members) else inf", "if self._receiving.late else inf", RANKS),
+    Mutant("prompts for another pool are dealt to ranks as its own are", "engine.py",
+           "self.handover_rank_router or self.rank_router", "self.rank_router", "tests/scenario/test_pools.py"),
     Mutant("of ranks with as many requests always the first", "simulation/replica/rank_router.py",
            "[(turn + i) % ranks for i in range(ranks)]", "list(range(ranks))", RANKS),
     Mutant("the fastest rank sets the step", "cost/ranks.py",

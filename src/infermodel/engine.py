@@ -52,9 +52,9 @@ class OnDevices:
         )
 
 
-RankRouting = Literal["in_flight", "weighted", "round_robin"]
+RankRouting = Literal["in_flight", "weighted", "round_robin", "random"]
 """Which rank of data-parallel attention gets a request: the one with the fewest unfinished, ties in turn; the one with
-the fewest, those that wait counted four times; each in turn."""
+the fewest, those that wait counted four times; each in turn; any with the same probability."""
 
 Reserved = Literal["after_prefill", "before_prefill"]
 """Where one pool reads prompts for another: when blocks for a prompt are reserved where it will decode; when it has
@@ -130,6 +130,7 @@ class Engine:
         caches_answers: whether blocks of answers are found too, by prompts that go on where they ended.
         handover_reserved, handover_overlap, handover_first_token: where one pool reads prompts for another, when blocks
             are reserved there, what crosses meanwhile, and who gives the first token out.
+        handover_rank_router: which rank gets a prompt that is read for another pool; None: as `rank_router` says.
         handover_kept_free_tokens: of memory, for each request that a decoding replica has, which no reservation takes.
         constants: further calibrated constants by name: `launch_s`, of the host to launch a kernel outside of a
             captured graph; `graph_tokens`, up to which steps replay one, `graph_sequences`, up to which steps of
@@ -186,6 +187,7 @@ class Engine:
     handover_reserved: Reserved = "after_prefill"
     handover_overlap: Overlap = "none"
     handover_first_token: FirstToken = "arrival"
+    handover_rank_router: RankRouting | None = None
     handover_kept_free_tokens: int = 0
     constants: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=dict)
@@ -220,6 +222,11 @@ class Engine:
         0.125
         """
         return replace(self, host_sequence_s=self.host_sequence_s / tokens) if self.answers_in_step else self
+
+    @property
+    def that_reads(self) -> Engine:
+        """The engine where it reads prompts for another pool."""
+        return replace(self, rank_router=self.handover_rank_router or self.rank_router)
 
     @property
     def reserves_output(self) -> bool:

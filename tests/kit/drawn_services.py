@@ -9,12 +9,11 @@ from typing import get_args
 import numpy as np
 from hypothesis import strategies as st
 
-from infermodel.engine import Findable, Preempted
+from infermodel.engine import Findable, Preempted, RankRouting
 from infermodel.simulation import Limits, Outage, ServiceSpec, one_pool
 from infermodel.simulation.lifetimes import AT_ONCE, DrawnTime, FailureSpec, RackSpec, TimeLaw
 from infermodel.simulation.pool.router import ROUTER_NAMES, SHARED_QUEUE
 from infermodel.simulation.replica.queues import QUEUES
-from infermodel.simulation.replica.rank_router import RANK_ROUTERS
 from infermodel.simulation.scaling import BLIND, MEASURES, ScalingSpec
 from infermodel.simulation.spec import AnswerShare, FrontEndSpec
 from infermodel.tables import ServiceRecord
@@ -138,7 +137,7 @@ fixed_specs = st.builds(
         token_s=st.sampled_from([0.0, 2e-5, 2e-3]),
         of_system=st.booleans(),
     ),
-    rank_router=st.sampled_from(list(RANK_ROUTERS)),
+    rank_router=st.sampled_from(get_args(RankRouting)),
     signals_every_s=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
     failures=st.none() | failures,
 ).filter(lambda spec: spec.pool.step_model.kv_memory.ranks == 1 or spec.pool.router != SHARED_QUEUE)

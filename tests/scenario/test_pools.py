@@ -57,6 +57,7 @@ def test_a_pool_says_what_differs_and_has_the_rest_of_its_service(file: Path) ->
     readers, writers = resolved(file).services[0].pools
     assert (readers.router, writers.router) == ("round_robin", "least_outstanding")
     assert (readers.engine.name, writers.engine.name) == ("sglang", "sglang")
+    assert (readers.engine.rank_router, writers.engine.rank_router) == ("random", "round_robin")
     assert readers.limits.max_context == 8192
     assert writers.limits.max_sequences == 64
     assert writers.limits.max_context == 131072  # limits of its own, none of the service's

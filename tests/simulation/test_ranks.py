@@ -10,7 +10,7 @@ from tests.kit.toy_models import AffineModel
 
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, ServiceSpec, one_pool, simulate
-from infermodel.simulation.replica.rank_router import in_flight, in_turn, weighted
+from infermodel.simulation.replica.rank_router import at_random, in_flight, in_turn, weighted
 from infermodel.tables import RequestTable, ServiceRecord
 from infermodel.workload.arrivals import Poisson
 from infermodel.workload.lengths import Uniform
@@ -132,6 +132,15 @@ def test_who_gets_a_request() -> None:
     assert [in_flight(turn, (0, 0, 0), (1, 0, 0)) for turn in range(4)] == [1, 1, 2, 1]
     assert [weighted(turn, (1, 0, 0), (0, 5, 3)) for turn in range(2)] == [2, 2]
     assert [in_turn(turn, (9, 0, 0), (9, 0, 0)) for turn in range(4)] == [0, 1, 2, 0]
+
+
+def test_a_number_that_is_drawn_deals_unevenly() -> None:
+    """Of eight ranks with two requests each on average the busiest has four to five."""
+    route, nobody = at_random(np.random.default_rng(1)), (0,) * 8
+    ranks = np.array([route(turn, nobody, nobody) for turn in range(16_000)])
+    assert np.abs(np.bincount(ranks) - 2000).max() < 5 * np.sqrt(16_000 * 7 / 64)
+    busiest = [np.bincount(batch, minlength=8).max() for batch in ranks.reshape(-1, 16)]
+    assert 4 < np.mean(busiest) < 5
 
 
 def test_a_run_of_many_ranks_has_no_event_for_each() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tests.kit.drawn_services import bits, specs
 from tests.kit.toy_models import AffineModel
 
+from infermodel.engine import RankRouting
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import ByPromptLength, Horizon, Limits, Outage, PoolSpec, ServiceSpec, one_pool, simulate
 from infermodel.simulation.clients.joining import joining_s
@@ -38,7 +39,7 @@ def test_two_pools_of_equal_replicas_in_turn_are_one_pool(
     assume(isinstance(spec.traffic, OpenTraffic))
     front_end = spec.pool.front_end and replace(spec.pool.front_end, of_system=False)
     steady = replace(spec.pool, outages=(), failures=None, scaling=None)
-    pool = replace(steady, router="round_robin", systems=1, front_end=front_end)
+    pool = replace(certain(steady, front_end), router="round_robin", systems=1)
     one = replace(spec, pools=(replace(pool, replicas=2 * replicas),))
     two = replace(spec, pools=2 * (replace(pool, replicas=replicas),))
     (together,), (apart,) = (simulate([each], seed, Horizon(requests=requests)) for each in (one, two))
@@ -77,7 +78,8 @@ def certain(pool: PoolSpec, front_end: FrontEndSpec | None) -> PoolSpec:
     if scaling is not None:
         scaling = replace(scaling, start_up=replace(scaling.start_up, law="fixed"))
     router = "round_robin" if pool.router in ("random", "two_choices") else pool.router
-    return replace(pool, failures=failures, scaling=scaling, router=router, front_end=front_end)
+    ranks: RankRouting = "round_robin" if pool.rank_router == "random" else pool.rank_router
+    return replace(pool, failures=failures, scaling=scaling, router=router, rank_router=ranks, front_end=front_end)
 
 
 @settings(max_examples=15, deadline=None)

@@ -105,6 +105,7 @@ _RULES: Mapping[str, tuple[bool | str, ...]] = {
     "handover_reserved": get_args(Reserved),
     "handover_overlap": get_args(Overlap),
     "handover_first_token": get_args(FirstToken),
+    "handover_rank_router": get_args(RankRouting),
 }
 """Habits of an engine: field of the dataclass and key in the file, and what it may be."""
 _COUNTED_RULES = ("long_prompt_tokens", "receive_interval", "ranks_wait_steps", "handover_kept_free_tokens")

@@ -324,7 +324,8 @@ def pool_of(
     if role == "prefill":
         alone = replace(alone, max_batched_tokens=tokens_read(row))
     server = server_of(alone)
-    engine, speculation = server.engine, speculation_of(alone, server)
+    engine = server.engine.that_reads if role == "prefill" else server.engine
+    speculation = speculation_of(alone, server)
     deployment = deployment_of(alone, server)
     try:
         model = replica_model(server.architecture, server.system, deployment, engine, speculation)

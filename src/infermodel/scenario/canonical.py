@@ -103,7 +103,8 @@ def _named_files(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]
 
 UNCOUNTED = (
     "provenance", "title", "rules", "repository",
-    "handover_reserved", "handover_overlap", "handover_first_token", "handover_kept_free_tokens",
+    "handover_reserved", "handover_overlap", "handover_first_token", "handover_rank_router",
+    "handover_kept_free_tokens",
 )  # fmt: skip
 """Where figures come from, which says nothing of what is played; and habits that count with a link, where there is one.
 """

@@ -242,7 +242,7 @@ class _Finder:
             devices_per_replica=placed.devices_per_replica,
             groups=placed.groups,
             deployment=placed.deployment,
-            engine=engine,
+            engine=engine.that_reads if pool and pool.role == "prefill" else engine,
             limits=placed.limits,
             queue=service.queue,
             router=service.router,

@@ -244,7 +244,7 @@ class PoolSpec:
         router: which replica gets a request, a name from `router.ROUTER_NAMES`.
         speculation: how tokens are drafted, where the step model says what that costs; None: not at all.
         front_end: API server processes; None: none that anybody waits for.
-        rank_router: which rank of data-parallel attention gets a request, a name from `rank_router.RANK_ROUTERS`.
+        rank_router: which rank of data-parallel attention gets a request, by name.
         role: what it does with a request.
         name: what reports call it; empty where a service has one only.
         signals_every_s: between readings of what the router sees of replicas; 0: it sees them as they are.

@@ -19,7 +19,7 @@ from infermodel.simulation.replica.members import Members
 from infermodel.simulation.replica.owner import Owner
 from infermodel.simulation.replica.prompts_first import PromptsFirst
 from infermodel.simulation.replica.queues import QUEUES
-from infermodel.simulation.replica.rank_router import RANK_ROUTERS
+from infermodel.simulation.replica.rank_router import RANK_ROUTERS, RankRouter, at_random
 from infermodel.simulation.replica.ranks import Lockstep
 from infermodel.simulation.replica.receiving import Receiving
 from infermodel.simulation.replica.replica import Replica, Stepping
@@ -43,7 +43,7 @@ class Builder:
         recorder: of their steps.
         coming: requests that another pool reads, until a replica sets blocks aside for them.
         clock: of the simulation.
-        streams: what drafts yield is drawn.
+        streams: what drafts yield is drawn, and which rank gets a request.
         stepping: whether they leap.
     """
 
@@ -77,8 +77,15 @@ class Builder:
         settings = self._recorder, receiving, self._stepping, self._place
         if len(ranks) == 1:
             return Replica(clock, number, index, spec.step_model, ranks[0], *settings)
-        route, holding_back = RANK_ROUTERS[spec.rank_router], HoldingBack(limits.ranks_wait_steps)
+        route, holding_back = self._rank_router(number), HoldingBack(limits.ranks_wait_steps)
         return Lockstep(clock, number, index, spec.step_model, ranks, route, holding_back, *settings)
+
+    def _rank_router(self, number: int) -> RankRouter:
+        """Which rank of a replica gets a request."""
+        name = self._spec.rank_router
+        if name != "random":
+            return RANK_ROUTERS[name]
+        return at_random(self._streams(f"ranks of replica {self._place + number}"))
 
     def _scheduler(self, number: int) -> Scheduler:
         """Who composes steps, by the rules that the limits ask for."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from infermodel.engine import RankRouting
 
 RankRouter = Callable[[int, Sequence[int], Sequence[int]], int]
@@ -40,4 +42,16 @@ def in_turn(turn: int, waiting: Sequence[int], running: Sequence[int]) -> int:
     return turn % len(waiting)
 
 
+def at_random(random: np.random.Generator) -> RankRouter:
+    """Any rank with the same probability. Source: SGLang 0.5.23 where it reads prompts for another pool: the rank is
+    `bootstrap_room` modulo their number, and the room is drawn.
+    """
+
+    def drawn(turn: int, waiting: Sequence[int], running: Sequence[int]) -> int:
+        return int(random.integers(len(waiting)))
+
+    return drawn
+
+
 RANK_ROUTERS: Mapping[RankRouting, RankRouter] = {"in_flight": in_flight, "weighted": weighted, "round_robin": in_turn}
+"""Those that draw nothing."""
