@@ -141,3 +141,6 @@ def test_a_stand_in_server_of_two_pools_is_refused(file: Path) -> None:
     done = CliRunner().invoke(infermodel, ["serve", str(file)])
     assert done.exit_code == 2
     assert "has 2 pools: serve plays services of one" in done.output
+    instead = " ".join(done.output.split()).split("--set '")[1].split("'")[0]
+    (service,) = im.load(file, set=[instead]).resolved.services
+    assert service.pool.system.name in instead

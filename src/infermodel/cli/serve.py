@@ -55,7 +55,10 @@ def serve(
     resolved = resolve(load(scenario, changes))
     service = chosen(resolved, name)
     if len(service.pools) > 1:
-        raise click.UsageError(f"{service.name} has {len(service.pools)} pools: serve plays services of one")
+        pool, number = service.decode_pool, resolved.services.index(service)
+        fleet = f"{{system: {pool.system.name}, tensor_parallel: {pool.deployment.tensor_parallel}}}"
+        said = f"serve plays services of one, such as --set 'services.{number}.fleet={fleet}'"
+        raise click.UsageError(f"{service.name} has {len(service.pools)} pools: {said}; 'infermodel run' plays pools")
     try:
         from infermodel.serve import api
     except ModuleNotFoundError as missing:
