@@ -56,8 +56,8 @@ def serve(
     service = chosen(resolved, name)
     if len(service.pools) > 1:
         pool, number = service.decode_pool, resolved.services.index(service)
-        fleet = f"{{system: {pool.system.name}, tensor_parallel: {pool.deployment.tensor_parallel}}}"
-        said = f"serve plays services of one, such as --set 'services.{number}.fleet={fleet}'"
+        one = f"{{system: {pool.system.name}, tensor_parallel: {pool.deployment.tensor_parallel}}}"
+        said = f"serve plays services of one, such as --set 'services.{number}.fleet={one}'"
         raise click.UsageError(f"{service.name} has {len(service.pools)} pools: {said}; 'infermodel run' plays pools")
     try:
         from infermodel.serve import api
