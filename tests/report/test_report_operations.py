@@ -52,6 +52,17 @@ def test_with_one_of_two_down_a_pool_is_the_other_one(fleet: Mapping[str, Any], 
     assert experiment.one_down(other) == {}
 
 
+def test_while_a_pool_is_down_the_other_has_all() -> None:
+    """Two pools of one system, each request to the lighter one: with either down as a service of the other alone."""
+    pools = "[{name: a, role: both, system: dgx-h100}, {name: b, role: both, system: dgx-h100}]"
+    both = api.load(FLEET, set=[f"services.0.fleet={{first_router: {{kind: least_outstanding}}, pools: {pools}}}"])
+    one = experiment.run(api.load(FLEET, set=["services.0.fleet={system: dgx-h100}"]).resolved).services[0].summary
+    found = experiment.one_down(both.resolved)
+    assert [name.split(", ")[1] for name in found] == ["a", "b"]
+    for each in found.values():
+        assert (each.ttft_p99_s, each.tpot_p99_s, each.e2e_mean_s) == (one.ttft_p99_s, one.tpot_p99_s, one.e2e_mean_s)
+
+
 def test_what_one_failure_does_is_said() -> None:
     each = example()[0].services[0]
     pool = each.service.pool

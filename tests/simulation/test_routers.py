@@ -12,7 +12,7 @@ from tests.kit.toy_models import AffineModel
 from infermodel.metrics.laws import check_laws
 from infermodel.simulation import Horizon, Limits, Outage, one_pool, simulate
 from infermodel.simulation.pool.load import LoadIndex
-from infermodel.simulation.pool.router import ROUTERS, two_choices
+from infermodel.simulation.pool.router import ROUTERS, least_kv_used, two_choices, uniform_random
 from infermodel.simulation.pool.unread import Unread
 from infermodel.simulation.records.log import RequestLog
 from infermodel.simulation.replica.queues import Columns
@@ -75,6 +75,7 @@ class View:
         self.unread, self._up, self._log = Unread(len(counts)), up, RequestLog()
         self.homes: dict[int, int] = {}
         self.load.counts[:] = counts
+        self.used = [0.0] * len(counts)  # share of each replica's KV memory
 
     @property
     def up(self) -> Sequence[int]:
@@ -85,7 +86,7 @@ class View:
         return self._log
 
     def kv_used(self, replica: int) -> float:
-        return 0.0
+        return self.used[replica]
 
     def kv_tokens(self, replica: int) -> int:
         return 0
@@ -104,3 +105,16 @@ def test_two_choices_takes_the_lighter_of_any_two() -> None:
     shares = Counter(two_choices(0, equal) for _ in range(3000))
     assert all(abs(shares[each] - 1000) < within for each in (0, 1, 3))
     assert two_choices(0, View([9, 0], [0])) == 0
+
+
+def test_any_replica_that_is_up_is_as_likely_as_any_other() -> None:
+    view = View([9, 0, 0, 9], [0, 1, 3])
+    chosen = Counter(uniform_random(0, view) for _ in range(3000))
+    assert set(chosen) == {0, 1, 3}
+    assert all(abs(times - 1000) < 3 * np.sqrt(3000 * 2 / 9) for times in chosen.values())
+
+
+def test_the_emptiest_memory_of_those_up_is_chosen_the_lowest_number_of_equals() -> None:
+    view = View([0, 9, 9, 9], [0, 1, 3])
+    view.used[:] = [0.5, 0.3, 0.1, 0.3]
+    assert least_kv_used(0, view) == 1
