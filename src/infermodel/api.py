@@ -6,7 +6,7 @@ An answer has `summary` (a DataFrame), `answer` (the text that the command line 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -183,8 +183,10 @@ def capacity(
     result = experiment.run(resolved)
     until = monotonic() + time_limit_s
     effort = replace(DEEP, replications=replications)
-    told = _counted(len(asked), on_progress)
-    capacities = find_capacities(resolved, width=width, effort=effort, jobs=jobs, until=until, on_found=told)
+    told = _Counted(len(asked), on_progress)
+    capacities = find_capacities(
+        resolved, width=width, effort=effort, jobs=jobs, until=until, on_found=told.found, on_load=told.tried
+    )
     return CapacityAnswer(result, capacities)
 
 
@@ -359,16 +361,28 @@ def _capacities(
         return ()
     from infermodel.search.capacity_cache import cached_capacities
 
-    told = _counted(sum(bool(service.objectives) for service in scenario.services), on_progress)
+    told = _Counted(sum(bool(service.objectives) for service in scenario.services), on_progress)
     folder = None if cache is None else Path(cache)
-    return cached_capacities(scenario, folder, width=scenario.capacity_width, jobs=jobs, on_found=told)
+    return cached_capacities(
+        scenario, folder, width=scenario.capacity_width, jobs=jobs, on_found=told.found, on_load=told.tried
+    )
 
 
-def _counted(asked: int, on_progress: OnProgress) -> Callable[[Capacity], None]:
-    """Tells, each time that the largest load of a service is found, of how many of those asked it is."""
-    numbers = count(1)
-    on_progress(Progress(_SEARCHING, 0, asked))
-    return lambda found: on_progress(Progress(f"{_SEARCHING}; {found.service} is done", next(numbers), asked))
+class _Counted:
+    """Tells after each load that was tried, and of each service whose largest load is found of how many it is."""
+
+    def __init__(self, asked: int, on_progress: OnProgress) -> None:
+        self._asked, self._on_progress, self._found = asked, on_progress, 0
+        self.tried("")
+
+    def tried(self, news: str) -> None:
+        """After a load."""
+        self._on_progress(Progress(f"{_SEARCHING}; {news}".removesuffix("; "), self._found, self._asked))
+
+    def found(self, found: Capacity) -> None:
+        """After a service."""
+        self._found += 1
+        self.tried(f"{found.service} is done")
 
 
 def _verdicts(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdict, ...]:

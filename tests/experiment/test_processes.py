@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from infermodel.experiment.processes import processes
+from infermodel.experiment.processes import processes, tell
 
 SLEEPERS = """
 import signal, time
@@ -38,8 +38,13 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_answers_come_in_the_order_of_the_tasks(jobs: int) -> None:
-    with processes(jobs) as mapped:
+    heard: list[str] = []
+    with processes(jobs, heard.append) as mapped:
         assert list(mapped(abs, [-3, 1, -2])) == [3, 1, 2]
+        list(mapped(tell, ["one load", "two loads"]))
+    assert sorted(heard) == ["one load", "two loads"]
+    tell("to nobody")
+    assert len(heard) == 2
 
 
 def test_an_error_of_a_worker_is_an_error_here() -> None:

@@ -10,8 +10,10 @@ import pytest
 from tests.search.search_cases import ConstantModel, one_server
 
 from infermodel.cost.block_pool import KvMemory
+from infermodel.cost.step import Batch, StepCost
 from infermodel.experiment.result import Capacity
 from infermodel.scenario import ResolvedScenario, load, resolve
+from infermodel.scenario.resolved import ResolvedService
 from infermodel.search.capacity import (
     _Search,
     as_calls,
@@ -21,6 +23,7 @@ from infermodel.search.capacity import (
     note_on,
     own_run,
 )
+from infermodel.search.estimate import rate_guess, rate_of_calls
 from infermodel.search.probe import (
     COARSE,
     DEEP,
@@ -351,3 +354,35 @@ def test_a_time_limit_ends_a_search_with_its_bracket_so_far(tmp_path: Path, monk
     assert 1 < len(soon.points) <= 4
     whole = find_capacity(scenario, service, width=0.5, effort=SHORT)
     assert "the time limit came first" not in whole.note
+
+
+@dataclass(frozen=True)
+class ReadingModel(ConstantModel):
+    """0.2 s a step and 0.4 s for each prompt token; room for 448 tokens."""
+
+    @property
+    def kv_memory(self) -> KvMemory:
+        return KvMemory(448, 16, 1.0, 0.0)
+
+    def step(self, batch: Batch) -> StepCost:
+        step_s = self.step_s + 0.4 * sum(chunk.new for chunk in batch.chunks)
+        return StepCost(step_s, step_s, 1.0, 1.0, "memory")
+
+
+def test_a_guess_of_calls_with_pauses_leaves_room_for_what_was_said(tmp_path: Path) -> None:
+    """Two calls of a question, of 1 and 6 tokens and with answers of 5, 4 and 5 on average, so that memory holds
+    448 / 9 calls, one of them runs. With a pause of 100 s that is (448 / 9 - 1) / 100 calls/s, between the 1 / 2.8 s of
+    calls that find nothing and the 1 / 1.6 s of those that find three of four tokens.
+    """
+    (service,) = one_server(tmp_path, 0.2, objectives="{queue_time_p99: 1 ms}").services
+    model = ReadingModel(0.2)
+
+    def asked(pause_s: float) -> ResolvedService:
+        chain = Chain(Fixed(2), Fixed(5), wait=ThinkTime(pause_s))
+        sessions = SessionTraffic(Constant(1.0), Fixed(1), chain)
+        limits = replace(service.pool.limits, prefix_caching=True)
+        return as_calls(replace(service.with_pool(step_model=model, limits=limits), sessions=sessions))
+
+    assert rate_of_calls(asked(0.0)) == rate_guess(asked(0.0)) == pytest.approx(1 / 1.6)
+    assert rate_of_calls(asked(100.0)) == pytest.approx((448 / 9 - 1) / 100, rel=0.011)
+    assert rate_of_calls(asked(1e4)) == pytest.approx(1 / 2.8)

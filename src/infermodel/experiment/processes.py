@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.queues import SimpleQueue
 from threading import Thread, current_thread, main_thread
 from typing import Protocol, TypeVar
 
@@ -23,25 +24,57 @@ class Mapper(Protocol):
         ...
 
 
+def nobody(_: str) -> None:
+    """Hears no news."""
+
+
+_hears: Callable[[str], None] = nobody
+
+
+def tell(news: str) -> None:
+    """Say how far a task is to whoever opened the `processes` that do it; to nobody outside of them."""
+    _hears(news)
+
+
 @contextmanager
-def processes(jobs: int) -> Iterator[Mapper]:
+def heard(by: Callable[[str], None]) -> Iterator[None]:
+    """What `tell` says in this process goes there until the end of the block."""
+    global _hears
+    before, _hears = _hears, by
+    try:
+        yield
+    finally:
+        _hears = before
+
+
+@contextmanager
+def processes(jobs: int, on_news: Callable[[str], None] = nobody) -> Iterator[Mapper]:
     """A `map` over `jobs` processes; the plain one for a single process.
+
+    Args:
+        jobs: how many.
+        on_news: hears what tasks `tell`; what they tell in workers on a thread of its own.
 
     Workers do not see Ctrl-C: this process does, and ends them, so that a user reads one line and not a traceback of
     each worker. They end with this process however it ends.
     """
     if jobs <= 1:
-        yield map
+        with heard(on_news):
+            yield map
         return
-    others = set(active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_the_parent)
+    others, context = set(active_children()), get_context("spawn")
+    news: SimpleQueue[str | None] = context.SimpleQueue()
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(news,))
+    listener = Thread(target=_pass_on, args=(news, on_news), daemon=True)
+    listener.start()
 
     def mapped(function: Callable[[Task], Answer], tasks: Iterable[Task], /) -> Iterator[Answer]:
         with _interrupts_held():  # tasks start workers as they are handed in, and workers inherit this
             return pool.map(function, tasks)
 
     try:
-        yield mapped
+        with heard(on_news):
+            yield mapped
     except BaseException:
         for worker in set(active_children()) - others:
             worker.terminate()
@@ -49,10 +82,19 @@ def processes(jobs: int) -> Iterator[Mapper]:
         pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
+    news.put(None)
+    listener.join()
 
 
-def _end_with_the_parent() -> None:
-    """In a worker: watch the parent, whose killing alone would leave the worker waiting for tasks for ever."""
+def _pass_on(news: SimpleQueue[str | None], on_news: Callable[[str], None]) -> None:
+    while (said := news.get()) is not None:
+        on_news(said)
+
+
+def _begin(news: SimpleQueue[str | None]) -> None:
+    """In a worker: tell the parent, and watch it: killed alone it would leave the worker waiting for tasks for ever."""
+    global _hears
+    _hears = news.put
     Thread(target=_outlive, daemon=True).start()
 
 

@@ -9,13 +9,13 @@ from math import inf, isfinite, nan
 from time import monotonic
 
 from infermodel.experiment.pricing import economics
-from infermodel.experiment.processes import processes
+from infermodel.experiment.processes import nobody, processes, tell
 from infermodel.experiment.result import Capacity, CapacityPoint
 from infermodel.experiment.run import replicate
 from infermodel.metrics.objectives import MINIMA
 from infermodel.metrics.summary import Summary
 from infermodel.scenario.resolved import ResolvedScenario, ResolvedService
-from infermodel.search.estimate import in_flight, rate_guess, zero_load_e2e_s
+from infermodel.search.estimate import in_flight, rate_of_calls, zero_load_e2e_s
 from infermodel.search.probe import COARSE, SPEEDS, Effort, Mapper, judge, steady, to_tell_apart, why_missed
 from infermodel.workload.arrivals import Offline
 from infermodel.workload.lengths import Fixed
@@ -55,6 +55,7 @@ def find_capacities(
     effort: Effort = COARSE,
     jobs: int = 1,
     on_found: Callable[[Capacity], None] = lambda _: None,
+    on_load: Callable[[str], None] = nobody,
     until: float = inf,
 ) -> tuple[Capacity, ...]:
     """The capacity of every service that has objectives, each alone, in order.
@@ -65,6 +66,7 @@ def find_capacities(
         effort: `COARSE` or `DEEP`, or between.
         jobs: processes; over services where there are several, else over replications. No result depends on it.
         on_found: called with each capacity, in order.
+        on_load: told in words how far the search of a service is, after each load.
         until: of the monotonic clock: from then on no other load is tried, and brackets are what they are by then.
     """
     services = [service for service in scenario.services if service.objectives]
@@ -72,7 +74,7 @@ def find_capacities(
         return ()
     one = partial(find_capacity, scenario, width=width, effort=effort, until=until)
     found = []
-    with processes(min(jobs, max(len(services), effort.replications))) as mapper:
+    with processes(min(jobs, max(len(services), effort.replications)), on_load) as mapper:
         # Services take very different times: one after the other to whichever process is free.
         answers = mapper(one, services) if len(services) > 1 else (one(each, mapper=mapper) for each in services)
         for capacity in answers:
@@ -111,7 +113,7 @@ def find_capacity(
         return Capacity(service.name, "requests/s", 0.0, inf, None, None, "", "", (), note=note)
     service, effort = as_calls(service), to_tell_apart(effort, width)
     closed = isinstance(traffic, ClosedTraffic)
-    guess = 0.9 * rate_guess(service)
+    guess = 0.9 * rate_of_calls(service)
     if closed:
         guess = max(1.0, round(in_flight(service, guess)))
     nothing = 1.0 if closed else ALONE / zero_load_e2e_s(service)
@@ -199,6 +201,16 @@ class _Search:
             return
         self.tried[load] = self.judge_load(load)
         self.settle()
+        tell(f"{self.tried[load].summary.service}: {self.so_far}")
+
+    @property
+    def so_far(self) -> str:
+        """The bracket in words, while the search goes on."""
+        unit, scale = ("users", 1) if self.closed else ("requests/min", 60)
+        loads = "1 load" if len(self.tried) == 1 else f"{len(self.tried)} loads"
+        held = [f"holds {scale * self.low:,.0f}"] if self.low else []
+        missed = [f"not {scale * self.high:,.0f}"] if isfinite(self.high) else []
+        return f"{loads} tried, {', '.join([*held, *missed])} {unit}"
 
     def settle(self) -> None:
         """Move the bracket's ends to what has been tried."""

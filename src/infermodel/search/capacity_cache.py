@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infermodel.experiment.pricing import economics
+from infermodel.experiment.processes import nobody
 from infermodel.experiment.result import Capacity, CapacityPoint
 from infermodel.files import keep, kept
 from infermodel.metrics.confidence import Interval
@@ -34,6 +35,7 @@ def cached_capacities(
     effort: Effort = COARSE,
     jobs: int = 1,
     on_found: Callable[[Capacity], None] = lambda _: None,
+    on_load: Callable[[str], None] = nobody,
 ) -> tuple[Capacity, ...]:
     """`find_capacities`, or what it answered before for the same scenario, settings and program.
 
@@ -46,7 +48,7 @@ def cached_capacities(
     known = None if path is None else kept(path)
     if known is not None:
         return tuple(restored(scenario, each) for each in known)
-    found = find_capacities(scenario, width=width, effort=effort, jobs=jobs, on_found=on_found)
+    found = find_capacities(scenario, width=width, effort=effort, jobs=jobs, on_found=on_found, on_load=on_load)
     if path is None:
         return found
     with suppress(OSError):

@@ -25,6 +25,32 @@ def rate_guess(service: ResolvedService) -> float:
     return rate if reads_beside_decoding(service) else min(rate, service.prefill_pool.replicas / prefill_s(service))
 
 
+def rate_of_calls(service: ResolvedService) -> float:
+    """`rate_guess`; of calls with pauses between them no more than lets what was said stay in KV memory meanwhile, or
+    than the fleet does without finding any of it, if that is more.
+    """
+    high = rate_guess(service)
+    if service.sessions is None or texts_stay(service, high):
+        return high
+    low, without = 0.0, rate_guess(replace(service, sessions=None))
+    while high - low > 0.01 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if texts_stay(service, middle) else (low, middle)
+    return max(low, without)
+
+
+def texts_stay(service: ResolvedService, rate: float) -> bool:
+    """Whether KV memory holds the calls that run at this rate and all those that come in a pause, each with its whole
+    text: a fleet that has lost texts computes them again, which takes the memory of others until it finds none.
+    """
+    if service.sessions is None or not service.prefill_pool.limits.prefix_caching:
+        return True
+    typical, pool = typical_calls(service.sessions), service.prefill_pool
+    pause_s = typical.waits_s / max(1.0, typical.in_a_row - 1)
+    room = pool.replicas * pool.step_model.kv_memory.sequences(sum(mean_lengths(service)))
+    return in_flight(service, rate) + rate * pause_s <= room
+
+
 def reads_beside_decoding(service: ResolvedService) -> bool:
     """Whether the replicas that decode read prompts too."""
     return service.link is None
