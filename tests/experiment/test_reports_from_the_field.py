@@ -28,6 +28,29 @@ services:
     fleet: {system: hgx-h200, replicas: 1}
     price: {rental: 3 USD/h}
 """
+WAVE = """
+title: Load between 1 and 24 requests a second every 15 minutes
+duration: 30 min
+capacity: false
+traffic:
+  arrivals: {kind: profile, repeat: 15 min, rates: [[0 s, 1 /s], [113 s, 5 /s], [225 s, 12.5 /s], [338 s, 20 /s],
+    [450 s, 24 /s], [563 s, 20 /s], [675 s, 12.5 /s], [788 s, 5 /s]]}
+  prompt_tokens: {kind: fixed, tokens: 8000}
+  output_tokens: {kind: fixed, tokens: 1000}
+objectives: {ttft_p95: 3 s, tpot_p95: 35 ms}
+services:
+  - name: server
+    model: qwen3-30b-a3b
+    fleet: {system: dgx-h100, systems: 2, tensor_parallel: 2}
+    price: {rental: 2.5 USD/h}
+    autoscaling:
+      min: 1
+      measure: in_flight
+      target: 40
+      start_up: {image: 30 s, weights: 2 GB/s, warm_up: 20 s}
+      cooldown: 1 min
+      fixed: [8, 5]
+"""
 ONE_PROCESS = """
 title: A small model behind one API server
 requests: 4000
@@ -236,3 +259,25 @@ def test_short_prompts_wait_behind_a_long_one_unless_it_is_bounded(tmp_path: Pat
     assert behind_s == pytest.approx(9.0, rel=0.1)
     assert past_s < 1.0
     assert long_s < bounded_s < 1.1 * long_s
+
+
+@pytest.mark.slow
+def test_a_wave_of_load_costs_less_and_misses_more_than_its_peak_and_the_page_says_how_much(tmp_path: Path) -> None:
+    """Load between 1 and 24 requests a second, from the field: a fleet that scales beside those of its peak and mean.
+    What docs/failures_and_scaling.md tells of it is what is found.
+    """
+    path = tmp_path / "wave.yaml"
+    path.write_text(WAVE)
+    scaled, eight, five = run(resolve(load(path))).services[0].fleets
+    assert (eight.usd_per_h, five.usd_per_h) == (8 * 2 * 2.5, 5 * 2 * 2.5)
+    assert scaled.usd_per_h == pytest.approx(scaled.paid_mean * 2 * 2.5)
+    assert five.outside > scaled.outside > eight.outside
+    page = (Path(__file__).parents[2] / "docs" / "failures_and_scaling.md").read_text()
+    for told in (
+        f"{scaled.serving_least} to {scaled.serving_most} replicas serve, {scaled.serving_mean:.1f} on average",
+        f"{scaled.paid_mean:.1f} are paid for, at {scaled.usd_per_h:.1f} USD/h",
+        f"Of {scaled.arrived:,} requests {scaled.outside:,} lie outside",
+        f"where eight fixed replicas let {eight.outside:,}",
+        f"and five {five.outside:,}",
+    ):
+        assert told in " ".join(page.split())
