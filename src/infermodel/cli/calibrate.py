@@ -13,6 +13,7 @@ from infermodel.answers.answer import text
 from infermodel.answers.own_runs import Served, own_runs
 from infermodel.cli import JOBS
 from infermodel.cli.own_runs import served_options
+from infermodel.cli.place import refusal
 from infermodel.cli.progress import progress
 from infermodel.cli.told import Told, json_option, quiet_option
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 @click.option("--write", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Catalog folder to renew.")
 @click.option("--leave-out", is_flag=True, help="Also predict each group of rows with constants fitted to the others.")
 @click.option("--ablate", is_flag=True, help="Also show the errors with each constant put to nothing.")
+@click.option("--folds", is_flag=True, help="Also predict each family of models and each GPU with what others tell.")
+@click.option("--docs", type=click.Path(dir_okay=False, path_type=Path), help="Renew the tables of a Markdown page.")
 @click.option("--jobs", type=JOBS, default=os.cpu_count() or 1, help="Processes (default: one a core).")
 @json_option
 @quiet_option
@@ -55,6 +58,8 @@ def calibrate(
     write: Path | None,
     leave_out: bool,
     ablate: bool,
+    folds: bool,
+    docs: Path | None,
     jobs: int,
     as_json: bool,
     quiet: bool,
@@ -69,19 +74,25 @@ def calibrate(
             raise click.UsageError("--bench needs --served MODEL GPU ENGINE")
         fit_own(bench, served, out, told, force=force, jobs=jobs)
         return
+    if docs is not None and not docs.is_file():
+        raise click.UsageError(f"no page {docs} whose tables could be renewed")
     if measurements is None:
         raise click.UsageError("name a file of measurements, or a folder of benchmarks with --bench")
     from infermodel.fidelity import calibrate as calibration
     from infermodel.fidelity import figures
     from infermodel.fidelity.crossing import ablation, leave_one_group_out
     from infermodel.fidelity.engines import FITTED
+    from infermodel.fidelity.folds import fold_tables
+    from infermodel.fidelity.page import put
 
     rows, beside, entries = _asked_for(measurements, further, engines)
     folder = measurements.parent
+    shown: dict[str, list[list[tuple[str, ...]]]] = {}
 
     def show(name: str, table: list[tuple[str, ...]]) -> None:
         told.text(aligned(table) + "\n")
         told.cells(name, table)
+        shown.setdefault(name, []).append(table)
 
     fits = calibration.calibration(
         rows, folder, entries, further=beside, kernels=kernels and (folder / "kernels").is_dir(), jobs=jobs
@@ -105,6 +116,16 @@ def calibrate(
         show("served", figures.engine_rows({device: fitted.fit for device, fitted in found.served.items()}))
     if found.on_some:
         show("on_some", figures.engine_rows({some.title: fitted.fit for some, fitted in found.on_some.items()}))
+    if folds:
+        with progress("leaving out each family of models and each GPU", quiet=quiet):
+            by_fold, by_group = fold_tables(found, (*rows, *beside), folder, jobs=jobs)
+        show("folds", by_fold)
+        show("folds_by_group", by_group)
+    if docs is not None:
+        with refusal(docs):
+            put(docs, shown)
+        told.text(f"{docs} renewed")
+        told.file(docs)
     if write is not None:
         paths = figures.write_catalog(
             write,

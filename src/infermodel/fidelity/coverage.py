@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from infermodel.fidelity.accuracy import Prediction
+from infermodel.fidelity.rows import Row
 
 INSIDE = 0.9
 """Of the measurements that a band is made of."""
@@ -43,9 +44,9 @@ def family_of(model: str) -> str:
     return KIN.get(letters[0], letters[0])
 
 
-FOLDS: Mapping[str, Callable[[Prediction], str]] = {
-    "GPU": lambda prediction: prediction.row.gpu,
-    "family of models": lambda prediction: family_of(prediction.row.model),
+FOLDS: Mapping[str, Callable[[Row], str]] = {
+    "GPU": lambda row: row.gpu,
+    "family of models": lambda row: family_of(row.model),
 }
 """What is left out together."""
 
@@ -81,12 +82,12 @@ def coverage(predictions: Sequence[Prediction]) -> tuple[Coverage, ...]:
             folds = 0
             inside: list[bool] = []
             widths: list[float] = []
-            for fold in sorted({of(each) for each, _ in known}):
-                others = [ratio for each, ratio in known if of(each) != fold]
+            for fold in sorted({of(each.row) for each, _ in known}):
+                others = [ratio for each, ratio in known if of(each.row) != fold]
                 if len(others) < FEWEST:
                     continue
                 low, high = np.quantile(others, [(1 - INSIDE) / 2, (1 + INSIDE) / 2])
-                own = [low <= ratio <= high for each, ratio in known if of(each) == fold]
+                own = [low <= ratio <= high for each, ratio in known if of(each.row) == fold]
                 folds += 1
                 inside += own
                 widths += [(high - low) / 2] * len(own)

@@ -124,17 +124,27 @@ def with_constants(server: Server, values: Mapping[str, float]) -> Server:
     return Server(server.architecture, replace(server.system, device=device), engine)
 
 
-def play_with(
-    row: Row, folder: Path, values: Mapping[str, float], devices: DeviceConstants | None = None
-) -> dict[str, float]:
-    """What the model says of a row with other constants; beside the metrics `zero_load_ttft_ms`."""
+def server_with(row: Row, values: Mapping[str, float], devices: DeviceConstants | None = None) -> Server:
+    """The server of a row with other constants.
+
+    Args:
+        values: of the engine, or of the device whatever `devices` says.
+        devices: constants of devices in place of the catalog's.
+    """
     server = server_of(row)
     system = server.system
     if devices and system.device.name in devices:
         assert isinstance(system.device, GpuDevice)
         kernel = {**system.device.constants, **devices[system.device.name]}
         server = replace(server, system=replace(system, device=replace(system.device, constants=kernel)))
-    replayed = replay(row, folder, with_constants(server, values))
+    return with_constants(server, values)
+
+
+def play_with(
+    row: Row, folder: Path, values: Mapping[str, float], devices: DeviceConstants | None = None
+) -> dict[str, float]:
+    """What the model says of a row with other constants; beside the metrics `zero_load_ttft_ms`."""
+    replayed = replay(row, folder, server_with(row, values, devices))
     return {**replayed.predicted, "zero_load_ttft_ms": replayed.zero_load_ttft_ms}
 
 

@@ -73,6 +73,13 @@ class Fitted:
         moved = self.residuals[left_out] + self.jacobian[left_out] @ step
         return dict(zip(self.values, (float(value) for value in values), strict=True)), moved
 
+    def known_without(self, left_out: NDArray[np.bool_]) -> dict[str, float]:
+        """Of what all observations know of each value, the share that is known without some of them."""
+        knowledge = _weights(self.residuals)[:, None] * self.jacobian**2
+        whole = knowledge.sum(axis=0)
+        shares = np.divide(knowledge[~left_out].sum(axis=0), whole, out=np.zeros_like(whole), where=whole > 0)
+        return dict(zip(self.values, map(float, shares), strict=True))
+
     @property
     def median_error(self) -> float:
         """Median of |predicted / measured - 1|."""

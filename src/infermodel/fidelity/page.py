@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infermodel.fidelity.accuracy import GROUPINGS, SCORED, Accuracy, Prediction, Score, counts, scores
@@ -152,23 +152,36 @@ def html(predictions: Sequence[Prediction], lines: Sequence[Accuracy], title: st
 
 
 def renew(path: Path, predictions: Sequence[Prediction], lines: Sequence[Accuracy]) -> None:
-    """Put the tables between the markers `<!-- table: NAME -->` and `<!-- end -->` of a Markdown page, and the picture
-    into `pictures` beside it.
+    """Put the tables between their marks in a Markdown page (see `put`), and the picture into `pictures` beside it.
 
     Raises:
         OSError: the page is not there.
     """
-    tables = {
-        "scores": score_rows(scores(lines)),
-        "worst": worst_rows(predictions),
-        "coverage": coverage_rows(coverage(predictions)),
-        **{grouping: group_rows(lines, grouping) for grouping in GROUPINGS},
-    }
-    text = re.sub(
-        rf"(<!-- table: ({'|'.join(tables)}) -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}\n{markdown(tables[found[2]])}\n\n{found[3]}",
-        read_plain(path),
-        flags=re.DOTALL,
+    put(
+        path,
+        {
+            "scores": [score_rows(scores(lines))],
+            "worst": [worst_rows(predictions)],
+            "coverage": [coverage_rows(coverage(predictions))],
+            **{grouping: [group_rows(lines, grouping)] for grouping in GROUPINGS},
+        },
     )
     write_whole(path.parent / "pictures" / "accuracy.png", scatter(predictions))
-    write_whole(path, text)
+
+
+def put(path: Path, tables: Mapping[str, Sequence[Sequence[Sequence[str]]]]) -> None:
+    """Put tables between the marks `<!-- table: NAME -->` and `<!-- end -->` of a Markdown page.
+
+    Args:
+        tables: by name, one or more below each other.
+
+    Raises:
+        OSError: the page is not there.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        below = "\n\n".join(map(markdown, tables[found[2]]))
+        return f"{found[1]}\n{below}\n\n{found[3]}"
+
+    marks = rf"(<!-- table: ({'|'.join(tables)}) -->\n).*?(<!-- end -->)"
+    write_whole(path, re.sub(marks, shown, read_plain(path), flags=re.DOTALL))

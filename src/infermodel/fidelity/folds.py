@@ -1,0 +1,178 @@
+"""Rows predicted by constants that they had no part in: each family of models, and each GPU, left out in turn.
+
+The rows left out are played through the simulator with what the others tell (`untold`); a GPU's own kernel tables go
+with its rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from infermodel.experiment.processes import processes
+from infermodel.fidelity.accuracy import Prediction, knees_ms
+from infermodel.fidelity.calibrate import Calibration, device_values
+from infermodel.fidelity.coverage import FOLDS
+from infermodel.fidelity.engines import DEVICE_CONSTANTS, DeviceConstants, lineage, server_with
+from infermodel.fidelity.page import percent
+from infermodel.fidelity.replay import replay
+from infermodel.fidelity.rows import Row, RowError
+from infermodel.fidelity.server import Skipped, engine_entry
+from infermodel.fidelity.untold import without
+
+FEWEST = 10
+"""Rows of a GPU that is left out by itself; those with fewer are left out together."""
+
+OTHERS = "those of few rows"
+
+FIGURES: Mapping[str, tuple[str, ...]] = {
+    "TPOT": ("tpot_mean_ms",),
+    "E2E": ("e2e_mean_ms",),
+    "TTFT below the knee": ("ttft_p50_ms", "ttft_mean_ms"),
+    "offline throughput": ("output_tok_s",),
+}
+"""What is scored by its name in a table; medians of TTFT where a row has them."""
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """Errors on rows that were left out in turn: medians over rows, and over groups of groups' medians.
+
+    Attributes:
+        left_out: what was left out together: a kind of fold, or one of them.
+        metric: of `FIGURES`.
+    """
+
+    left_out: str
+    metric: str
+    rows: int
+    groups: int
+    median_over_rows: float
+    median_over_groups: float
+
+
+def folds(rows: Sequence[Row], of: Callable[[Row], str]) -> Mapping[str, tuple[Row, ...]]:
+    """Rows that are left out together, by name; those of names with fewer than `FEWEST` rows under one name."""
+    sizes = Counter(map(of, rows))
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        name = of(row)
+        found.setdefault(name if sizes[name] >= FEWEST else OTHERS, []).append(row)
+    return {name: tuple(own) for name, own in sorted(found.items())}
+
+
+def constants_on(row: Row, left: Calibration) -> dict[str, float]:
+    """Constants of its engine that a calibration found, as they hold on its GPU."""
+    entries = tuple(lineage(engine_entry(row.engine, row.engine_version)))
+    values: dict[str, float] = {}
+    for entry in entries:
+        if entry in left.engines:
+            values |= left.engines[entry].fit.constants
+    for some, fit in left.on_some.items():
+        if some.entry in entries and row.gpu.startswith(some.named):
+            values |= fit.fit.constants
+    return {name: value for name, value in values.items() if name not in DEVICE_CONSTANTS}
+
+
+def _played(row: Row, folder: Path, left: Calibration, devices: DeviceConstants) -> Prediction:
+    try:
+        return Prediction(row, replay(row, folder, server_with(row, constants_on(row, left), devices)))
+    except (Skipped, RowError) as reason:
+        return Prediction(row, None, str(reason))
+
+
+def left_out_in_turn(
+    found: Calibration, rows: Sequence[Row], folder: Path, of: Callable[[Row], str], *, jobs: int = 1
+) -> dict[str, tuple[Prediction, ...]]:
+    """Each fold's rows, played with what the others tell.
+
+    Args:
+        folder: of the measurement file.
+        of: what is left out together, of a row; where it is a device's name, its kernel tables are, too.
+    """
+    tables = {fit.device for fit in found.devices}
+    return {
+        name: predicted(without(found, own, tables & {name}), own, folder, jobs=jobs)
+        for name, own in folds(rows, of).items()
+    }
+
+
+def predicted(found: Calibration, rows: Sequence[Row], folder: Path, *, jobs: int = 1) -> tuple[Prediction, ...]:
+    """Rows played with the constants of a calibration."""
+    play = partial(_played, folder=folder, left=replace(found, devices=()), devices=device_values(found))
+    with processes(min(jobs, len(rows))) as mapped:
+        played = list(mapped(play, rows))
+    alone = [each.replayed.zero_load_ttft_ms if each.replayed else 0.0 for each in played]
+    return tuple(replace(each, knee_ms=knee) for each, knee in zip(played, knees_ms(rows, alone), strict=True))
+
+
+def scored_error(prediction: Prediction, metric: str) -> float:
+    """|predicted / measured - 1| of a figure of `FIGURES`; NaN where it does not count: TTFT past the knee, TPOT of
+    requests that all come at once, throughput of any others."""
+    row = prediction.row
+    name = next((name for name in FIGURES[metric] if name in row.measured), None)
+    at_once = {"TPOT": False, "offline throughput": True}.get(metric, row.load == "offline")
+    if name is None or at_once != (row.load == "offline"):
+        return math.nan
+    if metric == "TTFT below the knee" and row.measured[name] > prediction.knee_ms:
+        return math.nan
+    return abs(prediction.error(name))
+
+
+def fold_scores(left_out: str, predictions: Sequence[Prediction]) -> tuple[FoldScore, ...]:
+    """Of each figure that some of the rows have."""
+    found = []
+    for metric in FIGURES:
+        by_group: dict[tuple[str, ...], list[float]] = {}
+        for each in predictions:
+            if not math.isnan(error := scored_error(each, metric)):
+                by_group.setdefault(each.row.group, []).append(error)
+        errors = [error for own in by_group.values() for error in own]
+        if errors:
+            groups = median(map(median, by_group.values()))
+            found.append(FoldScore(left_out, metric, len(errors), len(by_group), median(errors), groups))
+    return tuple(found)
+
+
+def fold_tables(
+    found: Calibration, rows: Sequence[Row], folder: Path, *, jobs: int = 1
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Errors on rows that were left out in turn, beside those of the same rows with nothing left out: a table of each
+    kind of fold and each fold, and one of groups of `FEWEST` rows and more.
+
+    Args:
+        folder: of the measurement file.
+    """
+    whole = {each.row.id: each for each in predicted(found, rows, folder, jobs=jobs)}
+    kinds = {kind: left_out_in_turn(found, rows, folder, of, jobs=jobs) for kind, of in FOLDS.items()}
+    parts = {f"each {kind}": [each for own in turns.values() for each in own] for kind, turns in kinds.items()}
+    named = {name: own for turns in kinds.values() for name, own in turns.items()}
+    table = [("left out", "figure", "rows", "groups", "over rows", "over groups", "with all: over rows", "over groups")]
+    for name, own in {**parts, **named}.items():
+        beside = fold_scores(name, [whole[each.row.id] for each in own])
+        for score, told in zip(fold_scores(name, own), beside, strict=True):
+            medians = (score.median_over_rows, score.median_over_groups, told.median_over_rows, told.median_over_groups)
+            table.append((name, score.metric, str(score.rows), str(score.groups), *map(percent, medians)))
+    return table, _groups({"all constants": list(whole.values()), **parts})
+
+
+def _groups(parts: Mapping[str, Sequence[Prediction]]) -> list[tuple[str, ...]]:
+    """Median errors of groups of rows, a column for each set of predictions."""
+    table = [("group", "figure", "rows", *parts)]
+    first, *_ = parts.values()
+    for group in sorted({each.row.group for each in first}):
+        own = {name: [each for each in played if each.row.group == group] for name, played in parts.items()}
+        for metric in FIGURES:
+            errors = [
+                [e for each in played if not math.isnan(e := scored_error(each, metric))] for played in own.values()
+            ]
+            if len(errors[0]) >= FEWEST:
+                table.append(
+                    (" ".join(group), metric, str(len(errors[0])), *(percent(median(each)) for each in errors))
+                )
+    return table
