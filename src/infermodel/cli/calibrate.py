@@ -118,9 +118,9 @@ def calibrate(
         show("on_some", figures.engine_rows({some.title: fitted.fit for some, fitted in found.on_some.items()}))
     if folds:
         with progress("leaving out each family of models and each GPU", quiet=quiet):
-            by_fold, by_group = fold_tables(found, (*rows, *beside), folder, jobs=jobs)
-        show("folds", by_fold)
-        show("folds_by_group", by_group)
+            tables = fold_tables(found, (*rows, *beside), folder, jobs=jobs)
+        for name, table in tables.items():
+            show(name, table)
     if docs is not None:
         with refusal(docs):
             put(docs, shown)

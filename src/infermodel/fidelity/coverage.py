@@ -1,8 +1,8 @@
 """How often bands hold what was measured on GPUs, and with models, that had no part in them.
 
 A band is made of errors, not of constants: rows of all other GPUs (or families of models) say between which shares of
-the prediction nine in ten measurements lie, and the rows left out say how many of theirs lie there. So it holds what
-the laws miss, of which the standard errors of constants know nothing.
+the prediction nine in ten measurements of the same kind lie, and the rows left out say how many of theirs lie there. So
+it holds what the laws miss, of which the standard errors of constants know nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,6 +23,25 @@ INSIDE = 0.9
 
 FEWEST = 20
 """Rows that a band is made of, at least."""
+
+QUEUED = 3.0
+"""Predicted time to first token over that of an empty server, from which a queue makes most of it."""
+
+
+def engine_of(prediction: Prediction) -> object:
+    """Engine of a row: what a token takes is off by what its scheduler and its kernels do."""
+    return prediction.row.engine
+
+
+def queued(prediction: Prediction) -> object:
+    """Whether the model says that requests wait: a queue multiplies every error of a step."""
+    replayed = prediction.replayed
+    first_token = replayed.predicted.get("ttft_mean_ms", 0.0) if replayed else 0.0
+    return bool(replayed and first_token > QUEUED * replayed.zero_load_ttft_ms)
+
+
+LIKE: Mapping[str, Callable[[Prediction], object]] = {"TPOT": engine_of, "TTFT": queued}
+"""By metric, which rows are alike in how far off they are. Both are known to whoever asks for a band."""
 
 FIGURES: Mapping[str, tuple[str, ...]] = {
     "TPOT": ("tpot_mean_ms", "tpot_p50_ms"),
@@ -71,30 +91,55 @@ class Coverage:
     half_width: float
 
 
-def coverage(predictions: Sequence[Prediction]) -> tuple[Coverage, ...]:
+def coverage(
+    predictions: Sequence[Prediction], left_out: Mapping[str, Sequence[Prediction]] = MappingProxyType({})
+) -> tuple[Coverage, ...]:
     """Of each metric and way to leave rows out; rows that all come at once have no part in it, nor have folds beside
     which fewer than `FEWEST` rows are left.
+
+    Args:
+        left_out: by way, the same rows as predicted without their fold; where there are none, as they are.
     """
     found = []
     for metric, names in FIGURES.items():
-        known = [(each, ratio) for each in predictions if (ratio := measured_share(each, names)) is not None]
-        for left_out, of in FOLDS.items():
+        known = _shares(predictions, names)
+        like = LIKE[metric]
+        for way, of in FOLDS.items():
+            own = _shares(left_out.get(way, predictions), names)
             folds = 0
             inside: list[bool] = []
             widths: list[float] = []
-            for fold in sorted({of(each.row) for each, _ in known}):
-                others = [ratio for each, ratio in known if of(each.row) != fold]
+            for fold in sorted({of(each.row) for each, _ in own}):
+                others = [(like(each), ratio) for each, ratio in known if of(each.row) != fold]
                 if len(others) < FEWEST:
                     continue
-                low, high = np.quantile(others, [(1 - INSIDE) / 2, (1 + INSIDE) / 2])
-                own = [low <= ratio <= high for each, ratio in known if of(each.row) == fold]
+                held = [(like(each), ratio) for each, ratio in own if of(each.row) == fold]
+                bands = {kind: band(others, kind) for kind, _ in held}
                 folds += 1
-                inside += own
-                widths += [(high - low) / 2] * len(own)
+                inside += [bands[kind][0] <= ratio <= bands[kind][1] for kind, ratio in held]
+                widths += [(bands[kind][1] - bands[kind][0]) / 2 for kind, _ in held]
             if inside:
                 share, width = sum(inside) / len(inside), float(np.median(widths))
-                found.append(Coverage(metric, left_out, folds, len(inside), share, width))
+                found.append(Coverage(metric, way, folds, len(inside), share, width))
     return tuple(found)
+
+
+def _shares(predictions: Sequence[Prediction], names: Sequence[str]) -> list[tuple[Prediction, float]]:
+    return [(each, share) for each in predictions if (share := measured_share(each, names)) is not None]
+
+
+def band(others: Sequence[tuple[object, float]], kind: object) -> tuple[float, float]:
+    """Between which shares of a prediction nine in ten of other measurements lie: of its kind, where there are `FEWEST`
+    of these, else of all.
+
+    >>> band([("a", 1 + share / 100) for share in range(21)] + [("b", 2.0)], "a")
+    (1.01, 1.19)
+    """
+    alike = [ratio for each, ratio in others if each == kind]
+    if len(alike) < FEWEST:
+        alike = [ratio for _, ratio in others]
+    low, high = np.quantile(alike, [(1 - INSIDE) / 2, (1 + INSIDE) / 2])
+    return float(low), float(high)
 
 
 def measured_share(prediction: Prediction, metrics: Sequence[str]) -> float | None:

@@ -17,9 +17,9 @@ from statistics import median
 from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import Prediction, knees_ms
 from infermodel.fidelity.calibrate import Calibration, device_values
-from infermodel.fidelity.coverage import FOLDS
+from infermodel.fidelity.coverage import FOLDS, coverage
 from infermodel.fidelity.engines import DEVICE_CONSTANTS, DeviceConstants, lineage, server_with
-from infermodel.fidelity.page import percent
+from infermodel.fidelity.page import coverage_rows, percent
 from infermodel.fidelity.replay import replay
 from infermodel.fidelity.rows import Row, RowError
 from infermodel.fidelity.server import Skipped, engine_entry
@@ -141,24 +141,37 @@ def fold_scores(left_out: str, predictions: Sequence[Prediction]) -> tuple[FoldS
 
 def fold_tables(
     found: Calibration, rows: Sequence[Row], folder: Path, *, jobs: int = 1
-) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """Errors on rows that were left out in turn, beside those of the same rows with nothing left out: a table of each
-    kind of fold and each fold, and one of groups of `FEWEST` rows and more.
+) -> dict[str, list[tuple[str, ...]]]:
+    """Errors on rows that were left out in turn, beside those of the same rows with nothing left out: tables of each
+    kind of fold and each fold, of groups of `FEWEST` rows and more, and of how often bands hold what was left out.
 
     Args:
         folder: of the measurement file.
     """
-    whole = {each.row.id: each for each in predicted(found, rows, folder, jobs=jobs)}
     kinds = {kind: left_out_in_turn(found, rows, folder, of, jobs=jobs) for kind, of in FOLDS.items()}
-    parts = {f"each {kind}": [each for own in turns.values() for each in own] for kind, turns in kinds.items()}
-    named = {name: own for turns in kinds.values() for name, own in turns.items()}
+    return tables_of(predicted(found, rows, folder, jobs=jobs), kinds)
+
+
+def tables_of(
+    predictions: Sequence[Prediction], kinds: Mapping[str, Mapping[str, Sequence[Prediction]]]
+) -> dict[str, list[tuple[str, ...]]]:
+    """The tables of `fold_tables`, of rows as predicted with all constants, and of each kind's folds."""
+    whole = {each.row.id: each for each in predictions}
+    parts = {kind: [each for own in turns.values() for each in own] for kind, turns in kinds.items()}
+    every = {f"each {kind}": own for kind, own in parts.items()}
+    every |= {name: list(own) for turns in kinds.values() for name, own in turns.items()}
     table = [("left out", "figure", "rows", "groups", "over rows", "over groups", "with all: over rows", "over groups")]
-    for name, own in {**parts, **named}.items():
+    for name, own in every.items():
         beside = fold_scores(name, [whole[each.row.id] for each in own])
         for score, told in zip(fold_scores(name, own), beside, strict=True):
             medians = (score.median_over_rows, score.median_over_groups, told.median_over_rows, told.median_over_groups)
             table.append((name, score.metric, str(score.rows), str(score.groups), *map(percent, medians)))
-    return table, _groups({"all constants": list(whole.values()), **parts})
+    columns = {"all constants": predictions, **{f"without its {kind}": own for kind, own in parts.items()}}
+    return {
+        "folds": table,
+        "folds_by_group": _groups(columns),
+        "folds_coverage": coverage_rows(coverage(predictions, parts)),
+    }
 
 
 def _groups(parts: Mapping[str, Sequence[Prediction]]) -> list[tuple[str, ...]]:
