@@ -18,6 +18,7 @@ from infermodel.cli.progress import progress
 from infermodel.cli.told import Told, json_option, quiet_option
 
 if TYPE_CHECKING:
+    from infermodel.fidelity.calibrate import Calibration
     from infermodel.fidelity.rows import Row
 
 
@@ -127,16 +128,23 @@ def calibrate(
         told.text(f"{docs} renewed")
         told.file(docs)
     if write is not None:
-        paths = figures.write_catalog(
-            write,
-            figures.device_figures(found),
-            figures.engine_figures({entry: fitted.fit for entry, fitted in found.engines.items()}),
-            figures.on_some_figures(found),
-        )
-        told.text(f"{len(paths)} files of {write} renewed")
-        for path in paths:
-            told.file(path)
+        _write(write, found, told)
     told.end()
+
+
+def _write(folder: Path, found: Calibration, told: Told) -> None:
+    """Renew a catalog with what was found."""
+    from infermodel.fidelity import figures
+
+    paths = figures.write_catalog(
+        folder,
+        figures.device_figures(found),
+        figures.engine_figures({entry: fitted.fit for entry, fitted in found.engines.items()}),
+        figures.on_some_figures(found),
+    )
+    told.text(f"{len(paths)} files of {folder} renewed")
+    for path in paths:
+        told.file(path)
 
 
 def _asked_for(

@@ -98,22 +98,22 @@ def coverage(
     which fewer than `FEWEST` rows are left.
 
     Args:
-        left_out: by way, the same rows as predicted without their fold; where there are none, as they are.
+        left_out: by way, the same rows, each as predicted without its own fold: a band that is made of these holds what
+            constants that are told elsewhere add to the misfit.
     """
     found = []
     for metric, names in FIGURES.items():
-        known = _shares(predictions, names)
         like = LIKE[metric]
         for way, of in FOLDS.items():
-            own = _shares(left_out.get(way, predictions), names)
+            known = _shares(left_out.get(way, predictions), names)
             folds = 0
             inside: list[bool] = []
             widths: list[float] = []
-            for fold in sorted({of(each.row) for each, _ in own}):
+            for fold in sorted({of(each.row) for each, _ in known}):
                 others = [(like(each), ratio) for each, ratio in known if of(each.row) != fold]
                 if len(others) < FEWEST:
                     continue
-                held = [(like(each), ratio) for each, ratio in own if of(each.row) == fold]
+                held = [(like(each), ratio) for each, ratio in known if of(each.row) == fold]
                 bands = {kind: band(others, kind) for kind, _ in held}
                 folds += 1
                 inside += [bands[kind][0] <= ratio <= bands[kind][1] for kind, ratio in held]

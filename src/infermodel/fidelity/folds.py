@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from infermodel.experiment.processes import processes
 from infermodel.fidelity.accuracy import Prediction, knees_ms
@@ -79,36 +80,53 @@ def constants_on(row: Row, left: Calibration) -> dict[str, float]:
     return {name: value for name, value in values.items() if name not in DEVICE_CONSTANTS}
 
 
-def _played(row: Row, folder: Path, left: Calibration, devices: DeviceConstants) -> Prediction:
+class Asked(NamedTuple):
+    """A row and what to play it with: constants of its engine, and of its device in place of the catalog's."""
+
+    row: Row
+    engine: Mapping[str, float]
+    device: DeviceConstants
+
+
+def asked(row: Row, left: Calibration, devices: DeviceConstants) -> Asked:
+    """What a calibration found for a row.
+
+    Args:
+        devices: `device_values` of the calibration.
+    """
+    return Asked(row, constants_on(row, left), {name: devices[name] for name in (row.gpu,) if name in devices})
+
+
+def _played(task: Asked, folder: Path) -> Prediction:
     try:
-        return Prediction(row, replay(row, folder, server_with(row, constants_on(row, left), devices)))
+        return Prediction(task.row, replay(task.row, folder, server_with(*task)))
     except (Skipped, RowError) as reason:
-        return Prediction(row, None, str(reason))
+        return Prediction(task.row, None, str(reason))
 
 
-def left_out_in_turn(
-    found: Calibration, rows: Sequence[Row], folder: Path, of: Callable[[Row], str], *, jobs: int = 1
-) -> dict[str, tuple[Prediction, ...]]:
-    """Each fold's rows, played with what the others tell.
+def predicted(tasks: Sequence[Asked], folder: Path, *, jobs: int = 1) -> tuple[Prediction, ...]:
+    """Rows played with constants.
 
     Args:
         folder: of the measurement file.
+    """
+    with processes(min(jobs, len(tasks))) as mapped:
+        return tuple(mapped(partial(_played, folder=folder), tasks))
+
+
+def left_out_in_turn(found: Calibration, rows: Sequence[Row], of: Callable[[Row], str]) -> dict[str, list[Asked]]:
+    """Each fold's rows, with the constants that the others tell.
+
+    Args:
         of: what is left out together, of a row; where it is a device's name, its kernel tables are, too.
     """
     tables = {fit.device for fit in found.devices}
-    return {
-        name: predicted(without(found, own, tables & {name}), own, folder, jobs=jobs)
-        for name, own in folds(rows, of).items()
-    }
-
-
-def predicted(found: Calibration, rows: Sequence[Row], folder: Path, *, jobs: int = 1) -> tuple[Prediction, ...]:
-    """Rows played with the constants of a calibration."""
-    play = partial(_played, folder=folder, left=replace(found, devices=()), devices=device_values(found))
-    with processes(min(jobs, len(rows))) as mapped:
-        played = list(mapped(play, rows))
-    alone = [each.replayed.zero_load_ttft_ms if each.replayed else 0.0 for each in played]
-    return tuple(replace(each, knee_ms=knee) for each, knee in zip(played, knees_ms(rows, alone), strict=True))
+    turns = {}
+    for name, own in folds(rows, of).items():
+        left = without(found, own, tables & {name})
+        devices = device_values(left)
+        turns[name] = [asked(row, left, devices) for row in own]
+    return turns
 
 
 def scored_error(prediction: Prediction, metric: str) -> float:
@@ -148,8 +166,31 @@ def fold_tables(
     Args:
         folder: of the measurement file.
     """
-    kinds = {kind: left_out_in_turn(found, rows, folder, of, jobs=jobs) for kind, of in FOLDS.items()}
-    return tables_of(predicted(found, rows, folder, jobs=jobs), kinds)
+    devices = device_values(found)
+    whole = [asked(row, found, devices) for row in rows]
+    kinds = {kind: left_out_in_turn(found, rows, of) for kind, of in FOLDS.items()}
+    told = {task.row.id: task for task in whole}
+    # A row that told nothing is played once: no constant of it depends on whether it is left out.
+    turned = [task for turns in kinds.values() for own in turns.values() for task in own]
+    again = [task for task in turned if task != told[task.row.id]]
+    played = iter(predicted([*whole, *again], folder, jobs=jobs))
+    first = with_knees([next(played) for _ in whole])
+    known = {each.row.id: each for each in first}
+    shown = {
+        kind: {
+            name: with_knees([known[task.row.id] if task == told[task.row.id] else next(played) for task in own])
+            for name, own in turns.items()
+        }
+        for kind, turns in kinds.items()
+    }
+    return tables_of(first, shown)
+
+
+def with_knees(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """With the first tokens up to which each row is below its knee."""
+    alone = [each.replayed.zero_load_ttft_ms if each.replayed else 0.0 for each in predictions]
+    knees = knees_ms([each.row for each in predictions], alone)
+    return [replace(each, knee_ms=knee) for each, knee in zip(predictions, knees, strict=True)]
 
 
 def tables_of(
@@ -160,7 +201,9 @@ def tables_of(
     parts = {kind: [each for own in turns.values() for each in own] for kind, turns in kinds.items()}
     every = {f"each {kind}": own for kind, own in parts.items()}
     every |= {name: list(own) for turns in kinds.values() for name, own in turns.items()}
-    table = [("left out", "figure", "rows", "groups", "over rows", "over groups", "with all: over rows", "over groups")]
+    table: list[tuple[str, ...]] = [
+        ("left out", "figure", "rows", "groups", "over rows", "over groups", "with all: over rows", "over groups")
+    ]
     for name, own in every.items():
         beside = fold_scores(name, [whole[each.row.id] for each in own])
         for score, told in zip(fold_scores(name, own), beside, strict=True):
@@ -176,7 +219,7 @@ def tables_of(
 
 def _groups(parts: Mapping[str, Sequence[Prediction]]) -> list[tuple[str, ...]]:
     """Median errors of groups of rows, a column for each set of predictions."""
-    table = [("group", "figure", "rows", *parts)]
+    table: list[tuple[str, ...]] = [("group", "figure", "rows", *parts)]
     first, *_ = parts.values()
     for group in sorted({each.row.group for each in first}):
         own = {name: [each for each in played if each.row.group == group] for name, played in parts.items()}
