@@ -429,7 +429,7 @@ MUTANTS = (
            "return gpus if gpus <= top_k else gpus *", "return gpus if gpus else gpus *",
            "tests/cost/test_cost_corners.py"),
     Mutant("bands are made of the rows that they are to hold", "fidelity/coverage.py",
-           "if of(each) != fold]", "]", "tests/fidelity/test_fidelity_accuracy.py"),
+           "if of(each.row) != fold]", "]", "tests/fidelity/test_fidelity_accuracy.py"),
     Mutant("users who leave at a row's end do not count", "fidelity/disaggregated.py",
            "lasts_s += (SENT - played)", "lasts_s += (SENT - 1 - played)", APART),
     Mutant("seats of a row are not dealt to ranks", "fidelity/disaggregated.py",
