@@ -42,7 +42,7 @@ def words(shown: str, folder: Path) -> list[str]:
         "SCENARIO": scenario, "s.yaml": scenario, "PAGE.md": page, "NAME": "CS-3",
         "FILE": sweep if command == "sweep" else plan,
         "LOG": log, "RESULT": log, "results/run.json": log, "replay.8B.jsonl": log, "MEASUREMENTS.csv": log,
-        "FOLDER": folder, "RESULTS/": folder, "results/": folder, "PATH": folder,
+        "FURTHER.csv": log, "FOLDER": folder, "RESULTS/": folder, "results/": folder, "PATH": folder,
         "reports/A": folder / "one", "reports/B": folder / "other", "A": folder / "one", "B": folder / "other",
         "my.yaml": scenario if command == "run" else folder / "my.yaml",
     }  # fmt: skip
