@@ -47,7 +47,7 @@ def build(into: Path, longest_s: float) -> str:
         try:
             said, _ = process.communicate(timeout=longest_s)
         except subprocess.TimeoutExpired:
-            return f"compiling took longer than {longest_s:g} s"
+            return f"compiling took longer than {longest_s:g} s (`make compile` waits longer)"
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too

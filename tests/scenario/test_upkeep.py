@@ -235,6 +235,8 @@ def test_pools_that_fail_and_scale_are_reported_together(file: Path) -> None:
 
 TENANTS = "services.0.rate_limits={tenants: [{name: a, priority: 0}, {name: b, priority: 1}]}"
 
+BEGIN = "traffic.prefix={system_prompts: 1, tokens: 1000}"
+
 USERS = "traffic.arrivals={kind: closed, users: 8}"
 
 
@@ -258,6 +260,14 @@ USERS = "traffic.arrivals={kind: closed, users: 8}"
             ["A: session_affinity finds no sessions in this traffic: it is least_outstanding"],
         ),
         (["services.0.router=session_affinity", "services.0.signals_every=5 s", USERS], []),
+        (
+            ["traffic.prompt_tokens={kind: table, tokens: [500, 999, 1000, 1001]}", BEGIN],
+            [
+                "A: about 75 % of its prompts are drawn no longer than the system prompt of 1,000 tokens that they"
+                " begin with, and have 1,001: prompt_tokens counts it too"
+            ],
+        ),
+        (["traffic.prompt_tokens={kind: fixed, tokens: 1001}", BEGIN], []),
     ],
 )
 def test_what_a_run_does_not_heed_is_said(file: Path, changes: list[str], said: list[str]) -> None:

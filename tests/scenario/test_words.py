@@ -92,6 +92,7 @@ WRONG: list[tuple[str, str, str]] = [
     (PARALLEL, "tensor_parallel: «TP8»", "expected a whole number, got 'TP8'; write 8"),
     (PARALLEL, 'tensor_parallel: «"8"»', "expected a whole number, got '8'; write 8"),
     # shares and objectives
+    ("cv: 70%", "cv: «70»", "must be at most 10, not 70"),
     ("max_sequences: 64", "memory_utilisation: «90»", "must be at most 1, not 90; write 90 %"),
     ("ttft_p99: 2 seconds", "attainment: «95»", "must be at most 1, not 95; write 95 %"),
     ("ttft_p99: 2 seconds", "ttft_p99: «2»", "2 has no unit; a time reads like '10 min'"),

@@ -45,7 +45,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
                "response.usage.prompt_tokens", "num_prompt_tokens", "input_length", "prompt_length", "tokens_in"),
     "output": ("output_tokens", "completion_tokens", "usage.completion_tokens", "usage.output_tokens",
                "response.usage.completion_tokens", "num_completion_tokens", "output_length", "generated_tokens",
-               "tokens_out"),
+               "tokens_out", "answer_tokens"),
     "session": ("session_id", "conversation_id", "chat_id", "thread_id"),
     "cached": ("cached_tokens", "usage.prompt_tokens_details.cached_tokens", "usage.cache_read_input_tokens"),
     "key": ("api_key_id", "key_id", "key_alias", "team_id", "api_key_hash"),

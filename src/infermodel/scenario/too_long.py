@@ -63,7 +63,7 @@ def longer_than(tokens: int, traffic: Traffic, seed: int, most: int | None) -> s
     count = int(np.sum(totals > tokens))
     if not count:
         return ""
-    return f"about {100 * count / len(totals):.2g} % of its requests (up to {int(totals.max()):,} tokens) are longer"
+    return f"about {100 * count / len(totals):.3g} % of its requests (up to {int(totals.max()):,} tokens) are longer"
 
 
 def told_before(service: ResolvedService, seed: int, most: int | None) -> list[str]:
@@ -77,7 +77,7 @@ def told_before(service: ResolvedService, seed: int, most: int | None) -> list[s
     totals = sample(service.traffic, seed, most)
     longest = int(totals.max(initial=0))
     return [
-        f"{service.name}: about {100 * count / len(totals):.2g} % of its requests (up to {longest:,} tokens, prompt and"
+        f"{service.name}: about {100 * count / len(totals):.3g} % of its requests (up to {longest:,} tokens, prompt and"
         f" answer) will be rejected, {reason}"
         for count, reason in reasons(service, totals)
     ]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from infermodel.scenario.resolved import ResolvedService
+from infermodel.scenario.too_long import LOOKED_AT
 from infermodel.simulation.pool.router import SHARED_QUEUE
-from infermodel.workload.traffic import ClosedTraffic, TraceTraffic
+from infermodel.workload.bodies import SystemPrompts
+from infermodel.workload.traffic import ClosedTraffic, OpenTraffic, TraceTraffic
 
 HEED_PRIORITY = ("priority", "fair")
 """Queues that look at the priority of a request."""
@@ -34,6 +38,21 @@ def unheeded(service: ResolvedService, duration_s: float | None) -> Iterator[str
     levels = {tenant.priority for tenant in service.rate_limits.tenants} if service.rate_limits is not None else {None}
     if len(levels) > 1 and not any(pool.queue in HEED_PRIORITY for pool in service.pools):
         yield f"{service.name}: tenants' priority changes nothing: write queue: priority (or fair) in the service"
+    yield from lengthened(service)
+
+
+def lengthened(service: ResolvedService) -> Iterator[str]:
+    """A sentence where prompts are drawn shorter than the system prompt that they begin with."""
+    traffic = service.traffic
+    if not isinstance(traffic, OpenTraffic | ClosedTraffic) or not isinstance(traffic.prefix, SystemPrompts):
+        return
+    begin = traffic.prefix.tokens
+    share = traffic.prefix.share * np.mean(traffic.prompt.draw(np.random.default_rng(0), LOOKED_AT) <= begin)
+    if share > 0:
+        yield (
+            f"{service.name}: about {100 * share:.3g} % of its prompts are drawn no longer than the system prompt of"
+            f" {begin:,} tokens that they begin with, and have {begin + 1:,}: prompt_tokens counts it too"
+        )
 
 
 def has_sessions(service: ResolvedService) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from infermodel.scenario.schema.types import Ratio, Tokens, Weights
+from infermodel.scenario.schema.types import Spread, Tokens, Weights
 from infermodel.scenario.schema.values import Block, ByKind, Quantity, refusal, refuse_below
 
 
@@ -34,7 +34,7 @@ class Lognormal(Block):
     """Lognormal, rounded to whole tokens; what lies outside the bounds is moved onto them."""
 
     mean: Annotated[float, Quantity("tokens", above=0.0, at_most=1e9)] = Field(description="mean before cutting")
-    cv: Ratio = Field(description="standard deviation over mean, before cutting")
+    cv: Spread = Field(description="standard deviation over mean, before cutting")
     least: Tokens = Field(default=1, alias="min", description="lower bound")
     greatest: Tokens | None = Field(default=None, alias="max", description="upper bound; none if omitted")
 

@@ -25,6 +25,8 @@ MOST_SYSTEM_TOKENS = 10**6
 """Of a conversation: each block of them has an id in every conversation."""
 MOST_REPLICATIONS = 10_000
 MOST_SYSTEMS = 1_000_000
+WIDEST = 10.0
+"""Standard deviation of a length over its mean: a larger one is a percentage without its sign."""
 BURSTIEST = 100.0
 """Standard deviation of a gap over its mean: a burst has some cv squared requests at one moment."""
 
@@ -42,6 +44,7 @@ Rate = Annotated[float, Quantity("rate", "/s", above=0.0, at_most=1e9)]
 PositiveShare = Annotated[float, Quantity("share", above=0.0, at_most=1.0)]
 Share = Annotated[float, Quantity("share", at_most=1.0)]
 Ratio = Annotated[float, Quantity("count", above=0.0, at_most=1e6)]
+Spread = Annotated[float, Quantity("count", above=0.0, at_most=WIDEST)]
 Weight = Annotated[float, Quantity("count", at_most=1e12)]
 Weights = Annotated[tuple[Weight, ...], BeforeValidator(_alike)]
 Count = Annotated[int, Whole()]
