@@ -20,6 +20,7 @@ from infermodel.answers.answer import Answer, OnProgress, Progress, silent
 from infermodel.answers.own_runs import Served
 from infermodel.answers.run import CapacityAnswer, RunAnswer
 from infermodel.answers.scenario import Changes, Scenario, texts
+from infermodel.answers.searching import Searching
 from infermodel.errors import InputError
 from infermodel.scenario.errors import ScenarioErrors
 
@@ -55,8 +56,6 @@ __all__ = [
 
 Asked = Scenario | str | Path | Mapping[str, Any]
 """A scenario, its file, or what the file would say as dictionaries and lists."""
-
-_SEARCHING = "looking for the largest load of each service"
 
 
 def load(source: Asked, *, set: Changes = ()) -> Scenario:
@@ -183,7 +182,7 @@ def capacity(
     result = experiment.run(resolved)
     until = monotonic() + time_limit_s
     effort = replace(DEEP, replications=replications)
-    told = _Counted(len(asked), on_progress)
+    told = Searching(len(asked), on_progress)
     capacities = find_capacities(
         resolved, width=width, effort=effort, jobs=jobs, until=until, on_found=told.found, on_load=told.tried
     )
@@ -361,28 +360,11 @@ def _capacities(
         return ()
     from infermodel.search.capacity_cache import cached_capacities
 
-    told = _Counted(sum(bool(service.objectives) for service in scenario.services), on_progress)
+    told = Searching(sum(bool(service.objectives) for service in scenario.services), on_progress)
     folder = None if cache is None else Path(cache)
     return cached_capacities(
         scenario, folder, width=scenario.capacity_width, jobs=jobs, on_found=told.found, on_load=told.tried
     )
-
-
-class _Counted:
-    """Tells after each load that was tried, and of each service whose largest load is found of how many it is."""
-
-    def __init__(self, asked: int, on_progress: OnProgress) -> None:
-        self._asked, self._on_progress, self._found = asked, on_progress, 0
-        self.tried("")
-
-    def tried(self, news: str) -> None:
-        """After a load."""
-        self._on_progress(Progress(f"{_SEARCHING}; {news}".removesuffix("; "), self._found, self._asked))
-
-    def found(self, found: Capacity) -> None:
-        """After a service."""
-        self._found += 1
-        self.tried(f"{found.service} is done")
 
 
 def _verdicts(result: Result, capacities: Sequence[Capacity]) -> tuple[Verdict, ...]:
